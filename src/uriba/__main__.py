@@ -1,0 +1,5 @@
+"""`python -m uriba` is `uriba`."""
+
+from uriba.cli import main
+
+main()

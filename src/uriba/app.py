@@ -1,0 +1,87 @@
+"""The API process: one hub behind litestar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
+from litestar.exceptions import HTTPException
+
+from uriba import logs
+from uriba.checkout.completion import Checkout
+from uriba.checkout.gateways import PaymentGateway
+from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.config import Settings, settings
+from uriba.db import Database
+from uriba.graphql.endpoint import endpoint, refusal
+from uriba.graphql.hub import Hub
+from uriba.graphql.identity import Identity
+from uriba.graphql.live import Live
+from uriba.http.health import health
+from uriba.http.metrics import metrics
+from uriba.outbox import event
+from uriba.outbox.hints import COMMITTED, Hints
+
+
+def create(given: Settings | None = None) -> Litestar:
+    """The application; settings from the environment unless given."""
+    chosen = given or settings()
+    logs.configure(chosen)
+    assert chosen.database_url and chosen.valkey_url
+    database = open_database(chosen)
+    hints = Hints(chosen.valkey_url)
+    database.after_commit = lambda: hints.say(COMMITTED)
+    identity = Identity(database)
+    hub = Hub(
+        database=database,
+        settings=chosen,
+        checkout=Checkout(database, chosen, gateways(database, chosen)),
+        identity=identity,
+        live=Live(database, hints, poll_s=chosen.live_poll_s, keys_changed=identity.forget),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await hub.live.start()
+        try:
+            yield
+        finally:
+            await hub.live.stop()
+            await hints.close()
+            await database.close()
+
+    return Litestar(
+        route_handlers=[endpoint(hub, chosen), health(database), metrics],
+        lifespan=[lifespan],
+        request_max_body_size=chosen.body_size_max,
+        exception_handlers={HTTPException: _refused, Exception: _fault},
+        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins)) if chosen.allowed_origins else None,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def open_database(chosen: Settings) -> Database:
+    """The database, its events written with every transaction."""
+    assert chosen.database_url
+    database = Database(chosen.database_url, chosen)
+    database.before_commit = event.write
+    return database
+
+
+def gateways(database: Database, chosen: Settings) -> dict[str, PaymentGateway]:
+    """The payment providers that these settings allow."""
+    return {} if chosen.production else {"TEST": TestProvider(database)}
+
+
+def _refused(_: Request[object, object, object], error: HTTPException) -> Response[bytes]:
+    """HTTP's own refusals in the shape of the API's."""
+    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+    return refusal(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
+
+
+def _fault(_: Request[object, object, object], error: Exception) -> Response[bytes]:
+    reference = logs.fault(error)
+    return refusal(f"Something went wrong on our side. Reference: {reference}", "INTERNAL", 500)

@@ -1,0 +1,1 @@
+"""What a shopper is choosing: one basket for every device and till."""

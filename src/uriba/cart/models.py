@@ -1,0 +1,107 @@
+"""Tables of the shared cart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+
+class CartStatus(StrEnum):
+    """Only an ACTIVE cart changes."""
+
+    ACTIVE = "ACTIVE"
+    ORDERED = "ORDERED"
+    MERGED = "MERGED"
+    EXPIRED = "EXPIRED"
+
+
+class FulfillmentMethod(StrEnum):
+    """How goods reach the customer."""
+
+    CARRY_OUT = "CARRY_OUT"
+    PICKUP = "PICKUP"
+    SHIP = "SHIP"
+
+
+class Cart(Base):
+    """A cart. `version` counts its changes, `events` what was told of it.
+
+    It began in `channel_id` and is priced in `priced_in_id`: the same, until a terminal claims it, whose location is
+    then `location_id`. `checkout_id` is set while a payment is under way; nothing else may change it then.
+    """
+
+    __tablename__ = "cart"
+    __table_args__ = (
+        Index("uq_cart_active_customer", "customer_id", unique=True, postgresql_where=text("status = 'ACTIVE'")),
+        Index("ix_cart_customer_id", "customer_id", "updated_at"),
+        Index("ix_cart_stale", "updated_at", postgresql_where=text("status = 'ACTIVE'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=text("'ACTIVE'"))
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    events: Mapped[int] = mapped_column(server_default=text("1"))
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"))
+    priced_in_id: Mapped[int] = mapped_column(ForeignKey("channel.id"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"))
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    last_changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("channel.id"))
+    merged_into_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart.id"))
+    checkout_id: Mapped[UUID | None]
+    address: Mapped[Any | None] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class CartLine(Base):
+    """Units of one variant that go one way. `chosen`: somebody said which way; else a till may still decide.
+
+    `added_minor` is the unit price when the quantity was last said: what the customer believes it costs.
+    """
+
+    __tablename__ = "cart_line"
+    __table_args__ = (
+        UniqueConstraint(
+            "cart_id", "variant_id", "method", "location_id", name="uq_cart_line_key", postgresql_nulls_not_distinct=True
+        ),
+        CheckConstraint("quantity > 0", name="quantity"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    cart_id: Mapped[UUID] = mapped_column(ForeignKey("cart.id", ondelete="CASCADE"))
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"))
+    quantity: Mapped[int]
+    method: Mapped[str]
+    chosen: Mapped[bool] = mapped_column(server_default=text("false"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"))
+    added_minor: Mapped[int]
+
+
+class Handoff(Base):
+    """A code that gives a cart to another device or a till, once; only its digest is kept."""
+
+    __tablename__ = "handoff"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    cart_id: Mapped[UUID] = mapped_column(ForeignKey("cart.id", ondelete="CASCADE"), index=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_by: Mapped[str | None]

@@ -1,0 +1,173 @@
+"""Channels: where customers meet the retailer, and whose stock they may be promised there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from uriba.catalog.models import SHIPPING_TAX_CLASS, ChannelKind
+from uriba.core import money, text
+from uriba.core.errors import Code, DomainError, Invalid, Refusals
+from uriba.core.money import Rounding
+from uriba.core.quantities import check_rows
+from uriba.db import Session
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    tax_class: str
+    rate: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel to make or change; `locations` are codes, best first; amounts in major units."""
+
+    code: str
+    name: str
+    kind: ChannelKind
+    currency: str
+    locations: Sequence[str]
+    tax_rates: Sequence[Rate]
+    prices_include_tax: bool = True
+    shipping_price: str = "0"
+    tax_rounding: Rounding = Rounding.HALF_UP
+
+
+async def upsert(session: Session, rows: Sequence[ChannelRow]) -> int:
+    """Make or change channels by code, all or none.
+
+    Errors: `Invalid`, `NotFound` for unknown locations, `LimitExceeded` above 1,000 rows.
+    """
+    check_rows(len(rows), "channels")
+    refusals = Refusals()
+    parsed = [_parse(row, index, refusals) for index, row in enumerate(rows)]
+    _refuse_doubles([row.code.strip() for row in rows], refusals)
+    await _refuse_unknown_locations(session, rows, refusals)
+    await _refuse_other_currency(session, rows, refusals)
+    refusals.raise_any()
+    await session.run(_UPSERT, msgspec.json.encode(parsed).decode())
+    await session.run(_LINKS, msgspec.json.encode(parsed).decode())
+    return len(rows)
+
+
+def _parse(row: ChannelRow, index: int, refusals: Refusals) -> dict[str, object]:
+    at = ("channels", index)
+    try:
+        currency = money.check_currency(row.currency, *at, "currency")
+        shipping = money.to_minor(row.shipping_price, currency, *at, "shippingPrice")
+        if shipping < 0:
+            raise Invalid("A price is not negative.", *at, "shippingPrice")
+        rates = {
+            text.code(rate.tax_class, *at, "taxRates", n, "taxClass"): money.to_rate(rate.rate, *at, "taxRates", n, "rate")
+            for n, rate in enumerate(row.tax_rates)
+        }
+        if shipping and rates and SHIPPING_TAX_CLASS not in rates:
+            raise Invalid("Shipping is taxed as class standard, which has no rate here.", *at, "taxRates")
+        return {
+            "code": text.code(row.code, *at, "code"),
+            "name": text.text(row.name, *at, "name"),
+            "kind": row.kind,
+            "currency": currency,
+            "prices_include_tax": row.prices_include_tax,
+            "tax_rounding": row.tax_rounding,
+            "shipping_price_minor": shipping,
+            "locations": list(dict.fromkeys(row.locations)),
+            "rates": rates,
+        }
+    except DomainError as error:
+        refusals.caught(error)
+        return {}
+
+
+def _refuse_doubles(codes: Sequence[str], refusals: Refusals) -> None:
+    for index, code in enumerate(codes):
+        if code in codes[:index]:
+            refusals.add(Code.INVALID, "This channel stands twice in one call.", "channels", index, "code")
+
+
+async def _refuse_unknown_locations(session: Session, rows: Sequence[ChannelRow], refusals: Refusals) -> None:
+    codes = [code for row in rows for code in row.locations if not text.has_control(code)]
+    known = {r["code"] for r in await session.fetch("SELECT code FROM location WHERE code = ANY($1)", codes)}
+    for index, row in enumerate(rows):
+        for n, code in enumerate(row.locations):
+            if code not in known:
+                refusals.add(Code.NOT_FOUND, "There is no such location.", "channels", index, "locations", n)
+
+
+async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], refusals: Refusals) -> None:
+    """Prices, carts and orders of a channel hold amounts of its currency: it is fixed once made."""
+    codes = [row.code for row in rows if not text.has_control(row.code)]
+    found = await session.fetch("SELECT code, currency FROM channel WHERE code = ANY($1)", codes)
+    currencies = {r["code"]: r["currency"] for r in found}
+    for index, row in enumerate(rows):
+        if currencies.get(row.code, row.currency) != row.currency:
+            refusals.add(Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency")
+
+
+_ROWS = """
+    json_to_recordset($1::json) AS r(code text, name text, kind text, currency text, prices_include_tax boolean,
+        tax_rounding text, shipping_price_minor bigint, locations json, rates json)
+"""
+_UPSERT = f"""
+    INSERT INTO channel (code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor)
+    SELECT code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor FROM {_ROWS}
+    ORDER BY code
+    ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind,
+        prices_include_tax = excluded.prices_include_tax, tax_rounding = excluded.tax_rounding,
+        shipping_price_minor = excluded.shipping_price_minor
+"""
+_LINKS = f"""
+    WITH r AS (SELECT c.id, r.locations, r.rates FROM {_ROWS} JOIN channel c USING (code)),
+    sells AS (
+        SELECT r.id AS channel_id, l.id AS location_id, s.n - 1 AS position
+        FROM r, json_array_elements_text(r.locations) WITH ORDINALITY AS s(code, n) JOIN location l ON l.code = s.code
+    ), taxes AS (
+        SELECT r.id AS channel_id, t.key AS tax_class, t.value::numeric AS rate FROM r, json_each_text(r.rates) AS t
+    ), unsold AS (
+        DELETE FROM channel_location c USING r WHERE c.channel_id = r.id
+            AND NOT EXISTS (SELECT FROM sells s WHERE (s.channel_id, s.location_id) = (c.channel_id, c.location_id))
+    ), untaxed AS (
+        DELETE FROM tax_rate t USING r WHERE t.channel_id = r.id
+            AND NOT EXISTS (SELECT FROM taxes x WHERE (x.channel_id, x.tax_class) = (t.channel_id, t.tax_class))
+    ), sold AS (
+        INSERT INTO channel_location SELECT channel_id, location_id, position FROM sells
+        ON CONFLICT (channel_id, location_id) DO UPDATE SET position = excluded.position
+    )
+    INSERT INTO tax_rate SELECT channel_id, tax_class, rate FROM taxes
+    ON CONFLICT (channel_id, tax_class) DO UPDATE SET rate = excluded.rate
+"""
+
+_COLUMNS = """
+    c.id, c.code, c.name, c.kind, c.currency, c.prices_include_tax, c.tax_rounding, c.shipping_price_minor
+"""
+
+
+async def all_channels(session: Session) -> list[Record]:
+    return await session.fetch(f"SELECT {_COLUMNS} FROM channel c ORDER BY c.code")
+
+
+async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+    rows = await session.fetch(f"SELECT {_COLUMNS} FROM channel c WHERE c.id = ANY($1)", ids)
+    return {row["id"]: row for row in rows}
+
+
+async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Record]:
+    rows = await session.fetch(f"SELECT {_COLUMNS} FROM channel c WHERE c.code = ANY($1)", codes)
+    return {row["code"]: row for row in rows}
+
+
+async def of_store(session: Session, location_id: int) -> int | None:
+    """The STORE channel that lists the location: its terminals' channel."""
+    found: int | None = await session.fetchval(
+        "SELECT c.id FROM channel c JOIN channel_location l ON l.channel_id = c.id "
+        "WHERE l.location_id = $1 AND c.kind = 'STORE' ORDER BY l.position, c.id LIMIT 1",
+        location_id,
+    )
+    return found

@@ -1,0 +1,109 @@
+"""Locations: stores and warehouses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import available_timezones
+
+import msgspec
+
+from uriba.catalog.models import LocationKind
+from uriba.core import text
+from uriba.core.errors import DomainError, Invalid, Refusals
+from uriba.core.quantities import check_rows
+from uriba.db import Session
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+@dataclass(frozen=True, slots=True)
+class LocationRow:
+    """A location to make or change."""
+
+    code: str
+    name: str
+    kind: LocationKind
+    timezone: str = "UTC"
+    offers_pickup: bool = False
+    ships_orders: bool = False
+
+
+async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
+    """Make or change locations by code, all or none.
+
+    Errors: `Invalid`, `LimitExceeded` above 1,000 rows.
+    """
+    check_rows(len(rows), "locations")
+    refusals = Refusals()
+    seen: set[str] = set()
+    parsed = [_parse(row, index, seen, refusals) for index, row in enumerate(rows)]
+    refusals.raise_any()
+    await session.run(_UPSERT, msgspec.json.encode(parsed).decode())
+    return len(rows)
+
+
+def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> dict[str, object]:
+    at = ("locations", index)
+    try:
+        code = text.code(row.code, *at, "code")
+        if code in seen:
+            raise Invalid("This location stands twice in one call.", *at, "code")
+        seen.add(code)
+        if row.timezone not in available_timezones():
+            raise Invalid("This is no time zone: give an IANA name such as Asia/Tokyo.", *at, "timezone")
+        name = text.text(row.name, *at, "name")
+    except DomainError as error:
+        refusals.caught(error)
+        return {}
+    return {
+        "code": code,
+        "name": name,
+        "kind": row.kind,
+        "timezone": row.timezone,
+        "offers_pickup": row.offers_pickup,
+        "ships_orders": row.ships_orders,
+    }
+
+
+_UPSERT = """
+    INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders)
+    SELECT code, name, kind, timezone, offers_pickup, ships_orders FROM json_to_recordset($1::json)
+        AS r(code text, name text, kind text, timezone text, offers_pickup boolean, ships_orders boolean)
+    ORDER BY code
+    ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind, timezone = excluded.timezone,
+        offers_pickup = excluded.offers_pickup, ships_orders = excluded.ships_orders
+"""
+_COLUMNS = "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders"
+
+
+async def some(session: Session, *, first: int, after: int | None) -> list[Record]:
+    """Locations by age, one more than asked for."""
+    return await session.fetch(
+        f"SELECT {_COLUMNS} FROM location l WHERE l.id > $1 ORDER BY l.id LIMIT $2", after or 0, first + 1
+    )
+
+
+async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+    rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.id = ANY($1)", ids)
+    return {row["id"]: row for row in rows}
+
+
+async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Record]:
+    rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.code = ANY($1)", codes)
+    return {row["code"]: row for row in rows}
+
+
+async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Record]]:
+    """The locations whose stock a channel sells, best first."""
+    found: dict[int, list[Record]] = {channel_id: [] for channel_id in channel_ids}
+    rows = await session.fetch(
+        f"SELECT s.channel_id, {_COLUMNS} FROM channel_location s JOIN location l ON l.id = s.location_id "
+        "WHERE s.channel_id = ANY($1) ORDER BY s.channel_id, s.position",
+        channel_ids,
+    )
+    for row in rows:
+        found[row["channel_id"]].append(row)
+    return found

@@ -1,0 +1,130 @@
+"""Tables of the catalog: reference data that everything else points at."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    Numeric,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+SHIPPING_TAX_CLASS = "standard"
+"""Delivery is taxed as this class."""
+
+
+class ChannelKind(StrEnum):
+    """Where a customer meets the retailer."""
+
+    APP = "APP"
+    WEB = "WEB"
+    STORE = "STORE"
+    MARKETPLACE = "MARKETPLACE"
+
+
+class LocationKind(StrEnum):
+    """A place that holds stock."""
+
+    STORE = "STORE"
+    WAREHOUSE = "WAREHOUSE"
+
+
+class Channel(Base):
+    """A channel and its way of counting money."""
+
+    __tablename__ = "channel"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    currency: Mapped[str]
+    prices_include_tax: Mapped[bool]
+    tax_rounding: Mapped[str]
+    shipping_price_minor: Mapped[int]
+
+
+class Location(Base):
+    """A store or a warehouse."""
+
+    __tablename__ = "location"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    timezone: Mapped[str]
+    offers_pickup: Mapped[bool]
+    ships_orders: Mapped[bool]
+
+
+class ChannelLocation(Base):
+    """A location whose stock a channel sells; `position` 0 is the best."""
+
+    __tablename__ = "channel_location"
+    __table_args__ = (Index(None, "location_id"),)
+
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"), primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"), primary_key=True)
+    position: Mapped[int]
+
+
+class TaxRate(Base):
+    """The rate of a tax class in a channel: 0.08 for 8 %."""
+
+    __tablename__ = "tax_rate"
+
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"), primary_key=True)
+    tax_class: Mapped[str] = mapped_column(primary_key=True)
+    rate: Mapped[Decimal] = mapped_column(Numeric(7, 6))
+
+
+class Product(Base):
+    """What a customer browses; what is bought is one of its variants."""
+
+    __tablename__ = "product"
+    __table_args__ = (
+        Index("ix_product_category", "category", "id"),
+        Index("ix_product_words", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    handle: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    description: Mapped[str | None]
+    brand: Mapped[str | None]
+    category: Mapped[str | None]
+    words: Mapped[str] = mapped_column(
+        Computed("lower(name || ' ' || coalesce(brand, '') || ' ' || coalesce(category, ''))", persisted=True)
+    )
+
+
+class Variant(Base):
+    """One SKU. `events` counts what was told about it."""
+
+    __tablename__ = "variant"
+    __table_args__ = (
+        CheckConstraint("events >= 0", name="events"),
+        UniqueConstraint("barcode", name="uq_variant_barcode"),
+        Index(None, "product_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"))
+    sku: Mapped[str] = mapped_column(unique=True)
+    barcode: Mapped[str | None]
+    name: Mapped[str]
+    tax_class: Mapped[str]
+    discontinued: Mapped[bool]
+    events: Mapped[int] = mapped_column(server_default=text("0"))

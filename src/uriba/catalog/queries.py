@@ -1,0 +1,91 @@
+"""Reads of products and variants, batched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import exists, select
+
+from uriba.catalog.models import Product, Variant
+from uriba.core.errors import LimitExceeded
+from uriba.db import Session
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+PRODUCT = "p.id, p.handle, p.name, p.description, p.brand, p.category"
+VARIANT = "v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued"
+
+SEARCH_SIZE_MAX = 100
+SEARCH_WORDS_MAX = 8
+
+
+async def products_by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+    rows = await session.fetch(f"SELECT {PRODUCT} FROM product p WHERE p.id = ANY($1)", ids)
+    return {row["id"]: row for row in rows}
+
+
+async def product_by_handle(session: Session, handle: str) -> Record | None:
+    return await session.fetchrow(f"SELECT {PRODUCT} FROM product p WHERE p.handle = $1", handle)
+
+
+async def variants_by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+    rows = await session.fetch(f"SELECT {VARIANT} FROM variant v WHERE v.id = ANY($1)", ids)
+    return {row["id"]: row for row in rows}
+
+
+async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {product_id: [] for product_id in product_ids}
+    rows = await session.fetch(
+        f"SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY($1) ORDER BY v.product_id, v.id", product_ids
+    )
+    for row in rows:
+        found[row["product_id"]].append(row)
+    return found
+
+
+async def variant_by_sku(session: Session, sku: str) -> Record | None:
+    return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.sku = $1", sku)
+
+
+async def variant_by_barcode(session: Session, barcode: str) -> Record | None:
+    return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.barcode = $1", barcode)
+
+
+async def ids_by_sku(session: Session, skus: Sequence[str]) -> dict[str, int]:
+    rows = await session.fetch("SELECT sku, id FROM variant WHERE sku = ANY($1)", skus)
+    return {row["sku"]: row["id"] for row in rows}
+
+
+async def products(
+    session: Session, *, search: str | None, category: str | None, first: int, after: int | None
+) -> Sequence[Mapping[str, Any]]:
+    """Products by age, one more than asked for. `search` wants every word in name, brand, category or as a SKU or barcode.
+
+    Errors: `LimitExceeded` for a search above 100 characters.
+    """
+    if not search and not category:
+        return await session.fetch(
+            f"SELECT {PRODUCT} FROM product p WHERE p.id > $1 ORDER BY p.id LIMIT $2", after or 0, first + 1
+        )
+    statement = (
+        select(Product.id, Product.handle, Product.name, Product.description, Product.brand, Product.category)
+        .where(Product.id > (after or 0))
+        .order_by(Product.id)
+        .limit(first + 1)
+    )
+    if category:
+        statement = statement.where(Product.category == category)
+    for word in _words(search or ""):
+        is_code = exists().where(Variant.product_id == Product.id, (Variant.sku == word) | (Variant.barcode == word))
+        statement = statement.where(Product.words.contains(word.lower(), autoescape=True) | is_code)
+    return await session.select(statement)
+
+
+def _words(search: str) -> list[str]:
+    if len(search) > SEARCH_SIZE_MAX:
+        raise LimitExceeded(f"A search has at most {SEARCH_SIZE_MAX} characters.", "search")
+    return search.split()[:SEARCH_WORDS_MAX]
+
+

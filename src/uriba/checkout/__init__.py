@@ -1,0 +1,1 @@
+"""From cart to order: all or nothing, and at most once."""

@@ -1,0 +1,234 @@
+"""Attempts: what is being paid, committed before the provider is asked, ended exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from uriba.cart.events import CartOrdered, CartUpdated, cart_subject
+from uriba.cart.models import CartStatus
+from uriba.checkout.models import AttemptStatus
+from uriba.checkout.request import Tendered
+from uriba.db import Session
+from uriba.fulfillment import parcels
+from uriba.fulfillment.parcels import Parcel
+from uriba.inventory import holds, ledger
+from uriba.inventory.holds import Held
+from uriba.inventory.models import HoldStatus
+from uriba.orders import placement
+from uriba.orders.placement import Draft, Tender
+from uriba.outbox import emit
+from uriba.outbox.event import write
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """Money to take: with the hub's key of the charge where a provider takes it, without one for cash."""
+
+    method: str
+    amount_minor: int
+    key: str | None
+    token: str | None = None
+    reference: str | None = None
+
+
+class Agreed(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an attempt needs to become an order, whoever finishes it."""
+
+    draft: Draft
+    parcels: tuple[Parcel, ...]
+    charges: tuple[Charge, ...]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt as it stands."""
+
+    id: UUID
+    cart_id: UUID
+    order_id: UUID
+    status: AttemptStatus
+    reason: str | None
+    agreed: Agreed
+    actor: str
+
+
+async def begin(
+    session: Session,
+    *,
+    attempt_id: UUID,
+    agreed: Agreed,
+    actor: str,
+    hold_term_s: int,
+    look_after_s: float,
+    shelf_location_id: int | None,
+) -> None:
+    """Keep what was agreed, close the cart to changes, and hold its stock.
+
+    Errors: `LedgerRefused`.
+    """
+    draft = agreed.draft
+    assert draft.cart_id is not None
+    await session.run(
+        "WITH closed AS (UPDATE cart SET checkout_id = $1 WHERE id = $2) "
+        "INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at) "
+        "VALUES ($1, $2, $3, $4::jsonb, $5, now() + make_interval(secs => $6))",
+        attempt_id,
+        draft.cart_id,
+        draft.id,
+        msgspec.json.encode(agreed).decode(),
+        actor,
+        look_after_s,
+    )
+    await write(session)
+    await holds.place(
+        session,
+        owner_id=attempt_id,
+        units=_units(agreed.parcels, shelf_location_id),
+        term_s=hold_term_s,
+        reference=f"cart:{draft.cart_id}",
+        actor=actor,
+    )
+
+
+def _units(of: Sequence[Parcel], shelf_location_id: int | None) -> list[Held]:
+    """The units of parcels; a till's own shelf may use its safety stock."""
+    return [
+        Held(line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id)
+        for parcel in of
+        for line in parcel.lines
+    ]
+
+
+def charges(tenders: Sequence[Tendered], attempt_id: UUID, cash: str) -> tuple[Charge, ...]:
+    """Charges with keys of their own: the same attempt is the same charge, however often it is asked for."""
+    return tuple(
+        Charge(
+            method=tender.method,
+            amount_minor=tender.amount_minor,
+            key=None if tender.method == cash else f"{attempt_id}-{index}",
+            token=tender.token,
+            reference=tender.reference,
+        )
+        for index, tender in enumerate(tenders)
+    )
+
+
+async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Attempt:
+    """The attempt as it is now."""
+    row = await session.fetchrow(
+        "SELECT id, cart_id, order_id, status, reason, draft, actor FROM checkout_attempt WHERE id = $1"
+        + (" FOR UPDATE" if lock else ""),
+        attempt_id,
+    )
+    assert row is not None
+    return Attempt(
+        id=row["id"],
+        cart_id=row["cart_id"],
+        order_id=row["order_id"],
+        status=AttemptStatus(row["status"]),
+        reason=row["reason"],
+        agreed=msgspec.json.decode(row["draft"], type=Agreed),
+        actor=row["actor"],
+    )
+
+
+async def complete(session: Session, attempt_id: UUID, references: Sequence[str | None]) -> Attempt:
+    """Make the order of a paid attempt; the attempt as it was found. Only a PENDING one becomes an order.
+
+    Errors: `LedgerRefused` where the hold had ended and the stock is gone.
+    """
+    attempt = await load(session, attempt_id, lock=True)
+    if attempt.status is not AttemptStatus.PENDING:
+        return attempt
+    tenders = [_tender(c, reference) for c, reference in zip(attempt.agreed.charges, references, strict=True)]
+    row = await session.fetchrow(
+        "UPDATE cart SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1, "
+        "updated_at = now() WHERE id = $1 RETURNING version, events",
+        attempt.cart_id,
+    )
+    assert row is not None
+    data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(attempt.order_id)}
+    emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
+    await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
+    await _end(session, attempt, AttemptStatus.COMPLETED, None)
+    held = bool(await holds.end(session, owner_id=attempt.id, status=HoldStatus.SETTLED))
+    await write(session)
+    moved = parcels.movements(attempt.agreed.parcels, held=held)
+    await ledger.post(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
+    return attempt
+
+
+def _tender(charge: Charge, reference: str | None) -> Tender:
+    return placement.tender(charge.method, charge.amount_minor, reference or charge.reference)
+
+
+async def place(
+    session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str
+) -> None:
+    """Write the order and its fulfillments; its stock is the caller's next and last step."""
+    completed = all(parcel.status == "HANDED_OVER" for parcel in of)
+    await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
+    await parcels.allocate(session, order_id=draft.id, parcels=of)
+
+
+async def start_ending(session: Session, attempt_id: UUID) -> bool:
+    """Decide that a pending attempt will not become an order; False where it was decided otherwise meanwhile."""
+    found = await session.fetchval(
+        "UPDATE checkout_attempt SET status = 'ENDING' WHERE id = $1 AND status IN ('PENDING', 'ENDING') RETURNING true",
+        attempt_id,
+    )
+    return bool(found)
+
+
+async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, reason: str) -> Attempt:
+    """End an attempt without an order: stock back, cart open again. Does nothing where it has ended already."""
+    attempt = await load(session, attempt_id, lock=True)
+    if attempt.status not in (AttemptStatus.PENDING, AttemptStatus.ENDING):
+        return attempt
+    await _end(session, attempt, status, reason)
+    row = await session.fetchrow(
+        "UPDATE cart SET checkout_id = NULL, events = events + 1 WHERE id = $1 RETURNING version, events, status",
+        attempt.cart_id,
+    )
+    assert row is not None
+    state = {"status": row["status"], "version": row["version"]}
+    emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
+    released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
+    if released:
+        await write(session)
+        movements = holds.release(released)
+        await ledger.post(session, movements, reference=f"cart:{attempt.cart_id}", actor=attempt.actor)
+    return attempt
+
+
+async def _end(session: Session, attempt: Attempt, status: AttemptStatus, reason: str | None) -> None:
+    """The token has done its work: it is not kept."""
+    charges_left = [msgspec.structs.replace(charge, token=None) for charge in attempt.agreed.charges]
+    await session.run(
+        "UPDATE checkout_attempt SET status = $2, reason = $3, ended_at = now(), "
+        "draft = jsonb_set(draft, '{charges}', $4::jsonb) WHERE id = $1",
+        attempt.id,
+        status,
+        reason,
+        msgspec.json.encode(charges_left).decode(),
+    )
+
+
+async def due(session: Session, *, limit: int) -> list[UUID]:
+    """Attempts that nobody has finished in time."""
+    rows = await session.fetch(
+        "SELECT id FROM checkout_attempt WHERE status IN ('PENDING', 'ENDING') AND next_at <= now() "
+        "ORDER BY next_at LIMIT $1",
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def postpone(session: Session, attempt_id: UUID, *, by_s: float) -> None:
+    """Look again later."""
+    await session.run(
+        "UPDATE checkout_attempt SET next_at = now() + make_interval(secs => $2) WHERE id = $1", attempt_id, by_s
+    )
+
+

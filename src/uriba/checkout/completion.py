@@ -1,0 +1,246 @@
+"""Completion: a cart becomes an order.
+
+Cash at a till is one transaction. With a payment provider it is two, around the provider's call: the first keeps what
+was agreed, the charge's key and the stock; the second makes the order. This module therefore begins and ends
+transactions itself, which only edges do elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from uriba.cart import carts
+from uriba.cart.events import CartOrdered, cart_subject
+from uriba.cart.models import CartStatus
+from uriba.cart.view import CartView
+from uriba.checkout import attempts, plan, request
+from uriba.checkout.attempts import Agreed, Attempt
+from uriba.checkout.errors import PaymentDeclined, PaymentPending, SupplyMoved
+from uriba.checkout.gateways import Declined, GatewayUnreachable, PaymentGateway
+from uriba.checkout.gateways.port import CASH
+from uriba.checkout.models import AttemptStatus
+from uriba.checkout.plan import Plan
+from uriba.checkout.request import CheckoutRequest, Tendered
+from uriba.config import Settings
+from uriba.core.actor import Actor
+from uriba.core.errors import DomainError
+from uriba.core.ids import new_id
+from uriba.db import Database, Session, idempotency
+from uriba.db.idempotency import Claim
+from uriba.fulfillment import parcels
+from uriba.inventory import ledger
+from uriba.inventory.errors import LedgerRefused
+from uriba.orders import placement
+from uriba.outbox import emit
+from uriba.outbox.event import write
+
+PLANS_MAX = 5
+"""How often a checkout plans again because somebody took what it had planned with."""
+
+LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The checkout of one hub: its database, its settings and the providers it knows."""
+
+    database: Database
+    settings: Settings
+    gateways: Mapping[str, PaymentGateway]
+
+    async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> UUID:
+        """The id of the order that the cart became, now or earlier with the same key.
+
+        Errors: those of `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`, `PaymentDeclined`,
+        `PaymentPending`.
+        """
+        for _ in range(PLANS_MAX):
+            try:
+                async with self.database.transaction() as session:
+                    answer = await self._begin(session, actor, claim, asked)
+                break
+            except SupplyMoved:
+                continue
+        else:
+            raise DomainError("Too many customers want this at once; please try again.", "cartId")
+        if answer["attempt"] is not None:
+            await self.pay(UUID(answer["attempt"]))
+        return UUID(answer["order"])
+
+    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> dict[str, str]:
+        """The first transaction: the whole checkout where no provider takes part."""
+        by_provider = any(payment.method != CASH for payment in asked.payments)
+        order_id, attempt_id = new_id(), new_id() if by_provider else None
+        answer = {"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None}
+        if earlier := await idempotency.begin(session, claim, answer=answer):
+            return dict(earlier)
+        reached = request.contact(asked)
+        cart = await carts.take(session, cart_id=asked.cart_id, actor=actor)
+        tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
+        made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
+        total = made.draft.total_minor
+        request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
+        try:
+            if attempt_id is None:
+                await self._place(session, cart.events, made, tenders, actor)
+            else:
+                await self._agree(session, attempt_id, cart, made, tenders, actor)
+        except LedgerRefused as refused:
+            raise await self._refusal(session, made, refused, cart.priced_in_id) from refused
+        return answer  # type: ignore[return-value]
+
+    async def _place(
+        self, session: Session, events: int, made: Plan, tenders: list[Tendered], actor: Actor
+    ) -> None:
+        draft = made.draft
+        assert draft.cart_id is not None
+        version: int = await session.fetchval(
+            "UPDATE cart SET status = 'ORDERED' WHERE id = $1 RETURNING version", draft.cart_id
+        )
+        data = {"status": CartStatus.ORDERED, "version": version, "order": str(draft.id)}
+        emit(session, CartOrdered(cart_subject(draft.cart_id), events, data))
+        taken = [placement.tender(t.method, t.amount_minor, t.reference) for t in tenders]
+        await attempts.place(session, draft, made.parcels, tenders=taken, actor=actor.label)
+        await write(session)
+        moved = parcels.movements(made.parcels, held=False)
+        await ledger.post(session, moved, reference=f"order:{draft.id}", actor=actor.label)
+
+    async def _agree(
+        self, session: Session, attempt_id: UUID, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor
+    ) -> None:
+        await carts.tell(session, cart)
+        agreed = Agreed(
+            draft=made.draft, parcels=made.parcels, charges=attempts.charges(tenders, attempt_id, CASH)
+        )
+        await attempts.begin(
+            session,
+            attempt_id=attempt_id,
+            agreed=agreed,
+            actor=actor.label,
+            hold_term_s=self.settings.hold_term_s,
+            # Whoever asked still waits for the provider until then.
+            look_after_s=self.settings.gateway_timeout_s + 5,
+            shelf_location_id=actor.location_id,
+        )
+
+    async def _refusal(self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int) -> Exception:
+        """Out of stock, unless another location may still serve what was to be shipped."""
+        short = {(r.variant_id, r.location_id) for r in refused.refusals}
+        lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
+        hit = [
+            (parcel.method, lines[line.order_line_id])
+            for parcel in made.parcels
+            for line in parcel.lines
+            if (line.variant_id, parcel.location_id) in short
+        ]
+        if all(method == "SHIP" for method, _ in hit):
+            return SupplyMoved()
+        fixed = sorted({index for method, index in hit if method != "SHIP"})
+        return await plan.out_of_stock(session, made.lines, fixed, channel_id)
+
+    async def pay(self, attempt_id: UUID) -> None:
+        """Take the money of an attempt and make its order; harmless to call again, from anywhere, at any time.
+
+        Errors: `PaymentDeclined`, `PaymentPending`, `OutOfStock`.
+        """
+        async with self.database.reading() as session:
+            attempt = await attempts.load(session, attempt_id)
+        if attempt.status is AttemptStatus.PENDING:
+            try:
+                references = await self._capture(attempt)
+            except Declined as declined:
+                await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
+            else:
+                await self._settle(attempt, references)
+            async with self.database.reading() as session:
+                attempt = await attempts.load(session, attempt_id)
+        if attempt.status is AttemptStatus.PENDING or attempt.status is AttemptStatus.ENDING:
+            raise PaymentPending(LOST_ANSWER, "payments")
+        if attempt.status is not AttemptStatus.COMPLETED:
+            raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
+
+    async def _capture(self, attempt: Attempt) -> list[str | None]:
+        """The providers' references. Errors: `Declined`, `PaymentPending`."""
+        references: list[str | None] = []
+        for charge in attempt.agreed.charges:
+            if charge.key is None:
+                references.append(charge.reference)
+                continue
+            try:
+                async with asyncio.timeout(self.settings.gateway_timeout_s):
+                    reference = await self.gateways[charge.method].capture(
+                        key=charge.key,
+                        amount_minor=charge.amount_minor,
+                        currency=attempt.agreed.draft.currency,
+                        token=charge.token,
+                    )
+            except (TimeoutError, GatewayUnreachable) as error:
+                raise PaymentPending(LOST_ANSWER, "payments") from error
+            references.append(reference)
+        return references
+
+    async def _settle(self, attempt: Attempt, references: list[str | None]) -> None:
+        """The second transaction. Where the hold had ended and the goods are gone, the money goes back."""
+        try:
+            async with self.database.transaction() as session:
+                await attempts.complete(session, attempt.id, references)
+        except LedgerRefused:
+            await self._take_back(attempt, AttemptStatus.ABANDONED, "The goods were sold while the payment took too long.")
+
+    async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
+        """End an attempt: first decide it, then undo the charges, then let stock and cart go."""
+        async with self.database.transaction() as session:
+            if not await attempts.start_ending(session, attempt.id):
+                return
+        for charge in attempt.agreed.charges:
+            if charge.key is not None:
+                async with asyncio.timeout(self.settings.gateway_timeout_s):
+                    await self.gateways[charge.method].void(key=charge.key)
+        async with self.database.transaction() as session:
+            await attempts.give_up(session, attempt.id, status=status, reason=reason)
+
+    async def finish(self, attempt_id: UUID) -> None:
+        """Find out what became of an attempt that nobody finished, and finish it.
+
+        Captured: the order is made. Not captured: the charge is called off for good, stock and cart are free.
+        """
+        async with self.database.transaction() as session:
+            await attempts.postpone(session, attempt_id, by_s=self.settings.gateway_timeout_s)
+            attempt = await attempts.load(session, attempt_id)
+        try:
+            if attempt.status is AttemptStatus.PENDING and (found := await self._find(attempt)) is not None:
+                await self._settle(attempt, found)
+            elif attempt.status in (AttemptStatus.PENDING, AttemptStatus.ENDING):
+                await self._take_back(attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time.")
+        except (TimeoutError, GatewayUnreachable) as error:
+            log.warning("payment provider unreachable", attempt=str(attempt_id), error=str(error))
+
+    async def _find(self, attempt: Attempt) -> list[str | None] | None:
+        """The references of all charges, or None where any of them was not captured."""
+        references: list[str | None] = []
+        for charge in attempt.agreed.charges:
+            if charge.key is None:
+                references.append(charge.reference)
+                continue
+            async with asyncio.timeout(self.settings.gateway_timeout_s):
+                reference = await self.gateways[charge.method].find(key=charge.key)
+            if reference is None:
+                return None
+            references.append(reference)
+        return references
+
+
+async def sweep(checkout: Checkout, *, limit: int = 50) -> int:
+    """Finish the attempts that are due; how many there were."""
+    async with checkout.database.reading() as session:
+        found = await attempts.due(session, limit=limit)
+    for attempt_id in found:
+        await checkout.finish(attempt_id)
+    return len(found)

@@ -1,0 +1,64 @@
+"""The table of checkouts that wait for a payment provider."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+
+class AttemptStatus(StrEnum):
+    """PENDING until the provider's answer is known; ENDING while the hub takes the charge back."""
+
+    PENDING = "PENDING"
+    COMPLETED = "COMPLETED"
+    DECLINED = "DECLINED"
+    ENDING = "ENDING"
+    ABANDONED = "ABANDONED"
+
+
+class CheckoutAttempt(Base):
+    """What was agreed and is being paid, committed before the provider is asked.
+
+    It owns the holds, names the order that it will be, and carries the provider's idempotency keys. A crash at any
+    point leaves a PENDING or ENDING row, which a sweep finishes.
+    """
+
+    __tablename__ = "checkout_attempt"
+    __table_args__ = (
+        Index("ix_checkout_attempt_due", "next_at", postgresql_where=text("status IN ('PENDING', 'ENDING')")),
+        Index(
+            "uq_checkout_attempt_cart", "cart_id", unique=True, postgresql_where=text("status IN ('PENDING', 'ENDING')")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    cart_id: Mapped[UUID] = mapped_column(ForeignKey("cart.id"))
+    order_id: Mapped[UUID]
+    status: Mapped[str] = mapped_column(server_default=text("'PENDING'"))
+    reason: Mapped[str | None]
+    draft: Mapped[Any] = mapped_column(JSONB)
+    actor: Mapped[str]
+    next_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+
+
+class TestCharge(Base):
+    """The book of the provider TEST, which stands in for a real provider's own: never part of a hub's transaction."""
+
+    __tablename__ = "test_charge"
+    __test__ = False
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    amount_minor: Mapped[int]
+    currency: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,241 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from uriba import app, embedded, invariants, migrate, supervisor, worker
+from uriba.access import keys
+from uriba.access.keys import Issued
+from uriba.config import Settings, UnsafeSettings
+from uriba.core.actor import Scope
+from uriba.core.errors import DomainError
+from uriba.db import Database, Session
+from uriba.graphql.schema import sdl
+from uriba.outbox.hints import KEYS, Hints
+
+T = TypeVar("T")
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Uriba: one sales floor for app, web shop and stores.")
+key_cli = typer.Typer(no_args_is_help=True, help="Keys of terminals, apps and staff.")
+load_cli = typer.Typer(no_args_is_help=True, help="Real goods.")
+cli.add_typer(key_cli, name="key")
+cli.add_typer(load_cli, name="load")
+
+console = Console(stderr=True)
+out = Console()
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
+Processes = Annotated[int | None, typer.Option(min=1, max=64, help="API processes.")]
+
+
+def chosen(data_dir: Path | None = None, **given: object) -> Settings:
+    """Settings from the environment; what the command line says wins."""
+    said = {name: value for name, value in {"data_dir": data_dir, **given}.items() if value is not None}
+    return Settings(**said).check()  # type: ignore[arg-type]
+
+
+@contextmanager
+def running(settings: Settings, *, quiet: bool = True) -> Iterator[Settings]:
+    """The settings with the addresses of running engines: the given servers, or the embedded ones while this lasts."""
+    if settings.database_url and settings.valkey_url:
+        yield settings
+        return
+    if settings.database_url or settings.valkey_url:
+        raise UnsafeSettings("Give both URIBA_DATABASE_URL and URIBA_VALKEY_URL, or neither.")
+    say: Callable[[str], None] = (lambda _: None) if quiet else (lambda step: console.print(f"  {step}"))
+    with embedded.engines(settings.data_dir, on_step=say) as engines:
+        addresses = {"database_url": engines.database_url, "valkey_url": engines.valkey_url}
+        yield settings.model_copy(update=addresses)
+
+
+async def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run on the newest schema."""
+    assert settings.database_url
+    await migrate.migrate(settings.database_url)
+    database = app.open_database(settings)
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+def on_hub(data_dir: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
+    with running(chosen(data_dir)) as settings:
+        return asyncio.run(with_database(settings, work))
+
+
+@cli.command()
+def up(data_dir: DataDir = None, host: Host = None, port: Port = None, processes: Processes = None) -> None:
+    """Run the hub: API, worker and, where no servers are given, the embedded engines. SIGTERM drains."""
+    settings = chosen(data_dir, host=host, port=port, processes=processes)
+    with supervisor.terminating(), running(settings, quiet=False) as ready:
+        assert ready.database_url
+        began = time.perf_counter()
+        asyncio.run(migrate.migrate(ready.database_url))
+        console.print(f"  schema current in {time.perf_counter() - began:.1f} s")
+        console.print(f"  http://{ready.host}:{ready.port}/graphql")
+        supervisor.supervise(ready)
+
+
+@cli.command()
+def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processes: Processes = None) -> None:
+    """Run API processes only."""
+    settings = chosen(data_dir, host=host, port=port, processes=processes)
+    with supervisor.terminating(), running(settings) as ready:
+        os.environ.update(supervisor.environment(ready))
+        uvicorn.run(
+            "uriba.app:create",
+            factory=True,
+            host=ready.host,
+            port=ready.port,
+            workers=ready.processes,
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(ready.trusted_proxies),
+            forwarded_allow_ips=ready.trusted_proxies or None,
+            timeout_graceful_shutdown=15,
+        )
+
+
+@cli.command(name="worker")
+def run_worker(data_dir: DataDir = None) -> None:
+    """Run the relay and the sweeps only."""
+    with supervisor.terminating(), running(chosen(data_dir)) as ready:
+        asyncio.run(worker.run(ready))
+
+
+@cli.command(name="migrate")
+def run_migrate(data_dir: DataDir = None) -> None:
+    """Bring the schema to the newest version."""
+    with running(chosen(data_dir)) as ready:
+        assert ready.database_url
+        asyncio.run(migrate.migrate(ready.database_url))
+
+
+@cli.command()
+def check(data_dir: DataDir = None) -> None:
+    """Look for rows that break an invariant; exit status 1 where one does."""
+
+    async def work(database: Database) -> list[invariants.Finding]:
+        return await invariants.check(database)
+
+    findings = on_hub(data_dir, work)
+    table = Table("", "invariant", "rows", "time")
+    for found in findings:
+        mark = "[green]✓[/]" if not found.rows else "[red]✗[/]"
+        table.add_row(mark, f"{found.invariant.number:>2}  {found.invariant.name}", str(found.rows), f"{found.seconds * 1000:.0f} ms")
+        for example in found.examples:
+            table.add_row("", f"[red]{example}[/]", "", "")
+    out.print(table)
+    if any(found.rows for found in findings):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def schema(folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("schema")) -> None:
+    """Write schema/schema.graphql."""
+    folder.mkdir(exist_ok=True)
+    (folder / "schema.graphql").write_text(sdl())
+    console.print(f"wrote {folder / 'schema.graphql'}")
+
+
+def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) -> None:
+    async def work(database: Database) -> Issued:
+        async with database.transaction() as session:
+            return await make(session)
+
+    issued = on_hub(data_dir, work)
+    console.print(f"key {issued.id}; it is shown this once:")
+    # The last line, and nothing else, on standard output.
+    typer.echo(issued.key)
+
+
+@key_cli.command()
+def terminal(location: Annotated[str, typer.Option(help="The location's code.")], data_dir: DataDir = None) -> None:
+    """A new terminal at a location."""
+    _issue(data_dir, lambda session: keys.for_terminal(session, location=location))
+
+
+@key_cli.command(name="app")
+def app_key(
+    channel: Annotated[str, typer.Option(help="The channel's code.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="What else it may do; again for more.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """A key for a channel's app."""
+    _issue(data_dir, lambda session: keys.for_app(session, channel=channel, scopes=frozenset(scope or ())))
+
+
+@key_cli.command()
+def staff(name: Annotated[str, typer.Option(help="Whose it is.")], data_dir: DataDir = None) -> None:
+    """A key for a person of the staff."""
+    _issue(data_dir, lambda session: keys.for_staff(session, name=name))
+
+
+@key_cli.command(name="list")
+def list_keys(data_dir: DataDir = None) -> None:
+    """All keys but the customers' tokens."""
+
+    async def work(database: Database) -> Table:
+        async with database.reading() as session:
+            rows = await keys.all_keys(session)
+        table = Table("id", "role", "name", "location", "channel", "scopes", "made", "revoked")
+        for row in rows:
+            revoked = f"{row['revoked_at']:%Y-%m-%d %H:%M}" if row["revoked_at"] else ""
+            table.add_row(
+                row["id"],
+                row["role"].lower(),
+                row["name"],
+                row["location"],
+                row["channel"],
+                " ".join(row["scopes"]),
+                f"{row['created_at']:%Y-%m-%d %H:%M}",
+                revoked,
+            )
+        return table
+
+    out.print(on_hub(data_dir, work))
+
+
+@key_cli.command()
+def revoke(id: Annotated[str, typer.Argument(help="The key's id.")], data_dir: DataDir = None) -> None:
+    """End a key at once."""
+    with running(chosen(data_dir)) as settings:
+
+        async def work(database: Database) -> None:
+            async with database.transaction() as session:
+                await keys.revoke(session, key_id=id)
+            assert settings.valkey_url
+            hints = Hints(settings.valkey_url)
+            await hints.say_now(KEYS)
+            await hints.close()
+
+        asyncio.run(with_database(settings, work))
+    console.print(f"revoked {id}")
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        cli(standalone_mode=True)
+    except (DomainError, UnsafeSettings, embedded.EmbeddedError) as error:
+        console.print(f"[red]{error}[/]")
+        raise SystemExit(1) from error

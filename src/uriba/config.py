@@ -1,0 +1,83 @@
+"""Settings: every one has a default that works on a developer's machine, and a URIBA_ variable."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Env(StrEnum):
+    """Development shows GraphiQL and has the provider TEST; production has neither."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class UnsafeSettings(Exception):
+    """Production was asked for with settings that are not fit for it."""
+
+
+class Settings(BaseSettings):
+    """All settings of the hub; times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="URIBA_")
+
+    env: Env = Env.DEVELOPMENT
+    data_dir: Path = Path(".uriba")
+    database_url: str | None = Field(default=None, description="postgresql://…; none: the embedded PostgreSQL")
+    valkey_url: str | None = Field(default=None, description="redis://… or unix://…; none: the embedded Valkey")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    processes: int = Field(default=1, ge=1, le=64, description="API processes")
+    allowed_origins: tuple[str, ...] = Field(default=(), description="origins of pages that may open a WebSocket or call from a browser")
+    trusted_proxies: str = Field(default="", description="whose X-Forwarded-For is believed: addresses, comma between")
+    introspection: bool | None = Field(default=None, description="none: on in development, off in production")
+    log_json: bool | None = Field(default=None, description="none: on in production")
+    log_level: str = "INFO"
+
+    database_pool_size: int = Field(default=20, ge=2, le=500)
+    lock_timeout_s: float = 5
+    statement_timeout_s: float = 15
+    body_size_max: int = 1_000_000
+    query_depth_max: int = 12
+    query_aliases_max: int = 15
+    query_tokens_max: int = 2_000
+    query_cost_max: int = 20_000
+
+    hold_term_s: int = Field(default=600, description="how long stock is held for a cart that is paying")
+    handoff_term_s: int = Field(default=600, description="how long a handoff code can be claimed")
+    handoff_guesses_max: int = Field(default=10, description="wrong codes of one caller in one handoff term")
+    gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
+    low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
+    idempotency_term_s: int = Field(default=30 * 86_400, description="how long an answer is kept for its key")
+    cart_term_s: int = Field(default=90 * 86_400, description="how long an untouched cart lives")
+    relay_poll_s: float = Field(default=0.5, description="how long the relay waits when nobody wakes it")
+    live_poll_s: float = Field(default=1.0, description="how often subscriptions look at the feed when nobody wakes them")
+
+    @property
+    def production(self) -> bool:
+        return self.env is Env.PRODUCTION
+
+    @property
+    def shows_schema(self) -> bool:
+        return not self.production if self.introspection is None else self.introspection
+
+    def check(self) -> Settings:
+        """Refuse to start production on what is only fit for a developer's machine."""
+        if not self.production:
+            return self
+        if not self.database_url or not self.valkey_url:
+            raise UnsafeSettings("Production needs URIBA_DATABASE_URL and URIBA_VALKEY_URL: the embedded engines are for development.")
+        if self.introspection:
+            raise UnsafeSettings("Production does not start with introspection on: unset URIBA_INTROSPECTION.")
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings().check()

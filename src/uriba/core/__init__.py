@@ -1,0 +1,1 @@
+"""The vocabulary that every domain speaks; no input or output here."""

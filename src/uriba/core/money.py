@@ -1,0 +1,113 @@
+"""Money: integer minor units inside, decimal strings in major units outside.
+
+The number of decimals of a currency is CLDR's (through Babel): JPY 0, USD 2, KWD 3.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from functools import cache
+
+from babel.numbers import format_currency, get_currency_precision, list_currencies
+
+from uriba.core.errors import Invalid
+
+AMOUNT_MINOR_MAX = 10**15
+"""Far above any basket, far below a bigint: sums of amounts cannot overflow."""
+
+_DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,12}))?", re.ASCII)
+
+
+class Rounding(StrEnum):
+    """How a fraction of a minor unit becomes whole; a setting of the channel."""
+
+    HALF_UP = "HALF_UP"
+    FLOOR = "FLOOR"
+    CEIL = "CEIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units (yen, cents) of a currency (ISO 4217)."""
+
+    minor: int
+    currency: str
+
+    @property
+    def amount(self) -> str:
+        return to_decimal(self.minor, self.currency)
+
+    def __str__(self) -> str:
+        return format_currency(self.amount, self.currency, locale="en")
+
+
+@cache
+def _currencies() -> frozenset[str]:
+    return frozenset(list_currencies())
+
+
+@cache
+def exponent(currency: str) -> int:
+    """How many decimals the currency has."""
+    return get_currency_precision(currency)
+
+
+def check_currency(currency: str, *path: str | int) -> str:
+    """The currency's code, or `Invalid`."""
+    if currency not in _currencies():
+        raise Invalid("This is no currency: give its three-letter ISO 4217 code.", *path)
+    return currency
+
+
+def to_decimal(minor: int, currency: str) -> str:
+    """1999 USD is "19.99", 1280 JPY is "1280"."""
+    places = exponent(currency)
+    if places == 0:
+        return str(minor)
+    sign, digits = ("-", str(-minor)) if minor < 0 else ("", str(minor))
+    digits = digits.zfill(places + 1)
+    return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def to_minor(amount: str, currency: str, *path: str | int) -> int:
+    """"19.99" USD is 1999. Refuses exponents, separators, other digits than ASCII, and too many decimals."""
+    found = _DECIMAL.fullmatch(amount)
+    if found is None:
+        raise Invalid('Write an amount as a plain decimal, such as "1280" or "19.99".', *path)
+    sign, whole, fraction = found[1], found[2], found[3] or ""
+    places = exponent(currency)
+    if len(fraction) > places:
+        raise Invalid(f"{currency} has {places or 'no'} decimals: this amount has {len(fraction)}.", *path)
+    minor = int(whole + fraction.ljust(places, "0"))
+    if minor > AMOUNT_MINOR_MAX:
+        raise Invalid("This amount is too large.", *path)
+    return -minor if sign else minor
+
+
+def to_rate(value: str, *path: str | int) -> str:
+    """A tax rate between 0 and 1 with at most 6 decimals, normalised: "0.10" is "0.1"."""
+    found = _DECIMAL.fullmatch(value)
+    if found is None or found[1] or len(found[3] or "") > 6 or not 0 <= Fraction(value) <= 1:
+        raise Invalid("A tax rate is a decimal from 0 to 1, such as 0.08.", *path)
+    return format_rate(Fraction(value))
+
+
+def format_rate(rate: Fraction) -> str:
+    """A rate as a plain decimal without trailing zeros."""
+    text = f"{float(rate):.6f}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def rounded(exact: Fraction, mode: Rounding) -> int:
+    """The whole number that the mode makes of a fraction; half up is away from zero for halves."""
+    match mode:
+        case Rounding.FLOOR:
+            return exact.numerator // exact.denominator
+        case Rounding.CEIL:
+            return -(-exact.numerator // exact.denominator)
+        case Rounding.HALF_UP:
+            half = Fraction(1, 2)
+            return int(exact + half) if exact >= 0 else -int(-exact + half)

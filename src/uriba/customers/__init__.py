@@ -1,0 +1,1 @@
+"""Who buys: known by loyalty card, e-mail or phone."""

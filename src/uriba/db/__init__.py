@@ -1,0 +1,5 @@
+"""How the hub speaks with PostgreSQL."""
+
+from uriba.db.session import Database, Session
+
+__all__ = ["Database", "Session"]

@@ -1,0 +1,62 @@
+"""Tables of fulfillments."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+
+class FulfillmentStatus(StrEnum):
+    """How far the goods are."""
+
+    ALLOCATED = "ALLOCATED"
+    PICKED = "PICKED"
+    READY_FOR_PICKUP = "READY_FOR_PICKUP"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    HANDED_OVER = "HANDED_OVER"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+    BACKORDERED = "BACKORDERED"
+
+
+PROMISED = (FulfillmentStatus.ALLOCATED, FulfillmentStatus.PICKED, FulfillmentStatus.READY_FOR_PICKUP)
+"""The goods are still at the location, and committed there."""
+
+
+class Fulfillment(Base):
+    """A part of an order that one location handles in one way."""
+
+    __tablename__ = "fulfillment"
+    __table_args__ = (
+        Index(None, "order_id"),
+        Index(
+            "ix_fulfillment_open",
+            "location_id",
+            "id",
+            postgresql_where=text("status IN ('ALLOCATED', 'PICKED', 'READY_FOR_PICKUP')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"))
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    method: Mapped[str]
+    status: Mapped[str]
+    tracking: Mapped[str | None]
+
+
+class FulfillmentLine(Base):
+    """Units of an order's line in a fulfillment."""
+
+    __tablename__ = "fulfillment_line"
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index(None, "order_line_id"))
+
+    fulfillment_id: Mapped[UUID] = mapped_column(ForeignKey("fulfillment.id"), primary_key=True)
+    order_line_id: Mapped[UUID] = mapped_column(ForeignKey("order_line.id"), primary_key=True)
+    quantity: Mapped[int]

@@ -1,0 +1,94 @@
+"""Parcels: the fulfillments that an order begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from uriba.cart.models import FulfillmentMethod
+from uriba.db import Session
+from uriba.fulfillment.models import FulfillmentStatus
+from uriba.inventory.ledger import Movement
+from uriba.inventory.models import StockReason
+
+
+class ParcelLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of an order's line."""
+
+    order_line_id: UUID
+    variant_id: int
+    quantity: int
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """What one location handles in one way."""
+
+    id: UUID
+    location_id: int
+    method: FulfillmentMethod
+    lines: tuple[ParcelLine, ...]
+
+    @property
+    def status(self) -> FulfillmentStatus:
+        """Carried out is handed over at once; the rest begins as a promise."""
+        carried = self.method is FulfillmentMethod.CARRY_OUT
+        return FulfillmentStatus.HANDED_OVER if carried else FulfillmentStatus.ALLOCATED
+
+
+async def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> None:
+    """Write the fulfillments of a new order."""
+    rows = [
+        {
+            "id": parcel.id,
+            "location_id": parcel.location_id,
+            "method": parcel.method,
+            "status": parcel.status,
+            "lines": parcel.lines,
+        }
+        for parcel in parcels
+    ]
+    await session.run(_ALLOCATE, order_id, msgspec.json.encode(rows).decode())
+
+
+_ALLOCATE = """
+    WITH parcel AS (
+        SELECT * FROM json_to_recordset($2::json)
+            AS p(id uuid, location_id bigint, method text, status text, lines json)
+    ), made AS (
+        INSERT INTO fulfillment (id, order_id, location_id, method, status)
+        SELECT id, $1, location_id, method, status FROM parcel
+    )
+    INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity)
+    SELECT p.id, l.order_line_id, sum(l.quantity) FROM parcel p,
+        json_to_recordset(p.lines) AS l(order_line_id uuid, quantity bigint)
+    GROUP BY p.id, l.order_line_id
+"""
+
+
+def movements(parcels: Sequence[Parcel], *, held: bool) -> list[Movement]:
+    """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
+
+    `held`: the units were reserved before, and are taken out of there.
+    """
+    return [
+        _movement(parcel.method is FulfillmentMethod.CARRY_OUT, parcel.location_id, line, held)
+        for parcel in parcels
+        for line in parcel.lines
+    ]
+
+
+def _movement(carried: bool, location_id: int, line: ParcelLine, held: bool) -> Movement:
+    units = line.quantity
+    return Movement(
+        variant_id=line.variant_id,
+        location_id=location_id,
+        reason=StockReason.SALE if carried else StockReason.COMMIT,
+        quantity=units,
+        on_hand=-units if carried else 0,
+        committed=0 if carried else units,
+        reserved=-units if held else 0,
+        need=0 if carried or held else units,
+        shelf_need=units if carried and not held else 0,
+    )

@@ -1,0 +1,1 @@
+"""The public API: one thin layer that translates, and nothing else."""

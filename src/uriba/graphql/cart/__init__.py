@@ -1,0 +1,1 @@
+"""The shared cart in the API."""

@@ -1,0 +1,238 @@
+"""Changes of carts, by whoever holds the cart's id."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from uriba.access import guesses
+from uriba.cart import carts, handoff, lines, merge, methods
+from uriba.cart.addresses import Address
+from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
+from uriba.cart.lines import LineQuantity, NewLine
+from uriba.cart.merge import CartMergePolicy
+from uriba.cart.models import FulfillmentMethod
+from uriba.core import ids
+from uriba.core.actor import Role
+from uriba.core.errors import Invalid, InvalidState
+from uriba.core.ids import new_secret_id
+from uriba.db import idempotency
+from uriba.graphql.cart.types import Cart, cart_of
+from uriba.graphql.context import Context, Info
+from uriba.graphql.hub import ChannelRef
+from uriba.graphql.permissions import SHOPPER, mutation
+from uriba.graphql.scalars import UserError
+
+
+@strawberry.input(description="Exactly one of sku and variantId.")
+class CartLineInput:
+    sku: str | None = None
+    variant_id: strawberry.ID | None = None
+    quantity: int = 1
+
+
+@strawberry.input
+class CartLineUpdateInput:
+    line_id: strawberry.ID
+    quantity: int
+
+
+@strawberry.input
+class CartCreateInput:
+    channel: str | None = None
+    lines: list[CartLineInput] | None = None
+    idempotency_key: str | None = None
+
+
+@strawberry.input
+class AddressInput:
+    name: str
+    line1: str
+    city: str
+    postal_code: str
+    country: str = strawberry.field(description="ISO 3166-1 alpha-2, such as JP.")
+    line2: str | None = None
+    region: str | None = None
+    phone: str | None = None
+
+
+@strawberry.input
+class CartFulfillmentInput:
+    method: FulfillmentMethod
+    line_ids: list[strawberry.ID] | None = strawberry.field(default=None, description="None: all lines.")
+    location: str | None = None
+    address: AddressInput | None = None
+
+
+@strawberry.type
+class CartPayload:
+    cart: Cart | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type(description="A code to show or to scan: used once, and not for long.")
+class CartHandoffPayload:
+    code: str | None = None
+    qr: str | None = None
+    expires_at: datetime | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class CartMutations:
+    @mutation(SHOPPER, "Begin a cart; a customer gets the active one back, lines added.")
+    async def cart_create(self, info: Info, input: CartCreateInput) -> CartPayload:
+        new = new_lines(input.lines or [])
+        lines.check(new)
+        channel = await selling_channel(info.context, input.channel)
+        content = {"channel": channel.id, "lines": new}
+        claim = info.context.claim("cartCreate", input.idempotency_key, content)
+        actor = info.context.actor
+        async with info.context.transaction() as session:
+            cart_id = new_secret_id()
+            if actor.customer_id is not None:
+                cart_id = await carts.begin(session, actor=actor, channel_id=channel.id)
+            if earlier := await idempotency.begin(session, claim, answer=str(cart_id)):
+                cart = await carts.shown(session, UUID(earlier), actor=actor)
+            else:
+                if actor.customer_id is None:
+                    await carts.begin(session, actor=actor, channel_id=channel.id, cart_id=cart_id)
+                unclaimed = info.context.claim("cartLinesAdd", None, {})
+                if new:
+                    cart = await lines.add(session, actor=actor, claim=unclaimed, cart_id=cart_id, lines=new)
+                else:
+                    cart = await carts.shown(session, cart_id, actor=actor)
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Add quantities: two devices adding 1 make 2.")
+    async def cart_lines_add(
+        self, info: Info, cart_id: strawberry.ID, lines: list[CartLineInput], idempotency_key: str | None = None
+    ) -> CartPayload:
+        key, new = cart_key(cart_id), new_lines(lines)
+        claim = info.context.claim("cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key))
+        async with info.context.transaction() as session:
+            cart = await add_lines(session, actor=info.context.actor, claim=claim, cart_id=key, lines=new)
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
+    async def cart_lines_update(
+        self,
+        info: Info,
+        cart_id: strawberry.ID,
+        lines: list[CartLineUpdateInput],
+        expected_version: int | None = None,
+    ) -> CartPayload:
+        said = [LineQuantity(ids.number(line.line_id, "CartLine") or 0, line.quantity) for line in lines]
+        async with info.context.transaction() as session:
+            cart = await update_lines(
+                session,
+                actor=info.context.actor,
+                cart_id=cart_key(cart_id),
+                lines=said,
+                expected_version=expected_version,
+            )
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "A short code that carries the cart to another device or a till, and the content of its QR code.")
+    async def cart_handoff(self, info: Info, cart_id: strawberry.ID) -> CartHandoffPayload:
+        async with info.context.transaction() as session:
+            issued = await handoff.issue(
+                session,
+                actor=info.context.actor,
+                cart_id=cart_key(cart_id),
+                term_s=info.context.hub.settings.handoff_term_s,
+            )
+        return CartHandoffPayload(code=issued.code, qr=issued.qr, expires_at=issued.expires_at)
+
+    @mutation(SHOPPER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
+    async def cart_claim(self, info: Info, code: str) -> CartPayload:
+        actor, settings = info.context.actor, info.context.hub.settings
+        try:
+            async with info.context.transaction() as session:
+                await guesses.check(
+                    session,
+                    caller=actor.caller,
+                    guesses_max=settings.handoff_guesses_max,
+                    term_s=settings.handoff_term_s,
+                )
+                cart = await handoff.claim(session, actor=actor, code=code)
+        except (CodeUnknown, CodeExpired):
+            async with info.context.transaction() as session:
+                await guesses.record(session, caller=actor.caller, term_s=settings.handoff_term_s)
+            raise
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
+    async def cart_merge(
+        self,
+        info: Info,
+        from_cart_id: strawberry.ID,
+        into_cart_id: strawberry.ID | None = None,
+        policy: CartMergePolicy = CartMergePolicy.SUM,
+    ) -> CartPayload:
+        async with info.context.transaction() as session:
+            cart = await merge.merge(
+                session,
+                actor=info.context.actor,
+                from_cart_id=cart_key(from_cart_id, "fromCartId"),
+                into_cart_id=cart_key(into_cart_id, "intoCartId") if into_cart_id is not None else None,
+                policy=policy,
+            )
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Choose how lines reach the customer: carried out, picked up at a store, or shipped.")
+    async def cart_fulfillment(
+        self, info: Info, cart_id: strawberry.ID, input: CartFulfillmentInput
+    ) -> CartPayload:
+        line_ids = input.line_ids
+        async with info.context.transaction() as session:
+            cart = await methods.choose(
+                session,
+                actor=info.context.actor,
+                cart_id=cart_key(cart_id),
+                line_ids=None if line_ids is None else [ids.number(one, "CartLine") or 0 for one in line_ids],
+                method=input.method,
+                location=input.location,
+                address=Address(**vars(input.address)) if input.address else None,
+            )
+        return CartPayload(cart=cart_of(cart))
+
+
+add_lines = lines.add
+update_lines = lines.update
+
+
+def cart_key(value: str, path: str = "cartId") -> UUID:
+    """Errors: `CartNotFound` for what is no cart's id."""
+    key = ids.uuid(value, "Cart")
+    if key is None:
+        raise CartNotFound(path)
+    return key
+
+
+def new_lines(given: list[CartLineInput]) -> list[NewLine]:
+    """Of a variant's id that is none, the variant is 0: one that does not exist."""
+    return [
+        NewLine(
+            sku=line.sku,
+            variant_id=None if line.variant_id is None else ids.number(line.variant_id, "Variant") or 0,
+            quantity=line.quantity,
+        )
+        for line in given
+    ]
+
+
+async def selling_channel(context: Context, code: str | None) -> ChannelRef:
+    """The channel of a new cart: terminals and apps sell in their own only.
+
+    Errors: `Invalid` and NOT_FOUND with the path channel, `InvalidState` for a terminal in no STORE channel.
+    """
+    actor = context.actor
+    if actor.role is Role.TERMINAL and actor.channel_id is None:
+        raise InvalidState("No STORE channel lists this terminal's location.")
+    found = await context.channel(code)
+    if actor.role in (Role.TERMINAL, Role.APP) and found.id != actor.channel_id:
+        raise Invalid("This key sells in its own channel only.", "channel")
+    return found

@@ -1,0 +1,31 @@
+"""The live cart."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import strawberry
+
+from uriba.cart.events import cart_subject
+from uriba.core import ids
+from uriba.graphql.cart.types import Cart, cart_of
+from uriba.graphql.context import Info
+from uriba.graphql.permissions import PUBLIC
+from uriba.graphql.following import follow, not_found
+
+
+@strawberry.type
+class CartSubscriptions:
+    @strawberry.subscription(description="A cart now, and after every change; once ordered, after its order's too.")
+    async def cart_changed(self, info: Info, cart_id: strawberry.ID) -> AsyncGenerator[Cart, None]:
+        PUBLIC.check(info.context.actor)
+        key = ids.uuid(cart_id, "Cart")
+        if key is None:
+            raise not_found("cart", "cartId")
+
+        async def read() -> Cart | None:
+            view = await info.context.loaders.cart.get(key)
+            return cart_of(view) if view else None
+
+        async for cart in follow(info, cart_subject(key), read, missing=not_found("cart", "cartId")):
+            yield cart

@@ -1,0 +1,136 @@
+"""Types of the shared cart."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from uriba.cart.merge import CartMergePolicy
+from uriba.cart.models import CartStatus, FulfillmentMethod
+from uriba.cart.view import CartView, LineView
+from uriba.core.errors import Code
+from uriba.core.ids import global_id
+from uriba.graphql.catalog.types import Channel, Location, Variant, load_channel, load_location, variant_of
+from uriba.graphql.context import Info
+from uriba.graphql.customers.types import Customer, load_customer
+from uriba.graphql.scalars import Money, Node, UserError, money_of
+
+if TYPE_CHECKING:
+    from uriba.graphql.orders.types import Order
+
+strawberry.enum(CartStatus, description="Only an ACTIVE cart changes.")
+strawberry.enum(CartMergePolicy, description="Whose lines win when two carts meet.")
+strawberry.enum(FulfillmentMethod, description="How goods reach the customer.")
+
+
+@strawberry.type(description="Units of one variant that reach the customer in one way.")
+class CartLine:
+    line: strawberry.Private[LineView]
+    cart: strawberry.Private[CartView]
+    id: strawberry.ID
+    quantity: int
+    method: FulfillmentMethod
+    unit_price: Money = strawberry.field(description="The price now.")
+    total: Money
+
+    @strawberry.field
+    def variant(self) -> Variant:
+        return variant_of(self.line.variant)
+
+    @strawberry.field(description="The store of a pickup, or the till's own.")
+    async def location(self, info: Info) -> Location | None:
+        return None if self.line.location_id is None else await load_location(info, self.line.location_id)
+
+    @strawberry.field(description="What a customer should know before paying: nothing here stops the cart.")
+    async def warnings(self, info: Info) -> list[UserError]:
+        found = []
+        if not self.line.sold:
+            found.append(_warning(Code.DISCONTINUED, "This is not sold any more."))
+        elif self.line.unit_minor != self.line.added_minor:
+            before = money_of(self.line.added_minor, self.cart.terms.currency)
+            found.append(_warning(Code.PRICE_CHANGED, f"This cost {before.amount} when it was added."))
+        if (there := await self._supply(info)) < self.line.quantity:
+            found.append(_warning(Code.OUT_OF_STOCK, f"Only {max(0, there)} can be had this way now."))
+        return found
+
+    async def _supply(self, info: Info) -> int:
+        """Units that the line's way could bring now."""
+        if self.line.method is FulfillmentMethod.CARRY_OUT and self.line.location_id is not None:
+            row = await info.context.loaders.level.get((self.line.variant_id, self.line.location_id))
+            return row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] if row else 0
+        rows = await info.context.loaders.supply(self.cart.priced_in_id).get(self.line.variant_id) or ()
+        if self.line.method is FulfillmentMethod.PICKUP:
+            return sum(row["quantity"] for row in rows if row["location_id"] == self.line.location_id)
+        return sum(row["quantity"] for row in rows if row["ships_orders"])
+
+
+def _warning(code: Code, message: str) -> UserError:
+    return UserError(code=code, message=message, path=None)
+
+
+@strawberry.type(description="The customer's shared basket: one for every device and till.")
+class Cart(Node):
+    view: strawberry.Private[CartView]
+    id: strawberry.ID
+    status: CartStatus
+    version: int = strawberry.field(description="Counts its changes; give it back as expectedVersion.")
+    quantity: int = strawberry.field(description="Units of all lines.")
+    subtotal: Money
+    discount: Money
+    tax: Money = strawberry.field(description="Rounded once per rate; inside the total where the channel's prices hold it.")
+    shipping: Money
+    total: Money
+    updated_at: datetime
+    last_changed_by: str | None = strawberry.field(description="The code of the channel of the last change.")
+
+    @strawberry.field(description="Where it began.")
+    async def channel(self, info: Info) -> Channel:
+        return await load_channel(info, self.view.channel_id)
+
+    @strawberry.field(description="Whose it is; null for a guest's.")
+    async def customer(self, info: Info) -> Customer | None:
+        return await load_customer(info, self.view.customer_id)
+
+    @strawberry.field
+    def lines(self) -> list[CartLine]:
+        return [line_of(line, self.view) for line in self.view.lines]
+
+    @strawberry.field(description="Once ORDERED: how a guest follows the order.")
+    async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
+        from uriba.graphql.orders.types import order_of
+
+        row = await info.context.loaders.order_of_cart.get(self.view.id)
+        return order_of(row) if row else None
+
+
+def line_of(line: LineView, cart: CartView) -> CartLine:
+    currency = cart.terms.currency
+    return CartLine(
+        line=line,
+        cart=cart,
+        id=strawberry.ID(global_id("CartLine", line.id)),
+        quantity=line.quantity,
+        method=line.method,
+        unit_price=money_of(line.unit_minor, currency),
+        total=money_of(line.total_minor, currency),
+    )
+
+
+def cart_of(view: CartView) -> Cart:
+    currency, priced = view.terms.currency, view.quote
+    return Cart(
+        view=view,
+        id=strawberry.ID(global_id("Cart", view.id)),
+        status=view.status,
+        version=view.version,
+        quantity=sum(line.quantity for line in view.lines),
+        subtotal=money_of(priced.subtotal_minor, currency),
+        discount=money_of(priced.discount_minor, currency),
+        tax=money_of(priced.tax_minor, currency),
+        shipping=money_of(priced.shipping_minor, currency),
+        total=money_of(priced.total_minor, currency),
+        updated_at=view.updated_at,
+        last_changed_by=view.last_changed_by,
+    )

@@ -1,0 +1,1 @@
+"""Products, variants, channels, locations and prices in the API."""

@@ -1,0 +1,130 @@
+"""Reads of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import strawberry
+
+from uriba.catalog import channels, locations
+from uriba.catalog import queries as catalog
+from uriba.core import ids, pages
+from uriba.core.errors import DomainError, Invalid
+from uriba.graphql.catalog.types import (
+    Channel,
+    LocationConnection,
+    LocationEdge,
+    Product,
+    ProductConnection,
+    ProductEdge,
+    Variant,
+    channel_of,
+    location_of,
+    product_of,
+    variant_of,
+)
+from uriba.graphql.connections import connect
+from uriba.graphql.context import Info
+from uriba.graphql.lookahead import selected, text_argument
+from uriba.graphql.permissions import PUBLIC, query
+
+
+@strawberry.type
+class CatalogQueries:
+    @query(PUBLIC, "All channels.")
+    async def channels(self, info: Info) -> list[Channel]:
+        async with info.context.reading() as session:
+            return [channel_of(row) for row in await channels.all_channels(session)]
+
+    @query(PUBLIC, "All locations, page by page.")
+    async def locations(self, info: Info, first: int | None = 50, after: str | None = None) -> LocationConnection:
+        size = pages.check_first(50 if first is None else first)
+        async with info.context.reading() as session:
+            rows = await locations.some(session, first=size, after=pages.after_number(after))
+        page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
+        return connect(LocationConnection, LocationEdge, page, location_of)  # type: ignore[no-any-return]
+
+    @query(PUBLIC, "Products, page by page. `channel` is whose prices and availability the rows show by default.")
+    async def products(
+        self,
+        info: Info,
+        channel: str | None = None,
+        search: str | None = None,
+        category: str | None = None,
+        first: int | None = 20,
+        after: str | None = None,
+    ) -> ProductConnection:
+        size = pages.check_first(20 if first is None else first)
+        if channel is not None:
+            await info.context.channel(channel)
+        async with info.context.reading() as session:
+            rows = await catalog.products(
+                session, search=search, category=category, first=size, after=pages.after_number(after)
+            )
+        await read_ahead(info, "edges.node.variants", [row["id"] for row in rows[:size]], channel)
+        page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
+        return connect(ProductConnection, ProductEdge, page, lambda row: product_of(row, channel))  # type: ignore[no-any-return]
+
+    @query(PUBLIC, "One product, by handle or id.")
+    async def product(
+        self, info: Info, handle: str | None = None, id: strawberry.ID | None = None
+    ) -> Product | None:
+        if (handle is None) == (id is None):
+            raise Invalid("Give exactly one of handle and id.")
+        if id is not None:
+            return await product_by_id(info, id)
+        async with info.context.reading() as session:
+            row = await catalog.product_by_handle(session, handle or "")
+        return product_of(row) if row else None
+
+    @query(PUBLIC, "One variant, by SKU, barcode or id.")
+    async def variant(
+        self, info: Info, sku: str | None = None, barcode: str | None = None, id: strawberry.ID | None = None
+    ) -> Variant | None:
+        if sum(given is not None for given in (sku, barcode, id)) != 1:
+            raise Invalid("Give exactly one of sku, barcode and id.")
+        if id is not None:
+            return await variant_by_id(info, id)
+        async with info.context.reading() as session:
+            if sku is not None:
+                row = await catalog.variant_by_sku(session, sku)
+            else:
+                row = await catalog.variant_by_barcode(session, barcode or "")
+        return variant_of(row) if row else None
+
+
+async def product_by_id(info: Info, id: str) -> Product | None:
+    key = ids.number(id, "Product")
+    row = await info.context.loaders.product.get(key) if key else None
+    return product_of(row) if row else None
+
+
+async def variant_by_id(info: Info, id: str) -> Variant | None:
+    key = ids.number(id, "Variant")
+    row = await info.context.loaders.variant.get(key) if key else None
+    return variant_of(row) if row else None
+
+
+async def read_ahead(info: Info, path: str, product_ids: Sequence[int], channel: str | None) -> None:
+    """Read variants with their prices and availability for a page of products, where the selection shows them."""
+    wanted = selected(info)
+    if path not in wanted or not product_ids:
+        return
+    loaders = info.context.loaders
+    found: Mapping[int, list[Any]] = await loaders.variants_of_product.put(product_ids)
+    variant_ids = [row["id"] for rows in found.values() for row in rows]
+    for field in wanted.get(f"{path}.price", ()):
+        if known := await _channel(info, text_argument(field, "channel", info) or channel):
+            await loaders.price(known.id, known.currency).put(variant_ids)
+    for field in wanted.get(f"{path}.availability", ()):
+        if known := await _channel(info, text_argument(field, "channel", info) or channel):
+            await loaders.available(known.id).put(variant_ids)
+
+
+async def _channel(info: Info, code: str | None) -> Any:
+    """The field's channel; where there is none, the field itself will say so."""
+    try:
+        return info.context.known_channel(code) or await info.context.channel(code)
+    except DomainError:
+        return None

@@ -1,0 +1,279 @@
+"""Types of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from uriba.catalog.models import ChannelKind, LocationKind
+from uriba.core.ids import global_id
+from uriba.core.pages import check_first
+from uriba.graphql.context import Info
+from uriba.graphql.hub import ChannelRef
+from uriba.graphql.permissions import SHOP
+from uriba.graphql.scalars import Money, Node, PageInfo, money_of
+
+if TYPE_CHECKING:
+    from uriba.graphql.inventory.types import StockLevelConnection
+
+strawberry.enum(ChannelKind, description="Where a customer meets the retailer.")
+strawberry.enum(LocationKind, description="A place that holds stock.")
+
+
+@strawberry.enum(description="What a channel may promise, in a word.")
+class AvailabilityStatus(Enum):
+    IN_STOCK = "IN_STOCK"
+    LOW_STOCK = "LOW_STOCK"
+    OUT_OF_STOCK = "OUT_OF_STOCK"
+
+
+def status_of(quantity: int, low_stock: int) -> AvailabilityStatus:
+    if quantity <= 0:
+        return AvailabilityStatus.OUT_OF_STOCK
+    return AvailabilityStatus.LOW_STOCK if quantity <= low_stock else AvailabilityStatus.IN_STOCK
+
+
+@strawberry.type(description="A store or a warehouse.")
+class Location(Node):
+    id: strawberry.ID
+    code: str
+    name: str
+    kind: LocationKind
+    timezone: str
+    offers_pickup: bool
+    ships_orders: bool
+
+
+def location_of(row: Mapping[str, Any]) -> Location:
+    return Location(
+        id=strawberry.ID(global_id("Location", row["id"])),
+        code=row["code"],
+        name=row["name"],
+        kind=LocationKind(row["kind"]),
+        timezone=row["timezone"],
+        offers_pickup=row["offers_pickup"],
+        ships_orders=row["ships_orders"],
+    )
+
+
+async def load_location(info: Info, location_id: int) -> Location:
+    return location_of(await info.context.loaders.location.get(location_id))  # type: ignore[arg-type]
+
+
+@strawberry.type(description="Where a customer meets the retailer: an app, a web shop, the stores, a marketplace.")
+class Channel(Node):
+    key: strawberry.Private[int]
+    id: strawberry.ID
+    code: str
+    name: str
+    kind: ChannelKind
+    currency: str
+    prices_include_tax: bool
+
+    @strawberry.field(description="The locations whose stock this channel sells, best first.")
+    async def locations(self, info: Info) -> list[Location]:
+        rows = await info.context.loaders.locations_of_channel.get(self.key)
+        return [location_of(row) for row in rows or ()]
+
+
+def channel_of(row: Mapping[str, Any]) -> Channel:
+    return Channel(
+        key=row["id"],
+        id=strawberry.ID(global_id("Channel", row["id"])),
+        code=row["code"],
+        name=row["name"],
+        kind=ChannelKind(row["kind"]),
+        currency=row["currency"],
+        prices_include_tax=row["prices_include_tax"],
+    )
+
+
+async def load_channel(info: Info, channel_id: int) -> Channel:
+    return channel_of(await info.context.loaders.channel.get(channel_id))  # type: ignore[arg-type]
+
+
+@strawberry.type(description="What one location may promise.")
+class LocationAvailability:
+    location: Location
+    quantity: int
+    status: AvailabilityStatus
+
+
+@strawberry.type(description="What a channel may promise now. Shown, not held: only checkout takes stock.")
+class Availability:
+    variant_key: strawberry.Private[int]
+    channel_key: strawberry.Private[int]
+    status: AvailabilityStatus
+    quantity: int = strawberry.field(description="Units over all of the channel's locations.")
+
+    @strawberry.field(description="Locations that offer pickup and have some, best first.")
+    async def pickup(self, info: Info, first: int | None = 10) -> list[LocationAvailability]:
+        rows = await info.context.loaders.supply(self.channel_key).get(self.variant_key)
+        offered = [row for row in rows or () if row["offers_pickup"]]
+        low = info.context.hub.settings.low_stock
+        return [
+            LocationAvailability(
+                location=await load_location(info, row["location_id"]),
+                quantity=row["quantity"],
+                status=status_of(row["quantity"], low),
+            )
+            for row in offered[: check_first(10 if first is None else first)]
+        ]
+
+
+@strawberry.type(description="What a customer browses.")
+class Product(Node):
+    key: strawberry.Private[int]
+    channel_code: strawberry.Private[str | None]
+    id: strawberry.ID
+    handle: str
+    name: str
+    description: str | None
+    brand: str | None
+    category: str | None
+
+    @strawberry.field(description="What can be bought.")
+    def variants(self, info: Info) -> list[Variant]:
+        found = info.context.loaders.variants_of_product.load(self.key)
+        if isinstance(found, Awaitable):
+            return _variants_later(found, self.channel_code)  # type: ignore[return-value]
+        return [variant_of(row, self.channel_code) for row in found or ()]
+
+
+async def _variants_later(found: Awaitable[Any], channel_code: str | None) -> list[Variant]:
+    return [variant_of(row, channel_code) for row in await found or ()]
+
+
+def product_of(row: Mapping[str, Any], channel_code: str | None = None) -> Product:
+    """`channel_code`: whose prices and availability its variants show unless a field says otherwise."""
+    return Product(
+        key=row["id"],
+        channel_code=channel_code,
+        id=strawberry.ID(global_id("Product", row["id"])),
+        handle=row["handle"],
+        name=row["name"],
+        description=row["description"],
+        brand=row["brand"],
+        category=row["category"],
+    )
+
+
+@strawberry.type(description="What is bought: one SKU.")
+class Variant(Node):
+    key: strawberry.Private[int]
+    product_key: strawberry.Private[int]
+    channel_code: strawberry.Private[str | None]
+    id: strawberry.ID
+    sku: str
+    barcode: str | None
+    name: str
+    tax_class: str
+    discontinued: bool = strawberry.field(description="Not sold any more; what is left in carts cannot be bought.")
+
+    @strawberry.field(description="The product it belongs to.")
+    async def product(self, info: Info) -> Product:
+        row = await info.context.loaders.product.get(self.product_key)
+        return product_of(row, self.channel_code)  # type: ignore[arg-type]
+
+    @strawberry.field(description="The price that is valid now; null: not sold in that channel.")
+    def price(self, info: Info, channel: str | None = None) -> Money | None:
+        known = info.context.known_channel(channel or self.channel_code)
+        if known is None:
+            return self._price_later(info, channel or self.channel_code)  # type: ignore[return-value]
+        found = info.context.loaders.price(known.id, known.currency).load(self.key)
+        if isinstance(found, Awaitable):
+            return _money_later(found, known.currency)  # type: ignore[return-value]
+        return None if found is None else money_of(found, known.currency)
+
+    async def _price_later(self, info: Info, channel: str | None) -> Money | None:
+        known = await info.context.channel(channel)
+        found = await info.context.loaders.price(known.id, known.currency).get(self.key)
+        return None if found is None else money_of(found, known.currency)
+
+    @strawberry.field(description="What that channel may promise now.")
+    def availability(self, info: Info, channel: str | None = None) -> Availability:
+        known = info.context.known_channel(channel or self.channel_code)
+        if known is None:
+            return self._availability_later(info, channel or self.channel_code)  # type: ignore[return-value]
+        found = info.context.loaders.available(known.id).load(self.key)
+        if isinstance(found, Awaitable):
+            return self._available_later(info, known, found)  # type: ignore[return-value]
+        return self._available(info, known, found or 0)
+
+    async def _availability_later(self, info: Info, channel: str | None) -> Availability:
+        known = await info.context.channel(channel)
+        return self._available(info, known, await info.context.loaders.available(known.id).get(self.key) or 0)
+
+    async def _available_later(self, info: Info, known: ChannelRef, found: Awaitable[int | None]) -> Availability:
+        return self._available(info, known, await found or 0)
+
+    def _available(self, info: Info, known: ChannelRef, quantity: int) -> Availability:
+        return Availability(
+            variant_key=self.key,
+            channel_key=known.id,
+            status=status_of(quantity, info.context.hub.settings.low_stock),
+            quantity=quantity,
+        )
+
+    @strawberry.field(description="Its stock at each location. For terminals, apps and staff.")
+    async def stock_levels(
+        self, info: Info, first: int | None = 20, after: str | None = None
+    ) -> Annotated[StockLevelConnection, strawberry.lazy("uriba.graphql.inventory.types")]:
+        from uriba.graphql.inventory.types import page_of_levels
+
+        SHOP.check(info.context.actor)
+        return await page_of_levels(
+            info, variant_ids=[self.key], location_id=None, first=20 if first is None else first, after=after
+        )
+
+
+async def _money_later(found: Awaitable[int | None], currency: str) -> Money | None:
+    minor = await found
+    return None if minor is None else money_of(minor, currency)
+
+
+def variant_of(row: Mapping[str, Any], channel_code: str | None = None) -> Variant:
+    """From any row that has the variant's columns; its key is `variant_id` beside other tables' columns."""
+    key = row["variant_id"] if "line_id" in row else row["id"]
+    return Variant(
+        key=key,
+        product_key=row["product_id"],
+        channel_code=channel_code,
+        id=strawberry.ID(global_id("Variant", key)),
+        sku=row["sku"],
+        barcode=row["barcode"],
+        name=row["name"],
+        tax_class=row["tax_class"],
+        discontinued=row["discontinued"],
+    )
+
+
+async def load_variant(info: Info, variant_id: int, channel_code: str | None = None) -> Variant:
+    return variant_of(await info.context.loaders.variant.get(variant_id), channel_code)  # type: ignore[arg-type]
+
+
+@strawberry.type
+class ProductEdge:
+    node: Product
+    cursor: str
+
+
+@strawberry.type
+class ProductConnection:
+    edges: list[ProductEdge]
+    page_info: PageInfo
+
+
+@strawberry.type
+class LocationEdge:
+    node: Location
+    cursor: str
+
+
+@strawberry.type
+class LocationConnection:
+    edges: list[LocationEdge]
+    page_info: PageInfo

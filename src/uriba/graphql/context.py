@@ -1,0 +1,66 @@
+"""What a resolver may reach: the caller, the loaders and the hub."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import strawberry
+from msgspec import Struct
+from strawberry.litestar import BaseContext
+
+from uriba.core.actor import Actor
+from uriba.core.errors import Code, DomainError, Refusals
+from uriba.db import Session
+from uriba.db.idempotency import Claim
+from uriba.graphql.hub import ChannelRef, Hub
+from uriba.graphql.loaders import Loaders
+
+
+class Context(BaseContext, kw_only=True):
+    """One request's, or one WebSocket's."""
+
+    hub: Hub
+    actor: Actor
+    loaders: Loaders
+    channel_code: str | None = None
+    authorization: str | None = None
+    connection_params: dict[str, Any] | None = None
+
+    def reading(self) -> AbstractAsyncContextManager[Session]:
+        return self.hub.database.reading()
+
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        return self.hub.database.transaction()
+
+    def renew(self) -> None:
+        """Forget what was loaded: the next fields see the newest rows."""
+        self.loaders = Loaders(self.hub.database, self.actor)
+
+    def claim(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Claim:
+        """A claim of this caller. Guests share a network address, so theirs are told apart by what they hold."""
+        caller = f"{self.actor.caller}:{scope}" if scope and not self.actor.key_id else self.actor.caller
+        return Claim.of(caller=caller, operation=operation, key=key, content=content)
+
+    def known_channel(self, code: str | None) -> ChannelRef | None:
+        """The channel of a field, if it was asked for before."""
+        return self.hub.channels.get(code or self.channel_code or "")
+
+    async def channel(self, code: str | None, *path: str) -> ChannelRef:
+        """The channel of a field: the argument, else the key's, else the header's.
+
+        Errors: INVALID where none is said, NOT_FOUND for an unknown one.
+        """
+        wanted = code or self.channel_code
+        if wanted is None:
+            raise DomainError("Say which channel: the argument channel, or the header uriba-channel.", *(path or ("channel",)))
+        found = await self.hub.channel(wanted)
+        if found is None:
+            refusals = Refusals()
+            refusals.add(Code.NOT_FOUND, "There is no such channel.", *(path or ("channel",)))
+            refusals.raise_any()
+        assert found is not None
+        return found
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,66 @@
+"""The type of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from uriba.core.ids import global_id
+from uriba.graphql.context import Info
+from uriba.graphql.scalars import Node
+
+if TYPE_CHECKING:
+    from uriba.graphql.cart.types import Cart
+    from uriba.graphql.orders.types import OrderConnection
+
+CARTS_MAX = 20
+
+
+@strawberry.type(description="Who buys: seen by themselves and by the retailer's own keys only.")
+class Customer(Node):
+    key: strawberry.Private[UUID]
+    id: strawberry.ID
+    name: str | None
+    email: str | None
+    phone: str | None
+    loyalty_card: str | None
+
+    @strawberry.field(description="The active cart first, then the newest; at most 20.")
+    async def carts(self, info: Info) -> list[Annotated[Cart, strawberry.lazy("uriba.graphql.cart.types")]]:
+        from uriba.cart import queries
+        from uriba.graphql.cart.types import cart_of
+
+        async with info.context.reading() as session:
+            ids = await queries.ids_of_customer(session, self.key, limit=CARTS_MAX)
+            found = await queries.by_id(session, ids, actor=info.context.actor)
+        return [cart_of(found[cart_id]) for cart_id in ids if cart_id in found]
+
+    @strawberry.field(description="Newest first.")
+    async def orders(
+        self, info: Info, first: int | None = 20, after: str | None = None
+    ) -> Annotated[OrderConnection, strawberry.lazy("uriba.graphql.orders.types")]:
+        from uriba.graphql.orders.types import page_of_orders
+
+        return await page_of_orders(info, first=20 if first is None else first, after=after, customer_id=self.key)
+
+
+def customer_of(row: Mapping[str, Any]) -> Customer:
+    return Customer(
+        key=row["id"],
+        id=strawberry.ID(global_id("Customer", row["id"])),
+        name=row["name"],
+        email=row["email"],
+        phone=row["phone"],
+        loyalty_card=row["loyalty_card"],
+    )
+
+
+async def load_customer(info: Info, customer_id: UUID | None) -> Customer | None:
+    """A row's customer; to a guest who holds the row, there is none."""
+    if customer_id is None or not (info.context.actor.works_here or info.context.actor.customer_id == customer_id):
+        return None
+    row = await info.context.loaders.customer.get(customer_id)
+    return customer_of(row) if row else None

@@ -1,0 +1,215 @@
+"""The endpoint: POST /graphql, WebSocket on the same path, GraphiQL for browsers in development."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+from litestar.di import Provide
+from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
+from strawberry.http.ides import get_graphql_ide_html
+from strawberry.http.websocket_origin import normalize_allowed_origins
+from strawberry.litestar.controller import GraphQLController
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UNSET, UnsetType
+
+from uriba.config import Settings
+from uriba.core.actor import Actor, Role
+from uriba.core.errors import Unauthenticated
+from uriba.core.text import has_control
+from uriba.graphql.context import Context
+from uriba.graphql.errors import UNAUTHENTICATED, VALIDATION_FAILED
+from uriba.graphql.examples import EXAMPLES
+from uriba.graphql.hub import Hub
+from uriba.graphql.loaders import Loaders
+from uriba.graphql.schema import make
+from uriba.metrics import GRAPHQL_SECONDS
+
+CHANNEL_HEADER = "uriba-channel"
+BAD_REQUEST = "BAD_REQUEST"
+JSON_TYPES = ("application/json", "application/graphql-response+json")
+BY_HTTP = {OperationType.QUERY, OperationType.MUTATION}
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+INIT_TIMEOUT = timedelta(seconds=5)
+SUBSCRIPTIONS_PER_SOCKET = 20
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Body(msgspec.Struct, rename="camel"):
+    """GraphQL over HTTP: one operation; batches are refused."""
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+
+
+_decode_body = msgspec.json.Decoder(Body).decode
+
+
+def answer(content: object, status: int = 200) -> Response[bytes]:
+    return Response(_encode(content), status_code=status, media_type=MediaType.JSON, headers=HEADERS)
+
+
+def refusal(message: str, code: str, status: int) -> Response[bytes]:
+    """An answer without any execution."""
+    return answer({"errors": [{"message": message, "extensions": {"code": code}}]}, status)
+
+
+async def identify(hub: Hub, connection: Any, authorization: str | None) -> Context:
+    """The context of a caller: a key's own channel, else the one that the header names.
+
+    Errors: `Unauthenticated`.
+    """
+    address = connection.client.host if connection.client else ""
+    actor = await hub.identity.actor(authorization, address=address)
+    code = connection.headers.get(CHANNEL_HEADER)
+    if actor.channel_id is not None:
+        code = await hub.channel_code(actor.channel_id)
+    elif code is not None and not has_control(code) and (known := await hub.channel(code)) is not None:
+        actor = replace(actor, channel_id=known.id)
+    return context_of(hub, actor, channel_code=code, authorization=authorization)
+
+
+def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None) -> Context:
+    return Context(
+        hub=hub,
+        actor=actor,
+        loaders=Loaders(hub.database, actor),
+        channel_code=channel_code,
+        authorization=authorization,
+    )
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """Each operation of a socket has loaders of its own: what one has read, another never shows."""
+
+    async def run_operation(self, operation: Operation[Any, Any]) -> None:
+        alone = copy.copy(self)
+        context: Context = self.context
+        alone.context = context_of(
+            context.hub,
+            context.actor,
+            channel_code=context.channel_code,
+            authorization=context.authorization,
+        )
+        await BaseGraphQLTransportWSHandler.run_operation(alone, operation)
+
+
+class Endpoint(GraphQLController[Any, Any]):
+    """Strawberry's controller with our own way through HTTP: no thread hop, msgspec, bodies checked first."""
+
+    path = "/graphql"
+    hub: Hub
+    ide: bytes | None
+    allow_queries_via_get = False
+    protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL,)
+    connection_init_wait_timeout = INIT_TIMEOUT
+    max_subscriptions_per_connection = SUBSCRIPTIONS_PER_SOCKET
+    graphql_transport_ws_handler_class = SocketHandler
+
+    @get(name="graphiql", status_code=200)
+    async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:  # type: ignore[override]
+        if self.ide is not None and "text/html" in request.headers.get("accept", ""):
+            return Response(self.ide, media_type=MediaType.HTML)
+        return refusal("Send operations with POST.", BAD_REQUEST, 405)
+
+    @post(name="graphql", status_code=200)
+    async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes]:  # type: ignore[override]
+        if request.headers.get("content-type", "").partition(";")[0].strip() not in JSON_TYPES:
+            return refusal("Send the operation as application/json.", BAD_REQUEST, 415)
+        try:
+            body = _decode_body(await request.body())
+        except msgspec.MsgspecError as error:
+            return refusal(f"This body is no GraphQL request: {error}.", BAD_REQUEST, 400)
+        except UnicodeDecodeError:
+            return refusal("This body is not UTF-8.", BAD_REQUEST, 400)
+        began = time.perf_counter()
+        response = await self._execute(request, body)
+        GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - began)
+        return answer(response)
+
+    async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
+        try:
+            context = await identify(self.hub, request, request.headers.get("authorization"))
+        except Unauthenticated as error:
+            return {"data": None, "errors": [{"message": str(error), "extensions": {"code": UNAUTHENTICATED}}]}
+        try:
+            result = await self.schema.execute(
+                body.query,
+                variable_values=body.variables,
+                context_value=context,
+                operation_name=body.operation_name,
+                allowed_operation_types=BY_HTTP,
+            )
+        except CannotGetOperationTypeError as error:
+            return _invalid(error.as_http_error_reason())
+        except InvalidOperationTypeError:
+            return _invalid("Subscriptions go over WebSocket, not over HTTP.")
+        except MissingQueryError:
+            return _invalid("There is no query in this request.")
+        if result.errors:
+            return {"data": result.data, "errors": [error.formatted for error in result.errors]}
+        return {"data": result.data}
+
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
+        """The key comes with connection_init; a wrong one closes the socket with 4403."""
+        given = (context.connection_params or {}).get("authorization")
+        try:
+            found = await identify(self.hub, context.websocket, given if isinstance(given, str) else None)
+        except Unauthenticated as error:
+            raise ConnectionRejectionError from error
+        context.actor, context.loaders = found.actor, found.loaders
+        context.channel_code, context.authorization = found.channel_code, found.authorization
+        return UNSET
+
+    def encode_json(self, data: object) -> str | bytes:
+        return _encode(data).decode()
+
+    def decode_json(self, data: str | bytes) -> object:
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise json.JSONDecodeError(str(error), "", 0) from error
+
+
+def _invalid(message: str) -> dict[str, Any]:
+    return {"data": None, "errors": [{"message": message, "extensions": {"code": VALIDATION_FAILED}}]}
+
+
+def endpoint(hub: Hub, settings: Settings) -> type[Endpoint]:
+    """The endpoint of one hub."""
+
+    async def context_ws() -> Context:
+        return context_of(hub, Actor(Role.ANONYMOUS))
+
+    class HubEndpoint(Endpoint):
+        dependencies: ClassVar[dict[str, Provide]] = {  # type: ignore[misc]
+            **GraphQLController.dependencies,
+            "custom_context": Provide(context_ws),
+        }
+
+    HubEndpoint.hub = hub
+    HubEndpoint.schema = make(settings)
+    HubEndpoint.ide = None if settings.production else _graphiql()
+    HubEndpoint.allowed_origins = normalize_allowed_origins(settings.allowed_origins)
+    return HubEndpoint
+
+
+def _graphiql() -> bytes:
+    """Strawberry's GraphiQL page with examples of ours; the browser fetches GraphiQL itself from its public CDN."""
+    page = get_graphql_ide_html("graphiql")
+    return re.sub(r"const EXAMPLE_QUERY = `.*?`", lambda _: f"const EXAMPLE_QUERY = `{EXAMPLES}`", page, flags=re.S).encode()

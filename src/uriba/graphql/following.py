@@ -1,0 +1,45 @@
+"""Following one subject: its present state, then its newest state after every change."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
+
+from uriba.core.errors import NotFound
+from uriba.graphql.context import Info
+
+T = TypeVar("T")
+
+
+def not_found(what: str, path: str) -> NotFound:
+    return NotFound(f"There is no such {what}.", path)
+
+
+async def fresh(info: Info) -> None:
+    """Before each event: the caller's key still holds, and nothing loaded before is shown again.
+
+    Errors: `Unauthenticated` once the key has ended.
+    """
+    context = info.context
+    if context.authorization is not None:
+        found = await context.hub.identity.actor(context.authorization, address=context.actor.address)
+        assert found.key_id == context.actor.key_id
+    context.renew()
+
+
+async def follow(
+    info: Info, subject: str, read: Callable[[], Awaitable[T | None]], *, missing: NotFound
+) -> AsyncGenerator[T, None]:
+    """Errors: `missing` where the subject is not the caller's at the beginning; it ends where that becomes so."""
+    async with info.context.hub.live.watch(subject) as watch:
+        await fresh(info)
+        state = await read()
+        if state is None:
+            raise missing
+        yield state
+        async for _ in watch.changes():
+            await fresh(info)
+            state = await read()
+            if state is None:
+                return
+            yield state

@@ -1,0 +1,93 @@
+"""Changes of stock by people and their systems."""
+
+from __future__ import annotations
+
+import strawberry
+from asyncpg import Record
+
+from uriba.db import idempotency
+from uriba.graphql.context import Info
+from uriba.graphql.inventory.types import StockLevel, level_of
+from uriba.graphql.permissions import STOCK_ROOM, mutation
+from uriba.graphql.scalars import UserError
+from uriba.inventory import adjustments, queries
+from uriba.inventory.adjustments import Adjustment, Count
+from uriba.inventory.models import StockReason
+
+
+@strawberry.input
+class StockChangeInput:
+    sku: str
+    location: str
+    delta: int
+
+
+@strawberry.input
+class StockAdjustInput:
+    changes: list[StockChangeInput]
+    idempotency_key: str
+    reason: StockReason = StockReason.ADJUSTMENT
+
+
+@strawberry.input
+class StockSetChangeInput:
+    sku: str
+    location: str
+    on_hand: int
+    expected_on_hand: int | None = None
+    safety_stock: int | None = None
+
+
+@strawberry.input
+class StockSetInput:
+    changes: list[StockSetChangeInput]
+    idempotency_key: str
+
+
+@strawberry.type(description="The levels that changed, each once.")
+class StockPayload:
+    levels: list[StockLevel] = strawberry.field(default_factory=list)
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class InventoryMutations:
+    @mutation(STOCK_ROOM, "Add differences to levels: all rows or none, rows of one level summed.")
+    async def stock_adjust(self, info: Info, input: StockAdjustInput) -> StockPayload:
+        changes = [Adjustment(**vars(change)) for change in input.changes]
+        content = {"changes": changes, "reason": input.reason}
+        claim = info.context.claim("stockAdjust", input.idempotency_key, content)
+        async with info.context.transaction() as session:
+            if await idempotency.begin(session, claim, answer=True):
+                return await _levels_now(info, [(c.sku, c.location) for c in changes])
+            rows = await adjustments.adjust(
+                session,
+                actor=info.context.actor,
+                changes=changes,
+                reason=input.reason,
+                reference=f"adjustment:{claim.key}",
+            )
+        return _payload(rows)
+
+    @mutation(STOCK_ROOM, "Set what is on hand: a count as of now, or a compare and set.")
+    async def stock_set(self, info: Info, input: StockSetInput) -> StockPayload:
+        changes = [Count(**vars(change)) for change in input.changes]
+        claim = info.context.claim("stockSet", input.idempotency_key, {"changes": changes})
+        async with info.context.transaction() as session:
+            if await idempotency.begin(session, claim, answer=True):
+                return await _levels_now(info, [(c.sku, c.location) for c in changes])
+            rows = await adjustments.count(
+                session, actor=info.context.actor, changes=changes, reference=f"count:{claim.key}"
+            )
+        return _payload(rows)
+
+
+def _payload(rows: list[Record]) -> StockPayload:
+    return StockPayload(levels=[level_of(row) for row in rows])
+
+
+async def _levels_now(info: Info, named: list[tuple[str, str]]) -> StockPayload:
+    """The levels of a call that was made before, as they are now."""
+    async with info.context.reading() as session:
+        rows = await queries.levels_by_name(session, named)
+    return _payload(rows)

@@ -1,0 +1,93 @@
+"""Live stock and live availability."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+
+import strawberry
+
+from uriba.catalog import locations
+from uriba.catalog import queries as catalog
+from uriba.core.errors import Invalid
+from uriba.graphql.catalog.types import Variant, load_variant
+from uriba.graphql.context import Info
+from uriba.graphql.following import fresh
+from uriba.graphql.inventory.queries import narrow
+from uriba.graphql.inventory.types import StockLevel, level_of
+from uriba.graphql.permissions import PUBLIC, SHOP
+from uriba.inventory import queries
+
+SKUS_MAX = 100
+PAGE = 100
+
+
+@strawberry.type
+class InventorySubscriptions:
+    @strawberry.subscription(
+        description="Stock levels as they are, then each one as it changes. For terminals, apps and staff."
+    )
+    async def stock_changed(
+        self, info: Info, location: str | None = None, skus: list[str] | None = None
+    ) -> AsyncGenerator[StockLevel, None]:
+        SHOP.check(info.context.actor)
+        variant_ids, location_id = await narrow(info.context, location, skus)
+        async with info.context.hub.live.watch_all(_matches(variant_ids, location_id)) as watch:
+            after: tuple[int, int] | None = None
+            while True:
+                async with info.context.reading() as session:
+                    rows = await queries.levels(
+                        session, variant_ids=variant_ids, location_id=location_id, first=PAGE, after=after
+                    )
+                for row in rows[:PAGE]:
+                    await fresh(info)
+                    yield level_of(row)
+                if len(rows) <= PAGE:
+                    break
+                after = (rows[PAGE - 1]["variant_id"], rows[PAGE - 1]["location_id"])
+            async for subject in watch.changes():
+                await fresh(info)
+                key = queries.split_level_key(subject.removeprefix("StockLevel:"))
+                row = await info.context.loaders.level.get(key)
+                if row is not None:
+                    yield level_of(row)
+
+    @strawberry.subscription(description="Variants with what a channel may promise: now, and whenever that may differ.")
+    async def availability_changed(
+        self, info: Info, channel: str, skus: list[str]
+    ) -> AsyncGenerator[Variant, None]:
+        PUBLIC.check(info.context.actor)
+        if not 1 <= len(skus) <= SKUS_MAX:
+            raise Invalid(f"Give 1 to {SKUS_MAX} SKUs.", "skus")
+        known = await info.context.channel(channel)
+        async with info.context.reading() as session:
+            variant_ids = list((await catalog.ids_by_sku(session, skus)).values())
+            places = (await locations.by_channel(session, [known.id]))[known.id]
+        served = {row["id"] for row in places}
+        async with info.context.hub.live.watch_all(_matches_any(set(variant_ids), served)) as watch:
+            for variant_id in variant_ids:
+                await fresh(info)
+                yield await load_variant(info, variant_id, channel)
+            async for subject in watch.changes():
+                await fresh(info)
+                variant_id, _ = queries.split_level_key(subject.removeprefix("StockLevel:"))
+                yield await load_variant(info, variant_id, channel)
+
+
+def _matches(variant_ids: list[int] | None, location_id: int | None) -> Callable[[str], bool]:
+    wanted = None if variant_ids is None else set(variant_ids)
+    return _matches_any(wanted, None if location_id is None else {location_id})
+
+
+def _matches_any(variant_ids: set[int] | None, location_ids: set[int] | None) -> Callable[[str], bool]:
+    """Whether a subject is one of these levels; None means any."""
+
+    def matches(subject: str) -> bool:
+        kind, _, key = subject.partition(":")
+        if kind != "StockLevel":
+            return False
+        variant_id, location_id = queries.split_level_key(key)
+        return (variant_ids is None or variant_id in variant_ids) and (
+            location_ids is None or location_id in location_ids
+        )
+
+    return matches

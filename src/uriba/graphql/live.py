@@ -1,0 +1,157 @@
+"""The live path: subscriptions wake when the feed grows, and read the newest state.
+
+One reader per process follows the feed by position, woken by a hint or by its own clock. A subscriber keeps no backlog:
+it is woken with the subjects that changed, and a slow one finds only the newest state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from uriba.db import Database
+from uriba.outbox import relay
+from uriba.outbox.hints import KEYS, NUMBERED, Hints
+
+log = structlog.get_logger()
+
+Match = Callable[[str], bool]
+
+
+class Watch:
+    """One subscriber's wishes: subjects that changed since it last looked, each once, in order of change."""
+
+    def __init__(self, wanted: Match | None) -> None:
+        self._wanted = wanted
+        self._changed: dict[str, None] = {}
+        self._woken = asyncio.Event()
+
+    def tell(self, subject: str) -> None:
+        if self._wanted is None or self._wanted(subject):
+            self._changed[subject] = None
+            self._woken.set()
+
+    async def changes(self) -> AsyncIterator[str]:
+        """Subjects as they change, for ever."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._changed:
+                subject = next(iter(self._changed))
+                del self._changed[subject]
+                yield subject
+
+
+class Live:
+    """Follows the feed for all subscribers of this process."""
+
+    def __init__(self, database: Database, hints: Hints, *, poll_s: float, keys_changed: Callable[[], None]) -> None:
+        self._database = database
+        self._hints = hints
+        self._poll_s = poll_s
+        self._keys_changed = keys_changed
+        self._by_subject: dict[str, set[Watch]] = {}
+        self._by_match: set[Watch] = set()
+        self._look = asyncio.Event()
+        self._position: int | None = None
+        self._joining = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._by_match) + sum(len(watches) for watches in self._by_subject.values())
+
+    async def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._hints.follow({NUMBERED, KEYS}, self._hinted)),
+            asyncio.create_task(self._follow()),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _hinted(self, channel: str) -> None:
+        if channel == KEYS:
+            self._keys_changed()
+        self._look.set()
+
+    @asynccontextmanager
+    async def watch(self, *subjects: str) -> AsyncIterator[Watch]:
+        """Be told of these subjects. Begin to watch before reading the present state: then nothing falls between."""
+        watch = Watch(None)
+        for subject in subjects:
+            self._by_subject.setdefault(subject, set()).add(watch)
+        try:
+            await self._join()
+            yield watch
+        finally:
+            for subject in subjects:
+                self._by_subject[subject].discard(watch)
+                if not self._by_subject[subject]:
+                    del self._by_subject[subject]
+
+    @asynccontextmanager
+    async def watch_all(self, wanted: Match) -> AsyncIterator[Watch]:
+        """Be told of every subject that matches."""
+        watch = Watch(wanted)
+        self._by_match.add(watch)
+        try:
+            await self._join()
+            yield watch
+        finally:
+            self._by_match.discard(watch)
+
+    async def _join(self) -> None:
+        """The first subscriber has the feed followed from its end of now."""
+        async with self._joining:
+            if self._position is None:
+                async with self._database.reading() as session:
+                    self._position = await relay.end_of_feed(session)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except Exception as error:  # noqa: BLE001 - whatever PostgreSQL does, the next look mends it
+                log.warning("feed not read", error=str(error))
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await self._look.wait()
+            except TimeoutError:
+                continue
+            self._look.clear()
+
+    async def _read(self) -> None:
+        """Tell subscribers of all that is new in the feed; nobody reads it while there are none."""
+        if not self.subscribers:
+            self._position = None
+        if self._position is None:
+            return
+        async with self._database.reading() as session:
+            while rows := await relay.read(session, after=self._position):
+                self._position = rows[-1]["position"]
+                for row in rows:
+                    self._tell(row)
+
+    def _tell(self, row: Mapping[str, Any]) -> None:
+        for subject in _subjects(row):
+            for watch in self._by_subject.get(subject, ()):
+                watch.tell(subject)
+            for watch in self._by_match:
+                watch.tell(subject)
+
+
+def _subjects(row: Mapping[str, Any]) -> list[str]:
+    """Whom an event is about. An order's events are its cart's too: a guest follows the order through the cart."""
+    subject: str = row["subject"]
+    if not subject.startswith("Order:"):
+        return [subject]
+    cart = msgspec.json.decode(row["data"]).get("cart")
+    return [subject, f"Cart:{cart}"] if cart else [subject]

@@ -1,0 +1,76 @@
+"""Scalars and small types that every part of the API speaks."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import NewType
+
+import strawberry
+
+from uriba.core import money
+from uriba.core.errors import Code, DomainError
+
+DecimalString = NewType("DecimalString", str)
+"""A decimal as text, such as "19.99": never a float inside the hub."""
+
+
+def _parse(value: object) -> str:
+    """Text as it is: the domain refuses what is no plain decimal, with the field's path. Numbers become text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    raise ValueError("Decimal is a string such as \"19.99\".")
+
+
+DECIMAL = strawberry.scalar(
+    name="Decimal",
+    description='A plain decimal as a string, such as "1280" or "19.99".',
+    serialize=str,
+    parse_value=_parse,
+)
+
+ErrorCode = strawberry.enum(Code, name="ErrorCode", description="What is wrong, for programs; codes never change.")
+
+
+@strawberry.type(description="A refusal that the caller can act on. Nothing was changed.")
+class UserError:
+    code: ErrorCode = strawberry.field(description="For programs.")  # type: ignore[valid-type]
+    message: str = strawberry.field(description="A sentence that may be shown.")
+    path: list[str] | None = strawberry.field(description="The input field; rows are counted from 0.")
+
+
+def user_errors(error: DomainError) -> list[UserError]:
+    return [UserError(code=p.code, message=p.message, path=list(p.path) or None) for p in error.problems]
+
+
+@strawberry.type(description="An amount in major units, at the currency's own scale.")
+class Money:
+    amount: DecimalString
+    currency: str
+
+
+def money_of(minor: int, currency: str) -> Money:
+    return Money(amount=DecimalString(money.to_decimal(minor, currency)), currency=currency)
+
+
+@strawberry.input(description="An amount in major units.")
+class MoneyInput:
+    amount: DecimalString
+    currency: str
+
+
+@strawberry.interface(description="Anything that has a global id.")
+class Node:
+    id: strawberry.ID
+
+
+@strawberry.type(description="Where a page stands among its neighbours (Relay).")
+class PageInfo:
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None

@@ -1,0 +1,225 @@
+"""What must always hold, as SQL: each query returns no row. The numbers are those of the domain's list.
+
+Run by `uriba check` and after every scenario of the tests, in one snapshot, at any time, under load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from uriba.db import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A sentence that holds, and the query that finds where it does not."""
+
+    number: int
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many rows broke an invariant, some of them, and how long the look took in seconds."""
+
+    invariant: Invariant
+    rows: int
+    examples: list[dict[str, Any]]
+    seconds: float
+
+
+INVARIANTS = (
+    Invariant(
+        1,
+        "a level is the sum of its movements",
+        """
+        SELECT variant_id, location_id, l.on_hand, m.on_hand AS moved FROM stock_level l FULL JOIN (
+            SELECT variant_id, location_id, sum(on_hand_delta) AS on_hand, sum(committed_delta) AS committed,
+                sum(reserved_delta) AS reserved, sum(unavailable_delta) AS unavailable
+            FROM stock_movement GROUP BY 1, 2
+        ) m USING (variant_id, location_id)
+        WHERE (l.on_hand, l.committed, l.reserved, l.unavailable) IS DISTINCT FROM
+            (coalesce(m.on_hand, 0), coalesce(m.committed, 0), coalesce(m.reserved, 0), coalesce(m.unavailable, 0))
+        """,
+    ),
+    Invariant(
+        2,
+        "committed is what open fulfillments promise",
+        """
+        SELECT variant_id, location_id, l.committed, p.units FROM stock_level l FULL JOIN (
+            SELECT o.variant_id, f.location_id, sum(fl.quantity) AS units
+            FROM fulfillment f JOIN fulfillment_line fl ON fl.fulfillment_id = f.id
+            JOIN order_line o ON o.id = fl.order_line_id
+            WHERE f.status IN ('ALLOCATED', 'PICKED', 'READY_FOR_PICKUP') GROUP BY 1, 2
+        ) p USING (variant_id, location_id) WHERE coalesce(l.committed, 0) <> coalesce(p.units, 0)
+        """,
+    ),
+    Invariant(
+        2,
+        "reserved is what live holds keep",
+        """
+        SELECT variant_id, location_id, l.reserved, h.units FROM stock_level l FULL JOIN (
+            SELECT variant_id, location_id, sum(quantity) AS units FROM hold WHERE status = 'HELD' GROUP BY 1, 2
+        ) h USING (variant_id, location_id) WHERE coalesce(l.reserved, 0) <> coalesce(h.units, 0)
+        """,
+    ),
+    Invariant(
+        2,
+        "a live hold belongs to a payment under way",
+        """
+        SELECT h.id FROM hold h LEFT JOIN checkout_attempt a ON a.id = h.owner_id
+        WHERE h.status = 'HELD' AND coalesce(a.status, 'none') NOT IN ('PENDING', 'ENDING')
+        """,
+    ),
+    Invariant(
+        3,
+        "what is promised beyond the shelf is a recorded shortage",
+        """
+        SELECT variant_id, location_id, l.shortage, s.units FROM stock_level l FULL JOIN (
+            SELECT variant_id, location_id, sum(quantity - settled) AS units FROM shortage GROUP BY 1, 2
+        ) s USING (variant_id, location_id)
+        WHERE coalesce(l.shortage, 0) <> coalesce(s.units, 0)
+            OR l.on_hand - l.unavailable - l.committed - l.reserved + l.shortage < 0
+        """,
+    ),
+    Invariant(
+        6,
+        "a cart became an order exactly if it says so",
+        """
+        SELECT c.id, c.status, o.id AS order_id FROM cart c LEFT JOIN orders o ON o.cart_id = c.id
+        WHERE (c.status = 'ORDERED') <> (o.id IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        6,
+        "a cart is closed exactly while it is being paid",
+        """
+        SELECT c.id, c.checkout_id, a.id AS attempt_id FROM cart c
+        FULL JOIN (SELECT id, cart_id FROM checkout_attempt WHERE status IN ('PENDING', 'ENDING')) a
+            ON a.cart_id = c.id
+        WHERE c.checkout_id IS DISTINCT FROM a.id
+        """,
+    ),
+    Invariant(
+        6,
+        "every ordered unit is in a fulfillment or cancelled",
+        """
+        SELECT o.id, o.quantity, o.cancelled_quantity, p.units FROM order_line o LEFT JOIN (
+            SELECT fl.order_line_id, sum(fl.quantity) AS units
+            FROM fulfillment_line fl JOIN fulfillment f ON f.id = fl.fulfillment_id
+            WHERE f.status NOT IN ('CANCELLED', 'REJECTED') GROUP BY 1
+        ) p ON p.order_line_id = o.id WHERE o.quantity <> o.cancelled_quantity + coalesce(p.units, 0)
+        """,
+    ),
+    Invariant(
+        6,
+        "an order is open exactly while goods are to be handed over",
+        """
+        SELECT o.id, o.status FROM orders o WHERE o.status <> 'CANCELLED' AND (o.status = 'OPEN') <> EXISTS (
+            SELECT FROM fulfillment f WHERE f.order_id = o.id
+                AND f.status NOT IN ('HANDED_OVER', 'DELIVERED', 'CANCELLED', 'REJECTED'))
+        """,
+    ),
+    Invariant(
+        7,
+        "an order's total is its lines, shipping and tax",
+        """
+        SELECT o.id FROM orders o
+        LEFT JOIN (SELECT order_id, sum(total_minor) AS lines FROM order_line GROUP BY 1) l ON l.order_id = o.id
+        LEFT JOIN (SELECT order_id, sum(tax_minor) AS tax, sum(taxable_minor + tax_minor) AS gross
+            FROM order_tax_line GROUP BY 1) t ON t.order_id = o.id
+        WHERE o.subtotal_minor <> coalesce(l.lines, 0) OR o.tax_minor <> coalesce(t.tax, 0)
+            OR o.total_minor <> coalesce(t.gross, 0)
+        """,
+    ),
+    Invariant(
+        8,
+        "captured less refunded is between nothing and the total",
+        """
+        SELECT o.id, o.total_minor, p.captured, p.refunded FROM orders o LEFT JOIN (
+            SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded FROM payment GROUP BY 1
+        ) p ON p.order_id = o.id
+        WHERE coalesce(p.captured - p.refunded, 0) NOT BETWEEN 0 AND o.total_minor
+            OR coalesce(p.refunded, 0) <> o.refunded_minor
+            OR o.payment_status = 'PAID' AND coalesce(p.captured, 0) <> o.total_minor
+        """,
+    ),
+    Invariant(
+        9,
+        "each subject's events are numbered 1, 2, 3 …",
+        """
+        SELECT subject, count(*), min(version), max(version) FROM outbox_event
+        GROUP BY subject HAVING count(*) <> max(version) OR min(version) <> 1
+        """,
+    ),
+    Invariant(
+        9,
+        "each subject's last event is its newest change",
+        """
+        SELECT subject, s.version, e.version AS told FROM (
+            SELECT 'StockLevel:' || variant_id || ':' || location_id AS subject, version FROM stock_level
+            UNION ALL SELECT 'Cart:' || id, events FROM cart
+            UNION ALL SELECT 'Order:' || id, version FROM orders
+            UNION ALL SELECT 'Variant:' || id, events FROM variant
+        ) s FULL JOIN (SELECT subject, max(version) AS version FROM outbox_event GROUP BY 1) e USING (subject)
+        WHERE coalesce(s.version, 0) <> coalesce(e.version, 0)
+        """,
+    ),
+    Invariant(
+        9,
+        "the feed has no gap",
+        """
+        SELECT f.position, e.last, e.events FROM feed f
+        CROSS JOIN (SELECT coalesce(max(position), 0) AS last, count(position) AS events FROM outbox_event) e
+        WHERE f.position <> e.last OR e.last <> e.events
+        """,
+    ),
+    Invariant(
+        9,
+        "an order's timeline is its events",
+        """
+        SELECT o.id, o.version, t.lines FROM orders o
+        LEFT JOIN (SELECT order_id, count(*) AS lines FROM order_event GROUP BY 1) t ON t.order_id = o.id
+        WHERE o.version <> coalesce(t.lines, 0)
+        """,
+    ),
+    Invariant(
+        10,
+        "a terminal moves the stock of its own location only",
+        """
+        SELECT m.id, m.actor, m.location_id FROM stock_movement m
+        JOIN access_key k ON m.actor = 'terminal:' || k.id
+        WHERE m.on_hand_delta <> 0 AND m.location_id <> k.location_id
+        """,
+    ),
+    Invariant(
+        10,
+        "an order belongs to the customer of its cart",
+        """
+        SELECT o.id FROM orders o JOIN cart c ON c.id = o.cart_id WHERE o.customer_id IS DISTINCT FROM c.customer_id
+        """,
+    ),
+)
+
+EXAMPLES = 5
+
+
+async def check(database: Database, *, on_each: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
+    """Look for rows that break an invariant, all in one snapshot."""
+    findings = []
+    async with database.reading() as session:
+        await session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0")
+        try:
+            for invariant in INVARIANTS:
+                began = time.perf_counter()
+                rows = await session.fetch(invariant.sql)
+                examples = [dict(row) for row in rows[:EXAMPLES]]
+                findings.append(Finding(invariant, len(rows), examples, time.perf_counter() - began))
+                on_each(findings[-1])
+        finally:
+            await session.run("ROLLBACK")
+    return findings

@@ -1,0 +1,1 @@
+"""Stock: an append-only ledger of movements with a level beside it."""

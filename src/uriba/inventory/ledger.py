@@ -1,0 +1,174 @@
+"""The ledger: the one module that changes stock.
+
+`post` is one statement. It locks the levels in (variant, location) order, checks every condition on what it locked,
+changes all levels or none, writes the movements and the events. Nothing reads first and writes later; whoever
+comes second waits for the row and sees the newest numbers. Call it last in a transaction: its locks then live only
+until the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from uriba.db import Session
+from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.inventory.models import StockReason
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+class Movement(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of one level, in units.
+
+    need: so many must be available, safety stock kept back; shelf_need: the same with the safety stock (the location's
+    own till). floor: on hand may not fall below zero. counted: sets on hand, a count as of now; with `expected` only
+    where on hand is that number. Several movements of one level are added up before anything is checked.
+    """
+
+    variant_id: int
+    location_id: int
+    reason: StockReason
+    quantity: int
+    on_hand: int = 0
+    committed: int = 0
+    reserved: int = 0
+    unavailable: int = 0
+    need: int = 0
+    shelf_need: int = 0
+    floor: bool = False
+    counted: int | None = None
+    expected: int | None = None
+    safety_stock: int | None = None
+
+
+async def post(
+    session: Session,
+    movements: Sequence[Movement],
+    *,
+    reference: str,
+    actor: str,
+    occurred_at: datetime | None = None,
+) -> list[Record]:
+    """Post movements, all or none; the levels as they are now.
+
+    Errors: `LedgerRefused`, with every level that did not allow it.
+    """
+    rows = await session.fetch(_POST, msgspec.json.encode(movements).decode(), reference, actor, occurred_at)
+    refused = [row for row in rows if row["why"] is not None]
+    if refused:
+        raise LedgerRefused([Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
+    if any(row["shortage"] < row["shortage_before"] for row in rows):
+        await session.run(_SETTLE, [r["variant_id"] for r in rows], [r["location_id"] for r in rows])
+    return rows
+
+
+async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
+    """Have a level for each (variant, location), empty where it is new."""
+    await session.run(
+        "INSERT INTO stock_level (variant_id, location_id) "
+        "SELECT v, l FROM unnest($1::bigint[], $2::bigint[]) AS p(v, l) ORDER BY v, l ON CONFLICT DO NOTHING",
+        [variant_id for variant_id, _ in pairs],
+        [location_id for _, location_id in pairs],
+    )
+
+
+# `level` yields rows in key order and locks each as it yields it; `changed` can only reach a row that `level` has
+# yielded, so locks are always taken in that order. Under READ COMMITTED a locked row is the newest one, and the
+# update starts from the newest one too.
+_POST = """
+    WITH movement AS MATERIALIZED (
+        SELECT * FROM json_to_recordset($1::json) AS m(
+            variant_id bigint, location_id bigint, reason text, quantity bigint, on_hand bigint, committed bigint,
+            reserved bigint, unavailable bigint, need bigint, shelf_need bigint, floor boolean, counted bigint,
+            expected bigint, safety_stock bigint)
+    ), change AS (
+        SELECT variant_id, location_id, sum(on_hand) AS on_hand, sum(committed) AS committed,
+            sum(reserved) AS reserved, sum(unavailable) AS unavailable, sum(need) AS need,
+            sum(shelf_need) AS shelf_need, bool_or(floor) AS floor, max(counted) AS counted,
+            max(expected) AS expected, max(safety_stock) AS safety_stock
+        FROM movement GROUP BY variant_id, location_id
+    ), level AS (
+        SELECT l.*, l.on_hand - l.unavailable - l.committed - l.reserved AS free
+        FROM stock_level l JOIN change c USING (variant_id, location_id)
+        ORDER BY l.variant_id, l.location_id FOR UPDATE OF l
+    ), refused AS (
+        SELECT c.variant_id, c.location_id, CASE
+            WHEN c.need + c.shelf_need > 0 AND (
+                c.need + c.shelf_need > coalesce(l.free, 0)
+                OR c.need > 0 AND c.need > coalesce(l.free - l.safety_stock, 0)) THEN 'SHORT'
+            WHEN c.floor AND coalesce(c.counted, l.on_hand) + c.on_hand < 0 THEN 'FLOOR'
+            WHEN l.on_hand <> c.expected THEN 'EXPECTED'
+            WHEN l.variant_id IS NULL THEN 'ABSENT'
+            END AS why,
+            CASE WHEN c.expected IS NOT NULL OR c.floor THEN l.on_hand
+                WHEN c.need > 0 THEN greatest(0, l.free - l.safety_stock) ELSE greatest(0, l.free) END AS available
+        FROM change c LEFT JOIN level l USING (variant_id, location_id)
+    ), verdict AS (
+        SELECT count(why) = 0 AS taken FROM refused
+    ), target AS (
+        SELECT l.variant_id, l.location_id, l.shortage AS shortage_before, l.on_hand AS on_hand_before,
+            coalesce(c.counted - l.on_hand, 0) + c.on_hand AS on_hand, c.committed, c.reserved, c.unavailable,
+            c.counted IS NOT NULL AS counts, coalesce(c.safety_stock, l.safety_stock) AS safety_stock,
+            greatest(0, l.committed + c.committed + l.reserved + c.reserved + l.unavailable + c.unavailable
+                - coalesce(c.counted, l.on_hand) - c.on_hand) AS shortage
+        FROM level l JOIN change c USING (variant_id, location_id) CROSS JOIN verdict WHERE verdict.taken
+    ), changed AS (
+        UPDATE stock_level l SET on_hand = l.on_hand + t.on_hand, committed = l.committed + t.committed,
+            reserved = l.reserved + t.reserved, unavailable = l.unavailable + t.unavailable,
+            safety_stock = t.safety_stock, shortage = t.shortage,
+            counted_at = CASE WHEN t.counts THEN clock_timestamp() ELSE l.counted_at END,
+            version = l.version + CASE WHEN t.shortage <> t.shortage_before THEN 2 ELSE 1 END,
+            updated_at = clock_timestamp()
+        FROM target t WHERE (l.variant_id, l.location_id) = (t.variant_id, t.location_id)
+        RETURNING l.*, t.shortage_before, t.on_hand_before
+    ), moved AS (
+        INSERT INTO stock_movement (variant_id, location_id, reason, quantity, on_hand_delta, committed_delta,
+            reserved_delta, unavailable_delta, reference, actor, occurred_at)
+        SELECT m.variant_id, m.location_id, m.reason, m.quantity,
+            coalesce(m.counted - c.on_hand_before, 0) + m.on_hand,
+            m.committed, m.reserved, m.unavailable, $2, $3, coalesce($4, now())
+        FROM movement m JOIN changed c USING (variant_id, location_id)
+    ), opened AS (
+        INSERT INTO shortage (variant_id, location_id, quantity, reference)
+        SELECT variant_id, location_id, shortage - shortage_before, $2 FROM changed WHERE shortage > shortage_before
+    ), told AS (
+        INSERT INTO outbox_event (type, subject, version, data)
+        SELECT e.type, 'StockLevel:' || c.variant_id || ':' || c.location_id, e.version, jsonb_build_object(
+            'onHand', c.on_hand, 'committed', c.committed, 'reserved', c.reserved, 'unavailable', c.unavailable,
+            'safetyStock', c.safety_stock, 'shortage', c.shortage)
+        FROM changed c CROSS JOIN LATERAL (
+            SELECT 'stock.changed' AS type, c.version - (c.shortage <> c.shortage_before)::int AS version
+            UNION ALL
+            SELECT CASE WHEN c.shortage > c.shortage_before THEN 'shortage.opened' ELSE 'shortage.settled' END, c.version
+            WHERE c.shortage <> c.shortage_before
+        ) AS e
+    )
+    SELECT NULL AS why, variant_id, location_id, on_hand, committed, reserved, unavailable, safety_stock, incoming,
+        shortage, shortage_before, version, updated_at FROM changed
+    UNION ALL
+    SELECT why, variant_id, location_id, available, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM refused WHERE why IS NOT NULL
+"""
+
+_SETTLE = """
+    WITH level AS (
+        SELECT l.variant_id, l.location_id, l.shortage FROM stock_level l
+        JOIN unnest($1::bigint[], $2::bigint[]) AS p(variant_id, location_id) USING (variant_id, location_id)
+    ), waiting AS (
+        SELECT s.id, s.quantity, l.shortage AS left_open,
+            sum(s.quantity - s.settled) OVER (PARTITION BY s.variant_id, s.location_id ORDER BY s.id DESC) AS newer_open,
+            s.quantity - s.settled AS open
+        FROM shortage s JOIN level l USING (variant_id, location_id) WHERE s.settled < s.quantity
+    ), due AS (
+        -- What stays open are the newest units; the oldest are settled first.
+        SELECT id, quantity - greatest(0, least(open, left_open - (newer_open - open))) AS settled FROM waiting
+    )
+    UPDATE shortage s SET settled = due.settled,
+        settled_at = CASE WHEN due.settled = s.quantity THEN now() ELSE s.settled_at END
+    FROM due WHERE s.id = due.id AND due.settled <> s.settled
+"""

@@ -1,0 +1,131 @@
+"""Tables of the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+
+class StockReason(StrEnum):
+    """Why a level changed."""
+
+    SALE = "SALE"
+    RETURN = "RETURN"
+    RECEIPT = "RECEIPT"
+    ADJUSTMENT = "ADJUSTMENT"
+    COUNT = "COUNT"
+    TRANSFER_OUT = "TRANSFER_OUT"
+    TRANSFER_IN = "TRANSFER_IN"
+    DAMAGE = "DAMAGE"
+    COMMIT = "COMMIT"
+    RELEASE = "RELEASE"
+    RESERVE = "RESERVE"
+    IMPORT = "IMPORT"
+
+
+class StockLevel(Base):
+    """One variant at one location, in units.
+
+    on_hand: physically there. committed: promised to placed orders. reserved: held by carts that are paying.
+    unavailable: damaged, on display, in inspection. safety_stock: kept back from all but the location's own tills.
+    shortage: promised units that facts took away, not settled yet. `version` counts the level's events.
+    """
+
+    __tablename__ = "stock_level"
+    __table_args__ = (
+        CheckConstraint("committed >= 0 AND reserved >= 0 AND unavailable >= 0 AND safety_stock >= 0", name="signs"),
+        CheckConstraint("shortage = greatest(0, committed + reserved + unavailable - on_hand)", name="shortage"),
+        Index(None, "location_id", "variant_id"),
+    )
+
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"), primary_key=True)
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"), primary_key=True)
+    on_hand: Mapped[int] = mapped_column(server_default=text("0"))
+    committed: Mapped[int] = mapped_column(server_default=text("0"))
+    reserved: Mapped[int] = mapped_column(server_default=text("0"))
+    unavailable: Mapped[int] = mapped_column(server_default=text("0"))
+    safety_stock: Mapped[int] = mapped_column(server_default=text("0"))
+    incoming: Mapped[int] = mapped_column(server_default=text("0"))
+    shortage: Mapped[int] = mapped_column(server_default=text("0"))
+    counted_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default=text("0"))
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StockMovement(Base):
+    """One line of the ledger; never changed, never deleted (a trigger refuses it).
+
+    `quantity` is what was said (units moved, or counted); the deltas are what it did to each bucket.
+    """
+
+    __tablename__ = "stock_movement"
+    __table_args__ = (Index(None, "variant_id", "location_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    variant_id: Mapped[int]
+    location_id: Mapped[int]
+    reason: Mapped[str]
+    quantity: Mapped[int]
+    on_hand_delta: Mapped[int]
+    committed_delta: Mapped[int]
+    reserved_delta: Mapped[int]
+    unavailable_delta: Mapped[int]
+    reference: Mapped[str | None]
+    actor: Mapped[str]
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Shortage(Base):
+    """Promised units that a fact took away; settled as units come in again, first come first served."""
+
+    __tablename__ = "shortage"
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND settled BETWEEN 0 AND quantity", name="quantity"),
+        Index("ix_shortage_open", "variant_id", "location_id", "id", postgresql_where=text("settled < quantity")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    variant_id: Mapped[int]
+    location_id: Mapped[int]
+    quantity: Mapped[int]
+    settled: Mapped[int] = mapped_column(server_default=text("0"))
+    reference: Mapped[str | None]
+    opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None]
+
+
+class HoldStatus(StrEnum):
+    """A hold lives until it is settled, released or its term ends; exactly one of them happens."""
+
+    HELD = "HELD"
+    SETTLED = "SETTLED"
+    RELEASED = "RELEASED"
+    EXPIRED = "EXPIRED"
+
+
+class Hold(Base):
+    """Units reserved for a cart that is paying, for one attempt at checkout (`owner_id`)."""
+
+    __tablename__ = "hold"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="quantity"),
+        Index(None, "owner_id"),
+        Index("ix_hold_live", "expires_at", postgresql_where=text("status = 'HELD'")),
+        Index("ix_hold_level", "variant_id", "location_id", postgresql_where=text("status = 'HELD'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    owner_id: Mapped[UUID]
+    variant_id: Mapped[int]
+    location_id: Mapped[int]
+    quantity: Mapped[int]
+    status: Mapped[str] = mapped_column(server_default=text("'HELD'"))
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

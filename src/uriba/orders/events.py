@@ -1,0 +1,34 @@
+"""What others hear of orders; each is a line of the order's timeline too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from uriba.outbox import Event
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlaced(Event):
+    """A cart became an order."""
+
+    type: ClassVar[str] = "order.placed"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentUpdated(Event):
+    """A payment reached another status."""
+
+    type: ClassVar[str] = "payment.updated"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCompleted(Event):
+    """Everything was handed over."""
+
+    type: ClassVar[str] = "order.completed"
+
+
+def order_subject(order_id: UUID) -> str:
+    return f"Order:{order_id}"

@@ -1,0 +1,149 @@
+"""Tables of the order book."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Sequence, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+ORDER_NUMBER = Sequence("order_number", start=100_001, metadata=Base.metadata)
+"""Numbers are for people; they are no secret and open nothing."""
+
+
+class OrderStatus(StrEnum):
+    """OPEN while anything is still to be handed over."""
+
+    OPEN = "OPEN"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class PaymentStatus(StrEnum):
+    """How far the money is."""
+
+    PENDING = "PENDING"
+    AUTHORIZED = "AUTHORIZED"
+    PAID = "PAID"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
+    FAILED = "FAILED"
+
+
+class Order(Base):
+    """An order: never edited. Amounts in minor units of `currency`; `version` counts its events."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        CheckConstraint(
+            "total_minor = subtotal_minor - discount_minor + shipping_minor "
+            "+ CASE WHEN prices_include_tax THEN 0 ELSE tax_minor END",
+            name="total",
+        ),
+        CheckConstraint("refunded_minor BETWEEN 0 AND total_minor", name="refunded"),
+        Index("ix_orders_customer_id", "customer_id", "placed_at"),
+        Index("ix_orders_placed_at", "placed_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True, server_default=text("nextval('order_number')::text"))
+    cart_id: Mapped[UUID | None] = mapped_column(ForeignKey("cart.id"), unique=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"))
+    cart_channel_id: Mapped[int] = mapped_column(ForeignKey("channel.id"))
+    location_id: Mapped[int | None] = mapped_column(ForeignKey("location.id"))
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    status: Mapped[str]
+    payment_status: Mapped[str]
+    currency: Mapped[str]
+    prices_include_tax: Mapped[bool]
+    subtotal_minor: Mapped[int]
+    discount_minor: Mapped[int]
+    shipping_minor: Mapped[int]
+    tax_minor: Mapped[int]
+    total_minor: Mapped[int]
+    refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    address: Mapped[Any | None] = mapped_column(JSONB)
+    version: Mapped[int]
+    placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderLine(Base):
+    """Units of a variant as they were bought: name, price and tax are copied, the catalog may change."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND returned_quantity BETWEEN 0 AND quantity", name="quantity"),
+        CheckConstraint("cancelled_quantity BETWEEN 0 AND quantity", name="cancelled"),
+        CheckConstraint("total_minor = unit_minor * quantity - discount_minor", name="total"),
+        Index(None, "order_id", "position"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"))
+    position: Mapped[int]
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"))
+    sku: Mapped[str]
+    name: Mapped[str]
+    quantity: Mapped[int]
+    returned_quantity: Mapped[int] = mapped_column(server_default=text("0"))
+    cancelled_quantity: Mapped[int] = mapped_column(server_default=text("0"))
+    unit_minor: Mapped[int]
+    discount_minor: Mapped[int]
+    total_minor: Mapped[int]
+    tax_class: Mapped[str]
+    tax_rate: Mapped[Decimal] = mapped_column(Numeric(7, 6))
+
+
+class OrderTaxLine(Base):
+    """Net and tax of one rate, rounded once."""
+
+    __tablename__ = "order_tax_line"
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    rate: Mapped[Decimal] = mapped_column(Numeric(7, 6), primary_key=True)
+    taxable_minor: Mapped[int]
+    tax_minor: Mapped[int]
+
+
+class Payment(Base):
+    """A tender of an order. `reference` is the provider's or the till's own."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint("amount_minor >= 0 AND captured_minor BETWEEN 0 AND amount_minor", name="captured"),
+        CheckConstraint("refunded_minor BETWEEN 0 AND captured_minor", name="refunded"),
+        Index(None, "order_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"))
+    method: Mapped[str]
+    status: Mapped[str]
+    amount_minor: Mapped[int]
+    captured_minor: Mapped[int]
+    refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    reference: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderEvent(Base):
+    """One line of an order's timeline."""
+
+    __tablename__ = "order_event"
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channel.id"))
+    actor: Mapped[str | None]
+    data: Mapped[Any] = mapped_column(JSONB)

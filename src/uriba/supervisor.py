@@ -1,0 +1,95 @@
+"""The processes of `uriba up`: kept running, and drained together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+
+from uriba.config import Settings
+
+DRAIN_S = 25
+LOOK_S = 0.5
+RESTART_PAUSE_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Terminated(SystemExit):
+    """SIGTERM came: leave every `with` block on the way out."""
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Let SIGTERM unwind this process as an interrupt does, so that engines are stopped by whoever started them."""
+
+    def unwind(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated(0)
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as variables, for processes that read them again."""
+    found = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if value is not None and value != Settings.model_fields[name].get_default(call_default_factory=True):
+            found[f"URIBA_{name.upper()}"] = str(value)
+    return found
+
+
+def supervise(settings: Settings) -> None:
+    """Run API and worker until told to end; one that dies is started again."""
+    inherited = {**os.environ, **environment(settings)}
+    if settings.processes > 1:
+        # The API's processes share a folder for their metrics.
+        folder = settings.data_dir.resolve() / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        inherited["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        for name in ("api", "worker"):
+            running[name] = _start(name, inherited)
+        while True:
+            time.sleep(LOOK_S)
+            for name, process in running.items():
+                if process.poll() is not None:
+                    log.error("process ended, starting it again", process=name, status=process.returncode)
+                    time.sleep(RESTART_PAUSE_S)
+                    running[name] = _start(name, inherited)
+    except KeyboardInterrupt:
+        return
+    finally:
+        _drain(list(running.values()))
+
+
+def _start(name: str, inherited: dict[str, str]) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C reaches only the supervisor, which drains them in its own time.
+    return subprocess.Popen([sys.executable, "-m", "uriba", name], env=inherited, start_new_session=True)
+
+
+def _drain(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    until = time.monotonic() + DRAIN_S
+    for process in processes:
+        try:
+            process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

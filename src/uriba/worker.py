@@ -1,0 +1,212 @@
+"""The worker process: the relay, and sweeps that find due work in PostgreSQL again.
+
+arq keeps the sweeps' clock, so that of many workers one runs each of them. Without Valkey this process keeps the clock
+itself: every sweep may run anywhere, at any time, any number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from arq import cron
+from arq.connections import RedisSettings
+from arq.cron import CronJob
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from uriba import app, logs
+from uriba.access import guesses, keys
+from uriba.cart import carts
+from uriba.checkout import completion
+from uriba.checkout.completion import Checkout
+from uriba.config import Settings
+from uriba.db import Database, idempotency
+from uriba.inventory import holds
+from uriba.metrics import RELAYED, SWEPT
+from uriba.outbox import relay
+from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
+
+log = structlog.get_logger()
+
+PAUSE_S = 0.5
+"""After a fault of PostgreSQL or Valkey, before the next try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What tasks work with."""
+
+    database: Database
+    settings: Settings
+    checkout: Checkout
+    hints: Hints
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A task that finds its own work; it returns how much there was. At least once, at most `timeout_s` long."""
+
+    name: str
+    every_s: int
+    timeout_s: int
+    run: Callable[[Work], Awaitable[int]]
+
+
+async def finish_checkouts(work: Work) -> int:
+    return await completion.sweep(work.checkout)
+
+
+async def expire_holds(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await holds.expire(session)
+
+
+async def expire_carts(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await carts.expire(session, older_than_s=work.settings.cart_term_s)
+
+
+async def forget_old(work: Work) -> int:
+    async with work.database.transaction(tell=False) as session:
+        return (
+            await idempotency.forget(session, older_than_s=work.settings.idempotency_term_s)
+            + await keys.forget_expired(session)
+            + await guesses.forget(session, older_than_s=work.settings.handoff_term_s)
+        )
+
+
+SWEEPS = (
+    Sweep("finish_checkouts", every_s=5, timeout_s=60, run=finish_checkouts),
+    Sweep("expire_holds", every_s=5, timeout_s=30, run=expire_holds),
+    Sweep("expire_carts", every_s=60, timeout_s=30, run=expire_carts),
+    Sweep("forget_old", every_s=60, timeout_s=60, run=forget_old),
+)
+"""Every sweep there is."""
+
+
+async def run(settings: Settings) -> None:
+    """Relay and sweep until cancelled."""
+    logs.configure(settings)
+    assert settings.database_url and settings.valkey_url
+    database = app.open_database(settings)
+    hints = Hints(settings.valkey_url)
+    database.after_commit = lambda: hints.say(COMMITTED)
+    checkout = Checkout(database, settings, app.gateways(database, settings))
+    work = Work(database, settings, checkout, hints)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(relay_for_ever(work))
+            tasks.create_task(sweep_for_ever(work))
+    finally:
+        await hints.close()
+        await database.close()
+
+
+async def relay_for_ever(work: Work) -> None:
+    """Number events as they are committed, woken by hints or by the clock."""
+    woken = asyncio.Event()
+
+    async def wake(_: str) -> None:
+        woken.set()
+
+    listener = asyncio.create_task(work.hints.follow({COMMITTED}, wake))
+    try:
+        while True:
+            woken.clear()
+            if await relay_once(work) < relay.BATCH:
+                try:
+                    async with asyncio.timeout(work.settings.relay_poll_s):
+                        await woken.wait()
+                except TimeoutError:
+                    continue
+    finally:
+        listener.cancel()
+
+
+async def relay_once(work: Work) -> int:
+    """Number what waits; a fault of PostgreSQL pauses the relay, nothing is lost by that."""
+    try:
+        numbered, _ = await relay.number(work.database)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the next turn finds the same events
+        log.warning("relay paused", error=str(error))
+        await asyncio.sleep(PAUSE_S)
+        return 0
+    if numbered:
+        RELAYED.inc(numbered)
+        work.hints.say(NUMBERED)
+    return numbered
+
+
+async def sweep_for_ever(work: Work) -> None:
+    """Let arq keep the sweeps' clock; keep it here while Valkey is away."""
+    while True:
+        worker = arq_worker(work)
+        try:
+            await worker.async_run()
+        except (RedisError, OSError) as error:
+            log.warning("Valkey is away: sweeping without arq", error=str(error))
+            await sweep_all(work)
+            await asyncio.sleep(PAUSE_S)
+        finally:
+            await close(worker)
+
+
+def arq_worker(work: Work) -> Worker:
+    assert work.settings.valkey_url
+    return Worker(
+        cron_jobs=[_scheduled(sweep) for sweep in SWEEPS],
+        redis_settings=RedisSettings.from_dsn(work.settings.valkey_url),
+        ctx={"work": work},
+        queue_name="uriba:arq",
+        poll_delay=0.25,
+        keep_result=0,
+        max_tries=1,
+        health_check_interval=15,
+        handle_signals=False,
+        log_results=False,
+        job_serializer=_encode,
+        job_deserializer=_decode,
+    )
+
+
+async def close(worker: Worker) -> None:
+    try:
+        await worker.close()
+    except (RedisError, OSError, AttributeError) as error:
+        log.debug("arq worker not closed", error=str(error))
+
+
+def _scheduled(sweep: Sweep) -> CronJob:
+    async def job(ctx: dict[Any, Any]) -> None:
+        await sweep_once(ctx["work"], sweep)
+
+    seconds = set(range(0, 60, sweep.every_s)) if sweep.every_s < 60 else {0}
+    return cron(
+        job, name=sweep.name, second=seconds, run_at_startup=True, timeout=sweep.timeout_s, keep_result=0, max_tries=1
+    )
+
+
+async def sweep_once(work: Work, sweep: Sweep) -> None:
+    found = await sweep.run(work)
+    if found:
+        SWEPT.labels(sweep.name).inc(found)
+        log.info("swept", sweep=sweep.name, found=found)
+
+
+async def sweep_all(work: Work) -> None:
+    """Every sweep once."""
+    for sweep in SWEEPS:
+        await sweep_once(work, sweep)
+
+
+def _encode(content: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(content)
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(content)  # type: ignore[no-any-return]
