@@ -11,6 +11,10 @@ import structlog
 from uriba.config import Settings
 
 
+TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+"""Without the values of variables: those may be somebody's address or key."""
+
+
 def configure(settings: Settings) -> None:
     """Set up structlog, and lead what libraries log through it."""
     as_json = settings.production if settings.log_json is None else settings.log_json
@@ -20,9 +24,11 @@ def configure(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     shown: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )]
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(

@@ -136,7 +136,7 @@ async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, li
 
 def _refuse(found: Sequence[Record], lines: Sequence[NewLine]) -> None:
     refusals = Refusals()
-    free_of_tax, classes = _classes(found[0]["rates"])
+    classes = {tax_class for tax_class, _ in found[0]["rates"] or ()}
     for row, line in zip(found, lines, strict=True):
         at = ("lines", row["n"], "sku" if line.sku is not None else "variantId")
         if row["wanted_id"] is None:
@@ -145,14 +145,9 @@ def _refuse(found: Sequence[Record], lines: Sequence[NewLine]) -> None:
             refusals.add(Code.DISCONTINUED, "This is not sold any more.", *at)
         elif row["wanted_minor"] is None:
             refusals.add(Code.NOT_FOUND, "This is not sold in this channel.", *at)
-        elif not free_of_tax and row["tax_class"] not in classes:
+        elif classes and row["tax_class"] not in classes:
             refusals.add(Code.INVALID, f"The channel has no tax rate for class {row['tax_class']}.", *at)
     refusals.raise_any()
-
-
-def _classes(rates: str | None) -> tuple[bool, set[str]]:
-    classes = {tax_class for tax_class, _ in msgspec.json.decode(rates)} if rates else set()
-    return not classes, classes
 
 
 async def _add(session: Session, found: Sequence[Record]) -> CartView:

@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.pricing.quote import Item, Quote, Terms, quote, terms_of
 
@@ -89,7 +87,7 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         location_id=head["location_id"],
         customer_id=head["customer_id"],
         last_changed_by=head["last_changed_by"],
-        address=msgspec.json.decode(head["address"]) if head["address"] else None,
+        address=head["address"],
         checkout_id=head["checkout_id"],
         updated_at=head["updated_at"],
         terms=terms,
@@ -109,8 +107,8 @@ def price(lines: Sequence[LineView], terms: Terms) -> Quote:
     )
 
 
-def _rates(encoded: str | None) -> tuple[tuple[str, str], ...]:
-    return tuple((tax_class, rate) for tax_class, rate in msgspec.json.decode(encoded)) if encoded else ()
+def _rates(pairs: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((tax_class, rate) for tax_class, rate in pairs or ())
 
 
 def _line(row: Mapping[str, Any]) -> LineView:

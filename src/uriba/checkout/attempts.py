@@ -128,7 +128,7 @@ async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Att
         order_id=row["order_id"],
         status=AttemptStatus(row["status"]),
         reason=row["reason"],
-        agreed=msgspec.json.decode(row["draft"], type=Agreed),
+        agreed=msgspec.convert(row["draft"], Agreed),
         actor=row["actor"],
     )
 

@@ -92,7 +92,7 @@ async def earlier(session: Session, claim: Claim) -> Any | None:
         return None
     if row["digest"] != claim.digest:
         raise IdempotencyKeyReused("This idempotencyKey was used with another input.", "idempotencyKey")
-    return msgspec.json.decode(row["answer"])
+    return row["answer"]
 
 
 async def forget(session: Session, *, older_than_s: int) -> int:

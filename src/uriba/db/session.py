@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import msgspec
 from sqlalchemy import Executable, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -135,6 +136,7 @@ def _engine(url: str, settings: Settings, pool_size: int) -> AsyncEngine:
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         isolation_level="AUTOCOMMIT",
+        json_deserializer=msgspec.json.decode,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import structlog
 
 from uriba.db import Database
@@ -153,5 +152,5 @@ def _subjects(row: Mapping[str, Any]) -> list[str]:
     subject: str = row["subject"]
     if not subject.startswith("Order:"):
         return [subject]
-    cart = msgspec.json.decode(row["data"]).get("cart")
+    cart = row["data"].get("cart")
     return [subject, f"Cart:{cart}"] if cart else [subject]

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import strawberry
 from strawberry.scalars import JSON
 
@@ -149,7 +148,7 @@ def event_of(row: Mapping[str, Any]) -> OrderEvent:
         at=row["at"],
         channel=row["channel"],
         actor=row["actor"],
-        data=JSON(msgspec.json.decode(row["data"])),
+        data=JSON(row["data"]),
     )
 
 
