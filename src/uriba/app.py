@@ -57,7 +57,9 @@ def create(given: Settings | None = None) -> Litestar:
         lifespan=[lifespan],
         request_max_body_size=chosen.body_size_max,
         exception_handlers={HTTPException: _refused, Exception: _fault},
-        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins)) if chosen.allowed_origins else None,
+        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins))
+        if chosen.allowed_origins
+        else None,
         openapi_config=None,
         logging_config=None,
     )

@@ -27,7 +27,9 @@ from uriba.outbox.hints import KEYS, Hints
 
 T = TypeVar("T")
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Uriba: one sales floor for app, web shop and stores.")
+cli = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Uriba: one sales floor for app, web shop and stores."
+)
 key_cli = typer.Typer(no_args_is_help=True, help="Keys of terminals, apps and staff.")
 load_cli = typer.Typer(no_args_is_help=True, help="Real goods.")
 cli.add_typer(key_cli, name="key")
@@ -36,7 +38,9 @@ cli.add_typer(load_cli, name="load")
 console = Console(stderr=True)
 out = Console()
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")
+]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Processes = Annotated[int | None, typer.Option(min=1, max=64, help="API processes.")]
@@ -141,7 +145,12 @@ def check(data_dir: DataDir = None) -> None:
     table = Table("", "invariant", "rows", "time")
     for found in findings:
         mark = "[green]✓[/]" if not found.rows else "[red]✗[/]"
-        table.add_row(mark, f"{found.invariant.number:>2}  {found.invariant.name}", str(found.rows), f"{found.seconds * 1000:.0f} ms")
+        table.add_row(
+            mark,
+            f"{found.invariant.number:>2}  {found.invariant.name}",
+            str(found.rows),
+            f"{found.seconds * 1000:.0f} ms",
+        )
         for example in found.examples:
             table.add_row("", f"[red]{example}[/]", "", "")
     out.print(table)
@@ -169,7 +178,9 @@ def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) 
 
 
 @key_cli.command()
-def terminal(location: Annotated[str, typer.Option(help="The location's code.")], data_dir: DataDir = None) -> None:
+def terminal(
+    location: Annotated[str, typer.Option(help="The location's code.")], data_dir: DataDir = None
+) -> None:
     """A new terminal at a location."""
     _issue(data_dir, lambda session: keys.for_terminal(session, location=location))
 

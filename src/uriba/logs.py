@@ -10,8 +10,9 @@ import structlog
 
 from uriba.config import Settings
 
-
-TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 """Without the values of variables: those may be somebody's address or key."""
 
 
@@ -26,9 +27,11 @@ def configure(settings: Settings) -> None:
     shown: list[structlog.typing.Processor] = (
         [TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(
+        else [
+            structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )]
+            )
+        ]
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(

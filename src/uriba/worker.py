@@ -132,7 +132,7 @@ async def relay_once(work: Work) -> int:
     """Number what waits; a fault of PostgreSQL pauses the relay, nothing is lost by that."""
     try:
         numbered, _ = await relay.number(work.database)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the next turn finds the same events
+    except Exception as error:
         log.warning("relay paused", error=str(error))
         await asyncio.sleep(PAUSE_S)
         return 0
@@ -187,7 +187,13 @@ def _scheduled(sweep: Sweep) -> CronJob:
 
     seconds = set(range(0, 60, sweep.every_s)) if sweep.every_s < 60 else {0}
     return cron(
-        job, name=sweep.name, second=seconds, run_at_startup=True, timeout=sweep.timeout_s, keep_result=0, max_tries=1
+        job,
+        name=sweep.name,
+        second=seconds,
+        run_at_startup=True,
+        timeout=sweep.timeout_s,
+        keep_result=0,
+        max_tries=1,
     )
 
 

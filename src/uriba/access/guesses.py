@@ -9,7 +9,9 @@ from uriba.db import Session
 async def check(session: Session, *, caller: str, guesses_max: int, term_s: int) -> None:
     """Errors: `LimitExceeded` for a caller that gave too many wrong codes lately."""
     guesses: int | None = await session.fetchval(
-        "SELECT guesses FROM handoff_guess WHERE caller = $1 AND since > now() - make_interval(secs => $2)", caller, term_s
+        "SELECT guesses FROM handoff_guess WHERE caller = $1 AND since > now() - make_interval(secs => $2)",
+        caller,
+        term_s,
     )
     if guesses is not None and guesses >= guesses_max:
         raise LimitExceeded("Too many wrong codes. Wait some minutes before the next try.", "code")

@@ -49,7 +49,9 @@ async def for_terminal(session: Session, *, location: str, name: str | None = No
     return await _issue(session, Role.TERMINAL, name=name or f"terminal at {location}", location_id=row["id"])
 
 
-async def for_app(session: Session, *, channel: str, scopes: frozenset[Scope], name: str | None = None) -> Issued:
+async def for_app(
+    session: Session, *, channel: str, scopes: frozenset[Scope], name: str | None = None
+) -> Issued:
     """A key for a channel's app.
 
     Errors: `NotFound` for the channel.
@@ -57,7 +59,9 @@ async def for_app(session: Session, *, channel: str, scopes: frozenset[Scope], n
     row = (await channels.by_code(session, [text.code(channel, "channel")])).get(channel)
     if row is None:
         raise NotFound("There is no such channel.", "channel")
-    return await _issue(session, Role.APP, name=name or f"app of {channel}", channel_id=row["id"], scopes=scopes)
+    return await _issue(
+        session, Role.APP, name=name or f"app of {channel}", channel_id=row["id"], scopes=scopes
+    )
 
 
 async def for_staff(session: Session, *, name: str) -> Issued:
@@ -65,7 +69,9 @@ async def for_staff(session: Session, *, name: str) -> Issued:
     return await _issue(session, Role.STAFF, name=text.text(name, "name"))
 
 
-async def for_customer(session: Session, *, identifier: Identifier, channel_id: int | None, term_s: int) -> Issued:
+async def for_customer(
+    session: Session, *, identifier: Identifier, channel_id: int | None, term_s: int
+) -> Issued:
     """A token for a customer, bound to the channel that signed it in.
 
     Errors: `NotFound` where nobody has the identifier, `Invalid` for a term outside of 1 second to 30 days.
@@ -76,7 +82,9 @@ async def for_customer(session: Session, *, identifier: Identifier, channel_id: 
     if row is None:
         raise NotFound("There is no such customer.")
     until = clock.now() + timedelta(seconds=term_s)
-    return await _issue(session, Role.CUSTOMER, customer_id=row["id"], channel_id=channel_id, expires_at=until)
+    return await _issue(
+        session, Role.CUSTOMER, customer_id=row["id"], channel_id=channel_id, expires_at=until
+    )
 
 
 async def _issue(

@@ -85,7 +85,9 @@ async def with_lines(session: Session, head: Mapping[str, Any]) -> CartView:
     return build(head, lines)
 
 
-async def why_not(session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId") -> CartNotFound | CartNotActive:
+async def why_not(
+    session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId"
+) -> CartNotFound | CartNotActive:
     """Why a cart cannot be changed."""
     cart = await queries.one(session, cart_id, actor=actor)
     if cart is None:
@@ -141,7 +143,10 @@ def merge_lines(lines: Sequence[LineView]) -> list[LineView]:
 
 async def tell(session: Session, cart: CartView) -> None:
     """Tell of an update; `cart` as taken."""
-    emit(session, CartUpdated(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version}))
+    emit(
+        session,
+        CartUpdated(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version}),
+    )
 
 
 async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
@@ -164,7 +169,9 @@ async def expire(session: Session, *, older_than_s: int, limit: int = 500) -> in
     emit(
         session,
         *(
-            CartUpdated(cart_subject(r["id"]), r["events"], {"status": CartStatus.EXPIRED, "version": r["version"]})
+            CartUpdated(
+                cart_subject(r["id"]), r["events"], {"status": CartStatus.EXPIRED, "version": r["version"]}
+            )
             for r in rows
         ),
     )

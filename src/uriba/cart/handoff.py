@@ -84,7 +84,10 @@ async def claim(session: Session, *, actor: Actor, code: str) -> CartView:
     cart = await carts.take(session, cart_id=cart_id, actor=actor, path="code")
     if actor.role is Role.TERMINAL:
         await _claim_for_terminal(session, actor, cart)
-    emit(session, CartHandedOff(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version}))
+    emit(
+        session,
+        CartHandedOff(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version}),
+    )
     return await carts.shown(session, cart_id, actor=actor)
 
 
@@ -102,7 +105,8 @@ async def _use(session: Session, actor: Actor, code: str) -> UUID:
     if cart_id is not None:
         return cart_id
     ended = await session.fetchval(
-        "SELECT true FROM handoff WHERE digest = $1 AND (used_at IS NOT NULL OR expires_at <= now())", _digest(code)
+        "SELECT true FROM handoff WHERE digest = $1 AND (used_at IS NOT NULL OR expires_at <= now())",
+        _digest(code),
     )
     if ended:
         raise CodeExpired("This code was used, or its time is over. Ask for a new one.", "code")
@@ -114,11 +118,18 @@ async def _claim_for_terminal(session: Session, actor: Actor, cart: CartView) ->
         raise InvalidState("No STORE channel lists this terminal's location.")
     channel = (await channels.by_id(session, [actor.channel_id]))[actor.channel_id]
     if channel["currency"] != cart.terms.currency:
-        raise CurrencyMismatch(f"This till sells in {channel['currency']}, the cart is in {cart.terms.currency}.", "code")
-    shelf = await shelf_by_variant(session, [line.variant_id for line in cart.lines], location_id=actor.location_id)
+        raise CurrencyMismatch(
+            f"This till sells in {channel['currency']}, the cart is in {cart.terms.currency}.", "code"
+        )
+    shelf = await shelf_by_variant(
+        session, [line.variant_id for line in cart.lines], location_id=actor.location_id
+    )
     await carts.rewrite(session, cart, at_the_till(cart.lines, shelf, actor.location_id))
     await session.run(
-        "UPDATE cart SET priced_in_id = $2, location_id = $3 WHERE id = $1", cart.id, actor.channel_id, actor.location_id
+        "UPDATE cart SET priced_in_id = $2, location_id = $3 WHERE id = $1",
+        cart.id,
+        actor.channel_id,
+        actor.location_id,
     )
 
 
@@ -127,7 +138,10 @@ def at_the_till(lines: Sequence[LineView], shelf: Mapping[int, int], location_id
     wanted: dict[int, int] = {}
     for line in lines:
         wanted[line.variant_id] = wanted.get(line.variant_id, 0) + line.quantity
-    return [_at_the_till(line, shelf.get(line.variant_id, 0) >= wanted[line.variant_id], location_id) for line in lines]
+    return [
+        _at_the_till(line, shelf.get(line.variant_id, 0) >= wanted[line.variant_id], location_id)
+        for line in lines
+    ]
 
 
 def _at_the_till(line: LineView, on_shelf: bool, location_id: int) -> LineView:
@@ -137,5 +151,3 @@ def _at_the_till(line: LineView, on_shelf: bool, location_id: int) -> LineView:
     if line.method is FulfillmentMethod.PICKUP:
         return line
     return replace(line, method=FulfillmentMethod.SHIP, chosen=True, location_id=None)
-
-

@@ -105,7 +105,9 @@ _ADD = f"""
 """
 
 
-async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, lines: Sequence[NewLine]) -> CartView:
+async def add(
+    session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, lines: Sequence[NewLine]
+) -> CartView:
     """Add quantities to a cart, all or none. Two statements.
 
     Errors: those of `check`, `CartNotFound`, `CartNotActive`, and per line `NotFound`, DISCONTINUED, `InvalidQuantity`.
@@ -156,7 +158,9 @@ async def _add(session: Session, found: Sequence[Record]) -> CartView:
     for row in found:
         new = {"variant_id": row["wanted_id"], "quantity": 0, "price_minor": row["wanted_minor"]}
         totals.setdefault(row["wanted_id"], new)["quantity"] += row["quantity"]
-    told = CartUpdated(cart_subject(head["id"]), head["events"], {"status": head["status"], "version": head["version"]})
+    told = CartUpdated(
+        cart_subject(head["id"]), head["events"], {"status": head["status"], "version": head["version"]}
+    )
     rows = await session.fetch(
         _ADD,
         head["id"],
@@ -185,7 +189,12 @@ def _refuse_too_many(found: Sequence[Record], rows: Sequence[Record]) -> None:
 
 
 async def update(
-    session: Session, *, actor: Actor, cart_id: UUID, lines: Sequence[LineQuantity], expected_version: int | None
+    session: Session,
+    *,
+    actor: Actor,
+    cart_id: UUID,
+    lines: Sequence[LineQuantity],
+    expected_version: int | None,
 ) -> CartView:
     """Set quantities, all or none; saying a quantity is agreeing to the price of now.
 
@@ -214,5 +223,3 @@ async def update(
     await carts.rewrite(session, cart, kept)
     await carts.tell(session, cart)
     return await carts.shown(session, cart_id, actor=actor)
-
-

@@ -50,7 +50,9 @@ class Cart(Base):
 
     __tablename__ = "cart"
     __table_args__ = (
-        Index("uq_cart_active_customer", "customer_id", unique=True, postgresql_where=text("status = 'ACTIVE'")),
+        Index(
+            "uq_cart_active_customer", "customer_id", unique=True, postgresql_where=text("status = 'ACTIVE'")
+        ),
         Index("ix_cart_customer_id", "customer_id", "updated_at"),
         Index("ix_cart_stale", "updated_at", postgresql_where=text("status = 'ACTIVE'")),
     )
@@ -80,7 +82,12 @@ class CartLine(Base):
     __tablename__ = "cart_line"
     __table_args__ = (
         UniqueConstraint(
-            "cart_id", "variant_id", "method", "location_id", name="uq_cart_line_key", postgresql_nulls_not_distinct=True
+            "cart_id",
+            "variant_id",
+            "method",
+            "location_id",
+            name="uq_cart_line_key",
+            postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("quantity > 0", name="quantity"),
     )

@@ -24,12 +24,16 @@ _LINE = """
     v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued, ({price}) AS price_minor
 """
 LINE = _LINE.format(
-    price=PRICE_NOW.format(variant="l.variant_id", currency="p.currency", channel="p.id", location="c.location_id")
+    price=PRICE_NOW.format(
+        variant="l.variant_id", currency="p.currency", channel="p.id", location="c.location_id"
+    )
 )
 """Of `cart_line l JOIN variant v ON v.id = l.variant_id`, beside `HEAD`'s tables."""
 
 LINE_PRICED_BY = _LINE.format(
-    price=PRICE_NOW.format(variant="l.variant_id", currency="$2::text", channel="$3::bigint", location="$4::bigint")
+    price=PRICE_NOW.format(
+        variant="l.variant_id", currency="$2::text", channel="$3::bigint", location="$4::bigint"
+    )
 )
 """The same with currency, channel and location as the parameters $2, $3, $4."""
 

@@ -65,7 +65,9 @@ def _parse(row: ChannelRow, index: int, refusals: Refusals) -> dict[str, object]
         if shipping < 0:
             raise Invalid("A price is not negative.", *at, "shippingPrice")
         rates = {
-            text.code(rate.tax_class, *at, "taxRates", n, "taxClass"): money.to_rate(rate.rate, *at, "taxRates", n, "rate")
+            text.code(rate.tax_class, *at, "taxRates", n, "taxClass"): money.to_rate(
+                rate.rate, *at, "taxRates", n, "rate"
+            )
             for n, rate in enumerate(row.tax_rates)
         }
         if shipping and rates and SHIPPING_TAX_CLASS not in rates:
@@ -108,7 +110,9 @@ async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], r
     currencies = {r["code"]: r["currency"] for r in found}
     for index, row in enumerate(rows):
         if currencies.get(row.code, row.currency) != row.currency:
-            refusals.add(Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency")
+            refusals.add(
+                Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency"
+            )
 
 
 _ROWS = """

@@ -66,7 +66,9 @@ async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
     emit(
         session,
         *(
-            ProductChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]})
+            ProductChanged(
+                variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]}
+            )
             for r in moved
         ),
     )

@@ -38,7 +38,8 @@ async def variants_by_id(session: Session, ids: Sequence[int]) -> dict[int, Reco
 async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Record]]:
     found: dict[int, list[Record]] = {product_id: [] for product_id in product_ids}
     rows = await session.fetch(
-        f"SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY($1) ORDER BY v.product_id, v.id", product_ids
+        f"SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY($1) ORDER BY v.product_id, v.id",
+        product_ids,
     )
     for row in rows:
         found[row["product_id"]].append(row)
@@ -78,7 +79,9 @@ async def products(
     if category:
         statement = statement.where(Product.category == category)
     for word in _words(search or ""):
-        is_code = exists().where(Variant.product_id == Product.id, (Variant.sku == word) | (Variant.barcode == word))
+        is_code = exists().where(
+            Variant.product_id == Product.id, (Variant.sku == word) | (Variant.barcode == word)
+        )
         statement = statement.where(Product.words.contains(word.lower(), autoescape=True) | is_code)
     return await session.select(statement)
 
@@ -87,5 +90,3 @@ def _words(search: str) -> list[str]:
     if len(search) > SEARCH_SIZE_MAX:
         raise LimitExceeded(f"A search has at most {SEARCH_SIZE_MAX} characters.", "search")
     return search.split()[:SEARCH_WORDS_MAX]
-
-

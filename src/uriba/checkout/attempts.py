@@ -94,7 +94,9 @@ async def begin(
 def _units(of: Sequence[Parcel], shelf_location_id: int | None) -> list[Held]:
     """The units of parcels; a till's own shelf may use its safety stock."""
     return [
-        Held(line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id)
+        Held(
+            line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id
+        )
         for parcel in of
         for line in parcel.lines
     ]
@@ -228,7 +230,7 @@ async def due(session: Session, *, limit: int) -> list[UUID]:
 async def postpone(session: Session, attempt_id: UUID, *, by_s: float) -> None:
     """Look again later."""
     await session.run(
-        "UPDATE checkout_attempt SET next_at = now() + make_interval(secs => $2) WHERE id = $1", attempt_id, by_s
+        "UPDATE checkout_attempt SET next_at = now() + make_interval(secs => $2) WHERE id = $1",
+        attempt_id,
+        by_s,
     )
-
-

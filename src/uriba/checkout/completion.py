@@ -42,7 +42,9 @@ from uriba.outbox.event import write
 PLANS_MAX = 5
 """How often a checkout plans again because somebody took what it had planned with."""
 
-LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+LOST_ANSWER = (
+    "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+)
 
 log = structlog.get_logger()
 
@@ -74,7 +76,9 @@ class Checkout:
             await self.pay(UUID(answer["attempt"]))
         return UUID(answer["order"])
 
-    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> dict[str, str]:
+    async def _begin(
+        self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest
+    ) -> dict[str, str]:
         """The first transaction: the whole checkout where no provider takes part."""
         by_provider = any(payment.method != CASH for payment in asked.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
@@ -113,7 +117,13 @@ class Checkout:
         await ledger.post(session, moved, reference=f"order:{draft.id}", actor=actor.label)
 
     async def _agree(
-        self, session: Session, attempt_id: UUID, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor
+        self,
+        session: Session,
+        attempt_id: UUID,
+        cart: CartView,
+        made: Plan,
+        tenders: list[Tendered],
+        actor: Actor,
     ) -> None:
         await carts.tell(session, cart)
         agreed = Agreed(
@@ -130,7 +140,9 @@ class Checkout:
             shelf_location_id=actor.location_id,
         )
 
-    async def _refusal(self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int) -> Exception:
+    async def _refusal(
+        self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int
+    ) -> Exception:
         """Out of stock, unless another location may still serve what was to be shipped."""
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
@@ -192,7 +204,9 @@ class Checkout:
             async with self.database.transaction() as session:
                 await attempts.complete(session, attempt.id, references)
         except LedgerRefused:
-            await self._take_back(attempt, AttemptStatus.ABANDONED, "The goods were sold while the payment took too long.")
+            await self._take_back(
+                attempt, AttemptStatus.ABANDONED, "The goods were sold while the payment took too long."
+            )
 
     async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
         """End an attempt: first decide it, then undo the charges, then let stock and cart go."""
@@ -218,7 +232,9 @@ class Checkout:
             if attempt.status is AttemptStatus.PENDING and (found := await self._find(attempt)) is not None:
                 await self._settle(attempt, found)
             elif attempt.status in (AttemptStatus.PENDING, AttemptStatus.ENDING):
-                await self._take_back(attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time.")
+                await self._take_back(
+                    attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time."
+                )
         except (TimeoutError, GatewayUnreachable) as error:
             log.warning("payment provider unreachable", attempt=str(attempt_id), error=str(error))
 

@@ -35,7 +35,10 @@ class CheckoutAttempt(Base):
     __table_args__ = (
         Index("ix_checkout_attempt_due", "next_at", postgresql_where=text("status IN ('PENDING', 'ENDING')")),
         Index(
-            "uq_checkout_attempt_cart", "cart_id", unique=True, postgresql_where=text("status IN ('PENDING', 'ENDING')")
+            "uq_checkout_attempt_cart",
+            "cart_id",
+            unique=True,
+            postgresql_where=text("status IN ('PENDING', 'ENDING')"),
         ),
     )
 

@@ -124,7 +124,9 @@ def minor(amount: Amount, currency: str, *path: str | int) -> int:
     return money.to_minor(amount.amount, currency, *path, "amount")
 
 
-def check_totals(request: CheckoutRequest, tenders: Sequence[Tendered], *, total_minor: int, currency: str) -> None:
+def check_totals(
+    request: CheckoutRequest, tenders: Sequence[Tendered], *, total_minor: int, currency: str
+) -> None:
     """Errors: `PriceChanged` where the customer saw another total, `PaymentMismatch` where the tenders do not add up."""
     total = money.to_decimal(total_minor, currency)
     if request.expected_total is not None:

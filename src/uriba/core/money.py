@@ -73,7 +73,7 @@ def to_decimal(minor: int, currency: str) -> str:
 
 
 def to_minor(amount: str, currency: str, *path: str | int) -> int:
-    """"19.99" USD is 1999. Refuses exponents, separators, other digits than ASCII, and too many decimals."""
+    """ "19.99" USD is 1999. Refuses exponents, separators, other digits than ASCII, and too many decimals."""
     found = _DECIMAL.fullmatch(amount)
     if found is None:
         raise Invalid('Write an amount as a plain decimal, such as "1280" or "19.99".', *path)

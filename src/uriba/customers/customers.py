@@ -84,14 +84,18 @@ async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refu
     known: dict[tuple[str, str], UUID] = {}
     for column in _FIELDS:
         values = [row[column] for row in parsed if row.get(column)]
-        for found in await session.fetch(f"SELECT id, {column} AS value FROM customer WHERE {column} = ANY($1)", values):
+        for found in await session.fetch(
+            f"SELECT id, {column} AS value FROM customer WHERE {column} = ANY($1)", values
+        ):
             known[column, found["value"]] = found["id"]
     for index, row in enumerate(parsed):
         given = [(column, value) for column in _FIELDS if (value := row.get(column))]
         owner = next((known[key] for key in given if key in known), None)
         for column, value in given:
             if known.get((column, value), owner) != owner:
-                refusals.add(Code.INVALID, "This belongs to another customer.", "customers", index, _FIELDS[column])
+                refusals.add(
+                    Code.INVALID, "This belongs to another customer.", "customers", index, _FIELDS[column]
+                )
         row["id"] = str(owner or new_id())
 
 

@@ -40,7 +40,11 @@ def phone(value: str, *path: str | int) -> str:
     """Digits, with a leading + where one was given."""
     digits = text.text(value, *path, "phone").translate(_PHONE_MARKS)
     if not _PHONE.fullmatch(digits):
-        raise Invalid("This is no phone number: give 5 to 20 digits, with + and country code if you have it.", *path, "phone")
+        raise Invalid(
+            "This is no phone number: give 5 to 20 digits, with + and country code if you have it.",
+            *path,
+            "phone",
+        )
     return digits
 
 

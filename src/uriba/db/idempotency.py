@@ -53,7 +53,9 @@ class Claim:
         """Errors: `Invalid` for a key that is empty, over 255 characters or holds control characters."""
         if key is not None:
             key = text(key, "idempotencyKey", size_max=KEY_SIZE_MAX)
-        return cls(caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest())
+        return cls(
+            caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest()
+        )
 
 
 CLAIM = """
@@ -98,7 +100,8 @@ async def earlier(session: Session, claim: Claim) -> Any | None:
 async def forget(session: Session, *, older_than_s: int) -> int:
     """Drop answers whose term has ended."""
     rows = await session.fetch(
-        "DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1) RETURNING 1", older_than_s
+        "DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1) RETURNING 1",
+        older_than_s,
     )
     return len(rows)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-
 from uriba.core.pages import Page
 from uriba.graphql.scalars import PageInfo
 
@@ -15,7 +14,9 @@ Row = TypeVar("Row")
 def connect(connection: type[Any], edge: type[Any], page: Page[Row], shown: Callable[[Row], object]) -> Any:
     """A connection of the given types from a page of rows."""
     return connection(
-        edges=[edge(node=shown(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
+        edges=[
+            edge(node=shown(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)
+        ],
         page_info=PageInfo(
             has_next_page=page.more,
             has_previous_page=page.begun,
@@ -23,5 +24,3 @@ def connect(connection: type[Any], edge: type[Any], page: Page[Row], shown: Call
             end_cursor=page.cursors[-1] if page.cursors else None,
         ),
     )
-
-

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 import msgspec
-from litestar import MediaType, Request, Response, get, post
+from litestar import MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.di import Provide
 from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
 from strawberry.http.ides import get_graphql_ide_html
@@ -84,7 +84,9 @@ async def identify(hub: Hub, connection: Any, authorization: str | None) -> Cont
     return context_of(hub, actor, channel_code=code, authorization=authorization)
 
 
-def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None) -> Context:
+def context_of(
+    hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None
+) -> Context:
     return Context(
         hub=hub,
         actor=actor,
@@ -142,11 +144,22 @@ class Endpoint(GraphQLController[Any, Any]):
         GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - began)
         return answer(response)
 
+    # Declared here, though it adds nothing: litestar registers handlers by their qualified names, and a socket's that
+    # comes before two of HTTP on the same path is overwritten by the second.
+    @websocket()
+    async def websocket_endpoint(
+        self, socket: WebSocket[Any, Any, Any], context_ws: Any, root_value: Any
+    ) -> None:
+        await self.run(request=socket, context=context_ws, root_value=root_value)
+
     async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
         try:
             context = await identify(self.hub, request, request.headers.get("authorization"))
         except Unauthenticated as error:
-            return {"data": None, "errors": [{"message": str(error), "extensions": {"code": UNAUTHENTICATED}}]}
+            return {
+                "data": None,
+                "errors": [{"message": str(error), "extensions": {"code": UNAUTHENTICATED}}],
+            }
         try:
             result = await self.schema.execute(
                 body.query,
@@ -212,4 +225,6 @@ def endpoint(hub: Hub, settings: Settings) -> type[Endpoint]:
 def _graphiql() -> bytes:
     """Strawberry's GraphiQL page with examples of ours; the browser fetches GraphiQL itself from its public CDN."""
     page = get_graphql_ide_html("graphiql")
-    return re.sub(r"const EXAMPLE_QUERY = `.*?`", lambda _: f"const EXAMPLE_QUERY = `{EXAMPLES}`", page, flags=re.S).encode()
+    return re.sub(
+        r"const EXAMPLE_QUERY = `.*?`", lambda _: f"const EXAMPLE_QUERY = `{EXAMPLES}`", page, flags=re.S
+    ).encode()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import StreamExecutionResult
 
+from graphql import GraphQLError, GraphQLSyntaxError
 from uriba import logs
 from uriba.core.errors import Denied, DomainError, Unauthenticated
 
@@ -34,7 +34,9 @@ def presented(error: GraphQLError) -> GraphQLError:
             code = PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else VALIDATION_FAILED
             return error if "code" in (error.extensions or {}) else _with(error, code, error.message)
     reference = logs.fault(cause)
-    return _with(error, INTERNAL, f"Something went wrong on our side. Reference: {reference}", reference=reference)
+    return _with(
+        error, INTERNAL, f"Something went wrong on our side. Reference: {reference}", reference=reference
+    )
 
 
 def _with(error: GraphQLError, code: str, message: str, **more: object) -> GraphQLError:

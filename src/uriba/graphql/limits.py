@@ -9,6 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from graphql.type import GraphQLField, GraphQLInterfaceType
+from strawberry.extensions import (
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    SchemaExtension,
+    ValidationCache,
+)
+
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -25,9 +35,6 @@ from graphql import (
     get_named_type,
     get_nullable_type,
 )
-from graphql.type import GraphQLField, GraphQLInterfaceType
-from strawberry.extensions import MaxAliasesLimiter, MaxTokensLimiter, ParserCache, QueryDepthLimiter, SchemaExtension, ValidationCache
-
 from uriba.config import Settings
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.graphql.errors import TOO_COMPLEX
@@ -72,16 +79,20 @@ class CostLimit(SchemaExtension):
         schema: GraphQLSchema = context.schema._schema  # type: ignore[attr-defined]
         spent = cost(schema, context.graphql_document, context.operation_name, context.variables or {})
         if spent > self.cost_max:
-            sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
+            sentence = (
+                f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
+            )
             context.pre_execution_errors = [GraphQLError(sentence, extensions={"code": TOO_COMPLEX})]
 
 
-def cost(schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+def cost(
+    schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]
+) -> int:
     """What the operation may cost at most."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode) and (
-            operation_name is None or definition.name and definition.name.value == operation_name
+            operation_name is None or (definition.name and definition.name.value == operation_name)
         ):
             root = schema.get_root_type(definition.operation)
             each = MUTATION_COST if root is schema.mutation_type else 1
@@ -91,7 +102,10 @@ def cost(schema: GraphQLSchema, document: Any, operation_name: str | None, varia
 
 class _Costing:
     def __init__(
-        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
     ) -> None:
         self.schema = schema
         self.fragments = fragments

@@ -49,7 +49,9 @@ class Watch:
 class Live:
     """Follows the feed for all subscribers of this process."""
 
-    def __init__(self, database: Database, hints: Hints, *, poll_s: float, keys_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, hints: Hints, *, poll_s: float, keys_changed: Callable[[], None]
+    ) -> None:
         self._database = database
         self._hints = hints
         self._poll_s = poll_s
@@ -118,7 +120,7 @@ class Live:
         while True:
             try:
                 await self._read()
-            except Exception as error:  # noqa: BLE001 - whatever PostgreSQL does, the next look mends it
+            except Exception as error:
                 log.warning("feed not read", error=str(error))
             try:
                 async with asyncio.timeout(self._poll_s):

@@ -34,7 +34,7 @@ class Batch(Generic[K, V]):
         self._ready: dict[K, V | None] = {}
         self._loader: DataLoader[K, V | None] = DataLoader(load_fn=self._load)
 
-    def load(self, key: K) -> V | None | Awaitable[V | None]:
+    def load(self, key: K) -> V | Awaitable[V | None] | None:
         """The value if it is here, else something to await."""
         return self._ready[key] if key in self._ready else self._loader.load(key)
 

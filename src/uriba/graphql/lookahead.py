@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graphql import FieldNode, FragmentSpreadNode, GraphQLResolveInfo, InlineFragmentNode, SelectionSetNode, StringValueNode, VariableNode
-
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    SelectionSetNode,
+    StringValueNode,
+    VariableNode,
+)
 from uriba.graphql.context import Info
 
 
@@ -20,7 +27,9 @@ def selected(info: Info) -> dict[str, list[FieldNode]]:
     return found
 
 
-def _walk(selection: SelectionSetNode | None, raw: GraphQLResolveInfo, prefix: str) -> Iterator[tuple[str, FieldNode]]:
+def _walk(
+    selection: SelectionSetNode | None, raw: GraphQLResolveInfo, prefix: str
+) -> Iterator[tuple[str, FieldNode]]:
     for node in selection.selections if selection else ():
         if isinstance(node, FieldNode):
             path = prefix + node.name.value

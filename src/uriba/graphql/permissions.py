@@ -117,5 +117,3 @@ def refuse_controls(value: object, *path: str) -> None:
 def _camel(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
-
-

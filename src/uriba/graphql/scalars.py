@@ -23,7 +23,7 @@ def _parse(value: object) -> str:
         return str(value)
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
-    raise ValueError("Decimal is a string such as \"19.99\".")
+    raise ValueError('Decimal is a string such as "19.99".')
 
 
 DECIMAL = strawberry.scalar(
@@ -33,7 +33,9 @@ DECIMAL = strawberry.scalar(
     parse_value=_parse,
 )
 
-ErrorCode = strawberry.enum(Code, name="ErrorCode", description="What is wrong, for programs; codes never change.")
+ErrorCode = strawberry.enum(
+    Code, name="ErrorCode", description="What is wrong, for programs; codes never change."
+)
 
 
 @strawberry.type(description="A refusal that the caller can act on. Nothing was changed.")

@@ -63,7 +63,17 @@ def make(settings: Settings) -> Schema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Channel, Location, Product, Variant, Customer, StockLevel, StockMovement, Fulfillment, Payment],
+        types=[
+            Channel,
+            Location,
+            Product,
+            Variant,
+            Customer,
+            StockLevel,
+            StockMovement,
+            Fulfillment,
+            Payment,
+        ],
         extensions=extensions,
         config=StrawberryConfig(
             scalar_map={DecimalString: DECIMAL}, disable_field_suggestions=not settings.shows_schema

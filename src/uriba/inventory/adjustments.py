@@ -66,12 +66,21 @@ async def adjust(
     for index, change in enumerate(changes):
         if not 1 <= abs(change.delta) <= quantities.QUANTITY_MAX:
             refusals.add(
-                Code.INVALID_QUANTITY, f"delta is from 1 to {quantities.QUANTITY_MAX:,} or below zero.", "changes", index, "delta"
+                Code.INVALID_QUANTITY,
+                f"delta is from 1 to {quantities.QUANTITY_MAX:,} or below zero.",
+                "changes",
+                index,
+                "delta",
             )
     levels = await _levels(session, actor, changes, refusals)
     movements = [
         Movement(
-            variant_id=variant_id, location_id=location_id, reason=reason, quantity=c.delta, on_hand=c.delta, floor=True
+            variant_id=variant_id,
+            location_id=location_id,
+            reason=reason,
+            quantity=c.delta,
+            on_hand=c.delta,
+            floor=True,
         )
         for c, (variant_id, location_id) in zip(changes, levels, strict=True)
     ]
@@ -144,7 +153,12 @@ async def _levels(
 
 
 async def _post(
-    session: Session, movements: Sequence[Movement], levels: Sequence[tuple[int, int]], *, actor: Actor, reference: str
+    session: Session,
+    movements: Sequence[Movement],
+    levels: Sequence[tuple[int, int]],
+    *,
+    actor: Actor,
+    reference: str,
 ) -> list[Record]:
     try:
         return await ledger.post(session, movements, reference=reference, actor=actor.label)

@@ -22,7 +22,9 @@ class Held:
     shelf: bool = False
 
 
-async def place(session: Session, *, owner_id: UUID, units: Sequence[Held], term_s: int, reference: str, actor: str) -> None:
+async def place(
+    session: Session, *, owner_id: UUID, units: Sequence[Held], term_s: int, reference: str, actor: str
+) -> None:
     """Hold all the units for a term, or refuse all of them.
 
     Errors: `LedgerRefused`.

@@ -61,7 +61,9 @@ async def post(
     rows = await session.fetch(_POST, msgspec.json.encode(movements).decode(), reference, actor, occurred_at)
     refused = [row for row in rows if row["why"] is not None]
     if refused:
-        raise LedgerRefused([Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
+        raise LedgerRefused(
+            [Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused]
+        )
     if any(row["shortage"] < row["shortage_before"] for row in rows):
         await session.run(_SETTLE, [r["variant_id"] for r in rows], [r["location_id"] for r in rows])
     return rows

@@ -18,7 +18,9 @@ LEVEL = """
 AVAILABLE = "l.on_hand - l.unavailable - l.committed - l.reserved - l.safety_stock"
 
 
-async def available_by_variant(session: Session, variant_ids: Sequence[int], *, channel_id: int) -> dict[int, int]:
+async def available_by_variant(
+    session: Session, variant_ids: Sequence[int], *, channel_id: int
+) -> dict[int, int]:
     """Units that a channel may promise now, over all of its locations; nothing at a location counts as 0, never below."""
     rows = await session.fetch(
         f"SELECT l.variant_id, sum(greatest(0, {AVAILABLE}))::bigint AS quantity FROM stock_level l "
@@ -48,7 +50,9 @@ async def supply_by_variant(
     return found
 
 
-async def shelf_by_variant(session: Session, variant_ids: Sequence[int], *, location_id: int) -> dict[int, int]:
+async def shelf_by_variant(
+    session: Session, variant_ids: Sequence[int], *, location_id: int
+) -> dict[int, int]:
     """Units that a location's own till may sell: safety stock included."""
     rows = await session.fetch(
         "SELECT variant_id, on_hand - unavailable - committed - reserved AS quantity FROM stock_level "

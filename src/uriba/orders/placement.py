@@ -70,7 +70,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     tax_lines: tuple[DraftTax, ...]
 
 
-async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> str:
+async def place(
+    session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str
+) -> str:
     """Put a paid draft into the order book; the order's number.
 
     `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.
@@ -95,7 +97,12 @@ def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Ev
     total = {"amountMinor": draft.total_minor, "currency": draft.currency}
     told: list[Event] = [OrderPlaced(subject, 1, {"status": status, "cart": cart, "total": total})]
     for tender in tenders:
-        state = {"payment": str(tender.id), "method": tender.method, "status": PaymentStatus.PAID, "cart": cart}
+        state = {
+            "payment": str(tender.id),
+            "method": tender.method,
+            "status": PaymentStatus.PAID,
+            "cart": cart,
+        }
         amount = {"amountMinor": tender.amount_minor, "currency": draft.currency}
         told.append(PaymentUpdated(subject, len(told) + 1, {**state, "amount": amount}))
     if completed:

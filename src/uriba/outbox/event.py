@@ -33,8 +33,6 @@ def emit(session: Session, *events: Event) -> None:
     session.pending.extend(events)
 
 
-
-
 EVENTS_OF = (
     "SELECT e.type, e.subject, e.version, e.data "
     "FROM json_to_recordset({parameter}::json) AS e(type text, subject text, version bigint, data jsonb)"

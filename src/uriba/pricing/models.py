@@ -19,7 +19,12 @@ class Price(Base):
     __tablename__ = "price"
     __table_args__ = (
         UniqueConstraint(
-            "variant_id", "channel_id", "location_id", "valid_from", name="uq_price_key", postgresql_nulls_not_distinct=True
+            "variant_id",
+            "channel_id",
+            "location_id",
+            "valid_from",
+            name="uq_price_key",
+            postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("amount_minor >= 0", name="amount"),
         CheckConstraint("valid_to > valid_from", name="span"),

@@ -94,7 +94,9 @@ def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusa
         raise NotFound("There is no such location.", *at, "location")
     currency = money.check_currency(row.currency, *at, "amount", "currency")
     if row.channel is not None and known.channels[row.channel]["currency"] != currency:
-        refusals.add(Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency")
+        refusals.add(
+            Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency"
+        )
     amount = money.to_minor(row.amount, currency, *at, "amount", "amount")
     if amount < 0:
         raise Invalid("A price is not negative.", *at, "amount", "amount")
@@ -130,12 +132,12 @@ _UPSERT = """
 """
 
 PRICE_NOW = """
-    SELECT p.amount_minor FROM price p
-    WHERE p.variant_id = {variant} AND p.currency = {currency}
-        AND (p.channel_id = {channel} OR p.channel_id IS NULL)
-        AND (p.location_id = {location} OR p.location_id IS NULL)
-        AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
-    ORDER BY p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC LIMIT 1
+    SELECT listed.amount_minor FROM price listed
+    WHERE listed.variant_id = {variant} AND listed.currency = {currency}
+        AND (listed.channel_id = {channel} OR listed.channel_id IS NULL)
+        AND (listed.location_id = {location} OR listed.location_id IS NULL)
+        AND listed.valid_from <= now() AND (listed.valid_to IS NULL OR listed.valid_to > now())
+    ORDER BY listed.location_id NULLS LAST, listed.channel_id NULLS LAST, listed.valid_from DESC LIMIT 1
 """
 """The rule as a scalar subquery, for statements that need a price beside other columns.
 

@@ -67,7 +67,11 @@ def quote(items: Sequence[Item], terms: Terms) -> Quote:
 
 @lru_cache(maxsize=1_024)
 def terms_of(
-    currency: str, prices_include_tax: bool, rounding: str, shipping_minor: int, rates: tuple[tuple[str, str], ...]
+    currency: str,
+    prices_include_tax: bool,
+    rounding: str,
+    shipping_minor: int,
+    rates: tuple[tuple[str, str], ...],
 ) -> Terms:
     """Terms from a channel's row; the same settings are the same object."""
     by_class = {tax_class: Fraction(rate) for tax_class, rate in rates}

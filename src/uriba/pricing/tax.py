@@ -30,7 +30,8 @@ def per_rate(
     for rate, amount in amounts:
         sums[rate] = sums.get(rate, 0) + amount
     return tuple(
-        _line(rate, amount, included=included, rounding=rounding) for rate, amount in sorted(sums.items(), reverse=True)
+        _line(rate, amount, included=included, rounding=rounding)
+        for rate, amount in sorted(sums.items(), reverse=True)
     )
 
 

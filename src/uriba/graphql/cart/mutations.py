@@ -108,15 +108,23 @@ class CartMutations:
 
     @mutation(SHOPPER, "Add quantities: two devices adding 1 make 2.")
     async def cart_lines_add(
-        self, info: Info, cart_id: strawberry.ID, lines: list[CartLineInput], idempotency_key: str | None = None
+        self,
+        info: Info,
+        cart_id: strawberry.ID,
+        lines: list[CartLineInput],
+        idempotency_key: str | None = None,
     ) -> CartPayload:
         key, new = cart_key(cart_id), new_lines(lines)
-        claim = info.context.claim("cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key))
+        claim = info.context.claim(
+            "cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key)
+        )
         async with info.context.transaction() as session:
             cart = await add_lines(session, actor=info.context.actor, claim=claim, cart_id=key, lines=new)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
+    @mutation(
+        SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed."
+    )
     async def cart_lines_update(
         self,
         info: Info,
@@ -135,7 +143,10 @@ class CartMutations:
             )
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "A short code that carries the cart to another device or a till, and the content of its QR code.")
+    @mutation(
+        SHOPPER,
+        "A short code that carries the cart to another device or a till, and the content of its QR code.",
+    )
     async def cart_handoff(self, info: Info, cart_id: strawberry.ID) -> CartHandoffPayload:
         async with info.context.transaction() as session:
             issued = await handoff.issue(
@@ -164,7 +175,9 @@ class CartMutations:
             raise
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
+    @mutation(
+        SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart."
+    )
     async def cart_merge(
         self,
         info: Info,

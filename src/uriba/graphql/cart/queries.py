@@ -12,7 +12,10 @@ from uriba.graphql.permissions import PUBLIC, query
 
 @strawberry.type
 class CartQueries:
-    @query(PUBLIC, "A cart by its id: a guest's by whoever knows it, a customer's by that customer and the retailer.")
+    @query(
+        PUBLIC,
+        "A cart by its id: a guest's by whoever knows it, a customer's by that customer and the retailer.",
+    )
     async def cart(self, info: Info, id: strawberry.ID) -> Cart | None:
         return await cart_by_id(info, id)
 

@@ -79,7 +79,9 @@ class Cart(Node):
     quantity: int = strawberry.field(description="Units of all lines.")
     subtotal: Money
     discount: Money
-    tax: Money = strawberry.field(description="Rounded once per rate; inside the total where the channel's prices hold it.")
+    tax: Money = strawberry.field(
+        description="Rounded once per rate; inside the total where the channel's prices hold it."
+    )
     shipping: Money
     total: Money
     updated_at: datetime
@@ -98,7 +100,9 @@ class Cart(Node):
         return [line_of(line, self.view) for line in self.view.lines]
 
     @strawberry.field(description="Once ORDERED: how a guest follows the order.")
-    async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
+    async def order(
+        self, info: Info
+    ) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
         from uriba.graphql.orders.types import order_of
 
         row = await info.context.loaders.order_of_cart.get(self.view.id)

@@ -19,7 +19,9 @@ from uriba.pricing import prices
 from uriba.pricing.prices import PriceRow
 
 TaxRounding = strawberry.enum(
-    Rounding, name="TaxRounding", description="How a fraction of a minor unit of tax becomes whole, once per rate."
+    Rounding,
+    name="TaxRounding",
+    description="How a fraction of a minor unit of tax becomes whole, once per rate.",
 )
 
 
@@ -97,7 +99,9 @@ class CatalogMutations:
     @mutation(MASTER_DATA, "Make or change locations, by code.")
     async def locations_upsert(self, info: Info, locations: list[LocationInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
-            return UpsertPayload(count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations]))
+            return UpsertPayload(
+                count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations])
+            )
 
     @mutation(MASTER_DATA, "Make or change products and their variants, by handle and SKU.")
     async def products_upsert(self, info: Info, products: list[ProductInput]) -> UpsertPayload:

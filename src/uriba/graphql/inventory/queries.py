@@ -26,11 +26,17 @@ class InventoryQueries:
     ) -> StockLevelConnection:
         variant_ids, location_id = await narrow(info.context, location, skus)
         return await page_of_levels(
-            info, variant_ids=variant_ids, location_id=location_id, first=50 if first is None else first, after=after
+            info,
+            variant_ids=variant_ids,
+            location_id=location_id,
+            first=50 if first is None else first,
+            after=after,
         )
 
 
-async def narrow(context: Context, location: str | None, skus: list[str] | None) -> tuple[list[int] | None, int | None]:
+async def narrow(
+    context: Context, location: str | None, skus: list[str] | None
+) -> tuple[list[int] | None, int | None]:
     """The keys of a filter; unknown SKUs match nothing.
 
     Errors: `NotFound` for the location, `LimitExceeded` above 1,000 SKUs.

@@ -51,7 +51,9 @@ class InventorySubscriptions:
                 if row is not None:
                     yield level_of(row)
 
-    @strawberry.subscription(description="Variants with what a channel may promise: now, and whenever that may differ.")
+    @strawberry.subscription(
+        description="Variants with what a channel may promise: now, and whenever that may differ."
+    )
     async def availability_changed(
         self, info: Info, channel: str, skus: list[str]
     ) -> AsyncGenerator[Variant, None]:

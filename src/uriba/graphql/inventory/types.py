@@ -74,7 +74,9 @@ class StockLevel(Node):
     unavailable: int = strawberry.field(description="Damaged, on display, in inspection.")
     safety_stock: int = strawberry.field(description="Kept back from all but the location's own terminals.")
     incoming: int = strawberry.field(description="On its way here.")
-    available: int = strawberry.field(description="onHand - unavailable - committed - reserved - safetyStock.")
+    available: int = strawberry.field(
+        description="onHand - unavailable - committed - reserved - safetyStock."
+    )
     shortage: int = strawberry.field(description="Promised units that facts took away, not settled yet.")
     updated_at: datetime
 

@@ -39,7 +39,10 @@ class CheckoutPayload:
 
 @strawberry.type
 class OrderMutations:
-    @mutation(BUYER, "Make the cart an order: all or nothing, at most once per cart; the same key gives the same order.")
+    @mutation(
+        BUYER,
+        "Make the cart an order: all or nothing, at most once per cart; the same key gives the same order.",
+    )
     async def checkout(self, info: Info, input: CheckoutInput) -> CheckoutPayload:
         asked = CheckoutRequest(
             cart_id=cart_key(input.cart_id),
@@ -55,6 +58,8 @@ class OrderMutations:
         claim = info.context.claim(
             "checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id)
         )
-        order_id = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
+        order_id = await info.context.hub.checkout.complete(
+            actor=info.context.actor, claim=claim, asked=asked
+        )
         async with info.context.reading() as session:
             return CheckoutPayload(order=order_of(await queries.of_checkout(session, order_id)))

@@ -16,7 +16,9 @@ from uriba.orders.events import order_subject
 
 @strawberry.type
 class OrderSubscriptions:
-    @strawberry.subscription(description="An order now, and after every change. For its customer and the retailer's keys.")
+    @strawberry.subscription(
+        description="An order now, and after every change. For its customer and the retailer's keys."
+    )
     async def order_changed(self, info: Info, order_id: strawberry.ID) -> AsyncGenerator[Order, None]:
         PUBLIC.check(info.context.actor)
         key = ids.uuid(order_id, "Order")

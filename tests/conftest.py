@@ -1,0 +1,98 @@
+"""Real parts: PostgreSQL, Valkey, an API server on a loopback port and the worker's loops, started once for all tests.
+
+Tests share one hub and never wait for each other's rows: each makes a shop of its own, with codes of its own. After
+every test all invariants are checked over everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from client import Client
+from shop import Shop, open_shop
+from uriba import app, embedded, invariants, migrate, worker
+from uriba.checkout.completion import Checkout
+from uriba.config import Settings
+from uriba.db import Database
+from uriba.outbox.hints import COMMITTED, Hints
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHub:
+    """The hub under test: its address, its settings, and its database for looking at effects."""
+
+    url: str
+    settings: Settings
+    database: Database
+    work: worker.Work
+
+    def client(self, key: str | None = None, *, channel: str | None = None) -> Client:
+        return Client(self.url, key=key, channel=channel)
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engines]:
+    with embedded.engines(tmp_path_factory.mktemp("hub")) as found:
+        yield found
+
+
+def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> Settings:
+    return Settings(
+        data_dir=folder,
+        database_url=engines.database_url,
+        valkey_url=engines.valkey_url,
+        gateway_timeout_s=1.0,
+        log_level="ERROR",
+        **given,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="session")
+async def hub(
+    engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RunningHub]:
+    settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
+    assert settings.database_url and settings.valkey_url
+    await migrate.migrate(settings.database_url)
+    database = app.open_database(settings)
+    hints = Hints(settings.valkey_url)
+    database.after_commit = lambda: hints.say(COMMITTED)
+    work = worker.Work(
+        database, settings, Checkout(database, settings, app.gateways(database, settings)), hints
+    )
+    loops = [asyncio.create_task(worker.relay_for_ever(work))]
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app.create(settings), http="httptools", ws="websockets-sansio", log_config=None, access_log=False
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0)
+    port = listener.getsockname()[1]
+    yield RunningHub(f"http://127.0.0.1:{port}/graphql", settings, database, work)
+    server.should_exit = True
+    await serving
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    await hints.close()
+    await database.close()
+
+
+@pytest.fixture
+async def shop(hub: RunningHub) -> AsyncIterator[Shop]:
+    """A retailer of this test's own; at the end, every invariant of the hub holds."""
+    opened = await open_shop(hub)
+    yield opened
+    await opened.close()
+    broken = [f for f in await invariants.check(hub.database) if f.rows]
+    assert not broken, [(f.invariant.name, f.examples) for f in broken]
