@@ -62,9 +62,7 @@ class Client:
         async with connect(
             url,
             subprotocols=[Subprotocol("graphql-transport-ws")],
-            additional_headers={
-                name: value for name, value in self.headers.items() if name != "authorization"
-            },
+            additional_headers={name: value for name, value in self.headers.items() if name != "authorization"},
         ) as socket:
             payload = {"authorization": self.headers["authorization"]} if self.key else {}
             await socket.send(json.dumps({"type": "connection_init", "payload": payload}))

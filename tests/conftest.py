@@ -55,18 +55,14 @@ def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> S
 
 
 @pytest.fixture(scope="session")
-async def hub(
-    engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[RunningHub]:
+async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
     settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
     assert settings.database_url and settings.valkey_url
     await migrate.migrate(settings.database_url)
     database = app.open_database(settings)
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
-    work = worker.Work(
-        database, settings, Checkout(database, settings, app.gateways(database, settings)), hints
-    )
+    work = worker.Work(database, settings, Checkout(database, settings, app.gateways(database, settings)), hints)
     loops = [asyncio.create_task(worker.relay_for_ever(work))]
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
@@ -75,7 +71,7 @@ async def hub(
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0)
     port = listener.getsockname()[1]
     yield RunningHub(f"http://127.0.0.1:{port}/graphql", settings, database, work)

@@ -32,9 +32,7 @@ ORDER = """
     payments { method status amount { amount } reference }
     timeline { type channel actor }
 """
-CHECKOUT = (
-    f"mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{ order {{ {ORDER} }} {ERRORS} }} }}"
-)
+CHECKOUT = f"mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{ order {{ {ORDER} }} {ERRORS} }} }}"
 ADDRESS = {
     "name": "Hana Sato",
     "line1": "1-2-3 Jingumae",

@@ -47,9 +47,7 @@ def upgrade() -> None:
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "num_nonnulls(loyalty_card, email, phone) > 0", name=op.f("ck_customer_identified")
-        ),
+        sa.CheckConstraint("num_nonnulls(loyalty_card, email, phone) > 0", name=op.f("ck_customer_identified")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("email", name=op.f("uq_customer_email")),
         sa.UniqueConstraint("loyalty_card", name=op.f("uq_customer_loyalty_card")),
@@ -89,9 +87,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'HELD'"),
     )
-    op.create_index(
-        "ix_hold_live", "hold", ["expires_at"], unique=False, postgresql_where=sa.text("status = 'HELD'")
-    )
+    op.create_index("ix_hold_live", "hold", ["expires_at"], unique=False, postgresql_where=sa.text("status = 'HELD'"))
     op.create_index(op.f("ix_hold_owner_id"), "hold", ["owner_id"], unique=False)
     op.create_table(
         "idempotency_key",
@@ -153,9 +149,7 @@ def upgrade() -> None:
         sa.Column(
             "words",
             sa.Text(),
-            sa.Computed(
-                "lower(name || ' ' || coalesce(brand, '') || ' ' || coalesce(category, ''))", persisted=True
-            ),
+            sa.Computed("lower(name || ' ' || coalesce(brand, '') || ' ' || coalesce(category, ''))", persisted=True),
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_product")),
@@ -180,9 +174,7 @@ def upgrade() -> None:
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "quantity > 0 AND settled BETWEEN 0 AND quantity", name=op.f("ck_shortage_quantity")
-        ),
+        sa.CheckConstraint("quantity > 0 AND settled BETWEEN 0 AND quantity", name=op.f("ck_shortage_quantity")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shortage")),
     )
     op.create_index(
@@ -237,12 +229,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint(
-            "(role = 'CUSTOMER') = (customer_id IS NOT NULL)", name=op.f("ck_access_key_customer")
-        ),
-        sa.CheckConstraint(
-            "(role = 'TERMINAL') = (location_id IS NOT NULL)", name=op.f("ck_access_key_terminal")
-        ),
+        sa.CheckConstraint("(role = 'CUSTOMER') = (customer_id IS NOT NULL)", name=op.f("ck_access_key_customer")),
+        sa.CheckConstraint("(role = 'TERMINAL') = (location_id IS NOT NULL)", name=op.f("ck_access_key_terminal")),
         sa.CheckConstraint("octet_length(digest) = 32", name=op.f("ck_access_key_digest")),
         sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_access_key_channel_id")),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_access_key_customer_id")),
@@ -274,9 +262,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_cart_channel_id")),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_cart_customer_id")),
-        sa.ForeignKeyConstraint(
-            ["last_changed_by_id"], ["channel.id"], name=op.f("fk_cart_last_changed_by_id")
-        ),
+        sa.ForeignKeyConstraint(["last_changed_by_id"], ["channel.id"], name=op.f("fk_cart_last_changed_by_id")),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_cart_location_id")),
         sa.ForeignKeyConstraint(["merged_into_id"], ["cart.id"], name=op.f("fk_cart_merged_into_id")),
         sa.ForeignKeyConstraint(["priced_in_id"], ["channel.id"], name=op.f("fk_cart_priced_in_id")),
@@ -299,14 +285,10 @@ def upgrade() -> None:
         sa.Column("location_id", sa.BigInteger(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_channel_location_channel_id")),
-        sa.ForeignKeyConstraint(
-            ["location_id"], ["location.id"], name=op.f("fk_channel_location_location_id")
-        ),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_channel_location_location_id")),
         sa.PrimaryKeyConstraint("channel_id", "location_id", name=op.f("pk_channel_location")),
     )
-    op.create_index(
-        op.f("ix_channel_location_location_id"), "channel_location", ["location_id"], unique=False
-    )
+    op.create_index(op.f("ix_channel_location_location_id"), "channel_location", ["location_id"], unique=False)
     op.create_table(
         "tax_rate",
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
@@ -343,9 +325,7 @@ def upgrade() -> None:
         sa.Column("location_id", sa.BigInteger(), nullable=True),
         sa.Column("added_minor", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("quantity > 0", name=op.f("ck_cart_line_quantity")),
-        sa.ForeignKeyConstraint(
-            ["cart_id"], ["cart.id"], name=op.f("fk_cart_line_cart_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["cart_id"], ["cart.id"], name=op.f("fk_cart_line_cart_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_cart_line_location_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_cart_line_variant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cart_line")),
@@ -394,18 +374,14 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("used_by", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["cart_id"], ["cart.id"], name=op.f("fk_handoff_cart_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["cart_id"], ["cart.id"], name=op.f("fk_handoff_cart_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_handoff")),
     )
     op.create_index(op.f("ix_handoff_cart_id"), "handoff", ["cart_id"], unique=False)
     op.create_table(
         "orders",
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column(
-            "number", sa.Text(), server_default=sa.text("nextval('order_number')::text"), nullable=False
-        ),
+        sa.Column("number", sa.Text(), server_default=sa.text("nextval('order_number')::text"), nullable=False),
         sa.Column("cart_id", sa.Uuid(), nullable=True),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
         sa.Column("cart_channel_id", sa.BigInteger(), nullable=False),
@@ -553,16 +529,12 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "quantity > 0 AND returned_quantity BETWEEN 0 AND quantity", name=op.f("ck_order_line_quantity")
         ),
-        sa.CheckConstraint(
-            "total_minor = unit_minor * quantity - discount_minor", name=op.f("ck_order_line_total")
-        ),
+        sa.CheckConstraint("total_minor = unit_minor * quantity - discount_minor", name=op.f("ck_order_line_total")),
         sa.ForeignKeyConstraint(["order_id"], ["orders.id"], name=op.f("fk_order_line_order_id")),
         sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_order_line_variant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order_line")),
     )
-    op.create_index(
-        op.f("ix_order_line_order_id_position"), "order_line", ["order_id", "position"], unique=False
-    )
+    op.create_index(op.f("ix_order_line_order_id_position"), "order_line", ["order_id", "position"], unique=False)
     op.create_table(
         "order_tax_line",
         sa.Column("order_id", sa.Uuid(), nullable=False),
@@ -601,14 +573,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["fulfillment_id"], ["fulfillment.id"], name=op.f("fk_fulfillment_line_fulfillment_id")
         ),
-        sa.ForeignKeyConstraint(
-            ["order_line_id"], ["order_line.id"], name=op.f("fk_fulfillment_line_order_line_id")
-        ),
+        sa.ForeignKeyConstraint(["order_line_id"], ["order_line.id"], name=op.f("fk_fulfillment_line_order_line_id")),
         sa.PrimaryKeyConstraint("fulfillment_id", "order_line_id", name=op.f("pk_fulfillment_line")),
     )
-    op.create_index(
-        op.f("ix_fulfillment_line_order_line_id"), "fulfillment_line", ["order_line_id"], unique=False
-    )
+    op.create_index(op.f("ix_fulfillment_line_order_line_id"), "fulfillment_line", ["order_line_id"], unique=False)
     op.execute("INSERT INTO feed DEFAULT VALUES")
     op.execute(APPEND_ONLY)
     for table in ("stock_movement", "order_event"):
@@ -692,9 +660,7 @@ def downgrade() -> None:
         table_name="outbox_event",
         postgresql_where=sa.text("position IS NOT NULL"),
     )
-    op.drop_index(
-        "ix_outbox_event_due", table_name="outbox_event", postgresql_where=sa.text("position IS NULL")
-    )
+    op.drop_index("ix_outbox_event_due", table_name="outbox_event", postgresql_where=sa.text("position IS NULL"))
     op.drop_table("outbox_event")
     op.drop_table("location")
     op.drop_index(op.f("ix_idempotency_key_created_at"), table_name="idempotency_key")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
@@ -57,9 +58,7 @@ def create(given: Settings | None = None) -> Litestar:
         lifespan=[lifespan],
         request_max_body_size=chosen.body_size_max,
         exception_handlers={HTTPException: _refused, Exception: _fault},
-        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins))
-        if chosen.allowed_origins
-        else None,
+        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins)) if chosen.allowed_origins else None,
         openapi_config=None,
         logging_config=None,
     )
@@ -78,12 +77,12 @@ def gateways(database: Database, chosen: Settings) -> dict[str, PaymentGateway]:
     return {} if chosen.production else {"TEST": TestProvider(database)}
 
 
-def _refused(_: Request[object, object, object], error: HTTPException) -> Response[bytes]:
+def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """HTTP's own refusals in the shape of the API's."""
     codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
     return refusal(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
 
 
-def _fault(_: Request[object, object, object], error: Exception) -> Response[bytes]:
+def _fault(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     reference = logs.fault(error)
     return refusal(f"Something went wrong on our side. Reference: {reference}", "INTERNAL", 500)

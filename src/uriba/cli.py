@@ -38,9 +38,7 @@ cli.add_typer(load_cli, name="load")
 console = Console(stderr=True)
 out = Console()
 
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")
-]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.")]
 Processes = Annotated[int | None, typer.Option(min=1, max=64, help="API processes.")]
@@ -178,9 +176,7 @@ def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) 
 
 
 @key_cli.command()
-def terminal(
-    location: Annotated[str, typer.Option(help="The location's code.")], data_dir: DataDir = None
-) -> None:
+def terminal(location: Annotated[str, typer.Option(help="The location's code.")], data_dir: DataDir = None) -> None:
     """A new terminal at a location."""
     _issue(data_dir, lambda session: keys.for_terminal(session, location=location))
 

@@ -28,21 +28,15 @@ class Settings(BaseSettings):
 
     env: Env = Env.DEVELOPMENT
     data_dir: Path = Path(".uriba")
-    database_url: str | None = Field(
-        default=None, description="postgresql://…; none: the embedded PostgreSQL"
-    )
-    valkey_url: str | None = Field(
-        default=None, description="redis://… or unix://…; none: the embedded Valkey"
-    )
+    database_url: str | None = Field(default=None, description="postgresql://…; none: the embedded PostgreSQL")
+    valkey_url: str | None = Field(default=None, description="redis://… or unix://…; none: the embedded Valkey")
     host: str = "127.0.0.1"
     port: int = 8000
     processes: int = Field(default=1, ge=1, le=64, description="API processes")
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="origins of pages that may open a WebSocket or call from a browser"
     )
-    trusted_proxies: str = Field(
-        default="", description="whose X-Forwarded-For is believed: addresses, comma between"
-    )
+    trusted_proxies: str = Field(default="", description="whose X-Forwarded-For is believed: addresses, comma between")
     introspection: bool | None = Field(default=None, description="none: on in development, off in production")
     log_json: bool | None = Field(default=None, description="none: on in production")
     log_level: str = "INFO"
@@ -59,9 +53,7 @@ class Settings(BaseSettings):
     hold_term_s: int = Field(default=600, description="how long stock is held for a cart that is paying")
     handoff_term_s: int = Field(default=600, description="how long a handoff code can be claimed")
     handoff_guesses_max: int = Field(default=10, description="wrong codes of one caller in one handoff term")
-    gateway_timeout_s: float = Field(
-        default=10, description="how long a checkout waits for a payment provider"
-    )
+    gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
     low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
     idempotency_term_s: int = Field(default=30 * 86_400, description="how long an answer is kept for its key")
     cart_term_s: int = Field(default=90 * 86_400, description="how long an untouched cart lives")
@@ -87,9 +79,7 @@ class Settings(BaseSettings):
                 "Production needs URIBA_DATABASE_URL and URIBA_VALKEY_URL: the embedded engines are for development."
             )
         if self.introspection:
-            raise UnsafeSettings(
-                "Production does not start with introspection on: unset URIBA_INTROSPECTION."
-            )
+            raise UnsafeSettings("Production does not start with introspection on: unset URIBA_INTROSPECTION.")
         return self
 
 

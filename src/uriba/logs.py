@@ -10,9 +10,7 @@ import structlog
 
 from uriba.config import Settings
 
-TRACEBACKS = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-)
+TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 """Without the values of variables: those may be somebody's address or key."""
 
 
@@ -28,9 +26,7 @@ def configure(settings: Settings) -> None:
         [TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
         else [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]

@@ -12,7 +12,5 @@ GRAPHQL_SECONDS = Histogram(
 )
 SUBSCRIBERS = Gauge("uriba_subscribers", "Live subscriptions of this process.", multiprocess_mode="livesum")
 RELAYED = Counter("uriba_events_relayed_total", "Events that were given their place in the feed.")
-BACKLOG = Gauge(
-    "uriba_events_waiting", "Committed events without a place in the feed.", multiprocess_mode="mostrecent"
-)
+BACKLOG = Gauge("uriba_events_waiting", "Committed events without a place in the feed.", multiprocess_mode="mostrecent")
 SWEPT = Counter("uriba_swept_total", "Rows that a sweep finished.", ["sweep"])

@@ -37,16 +37,10 @@ async def test_a_cart_goes_from_the_phone_to_the_till(shop: Shop) -> None:
             shop.code("stores"),
             shop.code("app"),
         )
-        assert (await on_phone.until(lambda state: state["status"] == "ORDERED"))["order"]["number"] == order[
-            "number"
-        ]
-        assert (await on_web.until(lambda state: state["status"] == "ORDERED"))["order"]["number"] == order[
-            "number"
-        ]
+        assert (await on_phone.until(lambda state: state["status"] == "ORDERED"))["order"]["number"] == order["number"]
+        assert (await on_web.until(lambda state: state["status"] == "ORDERED"))["order"]["number"] == order["number"]
 
-    seen = (await phone.run(f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}", n=order["number"]))[
-        "order"
-    ]
+    seen = (await phone.run(f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}", n=order["number"]))["order"]
     assert seen == order
     assert (await shop.level("TEA", "S1"))["onHand"] == 8
     assert (await shop.level("POT", "S1"))["onHand"] == 4

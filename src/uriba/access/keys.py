@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
 from secrets import token_hex, token_urlsafe
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from uriba.catalog import channels, locations
@@ -19,10 +18,7 @@ from uriba.core.actor import Actor, Role, Scope
 from uriba.core.errors import Invalid, NotFound
 from uriba.customers import customers
 from uriba.customers.identifiers import Identifier
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 PREFIX = "uriba"
 KEY_SIZE_MAX = 200
@@ -49,9 +45,7 @@ async def for_terminal(session: Session, *, location: str, name: str | None = No
     return await _issue(session, Role.TERMINAL, name=name or f"terminal at {location}", location_id=row["id"])
 
 
-async def for_app(
-    session: Session, *, channel: str, scopes: frozenset[Scope], name: str | None = None
-) -> Issued:
+async def for_app(session: Session, *, channel: str, scopes: frozenset[Scope], name: str | None = None) -> Issued:
     """A key for a channel's app.
 
     Errors: `NotFound` for the channel.
@@ -59,9 +53,7 @@ async def for_app(
     row = (await channels.by_code(session, [text.code(channel, "channel")])).get(channel)
     if row is None:
         raise NotFound("There is no such channel.", "channel")
-    return await _issue(
-        session, Role.APP, name=name or f"app of {channel}", channel_id=row["id"], scopes=scopes
-    )
+    return await _issue(session, Role.APP, name=name or f"app of {channel}", channel_id=row["id"], scopes=scopes)
 
 
 async def for_staff(session: Session, *, name: str) -> Issued:
@@ -69,9 +61,7 @@ async def for_staff(session: Session, *, name: str) -> Issued:
     return await _issue(session, Role.STAFF, name=text.text(name, "name"))
 
 
-async def for_customer(
-    session: Session, *, identifier: Identifier, channel_id: int | None, term_s: int
-) -> Issued:
+async def for_customer(session: Session, *, identifier: Identifier, channel_id: int | None, term_s: int) -> Issued:
     """A token for a customer, bound to the channel that signed it in.
 
     Errors: `NotFound` where nobody has the identifier, `Invalid` for a term outside of 1 second to 30 days.
@@ -82,9 +72,7 @@ async def for_customer(
     if row is None:
         raise NotFound("There is no such customer.")
     until = clock.now() + timedelta(seconds=term_s)
-    return await _issue(
-        session, Role.CUSTOMER, customer_id=row["id"], channel_id=channel_id, expires_at=until
-    )
+    return await _issue(session, Role.CUSTOMER, customer_id=row["id"], channel_id=channel_id, expires_at=until)
 
 
 async def _issue(
@@ -145,7 +133,7 @@ async def authenticate(session: Session, key: str) -> tuple[Actor, datetime | No
     return actor, row["expires_at"]
 
 
-async def all_keys(session: Session) -> list[Record]:
+async def all_keys(session: Session) -> list[Row]:
     """Every key but the customers', newest first."""
     return await session.fetch(
         "SELECT k.id, k.role, k.name, l.code AS location, c.code AS channel, k.scopes, k.created_at, k.revoked_at "

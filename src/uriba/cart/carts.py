@@ -169,9 +169,7 @@ async def expire(session: Session, *, older_than_s: int, limit: int = 500) -> in
     emit(
         session,
         *(
-            CartUpdated(
-                cart_subject(r["id"]), r["events"], {"status": CartStatus.EXPIRED, "version": r["version"]}
-            )
+            CartUpdated(cart_subject(r["id"]), r["events"], {"status": CartStatus.EXPIRED, "version": r["version"]})
             for r in rows
         ),
     )

@@ -121,9 +121,7 @@ async def _claim_for_terminal(session: Session, actor: Actor, cart: CartView) ->
         raise CurrencyMismatch(
             f"This till sells in {channel['currency']}, the cart is in {cart.terms.currency}.", "code"
         )
-    shelf = await shelf_by_variant(
-        session, [line.variant_id for line in cart.lines], location_id=actor.location_id
-    )
+    shelf = await shelf_by_variant(session, [line.variant_id for line in cart.lines], location_id=actor.location_id)
     await carts.rewrite(session, cart, at_the_till(cart.lines, shelf, actor.location_id))
     await session.run(
         "UPDATE cart SET priced_in_id = $2, location_id = $3 WHERE id = $1",
@@ -138,10 +136,7 @@ def at_the_till(lines: Sequence[LineView], shelf: Mapping[int, int], location_id
     wanted: dict[int, int] = {}
     for line in lines:
         wanted[line.variant_id] = wanted.get(line.variant_id, 0) + line.quantity
-    return [
-        _at_the_till(line, shelf.get(line.variant_id, 0) >= wanted[line.variant_id], location_id)
-        for line in lines
-    ]
+    return [_at_the_till(line, shelf.get(line.variant_id, 0) >= wanted[line.variant_id], location_id) for line in lines]
 
 
 def _at_the_till(line: LineView, on_shelf: bool, location_id: int) -> LineView:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -17,13 +16,10 @@ from uriba.cart.view import CartView, build
 from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, LimitExceeded, Refusals, VersionConflict
-from uriba.db import Session, idempotency
+from uriba.db import Row, Session, idempotency
 from uriba.db.idempotency import CLAIM, Claim
 from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
 from uriba.pricing.prices import PRICE_NOW
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +101,7 @@ _ADD = f"""
 """
 
 
-async def add(
-    session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, lines: Sequence[NewLine]
-) -> CartView:
+async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, lines: Sequence[NewLine]) -> CartView:
     """Add quantities to a cart, all or none. Two statements.
 
     Errors: those of `check`, `CartNotFound`, `CartNotActive`, and per line `NotFound`, DISCONTINUED, `InvalidQuantity`.
@@ -136,7 +130,7 @@ async def add(
     return await _add(session, found)
 
 
-def _refuse(found: Sequence[Record], lines: Sequence[NewLine]) -> None:
+def _refuse(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
     refusals = Refusals()
     classes = {tax_class for tax_class, _ in found[0]["rates"] or ()}
     for row, line in zip(found, lines, strict=True):
@@ -152,15 +146,13 @@ def _refuse(found: Sequence[Record], lines: Sequence[NewLine]) -> None:
     refusals.raise_any()
 
 
-async def _add(session: Session, found: Sequence[Record]) -> CartView:
+async def _add(session: Session, found: Sequence[Row]) -> CartView:
     head = found[0]
     totals: dict[int, dict[str, int]] = {}
     for row in found:
         new = {"variant_id": row["wanted_id"], "quantity": 0, "price_minor": row["wanted_minor"]}
         totals.setdefault(row["wanted_id"], new)["quantity"] += row["quantity"]
-    told = CartUpdated(
-        cart_subject(head["id"]), head["events"], {"status": head["status"], "version": head["version"]}
-    )
+    told = CartUpdated(cart_subject(head["id"]), head["events"], {"status": head["status"], "version": head["version"]})
     rows = await session.fetch(
         _ADD,
         head["id"],
@@ -175,7 +167,7 @@ async def _add(session: Session, found: Sequence[Record]) -> CartView:
     return build(head, rows)
 
 
-def _refuse_too_many(found: Sequence[Record], rows: Sequence[Record]) -> None:
+def _refuse_too_many(found: Sequence[Row], rows: Sequence[Row]) -> None:
     """What a line would grow to is only known once it has grown; refusing rolls it back."""
     refusals = Refusals()
     too_many = {row["variant_id"] for row in rows if row["quantity"] > quantities.QUANTITY_MAX}

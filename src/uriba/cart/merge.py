@@ -39,9 +39,7 @@ async def merge(
     if into_cart_id is None:
         into_cart_id = await adopt(session, actor=actor, from_cart_id=from_cart_id, policy=policy)
     else:
-        await _merge(
-            session, actor=actor, from_cart_id=from_cart_id, into_cart_id=into_cart_id, policy=policy
-        )
+        await _merge(session, actor=actor, from_cart_id=from_cart_id, into_cart_id=into_cart_id, policy=policy)
     return await carts.shown(session, into_cart_id, actor=actor)
 
 
@@ -58,9 +56,7 @@ async def adopt(
         raise Invalid("Only a customer has an active cart: say into which cart.", "intoCartId")
     existing = await queries.active_of_customer(session, actor.customer_id)
     if existing is not None and existing != from_cart_id:
-        await _merge(
-            session, actor=actor, from_cart_id=from_cart_id, into_cart_id=existing, policy=policy, path=path
-        )
+        await _merge(session, actor=actor, from_cart_id=from_cart_id, into_cart_id=existing, policy=policy, path=path)
         return existing
     cart = await carts.take(session, cart_id=from_cart_id, actor=actor, path=path)
     if cart.customer_id is None:
@@ -91,17 +87,11 @@ async def _merge(
     if any(line.quantity > QUANTITY_MAX for line in lines):
         raise InvalidQuantity(f"A line has at most {QUANTITY_MAX:,} units.", path)
     await carts.rewrite(session, target, lines)
-    await session.run(
-        "UPDATE cart SET status = 'MERGED', merged_into_id = $2 WHERE id = $1", source.id, target.id
-    )
+    await session.run("UPDATE cart SET status = 'MERGED', merged_into_id = $2 WHERE id = $1", source.id, target.id)
     emit(
         session,
-        CartUpdated(
-            cart_subject(source.id), source.events, {"status": CartStatus.MERGED, "version": source.version}
-        ),
-        CartMerged(
-            cart_subject(target.id), target.events, {"status": target.status, "version": target.version}
-        ),
+        CartUpdated(cart_subject(source.id), source.events, {"status": CartStatus.MERGED, "version": source.version}),
+        CartMerged(cart_subject(target.id), target.events, {"status": target.status, "version": target.version}),
     )
 
 
@@ -116,9 +106,7 @@ async def _take_both(
     return taken[source[0]], taken[target[0]]
 
 
-def combine(
-    source: Sequence[LineView], target: Sequence[LineView], policy: CartMergePolicy
-) -> list[LineView]:
+def combine(source: Sequence[LineView], target: Sequence[LineView], policy: CartMergePolicy) -> list[LineView]:
     """The lines of the cart that lives on. Pure."""
     match policy:
         case CartMergePolicy.KEEP_FROM:

@@ -74,9 +74,7 @@ async def _location(
             return await _pickup_store(session, cart, location)
         case FulfillmentMethod.CARRY_OUT:
             if actor.role is not Role.TERMINAL:
-                raise Invalid(
-                    "Goods are carried out from a till; here they can be picked up or shipped.", "method"
-                )
+                raise Invalid("Goods are carried out from a till; here they can be picked up or shipped.", "method")
             return actor.location_id
 
 

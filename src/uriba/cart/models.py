@@ -50,9 +50,7 @@ class Cart(Base):
 
     __tablename__ = "cart"
     __table_args__ = (
-        Index(
-            "uq_cart_active_customer", "customer_id", unique=True, postgresql_where=text("status = 'ACTIVE'")
-        ),
+        Index("uq_cart_active_customer", "customer_id", unique=True, postgresql_where=text("status = 'ACTIVE'")),
         Index("ix_cart_customer_id", "customer_id", "updated_at"),
         Index("ix_cart_stale", "updated_at", postgresql_where=text("status = 'ACTIVE'")),
     )

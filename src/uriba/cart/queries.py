@@ -7,7 +7,7 @@ from uuid import UUID
 
 from uriba.cart.view import CartView, build
 from uriba.core.actor import Actor
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.pricing.prices import PRICE_NOW
 
 HEAD = """
@@ -24,16 +24,12 @@ _LINE = """
     v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued, ({price}) AS price_minor
 """
 LINE = _LINE.format(
-    price=PRICE_NOW.format(
-        variant="l.variant_id", currency="p.currency", channel="p.id", location="c.location_id"
-    )
+    price=PRICE_NOW.format(variant="l.variant_id", currency="p.currency", channel="p.id", location="c.location_id")
 )
 """Of `cart_line l JOIN variant v ON v.id = l.variant_id`, beside `HEAD`'s tables."""
 
 LINE_PRICED_BY = _LINE.format(
-    price=PRICE_NOW.format(
-        variant="l.variant_id", currency="$2::text", channel="$3::bigint", location="$4::bigint"
-    )
+    price=PRICE_NOW.format(variant="l.variant_id", currency="$2::text", channel="$3::bigint", location="$4::bigint")
 )
 """The same with currency, channel and location as the parameters $2, $3, $4."""
 
@@ -50,14 +46,12 @@ _CARTS = f"""
 
 async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, CartView]:
     """Carts with their lines; what is not the actor's is left out."""
-    rows = await session.fetch(
-        f"{_CARTS} c.id = ANY($1) ORDER BY c.id, l.id", ids, actor.customer_id, actor.works_here
-    )
-    grouped: dict[UUID, list[object]] = {}
+    rows = await session.fetch(f"{_CARTS} c.id = ANY($1) ORDER BY c.id, l.id", ids, actor.customer_id, actor.works_here)
+    grouped: dict[UUID, list[Row]] = {}
     for row in rows:
         grouped.setdefault(row["id"], []).append(row)
     return {
-        cart_id: build(group[0], [row for row in group if row["line_id"] is not None])  # type: ignore[arg-type,index]
+        cart_id: build(group[0], [row for row in group if row["line_id"] is not None])
         for cart_id, group in grouped.items()
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,10 +12,7 @@ from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, Refusals
 from uriba.core.money import Rounding
 from uriba.core.quantities import check_rows
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +106,7 @@ async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], r
     currencies = {r["code"]: r["currency"] for r in found}
     for index, row in enumerate(rows):
         if currencies.get(row.code, row.currency) != row.currency:
-            refusals.add(
-                Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency"
-            )
+            refusals.add(Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency")
 
 
 _ROWS = """
@@ -153,16 +147,16 @@ _COLUMNS = """
 """
 
 
-async def all_channels(session: Session) -> list[Record]:
+async def all_channels(session: Session) -> list[Row]:
     return await session.fetch(f"SELECT {_COLUMNS} FROM channel c ORDER BY c.code")
 
 
-async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM channel c WHERE c.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}
 
 
-async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Record]:
+async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM channel c WHERE c.code = ANY($1)", codes)
     return {row["code"]: row for row in rows}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 import msgspec
@@ -13,10 +12,7 @@ from uriba.catalog.models import LocationKind
 from uriba.core import text
 from uriba.core.errors import DomainError, Invalid, Refusals
 from uriba.core.quantities import check_rows
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +75,26 @@ _UPSERT = """
 _COLUMNS = "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders"
 
 
-async def some(session: Session, *, first: int, after: int | None) -> list[Record]:
+async def some(session: Session, *, first: int, after: int | None) -> list[Row]:
     """Locations by age, one more than asked for."""
     return await session.fetch(
         f"SELECT {_COLUMNS} FROM location l WHERE l.id > $1 ORDER BY l.id LIMIT $2", after or 0, first + 1
     )
 
 
-async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}
 
 
-async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Record]:
+async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.code = ANY($1)", codes)
     return {row["code"]: row for row in rows}
 
 
-async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Record]]:
+async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Row]]:
     """The locations whose stock a channel sells, best first."""
-    found: dict[int, list[Record]] = {channel_id: [] for channel_id in channel_ids}
+    found: dict[int, list[Row]] = {channel_id: [] for channel_id in channel_ids}
     rows = await session.fetch(
         f"SELECT s.channel_id, {_COLUMNS} FROM channel_location s JOIN location l ON l.id = s.location_id "
         "WHERE s.channel_id = ANY($1) ORDER BY s.channel_id, s.position",

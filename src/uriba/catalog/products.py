@@ -66,9 +66,7 @@ async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
     emit(
         session,
         *(
-            ProductChanged(
-                variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]}
-            )
+            ProductChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]})
             for r in moved
         ),
     )
@@ -83,9 +81,7 @@ def _parse(row: ProductRow, index: int, seen: set[tuple[str, str]], refusals: Re
         return {
             "handle": handle,
             "name": text.text(row.name, *at, "name"),
-            "description": text.optional_text(
-                row.description, *at, "description", size_max=text.LONG_TEXT_SIZE_MAX
-            ),
+            "description": text.optional_text(row.description, *at, "description", size_max=text.LONG_TEXT_SIZE_MAX),
             "brand": text.optional_text(row.brand, *at, "brand"),
             "category": text.optional_text(row.category, *at, "category"),
         }
@@ -162,7 +158,8 @@ _UPSERT_VARIANTS = """
         name = excluded.name, tax_class = excluded.tax_class, discontinued = excluded.discontinued,
         events = v.events + 1
     WHERE (v.product_id, v.barcode, v.name, v.tax_class, v.discontinued)
-        IS DISTINCT FROM (excluded.product_id, excluded.barcode, excluded.name, excluded.tax_class, excluded.discontinued)
+        IS DISTINCT FROM (excluded.product_id, excluded.barcode, excluded.name, excluded.tax_class,
+            excluded.discontinued)
         OR v.product_id = ANY($2)
     RETURNING id, sku, discontinued, events
 """

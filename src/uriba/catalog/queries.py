@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import exists, select
 
 from uriba.catalog.models import Product, Variant
 from uriba.core.errors import LimitExceeded
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 PRODUCT = "p.id, p.handle, p.name, p.description, p.brand, p.category"
 VARIANT = "v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued"
@@ -21,22 +18,22 @@ SEARCH_SIZE_MAX = 100
 SEARCH_WORDS_MAX = 8
 
 
-async def products_by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+async def products_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
     rows = await session.fetch(f"SELECT {PRODUCT} FROM product p WHERE p.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}
 
 
-async def product_by_handle(session: Session, handle: str) -> Record | None:
+async def product_by_handle(session: Session, handle: str) -> Row | None:
     return await session.fetchrow(f"SELECT {PRODUCT} FROM product p WHERE p.handle = $1", handle)
 
 
-async def variants_by_id(session: Session, ids: Sequence[int]) -> dict[int, Record]:
+async def variants_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
     rows = await session.fetch(f"SELECT {VARIANT} FROM variant v WHERE v.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}
 
 
-async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Record]]:
-    found: dict[int, list[Record]] = {product_id: [] for product_id in product_ids}
+async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = {product_id: [] for product_id in product_ids}
     rows = await session.fetch(
         f"SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY($1) ORDER BY v.product_id, v.id",
         product_ids,
@@ -46,11 +43,11 @@ async def variants_by_product(session: Session, product_ids: Sequence[int]) -> d
     return found
 
 
-async def variant_by_sku(session: Session, sku: str) -> Record | None:
+async def variant_by_sku(session: Session, sku: str) -> Row | None:
     return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.sku = $1", sku)
 
 
-async def variant_by_barcode(session: Session, barcode: str) -> Record | None:
+async def variant_by_barcode(session: Session, barcode: str) -> Row | None:
     return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.barcode = $1", barcode)
 
 
@@ -62,7 +59,7 @@ async def ids_by_sku(session: Session, skus: Sequence[str]) -> dict[str, int]:
 async def products(
     session: Session, *, search: str | None, category: str | None, first: int, after: int | None
 ) -> Sequence[Mapping[str, Any]]:
-    """Products by age, one more than asked for. `search` wants every word in name, brand, category or as a SKU or barcode.
+    """Products by age, one more than asked for. `search`: every word is in name, brand, category, or a SKU or barcode.
 
     Errors: `LimitExceeded` for a search above 100 characters.
     """
@@ -79,9 +76,7 @@ async def products(
     if category:
         statement = statement.where(Product.category == category)
     for word in _words(search or ""):
-        is_code = exists().where(
-            Variant.product_id == Product.id, (Variant.sku == word) | (Variant.barcode == word)
-        )
+        is_code = exists().where(Variant.product_id == Product.id, (Variant.sku == word) | (Variant.barcode == word))
         statement = statement.where(Product.words.contains(word.lower(), autoescape=True) | is_code)
     return await session.select(statement)
 

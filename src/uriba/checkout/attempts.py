@@ -94,9 +94,7 @@ async def begin(
 def _units(of: Sequence[Parcel], shelf_location_id: int | None) -> list[Held]:
     """The units of parcels; a till's own shelf may use its safety stock."""
     return [
-        Held(
-            line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id
-        )
+        Held(line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id)
         for parcel in of
         for line in parcel.lines
     ]
@@ -165,9 +163,7 @@ def _tender(charge: Charge, reference: str | None) -> Tender:
     return placement.tender(charge.method, charge.amount_minor, reference or charge.reference)
 
 
-async def place(
-    session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str
-) -> None:
+async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> None:
     """Write the order and its fulfillments; its stock is the caller's next and last step."""
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
     await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
@@ -177,7 +173,8 @@ async def place(
 async def start_ending(session: Session, attempt_id: UUID) -> bool:
     """Decide that a pending attempt will not become an order; False where it was decided otherwise meanwhile."""
     found = await session.fetchval(
-        "UPDATE checkout_attempt SET status = 'ENDING' WHERE id = $1 AND status IN ('PENDING', 'ENDING') RETURNING true",
+        "UPDATE checkout_attempt SET status = 'ENDING' WHERE id = $1 AND status IN ('PENDING', 'ENDING') "
+        "RETURNING true",
         attempt_id,
     )
     return bool(found)

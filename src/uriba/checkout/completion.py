@@ -42,9 +42,7 @@ from uriba.outbox.event import write
 PLANS_MAX = 5
 """How often a checkout plans again because somebody took what it had planned with."""
 
-LOST_ANSWER = (
-    "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
-)
+LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
 
 log = structlog.get_logger()
 
@@ -76,9 +74,7 @@ class Checkout:
             await self.pay(UUID(answer["attempt"]))
         return UUID(answer["order"])
 
-    async def _begin(
-        self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest
-    ) -> dict[str, str]:
+    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> dict[str, str]:
         """The first transaction: the whole checkout where no provider takes part."""
         by_provider = any(payment.method != CASH for payment in asked.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
@@ -100,9 +96,7 @@ class Checkout:
             raise await self._refusal(session, made, refused, cart.priced_in_id) from refused
         return answer  # type: ignore[return-value]
 
-    async def _place(
-        self, session: Session, events: int, made: Plan, tenders: list[Tendered], actor: Actor
-    ) -> None:
+    async def _place(self, session: Session, events: int, made: Plan, tenders: list[Tendered], actor: Actor) -> None:
         draft = made.draft
         assert draft.cart_id is not None
         version: int = await session.fetchval(
@@ -126,9 +120,7 @@ class Checkout:
         actor: Actor,
     ) -> None:
         await carts.tell(session, cart)
-        agreed = Agreed(
-            draft=made.draft, parcels=made.parcels, charges=attempts.charges(tenders, attempt_id, CASH)
-        )
+        agreed = Agreed(draft=made.draft, parcels=made.parcels, charges=attempts.charges(tenders, attempt_id, CASH))
         await attempts.begin(
             session,
             attempt_id=attempt_id,
@@ -140,9 +132,7 @@ class Checkout:
             shelf_location_id=actor.location_id,
         )
 
-    async def _refusal(
-        self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int
-    ) -> Exception:
+    async def _refusal(self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int) -> Exception:
         """Out of stock, unless another location may still serve what was to be shipped."""
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
@@ -232,9 +222,7 @@ class Checkout:
             if attempt.status is AttemptStatus.PENDING and (found := await self._find(attempt)) is not None:
                 await self._settle(attempt, found)
             elif attempt.status in (AttemptStatus.PENDING, AttemptStatus.ENDING):
-                await self._take_back(
-                    attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time."
-                )
+                await self._take_back(attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time.")
         except (TimeoutError, GatewayUnreachable) as error:
             log.warning("payment provider unreachable", attempt=str(attempt_id), error=str(error))
 

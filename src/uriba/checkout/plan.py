@@ -53,18 +53,14 @@ def resolve(lines: Sequence[LineView], actor: Actor) -> list[LineView]:
         way, place = FulfillmentMethod.CARRY_OUT, actor.location_id
     else:
         way, place = FulfillmentMethod.SHIP, None
-    return merge_lines(
-        [line if line.chosen else replace(line, method=way, location_id=place) for line in lines]
-    )
+    return merge_lines([line if line.chosen else replace(line, method=way, location_id=place) for line in lines])
 
 
 def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
     refusals = Refusals()
     for index, line in enumerate(lines):
         if not line.sold:
-            refusals.add(
-                Code.DISCONTINUED, f"{line.variant['name']} is not sold here any more.", "lines", index
-            )
+            refusals.add(Code.DISCONTINUED, f"{line.variant['name']} is not sold here any more.", "lines", index)
         if not cart.terms.knows(line.variant["tax_class"]):
             refusals.add(Code.INVALID, "The channel has no tax rate for this line.", "lines", index)
         if line.method is FulfillmentMethod.CARRY_OUT and actor.role is not Role.TERMINAL:
@@ -74,9 +70,7 @@ def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
         raise Invalid("Goods that are shipped need an address: give one with cartFulfillment.", "address")
 
 
-def _draft(
-    order_id: UUID, cart: CartView, lines: Sequence[LineView], actor: Actor, contact: Contact
-) -> Draft:
+def _draft(order_id: UUID, cart: CartView, lines: Sequence[LineView], actor: Actor, contact: Contact) -> Draft:
     priced = price(lines, cart.terms)
     ships = any(line.method is FulfillmentMethod.SHIP for line in lines)
     return Draft(
@@ -138,18 +132,14 @@ async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView]) 
     ]
     if not needs:
         return []
-    found = await supply_by_variant(
-        session, list({n.variant_id for n in needs}), channel_id=cart.priced_in_id
-    )
+    found = await supply_by_variant(session, list({n.variant_id for n in needs}), channel_id=cart.priced_in_id)
     supply = {
         variant_id: [Supply(row["location_id"], row["quantity"]) for row in rows if row["ships_orders"]]
         for variant_id, rows in found.items()
     }
     pieces = source(needs, supply)
     if isinstance(pieces, dict):
-        raise await out_of_stock(
-            session, lines, [n.line for n in needs if n.variant_id in pieces], cart.priced_in_id
-        )
+        raise await out_of_stock(session, lines, [n.line for n in needs if n.variant_id in pieces], cart.priced_in_id)
     return pieces
 
 
@@ -166,9 +156,7 @@ async def out_of_stock(
         where = ""
         if rows:
             where = f" {places[rows[0]['location_id']]['name']} has {rows[0]['quantity']}."
-        refusals.add(
-            Code.OUT_OF_STOCK, f"Not enough of {line.variant['name']}.{where}", "lines", index, "quantity"
-        )
+        refusals.add(Code.OUT_OF_STOCK, f"Not enough of {line.variant['name']}.{where}", "lines", index, "quantity")
     return OutOfStock.of(refusals.problems)
 
 

@@ -107,9 +107,7 @@ def _tender(
         raise Invalid("A payment is above zero.", *at, "amount", "amount")
     if payment.method != CASH and (wrong := gateways[payment.method].check_token(payment.token)):
         raise Invalid(wrong, *at, "token")
-    return Tendered(
-        payment.method, amount, payment.token, text.optional_text(payment.reference, *at, "reference")
-    )
+    return Tendered(payment.method, amount, payment.token, text.optional_text(payment.reference, *at, "reference"))
 
 
 def minor(amount: Amount, currency: str, *path: str | int) -> int:
@@ -124,10 +122,8 @@ def minor(amount: Amount, currency: str, *path: str | int) -> int:
     return money.to_minor(amount.amount, currency, *path, "amount")
 
 
-def check_totals(
-    request: CheckoutRequest, tenders: Sequence[Tendered], *, total_minor: int, currency: str
-) -> None:
-    """Errors: `PriceChanged` where the customer saw another total, `PaymentMismatch` where the tenders do not add up."""
+def check_totals(request: CheckoutRequest, tenders: Sequence[Tendered], *, total_minor: int, currency: str) -> None:
+    """Errors: `PriceChanged` where the customer saw another total, `PaymentMismatch` for tenders that do not add up."""
     total = money.to_decimal(total_minor, currency)
     if request.expected_total is not None:
         expected = minor(request.expected_total, currency, "expectedTotal")

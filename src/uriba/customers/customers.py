@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -15,10 +14,7 @@ from uriba.core.ids import new_id
 from uriba.core.quantities import check_rows
 from uriba.customers import identifiers
 from uriba.customers.identifiers import Identifier
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 _COLUMNS = "c.id, c.loyalty_card, c.email, c.phone, c.name"
 _FIELDS = {"loyalty_card": "loyaltyCard", "email": "email", "phone": "phone"}
@@ -93,9 +89,7 @@ async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refu
         owner = next((known[key] for key in given if key in known), None)
         for column, value in given:
             if known.get((column, value), owner) != owner:
-                refusals.add(
-                    Code.INVALID, "This belongs to another customer.", "customers", index, _FIELDS[column]
-                )
+                refusals.add(Code.INVALID, "This belongs to another customer.", "customers", index, _FIELDS[column])
         row["id"] = str(owner or new_id())
 
 
@@ -109,13 +103,13 @@ _UPSERT = """
 """
 
 
-async def find(session: Session, identifier: Identifier) -> Record | None:
+async def find(session: Session, identifier: Identifier) -> Row | None:
     """The customer with this identifier."""
     return await session.fetchrow(
         f"SELECT {_COLUMNS} FROM customer c WHERE c.{identifier.column} = $1", identifier.value
     )
 
 
-async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Record]:
+async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM customer c WHERE c.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}

@@ -1,5 +1,5 @@
 """How the hub speaks with PostgreSQL."""
 
-from uriba.db.session import Database, Session
+from uriba.db.session import Database, Row, Session
 
-__all__ = ["Database", "Session"]
+__all__ = ["Database", "Row", "Session"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid
@@ -21,7 +22,7 @@ class Base(DeclarativeBase):
     """A table. The classes name columns for Core statements and migrations; rows are read as plain records."""
 
     metadata = MetaData(naming_convention=CONVENTION)
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         int: BigInteger,
         str: Text,
         datetime: DateTime(timezone=True),

@@ -53,9 +53,7 @@ class Claim:
         """Errors: `Invalid` for a key that is empty, over 255 characters or holds control characters."""
         if key is not None:
             key = text(key, "idempotencyKey", size_max=KEY_SIZE_MAX)
-        return cls(
-            caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest()
-        )
+        return cls(caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest())
 
 
 CLAIM = """

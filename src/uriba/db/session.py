@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from uriba.config import Settings
 
-if TYPE_CHECKING:
-    from asyncpg import Record
+Row = Mapping[str, Any]
+"""A row as it was read, by column name."""
 
 Told = Callable[[], None]
 BeforeCommit = Callable[["Session"], Awaitable[None]]
@@ -49,11 +49,11 @@ class Session:
         self.driver = driver
         self.pending: list[Any] = []
 
-    async def fetch(self, sql: str, *args: object) -> list[Record]:
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
         """All rows of one statement; parameters are $1, $2 …"""
         return await self.driver.fetch(sql, *args)
 
-    async def fetchrow(self, sql: str, *args: object) -> Record | None:
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
         return await self.driver.fetchrow(sql, *args)
 
     async def fetchval(self, sql: str, *args: object) -> Any:
@@ -62,7 +62,7 @@ class Session:
     async def run(self, sql: str, *args: object) -> None:
         await self.driver.execute(sql, *args)
 
-    async def select(self, statement: Executable) -> Sequence[Mapping[str, Any]]:
+    async def select(self, statement: Executable) -> Sequence[Row]:
         """All rows of a Core statement, read by name like those of `fetch`."""
         return (await self.connection.execute(statement)).mappings().all()  # type: ignore[return-value]
 
@@ -156,4 +156,4 @@ def _engine(url: str, settings: Settings, pool_size: int) -> AsyncEngine:
     )
 
 
-__all__ = ["LOST", "Database", "OutcomeUnknown", "Session"]
+__all__ = ["LOST", "Database", "OutcomeUnknown", "Row", "Session"]

@@ -106,9 +106,7 @@ def _make_sockets(folder: Path, account: Account) -> Path:
     """Make the folder of the sockets, or refuse one that somebody else has put there."""
     sockets = sockets_of(folder)
     if not _fits(sockets):
-        raise EmbeddedError(
-            f"{sockets} is too long for a socket, or not plain; set TMPDIR to a shorter path."
-        )
+        raise EmbeddedError(f"{sockets} is too long for a socket, or not plain; set TMPDIR to a shorter path.")
     sockets.mkdir(mode=0o700, exist_ok=True)
     found = sockets.lstat()
     private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077

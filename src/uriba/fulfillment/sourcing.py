@@ -84,9 +84,7 @@ def _fill(needs: Sequence[Need], left: Mapping[tuple[int, int], int], location: 
     return filled
 
 
-def _send(
-    needs: Sequence[Need], left: dict[tuple[int, int], int], location: int, pieces: list[Piece]
-) -> list[Need]:
+def _send(needs: Sequence[Need], left: dict[tuple[int, int], int], location: int, pieces: list[Piece]) -> list[Need]:
     """Send what the location can; the needs that stay open."""
     still_open = []
     for need, units in zip(needs, _fill(needs, left, location), strict=True):

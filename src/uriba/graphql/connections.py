@@ -14,9 +14,7 @@ Row = TypeVar("Row")
 def connect(connection: type[Any], edge: type[Any], page: Page[Row], shown: Callable[[Row], object]) -> Any:
     """A connection of the given types from a page of rows."""
     return connection(
-        edges=[
-            edge(node=shown(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)
-        ],
+        edges=[edge(node=shown(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
         page_info=PageInfo(
             has_next_page=page.more,
             has_previous_page=page.begun,

@@ -37,9 +37,7 @@ class Context(BaseContext, kw_only=True):
         """Forget what was loaded: the next fields see the newest rows."""
         self.loaders = Loaders(self.hub.database, self.actor)
 
-    def claim(
-        self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = ""
-    ) -> Claim:
+    def claim(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Claim:
         """A claim of this caller. Guests share a network address, so theirs are told apart by what they hold."""
         caller = f"{self.actor.caller}:{scope}" if scope and not self.actor.key_id else self.actor.caller
         return Claim.of(caller=caller, operation=operation, key=key, content=content)

@@ -84,9 +84,7 @@ async def identify(hub: Hub, connection: Any, authorization: str | None) -> Cont
     return context_of(hub, actor, channel_code=code, authorization=authorization)
 
 
-def context_of(
-    hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None
-) -> Context:
+def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None) -> Context:
     return Context(
         hub=hub,
         actor=actor,
@@ -124,13 +122,13 @@ class Endpoint(GraphQLController[Any, Any]):
     graphql_transport_ws_handler_class = SocketHandler
 
     @get(name="graphiql", status_code=200)
-    async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:  # type: ignore[override]
+    async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         if self.ide is not None and "text/html" in request.headers.get("accept", ""):
             return Response(self.ide, media_type=MediaType.HTML)
         return refusal("Send operations with POST.", BAD_REQUEST, 405)
 
     @post(name="graphql", status_code=200)
-    async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes]:  # type: ignore[override]
+    async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         if request.headers.get("content-type", "").partition(";")[0].strip() not in JSON_TYPES:
             return refusal("Send the operation as application/json.", BAD_REQUEST, 415)
         try:
@@ -147,9 +145,7 @@ class Endpoint(GraphQLController[Any, Any]):
     # Declared here, though it adds nothing: litestar registers handlers by their qualified names, and a socket's that
     # comes before two of HTTP on the same path is overwritten by the second.
     @websocket()
-    async def websocket_endpoint(
-        self, socket: WebSocket[Any, Any, Any], context_ws: Any, root_value: Any
-    ) -> None:
+    async def websocket_endpoint(self, socket: WebSocket[Any, Any, Any], context_ws: Any, root_value: Any) -> None:
         await self.run(request=socket, context=context_ws, root_value=root_value)
 
     async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
@@ -187,7 +183,7 @@ class Endpoint(GraphQLController[Any, Any]):
             raise ConnectionRejectionError from error
         context.actor, context.loaders = found.actor, found.loaders
         context.channel_code, context.authorization = found.channel_code, found.authorization
-        return UNSET
+        return UNSET  # type: ignore[no-any-return]
 
     def encode_json(self, data: object) -> str | bytes:
         return _encode(data).decode()
@@ -211,7 +207,7 @@ def endpoint(hub: Hub, settings: Settings) -> type[Endpoint]:
 
     class HubEndpoint(Endpoint):
         dependencies: ClassVar[dict[str, Provide]] = {  # type: ignore[misc]
-            **GraphQLController.dependencies,
+            **GraphQLController.dependencies,  # type: ignore[dict-item]
             "custom_context": Provide(context_ws),
         }
 

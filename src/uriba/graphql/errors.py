@@ -1,4 +1,4 @@
-"""Errors at the top of an answer: malformed documents, missing rights, and faults. Each has a code; faults say nothing more."""
+"""Errors at the top of an answer: malformed documents, missing rights, and faults; each with a code."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def presented(error: GraphQLError) -> GraphQLError:
             code = PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else VALIDATION_FAILED
             return error if "code" in (error.extensions or {}) else _with(error, code, error.message)
     reference = logs.fault(cause)
-    return _with(
-        error, INTERNAL, f"Something went wrong on our side. Reference: {reference}", reference=reference
-    )
+    return _with(error, INTERNAL, f"Something went wrong on our side. Reference: {reference}", reference=reference)
 
 
 def _with(error: GraphQLError, code: str, message: str, **more: object) -> GraphQLError:

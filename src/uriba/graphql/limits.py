@@ -60,9 +60,10 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
 
 def _reused(limiter: Any) -> SchemaExtension:
     """A limiter of its own for each request, with one validation rule for all: the rule is part of the cache's key."""
-    fresh = type(limiter).__new__(type(limiter))
+    kind: Any = type(limiter)
+    fresh: Any = kind.__new__(kind)
     fresh.__dict__.update(limiter.__dict__)
-    return fresh  # type: ignore[no-any-return]
+    return fresh
 
 
 class CostLimit(SchemaExtension):
@@ -79,15 +80,11 @@ class CostLimit(SchemaExtension):
         schema: GraphQLSchema = context.schema._schema  # type: ignore[attr-defined]
         spent = cost(schema, context.graphql_document, context.operation_name, context.variables or {})
         if spent > self.cost_max:
-            sentence = (
-                f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
-            )
+            sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
             context.pre_execution_errors = [GraphQLError(sentence, extensions={"code": TOO_COMPLEX})]
 
 
-def cost(
-    schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]
-) -> int:
+def cost(schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]) -> int:
     """What the operation may cost at most."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     for definition in document.definitions:

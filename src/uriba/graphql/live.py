@@ -49,9 +49,7 @@ class Watch:
 class Live:
     """Follows the feed for all subscribers of this process."""
 
-    def __init__(
-        self, database: Database, hints: Hints, *, poll_s: float, keys_changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, database: Database, hints: Hints, *, poll_s: float, keys_changed: Callable[[], None]) -> None:
         self._database = database
         self._hints = hints
         self._poll_s = poll_s

@@ -26,9 +26,7 @@ V = TypeVar("V")
 class Batch(Generic[K, V]):
     """Values by key. `put` gives some ahead, which then cost no awaiting; the rest is read in batches."""
 
-    def __init__(
-        self, database: Database, read: Callable[[Session, list[K]], Awaitable[Mapping[K, V]]]
-    ) -> None:
+    def __init__(self, database: Database, read: Callable[[Session, list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._database = database
         self._read = read
         self._ready: dict[K, V | None] = {}
@@ -149,9 +147,7 @@ class Loaders:
     def price(self, channel_id: int, currency: str) -> Batch[int, int]:
         """Prices of variants in a channel; a store's own prices are for its terminals."""
         location_id = self._actor.location_id if channel_id == self._actor.channel_id else None
-        return self._of_channel(
-            "price", channel_id, prices.now_by_variant, currency=currency, location_id=location_id
-        )
+        return self._of_channel("price", channel_id, prices.now_by_variant, currency=currency, location_id=location_id)
 
     def available(self, channel_id: int) -> Batch[int, int]:
         return self._of_channel("available", channel_id, inventory.available_by_variant)

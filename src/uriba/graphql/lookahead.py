@@ -19,7 +19,7 @@ from uriba.graphql.context import Info
 
 def selected(info: Info) -> dict[str, list[FieldNode]]:
     """Selected fields by dotted path below this one, such as "edges.node.variants.price"."""
-    raw: GraphQLResolveInfo = info._raw_info
+    raw: GraphQLResolveInfo[Any] = info._raw_info
     found: dict[str, list[FieldNode]] = {}
     for node in raw.field_nodes:
         for path, field in _walk(node.selection_set, raw, ""):
@@ -28,7 +28,7 @@ def selected(info: Info) -> dict[str, list[FieldNode]]:
 
 
 def _walk(
-    selection: SelectionSetNode | None, raw: GraphQLResolveInfo, prefix: str
+    selection: SelectionSetNode | None, raw: GraphQLResolveInfo[Any], prefix: str
 ) -> Iterator[tuple[str, FieldNode]]:
     for node in selection.selections if selection else ():
         if isinstance(node, FieldNode):

@@ -33,9 +33,7 @@ DECIMAL = strawberry.scalar(
     parse_value=_parse,
 )
 
-ErrorCode = strawberry.enum(
-    Code, name="ErrorCode", description="What is wrong, for programs; codes never change."
-)
+ErrorCode = strawberry.enum(Code, name="ErrorCode", description="What is wrong, for programs; codes never change.")
 
 
 @strawberry.type(description="A refusal that the caller can act on. Nothing was changed.")

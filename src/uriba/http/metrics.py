@@ -16,6 +16,4 @@ def metrics() -> Response[bytes]:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(
-        generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST}, media_type=MediaType.TEXT
-    )
+    return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST}, media_type=MediaType.TEXT)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from uriba.catalog import locations, queries
 from uriba.core import quantities, text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, Denied, DomainError, Invalid, InvalidQuantity, Refusals
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 BY_HAND = frozenset(
     {
@@ -54,7 +51,7 @@ class Count:
 
 async def adjust(
     session: Session, *, actor: Actor, changes: Sequence[Adjustment], reason: StockReason, reference: str
-) -> list[Record]:
+) -> list[Row]:
     """Add differences to levels, all or none; rows of one level are summed.
 
     Errors: `NotFound` SKU or location, `InvalidQuantity` (0, above 100,000, or on hand below zero), `Invalid` reason.
@@ -87,7 +84,7 @@ async def adjust(
     return await _post(session, movements, levels, actor=actor, reference=reference)
 
 
-async def count(session: Session, *, actor: Actor, changes: Sequence[Count], reference: str) -> list[Record]:
+async def count(session: Session, *, actor: Actor, changes: Sequence[Count], reference: str) -> list[Row]:
     """Set what is on hand, all or none: a count as of now.
 
     Errors: `NotFound`, `InvalidQuantity`, `VersionConflict`-coded problems where on hand is not as expected,
@@ -159,7 +156,7 @@ async def _post(
     *,
     actor: Actor,
     reference: str,
-) -> list[Record]:
+) -> list[Row]:
     try:
         return await ledger.post(session, movements, reference=reference, actor=actor.label)
     except LedgerRefused as refused:

@@ -31,7 +31,8 @@ async def place(
     """
     await session.run(
         "INSERT INTO hold (owner_id, variant_id, location_id, quantity, expires_at) "
-        "SELECT $1, v, l, q, now() + make_interval(secs => $5) FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(v, l, q)",
+        "SELECT $1, v, l, q, now() + make_interval(secs => $5) "
+        "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(v, l, q)",
         owner_id,
         [u.variant_id for u in units],
         [u.location_id for u in units],
@@ -59,7 +60,8 @@ async def end(session: Session, *, owner_id: UUID, status: HoldStatus) -> list[H
     The change is conditional on the hold being live: of several callers at once one gets the units, the others none.
     """
     rows = await session.fetch(
-        "UPDATE hold SET status = $2 WHERE owner_id = $1 AND status = 'HELD' RETURNING variant_id, location_id, quantity",
+        "UPDATE hold SET status = $2 WHERE owner_id = $1 AND status = 'HELD' "
+        "RETURNING variant_id, location_id, quantity",
         owner_id,
         status,
     )
@@ -81,7 +83,7 @@ def release(units: Sequence[Held]) -> list[Movement]:
 
 
 async def expire(session: Session, *, limit: int = 200) -> int:
-    """End holds whose term is over and put their units back; how many. A checkout that completes now may win instead."""
+    """End holds whose term is over and put their units back; how many. A checkout completing now may win instead."""
     rows = await session.fetch(
         "UPDATE hold SET status = 'EXPIRED' WHERE id IN (SELECT id FROM hold WHERE status = 'HELD' "
         "AND expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED) "

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.inventory.errors import LedgerRefused, Refusal
 from uriba.inventory.models import StockReason
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +49,7 @@ async def post(
     reference: str,
     actor: str,
     occurred_at: datetime | None = None,
-) -> list[Record]:
+) -> list[Row]:
     """Post movements, all or none; the levels as they are now.
 
     Errors: `LedgerRefused`, with every level that did not allow it.
@@ -61,9 +57,7 @@ async def post(
     rows = await session.fetch(_POST, msgspec.json.encode(movements).decode(), reference, actor, occurred_at)
     refused = [row for row in rows if row["why"] is not None]
     if refused:
-        raise LedgerRefused(
-            [Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused]
-        )
+        raise LedgerRefused([Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
     if any(row["shortage"] < row["shortage_before"] for row in rows):
         await session.run(_SETTLE, [r["variant_id"] for r in rows], [r["location_id"] for r in rows])
     return rows
@@ -146,7 +140,8 @@ _POST = """
         FROM changed c CROSS JOIN LATERAL (
             SELECT 'stock.changed' AS type, c.version - (c.shortage <> c.shortage_before)::int AS version
             UNION ALL
-            SELECT CASE WHEN c.shortage > c.shortage_before THEN 'shortage.opened' ELSE 'shortage.settled' END, c.version
+            SELECT CASE WHEN c.shortage > c.shortage_before THEN 'shortage.opened' ELSE 'shortage.settled' END,
+                c.version
             WHERE c.shortage <> c.shortage_before
         ) AS e
     )
@@ -163,7 +158,8 @@ _SETTLE = """
         JOIN unnest($1::bigint[], $2::bigint[]) AS p(variant_id, location_id) USING (variant_id, location_id)
     ), waiting AS (
         SELECT s.id, s.quantity, l.shortage AS left_open,
-            sum(s.quantity - s.settled) OVER (PARTITION BY s.variant_id, s.location_id ORDER BY s.id DESC) AS newer_open,
+            sum(s.quantity - s.settled) OVER (PARTITION BY s.variant_id, s.location_id ORDER BY s.id DESC)
+                AS newer_open,
             s.quantity - s.settled AS open
         FROM shortage s JOIN level l USING (variant_id, location_id) WHERE s.settled < s.quantity
     ), due AS (

@@ -39,12 +39,8 @@ class StockLevel(Base):
 
     __tablename__ = "stock_level"
     __table_args__ = (
-        CheckConstraint(
-            "committed >= 0 AND reserved >= 0 AND unavailable >= 0 AND safety_stock >= 0", name="signs"
-        ),
-        CheckConstraint(
-            "shortage = greatest(0, committed + reserved + unavailable - on_hand)", name="shortage"
-        ),
+        CheckConstraint("committed >= 0 AND reserved >= 0 AND unavailable >= 0 AND safety_stock >= 0", name="signs"),
+        CheckConstraint("shortage = greatest(0, committed + reserved + unavailable - on_hand)", name="shortage"),
         Index(None, "location_id", "variant_id"),
     )
 
@@ -92,9 +88,7 @@ class Shortage(Base):
     __tablename__ = "shortage"
     __table_args__ = (
         CheckConstraint("quantity > 0 AND settled BETWEEN 0 AND quantity", name="quantity"),
-        Index(
-            "ix_shortage_open", "variant_id", "location_id", "id", postgresql_where=text("settled < quantity")
-        ),
+        Index("ix_shortage_open", "variant_id", "location_id", "id", postgresql_where=text("settled < quantity")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

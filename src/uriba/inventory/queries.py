@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uriba.core.errors import Invalid
-from uriba.db import Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db import Row, Session
 
 LEVEL = """
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
@@ -18,10 +15,8 @@ LEVEL = """
 AVAILABLE = "l.on_hand - l.unavailable - l.committed - l.reserved - l.safety_stock"
 
 
-async def available_by_variant(
-    session: Session, variant_ids: Sequence[int], *, channel_id: int
-) -> dict[int, int]:
-    """Units that a channel may promise now, over all of its locations; nothing at a location counts as 0, never below."""
+async def available_by_variant(session: Session, variant_ids: Sequence[int], *, channel_id: int) -> dict[int, int]:
+    """Units that a channel may promise now, over all of its locations; a location counts as 0 at least."""
     rows = await session.fetch(
         f"SELECT l.variant_id, sum(greatest(0, {AVAILABLE}))::bigint AS quantity FROM stock_level l "
         "JOIN channel_location s ON s.location_id = l.location_id AND s.channel_id = $2 "
@@ -32,11 +27,9 @@ async def available_by_variant(
     return {row["variant_id"]: row["quantity"] for row in rows}
 
 
-async def supply_by_variant(
-    session: Session, variant_ids: Sequence[int], *, channel_id: int
-) -> dict[int, list[Record]]:
+async def supply_by_variant(session: Session, variant_ids: Sequence[int], *, channel_id: int) -> dict[int, list[Row]]:
     """Where the channel has units of a variant: (location_id, quantity, offers_pickup, ships_orders), best first."""
-    found: dict[int, list[Record]] = {variant_id: [] for variant_id in variant_ids}
+    found: dict[int, list[Row]] = {variant_id: [] for variant_id in variant_ids}
     rows = await session.fetch(
         f"SELECT l.variant_id, l.location_id, {AVAILABLE} AS quantity, o.offers_pickup, o.ships_orders "
         "FROM stock_level l JOIN channel_location s ON s.location_id = l.location_id AND s.channel_id = $2 "
@@ -50,9 +43,7 @@ async def supply_by_variant(
     return found
 
 
-async def shelf_by_variant(
-    session: Session, variant_ids: Sequence[int], *, location_id: int
-) -> dict[int, int]:
+async def shelf_by_variant(session: Session, variant_ids: Sequence[int], *, location_id: int) -> dict[int, int]:
     """Units that a location's own till may sell: safety stock included."""
     rows = await session.fetch(
         "SELECT variant_id, on_hand - unavailable - committed - reserved AS quantity FROM stock_level "
@@ -63,7 +54,7 @@ async def shelf_by_variant(
     return {row["variant_id"]: row["quantity"] for row in rows}
 
 
-async def levels_by_key(session: Session, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Record]:
+async def levels_by_key(session: Session, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Row]:
     rows = await session.fetch(
         f"SELECT {LEVEL} FROM stock_level l JOIN unnest($1::bigint[], $2::bigint[]) AS k(variant_id, location_id) "
         "USING (variant_id, location_id)",
@@ -80,7 +71,7 @@ async def levels(
     location_id: int | None,
     first: int,
     after: tuple[int, int] | None,
-) -> list[Record]:
+) -> list[Row]:
     """Levels by (variant, location), one more than asked for."""
     return await session.fetch(
         f"SELECT {LEVEL} FROM stock_level l "
@@ -95,7 +86,7 @@ async def levels(
 
 async def movements(
     session: Session, *, variant_id: int, location_id: int, first: int, before: int | None
-) -> list[Record]:
+) -> list[Row]:
     """A level's movements, newest first, one more than asked for."""
     return await session.fetch(
         "SELECT id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, reference, "
@@ -121,7 +112,7 @@ def split_level_key(key: str) -> tuple[int, int]:
     return int(variant_id), int(location_id)
 
 
-async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> list[Record]:
+async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> list[Row]:
     """Levels by (SKU, location code), each once, in (variant, location) order."""
     return await session.fetch(
         f"SELECT DISTINCT {LEVEL} FROM stock_level l JOIN variant v ON v.id = l.variant_id "
@@ -133,7 +124,7 @@ async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> 
     )
 
 
-async def movement_by_id(session: Session, movement_id: int) -> Record | None:
+async def movement_by_id(session: Session, movement_id: int) -> Row | None:
     return await session.fetchrow(
         "SELECT id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, reference, "
         "actor, occurred_at, recorded_at FROM stock_movement WHERE id = $1",

@@ -70,9 +70,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     tax_lines: tuple[DraftTax, ...]
 
 
-async def place(
-    session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str
-) -> str:
+async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> str:
     """Put a paid draft into the order book; the order's number.
 
     `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.

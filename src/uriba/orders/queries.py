@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
 
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.orders.models import Order, OrderStatus
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 _COLUMNS = """
     o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
@@ -23,7 +20,7 @@ _COLUMNS = """
 """
 
 
-async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Record]:
+async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     """Orders that are the actor's: its customer's, or any for the retailer's own keys."""
     rows = await session.fetch(
         f"SELECT {_COLUMNS} FROM orders o WHERE o.id = ANY($1) AND (o.customer_id = $2 OR $3)",
@@ -34,7 +31,7 @@ async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[
     return {row["id"]: row for row in rows}
 
 
-async def by_number(session: Session, number: str, *, actor: Actor) -> Record | None:
+async def by_number(session: Session, number: str, *, actor: Actor) -> Row | None:
     return await session.fetchrow(
         f"SELECT {_COLUMNS} FROM orders o WHERE o.number = $1 AND (o.customer_id = $2 OR $3)",
         number,
@@ -43,14 +40,14 @@ async def by_number(session: Session, number: str, *, actor: Actor) -> Record | 
     )
 
 
-async def of_checkout(session: Session, order_id: UUID) -> Record:
+async def of_checkout(session: Session, order_id: UUID) -> Row:
     """The order that the caller has just placed, or placed before with the same key."""
     row = await session.fetchrow(f"SELECT {_COLUMNS} FROM orders o WHERE o.id = $1", order_id)
     assert row is not None
     return row
 
 
-async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Record]:
+async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Row]:
     """The orders that carts became. Whoever may see the cart may see its order: guests follow theirs so."""
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM orders o WHERE o.cart_id = ANY($1)", cart_ids)
     return {row["cart_id"]: row for row in rows}
@@ -87,7 +84,7 @@ async def some(
     return await session.select(statement)
 
 
-async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
@@ -97,7 +94,7 @@ async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[
     )
 
 
-async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.id, c.order_id, c.method, c.status, c.amount_minor, c.reference, o.currency "
@@ -106,7 +103,7 @@ async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, li
     )
 
 
-async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.order_id, c.rate, c.taxable_minor, c.tax_minor, o.currency FROM order_tax_line c "
@@ -115,7 +112,7 @@ async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, l
     )
 
 
-async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
+async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.order_id, c.type, c.at, h.code AS channel, c.actor, c.data FROM order_event c "
@@ -124,7 +121,7 @@ async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, li
     )
 
 
-async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Record]:
+async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
     rows = await session.fetch(
         "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
         "c.discount_minor, c.total_minor, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id "
@@ -134,7 +131,7 @@ async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Recor
     return {row["id"]: row for row in rows}
 
 
-async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Record]:
+async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     rows = await session.fetch(
         "SELECT c.id, c.method, c.status, c.amount_minor, c.reference, o.currency "
         "FROM payment c JOIN orders o ON o.id = c.order_id WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
@@ -145,8 +142,8 @@ async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor)
     return {row["id"]: row for row in rows}
 
 
-async def _children(session: Session, sql: str, order_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
-    found: dict[UUID, list[Record]] = {order_id: [] for order_id in order_ids}
+async def _children(session: Session, sql: str, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    found: dict[UUID, list[Row]] = {order_id: [] for order_id in order_ids}
     for row in await session.fetch(sql, order_ids):
         found[row["order_id"]].append(row)
     return found

@@ -18,9 +18,7 @@ class OutboxEvent(Base):
     __tablename__ = "outbox_event"
     __table_args__ = (
         Index("ix_outbox_event_due", "id", postgresql_where=text("position IS NULL")),
-        Index(
-            "uq_outbox_event_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")
-        ),
+        Index("uq_outbox_event_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
         Index("uq_outbox_event_subject_version", "subject", "version", unique=True),
     )
 

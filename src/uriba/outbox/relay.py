@@ -7,12 +7,7 @@ under the lock of the subject's row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from uriba.db.session import Database, Session
-
-if TYPE_CHECKING:
-    from asyncpg import Record
+from uriba.db.session import Database, Row, Session
 
 BATCH = 1_000
 
@@ -47,10 +42,11 @@ async def end_of_feed(session: Session) -> int:
     return int(await session.fetchval("SELECT position FROM feed"))
 
 
-async def read(session: Session, *, after: int, limit: int = BATCH) -> list[Record]:
+async def read(session: Session, *, after: int, limit: int = BATCH) -> list[Row]:
     """The feed after a position, oldest first."""
     return await session.fetch(
-        "SELECT position, type, subject, version, at, data FROM outbox_event WHERE position > $1 ORDER BY position LIMIT $2",
+        "SELECT position, type, subject, version, at, data FROM outbox_event "
+        "WHERE position > $1 ORDER BY position LIMIT $2",
         after,
         limit,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,12 +13,9 @@ from uriba.catalog.events import variant_subject
 from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, NotFound, Refusals
 from uriba.core.quantities import check_rows
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.outbox import emit
 from uriba.pricing.events import PriceChanged
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +51,8 @@ async def upsert(session: Session, rows: Sequence[PriceRow]) -> int:
 @dataclass(frozen=True, slots=True)
 class _Known:
     variants: dict[str, int]
-    channels: dict[str, Record]
-    locations: dict[str, Record]
+    channels: dict[str, Row]
+    locations: dict[str, Row]
 
 
 async def _known(session: Session, rows: Sequence[PriceRow]) -> _Known:
@@ -94,9 +90,7 @@ def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusa
         raise NotFound("There is no such location.", *at, "location")
     currency = money.check_currency(row.currency, *at, "amount", "currency")
     if row.channel is not None and known.channels[row.channel]["currency"] != currency:
-        refusals.add(
-            Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency"
-        )
+        refusals.add(Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency")
     amount = money.to_minor(row.amount, currency, *at, "amount", "amount")
     if amount < 0:
         raise Invalid("A price is not negative.", *at, "amount", "amount")

@@ -22,16 +22,13 @@ class TaxLine:
     tax_minor: int
 
 
-def per_rate(
-    amounts: Iterable[tuple[Fraction, int]], *, included: bool, rounding: Rounding
-) -> tuple[TaxLine, ...]:
+def per_rate(amounts: Iterable[tuple[Fraction, int]], *, included: bool, rounding: Rounding) -> tuple[TaxLine, ...]:
     """Tax of (rate, amount) pairs, by falling rate; `included`: the amounts hold their tax already."""
     sums: dict[Fraction, int] = {}
     for rate, amount in amounts:
         sums[rate] = sums.get(rate, 0) + amount
     return tuple(
-        _line(rate, amount, included=included, rounding=rounding)
-        for rate, amount in sorted(sums.items(), reverse=True)
+        _line(rate, amount, included=included, rounding=rounding) for rate, amount in sorted(sums.items(), reverse=True)
     )
 
 

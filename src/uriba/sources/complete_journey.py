@@ -84,9 +84,7 @@ class Household:
 class CompleteJourney:
     """A slice of the year: its busiest stores, first days and best selling products; no limit means all."""
 
-    def __init__(
-        self, *, stores: int | None = None, days: int | None = None, products: int | None = None
-    ) -> None:
+    def __init__(self, *, stores: int | None = None, days: int | None = None, products: int | None = None) -> None:
         """Choose the slice; raises SourceMissing. Nothing is read before the first property is."""
         assert all(limit is None or limit > 0 for limit in (stores, days, products)), "a limit is at least 1"
         self._stores, self._days, self._products = stores, days, products

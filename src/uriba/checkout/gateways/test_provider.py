@@ -37,11 +37,7 @@ class TestProvider:
                 amount_minor,
                 currency,
             )
-            status = (
-                "CAPTURED"
-                if first
-                else await book.fetchval("SELECT status FROM test_charge WHERE key = $1", key)
-            )
+            status = "CAPTURED" if first else await book.fetchval("SELECT status FROM test_charge WHERE key = $1", key)
         if status == "VOIDED":
             raise Declined("This charge was called off.")
         if first and token == "lost":  # noqa: S105
@@ -50,9 +46,7 @@ class TestProvider:
 
     async def find(self, *, key: str) -> str | None:
         async with self._database.reading() as book:
-            found = await book.fetchval(
-                "SELECT true FROM test_charge WHERE key = $1 AND status = 'CAPTURED'", key
-            )
+            found = await book.fetchval("SELECT true FROM test_charge WHERE key = $1 AND status = 'CAPTURED'", key)
         return f"test_{key}" if found else None
 
     async def void(self, *, key: str) -> None:

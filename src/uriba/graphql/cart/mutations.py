@@ -115,16 +115,12 @@ class CartMutations:
         idempotency_key: str | None = None,
     ) -> CartPayload:
         key, new = cart_key(cart_id), new_lines(lines)
-        claim = info.context.claim(
-            "cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key)
-        )
+        claim = info.context.claim("cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key))
         async with info.context.transaction() as session:
             cart = await add_lines(session, actor=info.context.actor, claim=claim, cart_id=key, lines=new)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(
-        SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed."
-    )
+    @mutation(SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
     async def cart_lines_update(
         self,
         info: Info,
@@ -175,9 +171,7 @@ class CartMutations:
             raise
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(
-        SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart."
-    )
+    @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
     async def cart_merge(
         self,
         info: Info,
@@ -196,9 +190,7 @@ class CartMutations:
         return CartPayload(cart=cart_of(cart))
 
     @mutation(SHOPPER, "Choose how lines reach the customer: carried out, picked up at a store, or shipped.")
-    async def cart_fulfillment(
-        self, info: Info, cart_id: strawberry.ID, input: CartFulfillmentInput
-    ) -> CartPayload:
+    async def cart_fulfillment(self, info: Info, cart_id: strawberry.ID, input: CartFulfillmentInput) -> CartPayload:
         line_ids = input.line_ids
         async with info.context.transaction() as session:
             cart = await methods.choose(

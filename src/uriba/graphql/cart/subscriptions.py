@@ -16,9 +16,7 @@ from uriba.graphql.permissions import PUBLIC
 
 @strawberry.type
 class CartSubscriptions:
-    @strawberry.subscription(
-        description="A cart now, and after every change; once ordered, after its order's too."
-    )
+    @strawberry.subscription(description="A cart now, and after every change; once ordered, after its order's too.")
     async def cart_changed(self, info: Info, cart_id: strawberry.ID) -> AsyncGenerator[Cart, None]:
         PUBLIC.check(info.context.actor)
         key = ids.uuid(cart_id, "Cart")

@@ -100,9 +100,7 @@ class Cart(Node):
         return [line_of(line, self.view) for line in self.view.lines]
 
     @strawberry.field(description="Once ORDERED: how a guest follows the order.")
-    async def order(
-        self, info: Info
-    ) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
+    async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
         from uriba.graphql.orders.types import order_of
 
         row = await info.context.loaders.order_of_cart.get(self.view.id)

@@ -99,9 +99,7 @@ class CatalogMutations:
     @mutation(MASTER_DATA, "Make or change locations, by code.")
     async def locations_upsert(self, info: Info, locations: list[LocationInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
-            return UpsertPayload(
-                count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations])
-            )
+            return UpsertPayload(count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations]))
 
     @mutation(MASTER_DATA, "Make or change products and their variants, by handle and SKU.")
     async def products_upsert(self, info: Info, products: list[ProductInput]) -> UpsertPayload:

@@ -38,18 +38,14 @@ class CatalogQueries:
             return [channel_of(row) for row in await channels.all_channels(session)]
 
     @query(PUBLIC, "All locations, page by page.")
-    async def locations(
-        self, info: Info, first: int | None = 50, after: str | None = None
-    ) -> LocationConnection:
+    async def locations(self, info: Info, first: int | None = 50, after: str | None = None) -> LocationConnection:
         size = pages.check_first(50 if first is None else first)
         async with info.context.reading() as session:
             rows = await locations.some(session, first=size, after=pages.after_number(after))
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(LocationConnection, LocationEdge, page, location_of)  # type: ignore[no-any-return]
 
-    @query(
-        PUBLIC, "Products, page by page. `channel` is whose prices and availability the rows show by default."
-    )
+    @query(PUBLIC, "Products, page by page. `channel` is whose prices and availability the rows show by default.")
     async def products(
         self,
         info: Info,
@@ -71,9 +67,7 @@ class CatalogQueries:
         return connect(ProductConnection, ProductEdge, page, lambda row: product_of(row, channel))  # type: ignore[no-any-return]
 
     @query(PUBLIC, "One product, by handle or id.")
-    async def product(
-        self, info: Info, handle: str | None = None, id: strawberry.ID | None = None
-    ) -> Product | None:
+    async def product(self, info: Info, handle: str | None = None, id: strawberry.ID | None = None) -> Product | None:
         if (handle is None) == (id is None):
             raise Invalid("Give exactly one of handle and id.")
         if id is not None:

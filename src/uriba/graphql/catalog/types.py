@@ -63,9 +63,7 @@ async def load_location(info: Info, location_id: int) -> Location:
     return location_of(await info.context.loaders.location.get(location_id))  # type: ignore[arg-type]
 
 
-@strawberry.type(
-    description="Where a customer meets the retailer: an app, a web shop, the stores, a marketplace."
-)
+@strawberry.type(description="Where a customer meets the retailer: an app, a web shop, the stores, a marketplace.")
 class Channel(Node):
     key: strawberry.Private[int]
     id: strawberry.ID
@@ -173,9 +171,7 @@ class Variant(Node):
     barcode: str | None
     name: str
     tax_class: str
-    discontinued: bool = strawberry.field(
-        description="Not sold any more; what is left in carts cannot be bought."
-    )
+    discontinued: bool = strawberry.field(description="Not sold any more; what is left in carts cannot be bought.")
 
     @strawberry.field(description="The product it belongs to.")
     async def product(self, info: Info) -> Product:
@@ -211,9 +207,7 @@ class Variant(Node):
         known = await info.context.channel(channel)
         return self._available(info, known, await info.context.loaders.available(known.id).get(self.key) or 0)
 
-    async def _available_later(
-        self, info: Info, known: ChannelRef, found: Awaitable[int | None]
-    ) -> Availability:
+    async def _available_later(self, info: Info, known: ChannelRef, found: Awaitable[int | None]) -> Availability:
         return self._available(info, known, await found or 0)
 
     def _available(self, info: Info, known: ChannelRef, quantity: int) -> Availability:

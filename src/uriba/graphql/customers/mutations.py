@@ -47,9 +47,7 @@ class CustomerMutations:
 
     @mutation(CUSTOMER_DESK, "A token for a customer whom the calling channel has signed in.")
     async def customer_token(self, info: Info, input: CustomerTokenInput) -> CustomerTokenPayload:
-        wanted = identifiers.one_of(
-            card=input.loyalty_card, email_address=input.email, phone_number=input.phone
-        )
+        wanted = identifiers.one_of(card=input.loyalty_card, email_address=input.email, phone_number=input.phone)
         async with info.context.transaction() as session:
             issued = await keys.for_customer(
                 session,

@@ -44,9 +44,7 @@ class Customer(Node):
     ) -> Annotated[OrderConnection, strawberry.lazy("uriba.graphql.orders.types")]:
         from uriba.graphql.orders.types import page_of_orders
 
-        return await page_of_orders(
-            info, first=20 if first is None else first, after=after, customer_id=self.key
-        )
+        return await page_of_orders(info, first=20 if first is None else first, after=after, customer_id=self.key)
 
 
 def customer_of(row: Mapping[str, Any]) -> Customer:
@@ -62,9 +60,7 @@ def customer_of(row: Mapping[str, Any]) -> Customer:
 
 async def load_customer(info: Info, customer_id: UUID | None) -> Customer | None:
     """A row's customer; to a guest who holds the row, there is none."""
-    if customer_id is None or not (
-        info.context.actor.works_here or info.context.actor.customer_id == customer_id
-    ):
+    if customer_id is None or not (info.context.actor.works_here or info.context.actor.customer_id == customer_id):
         return None
     row = await info.context.loaders.customer.get(customer_id)
     return customer_of(row) if row else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import strawberry
-from asyncpg import Record
 
-from uriba.db import idempotency
+from uriba.db import Row, idempotency
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.types import StockLevel, level_of
 from uriba.graphql.permissions import STOCK_ROOM, mutation
@@ -82,7 +81,7 @@ class InventoryMutations:
         return _payload(rows)
 
 
-def _payload(rows: list[Record]) -> StockPayload:
+def _payload(rows: list[Row]) -> StockPayload:
     return StockPayload(levels=[level_of(row) for row in rows])
 
 

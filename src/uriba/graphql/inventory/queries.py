@@ -34,9 +34,7 @@ class InventoryQueries:
         )
 
 
-async def narrow(
-    context: Context, location: str | None, skus: list[str] | None
-) -> tuple[list[int] | None, int | None]:
+async def narrow(context: Context, location: str | None, skus: list[str] | None) -> tuple[list[int] | None, int | None]:
     """The keys of a filter; unknown SKUs match nothing.
 
     Errors: `NotFound` for the location, `LimitExceeded` above 1,000 SKUs.

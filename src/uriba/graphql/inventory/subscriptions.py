@@ -47,16 +47,11 @@ class InventorySubscriptions:
             async for subject in watch.changes():
                 await fresh(info)
                 key = queries.split_level_key(subject.removeprefix("StockLevel:"))
-                row = await info.context.loaders.level.get(key)
-                if row is not None:
-                    yield level_of(row)
+                if (level := await info.context.loaders.level.get(key)) is not None:
+                    yield level_of(level)
 
-    @strawberry.subscription(
-        description="Variants with what a channel may promise: now, and whenever that may differ."
-    )
-    async def availability_changed(
-        self, info: Info, channel: str, skus: list[str]
-    ) -> AsyncGenerator[Variant, None]:
+    @strawberry.subscription(description="Variants with what a channel may promise: now, and whenever that may differ.")
+    async def availability_changed(self, info: Info, channel: str, skus: list[str]) -> AsyncGenerator[Variant, None]:
         PUBLIC.check(info.context.actor)
         if not 1 <= len(skus) <= SKUS_MAX:
             raise Invalid(f"Give 1 to {SKUS_MAX} SKUs.", "skus")

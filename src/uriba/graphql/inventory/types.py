@@ -74,9 +74,7 @@ class StockLevel(Node):
     unavailable: int = strawberry.field(description="Damaged, on display, in inspection.")
     safety_stock: int = strawberry.field(description="Kept back from all but the location's own terminals.")
     incoming: int = strawberry.field(description="On its way here.")
-    available: int = strawberry.field(
-        description="onHand - unavailable - committed - reserved - safetyStock."
-    )
+    available: int = strawberry.field(description="onHand - unavailable - committed - reserved - safetyStock.")
     shortage: int = strawberry.field(description="Promised units that facts took away, not settled yet.")
     updated_at: datetime
 
@@ -89,9 +87,7 @@ class StockLevel(Node):
         return await load_location(info, self.location_key)
 
     @strawberry.field(description="Newest first.")
-    async def movements(
-        self, info: Info, first: int | None = 20, after: str | None = None
-    ) -> StockMovementConnection:
+    async def movements(self, info: Info, first: int | None = 20, after: str | None = None) -> StockMovementConnection:
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
             rows = await queries.movements(

@@ -55,11 +55,7 @@ class OrderMutations:
             email=input.email,
             phone=input.phone,
         )
-        claim = info.context.claim(
-            "checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id)
-        )
-        order_id = await info.context.hub.checkout.complete(
-            actor=info.context.actor, claim=claim, asked=asked
-        )
+        claim = info.context.claim("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
+        order_id = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
         async with info.context.reading() as session:
             return CheckoutPayload(order=order_of(await queries.of_checkout(session, order_id)))

@@ -20,9 +20,7 @@ class OrderQueries:
         PUBLIC,
         "An order, by id or number. For its customer, terminals, apps and staff; guests read their cart's.",
     )
-    async def order(
-        self, info: Info, id: strawberry.ID | None = None, number: str | None = None
-    ) -> Order | None:
+    async def order(self, info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
         if (id is None) == (number is None):
             raise Invalid("Give exactly one of id and number.")
         if id is not None:

@@ -100,9 +100,7 @@ class Fulfillment(Node):
     @strawberry.field
     async def lines(self, info: Info) -> list[FulfillmentLine]:
         rows = await info.context.loaders.lines_of_fulfillment.get(self.key)
-        return [
-            FulfillmentLine(line_key=row["order_line_id"], quantity=row["quantity"]) for row in rows or ()
-        ]
+        return [FulfillmentLine(line_key=row["order_line_id"], quantity=row["quantity"]) for row in rows or ()]
 
 
 def fulfillment_of(row: Mapping[str, Any]) -> Fulfillment:
@@ -197,22 +195,15 @@ class Order(Node):
 
     @strawberry.field
     async def payments(self, info: Info) -> list[Payment]:
-        return [
-            payment_of(row) for row in await info.context.loaders.payments_of_order.get(self.row["id"]) or ()
-        ]
+        return [payment_of(row) for row in await info.context.loaders.payments_of_order.get(self.row["id"]) or ()]
 
     @strawberry.field(description="One per rate, rounded once.")
     async def tax_lines(self, info: Info) -> list[TaxLine]:
-        return [
-            tax_line_of(row)
-            for row in await info.context.loaders.tax_lines_of_order.get(self.row["id"]) or ()
-        ]
+        return [tax_line_of(row) for row in await info.context.loaders.tax_lines_of_order.get(self.row["id"]) or ()]
 
     @strawberry.field(description="Every change, oldest first.")
     async def timeline(self, info: Info) -> list[OrderEvent]:
-        return [
-            event_of(row) for row in await info.context.loaders.timeline_of_order.get(self.row["id"]) or ()
-        ]
+        return [event_of(row) for row in await info.context.loaders.timeline_of_order.get(self.row["id"]) or ()]
 
 
 def order_of(row: Mapping[str, Any]) -> Order:
