@@ -1,0 +1,46 @@
+# The hub's commands. Everything installs into .venv; nothing else is needed than Python 3.11 or newer, pip and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: demo test check lint types imports schema bench clean
+
+# README's first command: engines, goods of a real year, journey A; then it stays up. ARGS=--exit stops after the journey.
+demo: $(VENV)/installed
+	@$(BIN)/uriba demo $(ARGS)
+
+# README's second command.
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(ARGS)
+
+# What CI runs. It begins with what a newcomer runs.
+check: test lint types imports schema
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+imports: $(VENV)/installed
+	$(BIN)/lint-imports
+
+# The exported schema is what the code says; `uriba schema` writes it.
+schema: $(VENV)/installed
+	$(BIN)/uriba schema --folder $(VENV)/schema && diff -u schema/schema.graphql $(VENV)/schema/schema.graphql
+
+# README's table of speed.
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; give one with PYTHON=") if sys.version_info < (3, 11) else 0'
+	@echo "Installing into $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .uriba
