@@ -54,7 +54,7 @@ def create(given: Settings | None = None) -> Litestar:
             await database.close()
 
     return Litestar(
-        route_handlers=[endpoint(hub, chosen), health(database), metrics],
+        route_handlers=[endpoint(hub, chosen), health(database), metrics(database, lambda: hub.live.subscribers)],
         lifespan=[lifespan],
         request_max_body_size=chosen.body_size_max,
         exception_handlers={HTTPException: _refused, Exception: _fault},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -47,19 +48,19 @@ def environment(settings: Settings) -> dict[str, str]:
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if value is not None and value != Settings.model_fields[name].get_default(call_default_factory=True):
-            found[f"URIBA_{name.upper()}"] = str(value)
+            as_text = json.dumps(value) if isinstance(value, tuple) else str(value)
+            found[f"URIBA_{name.upper()}"] = as_text
     return found
 
 
 def supervise(settings: Settings) -> None:
     """Run API and worker until told to end; one that dies is started again."""
     inherited = {**os.environ, **environment(settings)}
-    if settings.processes > 1:
-        # The API's processes share a folder for their metrics.
-        folder = settings.data_dir.resolve() / "metrics"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        inherited["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    # The processes share a folder for their metrics; any API process shows them all.
+    folder = settings.data_dir.resolve() / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    inherited["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in ("api", "worker"):

@@ -110,9 +110,13 @@ class Database:
 
 
 async def _session(connection: AsyncConnection) -> Session:
-    raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
+    driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None
+    if driver.is_closed():
+        # PostgreSQL went away while this connection lay in the pool: take a new one in its place.
+        await connection.invalidate()
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
     return Session(connection, driver)
 
 

@@ -61,7 +61,7 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
 def _reused(limiter: Any) -> SchemaExtension:
     """A limiter of its own for each request, with one validation rule for all: the rule is part of the cache's key."""
     kind: Any = type(limiter)
-    fresh: Any = kind.__new__(kind)
+    fresh: SchemaExtension = kind.__new__(kind)
     fresh.__dict__.update(limiter.__dict__)
     return fresh
 
@@ -77,7 +77,7 @@ class CostLimit(SchemaExtension):
         context = self.execution_context
         if context.pre_execution_errors or context.graphql_document is None:
             return
-        schema: GraphQLSchema = context.schema._schema  # type: ignore[attr-defined]
+        schema: GraphQLSchema = context.schema._schema
         spent = cost(schema, context.graphql_document, context.operation_name, context.variables or {})
         if spent > self.cost_max:
             sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
