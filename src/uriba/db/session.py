@@ -1,21 +1,21 @@
 """One conversation with PostgreSQL: a transaction, or a run of reads.
 
-Both idioms run on the same connection: `session.fetch` is one asyncpg statement (hot paths, set-based SQL) and
-`session.select` is a SQLAlchemy Core statement (reads with optional filters). The connection is in AUTOCOMMIT for
-SQLAlchemy; BEGIN and COMMIT are ours, so that both idioms share one transaction and none costs a hidden round trip.
+Two idioms on one connection: `session.fetch` is one asyncpg statement (hot paths, set-based SQL), `session.select` a
+SQLAlchemy Core statement (reads with optional filters). Sessions always end their transactions themselves, so that the
+pool needs no reset between turns and no statement costs a hidden round trip.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import Executable, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from uriba.config import Settings
 
@@ -34,6 +34,9 @@ LOST = (
 )
 """What a lost connection looks like. At COMMIT it means *unknown*, never *failed*."""
 
+ACQUIRE_TIMEOUT_S = 10
+_DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+
 
 class OutcomeUnknown(Exception):
     """The connection was lost at COMMIT: what was done may or may not stand."""
@@ -42,19 +45,18 @@ class OutcomeUnknown(Exception):
 class Session:
     """One connection's turn; never shared between tasks."""
 
-    __slots__ = ("connection", "driver", "pending")
+    __slots__ = ("driver", "pending")
 
-    def __init__(self, connection: AsyncConnection, driver: asyncpg.Connection[Any]) -> None:
-        self.connection = connection
+    def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.pending: list[Any] = []
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """All rows of one statement; parameters are $1, $2 …"""
-        return await self.driver.fetch(sql, *args)
+        return await self.driver.fetch(sql, *args)  # type: ignore[no-any-return]
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
-        return await self.driver.fetchrow(sql, *args)
+        return await self.driver.fetchrow(sql, *args)  # type: ignore[no-any-return]
 
     async def fetchval(self, sql: str, *args: object) -> Any:
         return await self.driver.fetchval(sql, *args)
@@ -62,24 +64,38 @@ class Session:
     async def run(self, sql: str, *args: object) -> None:
         await self.driver.execute(sql, *args)
 
-    async def select(self, statement: Executable) -> Sequence[Row]:
+    async def select(self, statement: Select[*tuple[Any, ...]]) -> list[Row]:
         """All rows of a Core statement, read by name like those of `fetch`."""
-        return (await self.connection.execute(statement)).mappings().all()  # type: ignore[return-value]
+        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        given = compiled.params
+        return await self.fetch(compiled.string, *(given[name] for name in compiled.positiontup or ()))
 
 
 class Database:
     """The pool of connections of one process, and the only place that begins and ends transactions."""
 
     def __init__(self, url: str, settings: Settings, *, pool_size: int | None = None) -> None:
-        self.engine = _engine(url, settings, pool_size or settings.database_pool_size)
+        self._url = url
+        self._settings = settings
+        self._size = pool_size or settings.database_pool_size
+        self._pool: Any = None
+        self._opening = asyncio.Lock()
         self.before_commit: BeforeCommit | None = None
         self.after_commit: Told | None = None
 
     @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Any]:
+        if self._pool is None:
+            async with self._opening:
+                self._pool = self._pool or await _pool(self._url, self._settings, self._size)
+        async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as driver:
+            yield driver
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
         """A short run of reads, each of them its own snapshot."""
-        async with self.engine.connect() as connection:
-            yield await _session(connection)
+        async with self._turn() as driver:
+            yield Session(driver)
 
     @asynccontextmanager
     async def transaction(self, *, tell: bool = True) -> AsyncIterator[Session]:
@@ -87,40 +103,30 @@ class Database:
 
         Errors: `OutcomeUnknown` where the connection is lost at COMMIT. The caller asks again with its key.
         """
-        async with self.engine.connect() as connection:
-            session = await _session(connection)
-            await session.driver.execute("BEGIN")
+        async with self._turn() as driver:
+            session = Session(driver)
+            await driver.execute("BEGIN")
             try:
                 yield session
                 if session.pending and self.before_commit is not None:
                     await self.before_commit(session)
             except BaseException:
-                await _unbroken(_rollback(session.driver))
+                await _unbroken(_rollback(driver))
                 raise
             try:
                 # A request that is cancelled now must not leave us in doubt about what it did.
-                await _unbroken(session.driver.execute("COMMIT"))
+                await _unbroken(driver.execute("COMMIT"))
             except LOST as error:
                 raise OutcomeUnknown from error
         if tell and self.after_commit is not None:
             self.after_commit()
 
     async def close(self) -> None:
-        await self.engine.dispose()
+        if self._pool is not None:
+            await self._pool.close()
 
 
-async def _session(connection: AsyncConnection) -> Session:
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
-    if driver.is_closed():
-        # PostgreSQL went away while this connection lay in the pool: take a new one in its place.
-        await connection.invalidate()
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
-    return Session(connection, driver)
-
-
-async def _rollback(driver: asyncpg.Connection[Any]) -> None:
+async def _rollback(driver: Any) -> None:
     if not driver.is_closed():
         await driver.execute("ROLLBACK")
 
@@ -136,28 +142,33 @@ async def _unbroken(work: Awaitable[Any]) -> None:
         raise
 
 
-def _engine(url: str, settings: Settings, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
-        make_url(url).set(drivername="postgresql+asyncpg"),
-        isolation_level="AUTOCOMMIT",
-        json_deserializer=msgspec.json.decode,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=False,
-        pool_reset_on_return=None,
-        connect_args={
-            "statement_cache_size": 500,
-            "server_settings": {
-                "application_name": "uriba",
-                "timezone": "UTC",
-                "jit": "off",
-                "lock_timeout": str(int(settings.lock_timeout_s * 1000)),
-                "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
-                "idle_in_transaction_session_timeout": "30000",
-            },
+def _pool(url: str, settings: Settings, size: int) -> Any:
+    return asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        init=_speak_json,
+        reset=_leave,
+        statement_cache_size=500,
+        server_settings={
+            "application_name": "uriba",
+            "timezone": "UTC",
+            "jit": "off",
+            "lock_timeout": str(int(settings.lock_timeout_s * 1000)),
+            "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "30000",
         },
     )
+
+
+async def _speak_json(driver: Any) -> None:
+    """JSON comes as Python values; it is given as text, encoded by whoever knows its shape."""
+    for kind in ("json", "jsonb"):
+        await driver.set_type_codec(kind, encoder=str, decoder=msgspec.json.decode, schema="pg_catalog")
+
+
+async def _leave(driver: Any) -> None:
+    """Nothing is left to reset: every session has ended its own transaction."""
 
 
 __all__ = ["LOST", "Database", "OutcomeUnknown", "Row", "Session"]
