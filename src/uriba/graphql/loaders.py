@@ -39,10 +39,9 @@ class Batch(Generic[K, V]):
     async def get(self, key: K) -> V | None:
         return self._ready[key] if key in self._ready else await self._loader.load(key)
 
-    async def put(self, keys: Sequence[K]) -> Mapping[K, V]:
+    async def put(self, session: Session, keys: Sequence[K]) -> Mapping[K, V]:
         """Read these keys now."""
-        async with self._database.reading() as session:
-            found = await self._read(session, list(keys))
+        found = await self._read(session, list(keys))
         for key in keys:
             self._ready[key] = found.get(key)
         return found

@@ -49,6 +49,7 @@ def text_argument(field: FieldNode, name: str, info: Info) -> str | None:
             if isinstance(argument.value, StringValueNode):
                 return argument.value.value
             if isinstance(argument.value, VariableNode):
-                value: Any = info._raw_info.variable_values.coerced.get(argument.value.name.value)
+                variables: Any = info._raw_info.variable_values
+                value = variables.get(argument.value.name.value)
                 return value if isinstance(value, str) else None
     return None

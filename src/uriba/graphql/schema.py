@@ -7,10 +7,12 @@ from operator import attrgetter
 from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema_converter import get_arguments
+from strawberry.types.field import StrawberryField
 
+from graphql import GraphQLObjectType
 from uriba.config import Settings
 from uriba.graphql import limits
 from uriba.graphql.cart.mutations import CartMutations
@@ -23,6 +25,7 @@ from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
 from uriba.graphql.errors import PresentErrors
+from uriba.graphql.execution import Executor
 from uriba.graphql.inventory.mutations import InventoryMutations
 from uriba.graphql.inventory.queries import InventoryQueries
 from uriba.graphql.inventory.subscriptions import InventorySubscriptions
@@ -32,6 +35,7 @@ from uriba.graphql.orders.mutations import OrderMutations
 from uriba.graphql.orders.queries import OrderQueries
 from uriba.graphql.orders.subscriptions import OrderSubscriptions
 from uriba.graphql.orders.types import Fulfillment, Payment
+from uriba.graphql.plans import Prepare
 from uriba.graphql.scalars import DECIMAL, DecimalString
 
 
@@ -51,7 +55,14 @@ class Subscription(CartSubscriptions, OrderSubscriptions, InventorySubscriptions
 
 
 class Schema(strawberry.Schema):
-    """Errors are logged where they are presented, once."""
+    """Documents run by plan; errors are logged where they are presented, once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.executor = Executor()
+
+    def _get_execute_function(self) -> Callable[..., Any]:
+        return self.executor
 
     def process_errors(self, errors: object, execution_context: object = None) -> None:
         return
@@ -82,17 +93,45 @@ def make(settings: Settings) -> Schema:
             scalar_map={DecimalString: DECIMAL}, disable_field_suggestions=not settings.shows_schema
         ),
     )
-    _read_plain_fields_directly(schema)
+    _shorten_ways(schema)
     return schema
 
 
-def _read_plain_fields_directly(schema: Schema) -> None:
-    """A field without a resolver is an attribute: read it in one step instead of strawberry's three."""
+def _shorten_ways(schema: Schema) -> None:
+    """Tell plans which fields are plain attributes, and how to call the others without strawberry's wrappers.
+
+    The wrappers convert the arguments for every object of a list; they are the same for all of them.
+    """
     for kind in schema._schema.type_map.values():
         if isinstance(kind, GraphQLObjectType):
             for field in kind.fields.values():
-                if getattr(field.resolve, "_is_default", False):
-                    field.resolve = _attribute(field.extensions["strawberry-definition"].python_name)
+                definition: StrawberryField | None = field.extensions.get("strawberry-definition")
+                if definition is None or definition.extensions:
+                    continue
+                if definition.base_resolver is None:
+                    field.resolve = _attribute(definition.python_name)
+                elif definition.base_resolver.self_parameter and field.resolve is not None:
+                    field.resolve.direct = _direct(schema, definition)
+
+
+def _direct(schema: Schema, field: StrawberryField) -> Prepare:
+    assert field.base_resolver is not None
+    function: Callable[..., Any] = field.base_resolver.wrapped_func  # type: ignore[assignment]
+    converter = schema.schema_converter
+
+    def prepare(info: Any, given: dict[str, Any]) -> Callable[[Any], Any]:
+        own = converter.config.info_class(_raw_info=info, _field=field)
+        _, arguments = get_arguments(
+            field=field,
+            source=None,
+            info=own,
+            kwargs=given,
+            config=converter.config,
+            scalar_registry=converter.scalar_registry,
+        )
+        return lambda source: function(source, **arguments)
+
+    return prepare
 
 
 def _attribute(name: str) -> Callable[..., Any]:
@@ -101,6 +140,7 @@ def _attribute(name: str) -> Callable[..., Any]:
     def resolve(source: Any, _info: Any) -> Any:
         return get(source)
 
+    resolve.plain = get  # type: ignore[attr-defined]
     return resolve
 
 

@@ -11,6 +11,7 @@ from uriba.catalog import channels, locations
 from uriba.catalog import queries as catalog
 from uriba.core import ids, pages
 from uriba.core.errors import DomainError, Invalid
+from uriba.db import Session
 from uriba.graphql.catalog.types import (
     Channel,
     LocationConnection,
@@ -62,7 +63,7 @@ class CatalogQueries:
             rows = await catalog.products(
                 session, search=search, category=category, first=size, after=pages.after_number(after)
             )
-        await read_ahead(info, "edges.node.variants", [row["id"] for row in rows[:size]], channel)
+            await read_ahead(info, session, "edges.node.variants", [row["id"] for row in rows[:size]], channel)
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(ProductConnection, ProductEdge, page, lambda row: product_of(row, channel))  # type: ignore[no-any-return]
 
@@ -104,20 +105,20 @@ async def variant_by_id(info: Info, id: str) -> Variant | None:
     return variant_of(row) if row else None
 
 
-async def read_ahead(info: Info, path: str, product_ids: Sequence[int], channel: str | None) -> None:
+async def read_ahead(info: Info, session: Session, path: str, product_ids: Sequence[int], channel: str | None) -> None:
     """Read variants with their prices and availability for a page of products, where the selection shows them."""
     wanted = selected(info)
     if path not in wanted or not product_ids:
         return
     loaders = info.context.loaders
-    found: Mapping[int, list[Any]] = await loaders.variants_of_product.put(product_ids)
+    found: Mapping[int, list[Any]] = await loaders.variants_of_product.put(session, product_ids)
     variant_ids = [row["id"] for rows in found.values() for row in rows]
     for field in wanted.get(f"{path}.price", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
-            await loaders.price(known.id, known.currency).put(variant_ids)
+            await loaders.price(known.id, known.currency).put(session, variant_ids)
     for field in wanted.get(f"{path}.availability", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
-            await loaders.available(known.id).put(variant_ids)
+            await loaders.available(known.id).put(session, variant_ids)
 
 
 async def _channel(info: Info, code: str | None) -> Any:

@@ -1,0 +1,192 @@
+"""Plans answer as graphql-core's interpreter does, errors and nulls included."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    execute,
+    get_named_type,
+    is_required_argument,
+)
+from uriba.app import gateways
+from uriba.checkout.completion import Checkout
+from uriba.core.actor import Actor, Role
+from uriba.graphql.endpoint import context_of
+from uriba.graphql.hub import Hub
+from uriba.graphql.identity import Identity
+from uriba.graphql.live import Live
+from uriba.graphql.schema import Schema, make
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+    from shop import Shop
+
+DOCUMENTS = 150
+
+
+@pytest.fixture
+def schema(hub: RunningHub) -> Schema:
+    return make(hub.settings.model_copy(update={"query_cost_max": 10**9, "query_aliases_max": 10**6}))
+
+
+class Both:
+    """Executes a document both ways, with the rights of staff."""
+
+    def __init__(self, hub: RunningHub, schema: Schema, role: Role = Role.STAFF) -> None:
+        database, settings = hub.database, hub.settings
+        identity = Identity(database)
+        live = Live(database, hub.work.hints, poll_s=1, keys_changed=identity.forget)
+        self.hub = Hub(database, settings, Checkout(database, settings, gateways(database, settings)), identity, live)
+        self.schema = schema
+        self.actor = Actor(role, key_id="test")
+
+    async def run(self, document: str, **variables: Any) -> tuple[Any, Any]:
+        planned = await self._run(document, variables)
+        executor = self.schema.executor
+        self.schema.executor = execute  # type: ignore[assignment]
+        try:
+            interpreted = await self._run(document, variables)
+        finally:
+            self.schema.executor = executor
+        return planned, interpreted
+
+    async def _run(self, document: str, variables: dict[str, Any]) -> Any:
+        result = await self.schema.execute(
+            document, variable_values=variables, context_value=context_of(self.hub, self.actor)
+        )
+        errors = sorted(
+            (str(error.path), error.message.partition(" Reference")[0], error.extensions.get("code"))
+            for error in result.errors or ()
+        )
+        return {"data": result.data, "errors": errors}
+
+
+async def test_answers_a_shops_queries_as_the_interpreter_does(shop: Shop, schema: Schema) -> None:
+    await shop.receive(TEA_S1=3, POT_W1=2)
+    guest = shop.guest()
+    cart = await shop.cart(guest, TEA=1, POT=1)
+    both = Both(shop.hub, schema)
+    app, sku = shop.code("app"), shop.sku("TEA")
+
+    for document, variables in (
+        (
+            "query ($c: String) { products(channel: $c, first: 3) { edges { cursor node { ...P } } } } "
+            "fragment P on Product { id name variants { sku price { amount } availability { status quantity "
+            "pickup { location { code } quantity } } product { handle } } }",
+            {"c": app},
+        ),
+        (
+            "query ($s: String, $c: String) { a: variant(sku: $s) { __typename price(channel: $c) { amount currency } } "
+            'b: variant(sku: $s) { price(channel: "nope") { amount } } }',
+            {"s": sku, "c": app},
+        ),
+        ("query ($s: String) { variant(sku: $s) { sku availability { quantity } } }", {"s": sku}),
+        (
+            "query ($i: ID!) { node(id: $i) { __typename id ... on Cart { lines { quantity variant { name } "
+            "warnings { code } } channel { code locations { code } } } ... on Product { name } } }",
+            {"i": cart["id"]},
+        ),
+        (
+            "query ($i: ID!) { cart(id: $i) { total { amount } total { currency } order { id } customer { name } } }",
+            {"i": cart["id"]},
+        ),
+        ("{ variant { sku } channels { code } }", {}),
+        ("{ stockLevels(first: 101) { edges { node { onHand } } } channels { code } }", {}),
+        ("query ($n: Int!) { locations(first: $n) { edges { node { code } } } }", {"n": "three"}),
+        (
+            'mutation ($i: ID!) { a: cartHandoff(cartId: "x") { code errors { code path } } '
+            "b: cartLinesAdd(cartId: $i, lines: []) { cart { id } errors { code path } } }",
+            {"i": cart["id"]},
+        ),
+        (
+            'mutation { checkout(input: {cartId: "x", idempotencyKey: "k", payments: []}) { order { id } } '
+            'cartHandoff(cartId: "x") { errors { code } } }',
+            {},
+        ),
+        ("{ channels { code @include(if: false) name } __schema { queryType { name } } }", {}),
+    ):
+        planned, interpreted = await both.run(document, **variables)
+
+        assert same(planned, interpreted), document
+
+
+async def test_answers_random_queries_as_the_interpreter_does(shop: Shop, schema: Schema) -> None:
+    await shop.receive(TEA_S1=3, POT_W1=2, CUP_S2=1)
+    till = await shop.terminal()
+    cart = await shop.cart(till, TEA=1)
+    order = (await shop.check_out(till, cart, method="CASH"))["order"]
+    known = {
+        "id": [cart["id"], order["id"], "x"],
+        "sku": [shop.sku("TEA")],
+        "channel": [shop.code("app"), "nope"],
+        "handle": [shop.code("tea")],
+        "number": [order["number"]],
+        "location": [shop.code("S1")],
+    }
+    rights = [Both(shop.hub, schema, role) for role in (Role.STAFF, Role.ANONYMOUS)]
+    query = schema._schema.query_type
+    assert query is not None
+    planned_count = 0
+
+    for seed in range(DOCUMENTS):
+        dice = random.Random(seed)  # noqa: S311
+        document = "query { " + _selection(dice, query, known, schema, depth=5) + " }"
+
+        planned, interpreted = await dice.choice(rights).run(document)
+
+        assert same(planned, interpreted), document
+        planned_count += planned["data"] is not None
+
+    assert planned_count > DOCUMENTS / 4
+
+
+def same(planned: dict[str, Any], interpreted: dict[str, Any]) -> bool:
+    """Equal data; the same errors, where the interpreter does not drop those of siblings of what became null."""
+    return planned["data"] == interpreted["data"] and (
+        set(planned["errors"]) >= set(interpreted["errors"]) and bool(planned["errors"]) == bool(interpreted["errors"])
+    )
+
+
+def _selection(dice: random.Random, kind: Any, known: dict[str, list[str]], schema: Schema, depth: int) -> str:
+    """Some fields of a type, with aliases, fragments and arguments as they fall."""
+    names = list(kind.fields)
+    chosen = dice.sample(names, min(len(names), dice.randint(1, 4)))
+    parts = [dice.choice(["", "__typename "])]
+    for name in chosen:
+        field = kind.fields[name]
+        bare = get_named_type(field.type)
+        composite = isinstance(bare, (GraphQLObjectType, GraphQLInterfaceType))
+        if composite and depth == 0:
+            continue
+        alias = f"{name}_{dice.randint(0, 9)}: " if dice.random() < 0.3 else ""
+        text = alias + name + _arguments(dice, field, known)
+        if composite:
+            inner = _selection(dice, bare, known, schema, depth - 1)
+            if isinstance(bare, GraphQLInterfaceType):
+                one = dice.choice(schema._schema.get_possible_types(bare))
+                inner += f" ... on {one.name} {{ {_selection(dice, one, known, schema, depth - 1)} }}"
+            text += f" {{ __typename {inner} }}"
+        else:
+            assert isinstance(bare, (GraphQLScalarType, GraphQLEnumType))
+        parts.append(text)
+    return " ".join(parts) or "__typename"
+
+
+def _arguments(dice: random.Random, field: Any, known: dict[str, list[str]]) -> str:
+    given = []
+    for name, argument in field.args.items():
+        if not (is_required_argument(argument) or dice.random() < 0.5):
+            continue
+        if name == "first":
+            given.append(f"first: {dice.choice([1, 2, 3, 101])}")
+        elif name in known:
+            given.append(f'{name}: "{dice.choice(known[name])}"')
+    return f"({', '.join(given)})" if given else ""
