@@ -142,11 +142,14 @@ class Endpoint(GraphQLController[Any, Any]):
         GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - began)
         return answer(response)
 
-    # Declared here, though it adds nothing: litestar registers handlers by their qualified names, and a socket's that
+    # Declared here, not inherited: litestar registers handlers by their qualified names, and a socket's that
     # comes before two of HTTP on the same path is overwritten by the second.
     @websocket()
-    async def websocket_endpoint(self, socket: WebSocket[Any, Any, Any], context_ws: Any, root_value: Any) -> None:
-        await self.run(request=socket, context=context_ws, root_value=root_value)
+    async def websocket_endpoint(self, socket: WebSocket[Any, Any, Any]) -> None:
+        """Nobody is known until connection_init brings a key."""
+        context = context_of(self.hub, Actor(Role.ANONYMOUS))
+        context.websocket = socket
+        await self.run(request=socket, context=context, root_value=None)
 
     async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
         try:
@@ -202,14 +205,8 @@ def _invalid(message: str) -> dict[str, Any]:
 def endpoint(hub: Hub, settings: Settings) -> type[Endpoint]:
     """The endpoint of one hub."""
 
-    async def context_ws() -> Context:
-        return context_of(hub, Actor(Role.ANONYMOUS))
-
     class HubEndpoint(Endpoint):
-        dependencies: ClassVar[dict[str, Provide]] = {  # type: ignore[misc]
-            **GraphQLController.dependencies,  # type: ignore[dict-item]
-            "custom_context": Provide(context_ws),
-        }
+        dependencies: ClassVar[dict[str, Provide]] = {}  # type: ignore[misc]
 
     HubEndpoint.hub = hub
     HubEndpoint.schema = make(settings)
