@@ -1,25 +1,20 @@
 """Limits of a query, checked before any of it runs: depth, aliases, tokens, and a budget of cost.
 
 Cost: each field is 1, a mutation 10; what is below a list counts once per row that may come: `first` rows of a
-connection, `LIST_SIZE` of a plain list. Fragments cost where they are used.
+connection, `LIST_SIZE` of a plain list. Fragments cost where they are used, and are weighed once: a tower of fragments
+that spread each other takes no time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from graphql.type import GraphQLField, GraphQLInterfaceType
-from strawberry.extensions import (
-    MaxAliasesLimiter,
-    MaxTokensLimiter,
-    ParserCache,
-    QueryDepthLimiter,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 
 from graphql import (
+    ASTValidationRule,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -46,24 +41,75 @@ DOCUMENTS_MAX = 512
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     """Caches and limits; documents are parsed and validated once."""
-    depth = QueryDepthLimiter(max_depth=settings.query_depth_max)
-    aliases = MaxAliasesLimiter(max_alias_count=settings.query_aliases_max)
+
+    class ShapeOfThese(Shape):
+        depth_max = settings.query_depth_max
+        aliases_max = settings.query_aliases_max
+
     return [
         lambda: MaxTokensLimiter(max_token_count=settings.query_tokens_max),
-        lambda: _reused(depth),
-        lambda: _reused(aliases),
-        lambda: ParserCache(maxsize=DOCUMENTS_MAX),
+        lambda: AddValidationRules([ShapeOfThese]),
+        lambda: Parsed(maxsize=DOCUMENTS_MAX),
         lambda: ValidationCache(maxsize=DOCUMENTS_MAX),
         lambda: CostLimit(settings.query_cost_max),
     ]
 
 
-def _reused(limiter: Any) -> SchemaExtension:
-    """A limiter of its own for each request, with one validation rule for all: the rule is part of the cache's key."""
-    kind: Any = type(limiter)
-    fresh: SchemaExtension = kind.__new__(kind)
-    fresh.__dict__.update(limiter.__dict__)
-    return fresh
+class Parsed(ParserCache):
+    """Parses what comes again once; what cannot be parsed is left to the schema, which answers with the error."""
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        try:
+            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
+        except GraphQLError:
+            context.graphql_document = None
+        yield
+
+
+class Shape(ASTValidationRule):
+    """Refuses operations that are nested too deeply, or name too many fields anew. Introspection has its own limit."""
+
+    depth_max: ClassVar[int]
+    aliases_max: ClassVar[int]
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._fragments: dict[str, tuple[int, int]] = {}
+
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
+        depth, aliases = self._of(node.selection_set)
+        if depth > self.depth_max:
+            self._refuse(f"This operation is {depth} levels deep, at most {self.depth_max} are allowed.", node)
+        if aliases > self.aliases_max:
+            self._refuse(f"This operation has {aliases} aliases, at most {self.aliases_max} are allowed.", node)
+
+    def _refuse(self, sentence: str, node: OperationDefinitionNode) -> None:
+        self.report_error(GraphQLError(sentence, node, extensions={"code": TOO_COMPLEX}))
+
+    def _of(self, selection: SelectionSetNode | None) -> tuple[int, int]:
+        """The deepest level and the number of aliases of a selection."""
+        found = [self._node(node) for node in selection.selections] if selection else []
+        return max((depth for depth, _ in found), default=0), sum(aliases for _, aliases in found)
+
+    def _node(self, node: Any) -> tuple[int, int]:
+        if isinstance(node, FragmentSpreadNode):
+            return self._fragment(node.name.value)
+        depth, aliases = self._of(node.selection_set)
+        if isinstance(node, FieldNode):
+            aliases += node.alias is not None
+            if node.name.value.startswith("__"):
+                return 0, aliases
+            depth += node.selection_set is not None
+        return depth, aliases
+
+    def _fragment(self, name: str) -> tuple[int, int]:
+        if name not in self._fragments:
+            # One that spreads itself is another rule's to refuse; here it only must come to an end.
+            self._fragments[name] = (0, 0)
+            fragment = self.context.get_fragment(name)
+            self._fragments[name] = self._of(fragment.selection_set if fragment else None)
+        return self._fragments[name]
 
 
 class CostLimit(SchemaExtension):
@@ -107,6 +153,7 @@ class _Costing:
         self.schema = schema
         self.fragments = fragments
         self.variables = variables
+        self.weighed: dict[tuple[str, int], int] = {}
 
     def of(self, selection: SelectionSetNode | None, parent: Any, each: int = 1) -> int:
         if selection is None:
@@ -120,8 +167,14 @@ class _Costing:
             narrowed = self.schema.get_type(node.type_condition.name.value) if node.type_condition else parent
             return self.of(node.selection_set, narrowed, each)
         assert isinstance(node, FragmentSpreadNode)
-        fragment = self.fragments[node.name.value]
-        return self.of(fragment.selection_set, self.schema.get_type(fragment.type_condition.name.value), each)
+        return self._fragment(node.name.value, each)
+
+    def _fragment(self, name: str, each: int) -> int:
+        if (name, each) not in self.weighed:
+            fragment = self.fragments[name]
+            kind = self.schema.get_type(fragment.type_condition.name.value)
+            self.weighed[name, each] = self.of(fragment.selection_set, kind, each)
+        return self.weighed[name, each]
 
     def _field(self, node: FieldNode, parent: Any, each: int) -> int:
         if not isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)):

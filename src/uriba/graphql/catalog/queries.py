@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import strawberry
 
@@ -11,7 +11,7 @@ from uriba.catalog import channels, locations
 from uriba.catalog import queries as catalog
 from uriba.core import ids, pages
 from uriba.core.errors import DomainError, Invalid
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.graphql.catalog.types import (
     Channel,
     LocationConnection,
@@ -27,6 +27,8 @@ from uriba.graphql.catalog.types import (
 )
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
+from uriba.graphql.hub import ChannelRef
+from uriba.graphql.loaders import Batch
 from uriba.graphql.lookahead import selected, text_argument
 from uriba.graphql.permissions import PUBLIC, query
 
@@ -59,11 +61,12 @@ class CatalogQueries:
         size = pages.check_first(20 if first is None else first)
         if channel is not None:
             await info.context.channel(channel)
+        ahead = await look_ahead(info, "edges.node.variants", channel)
         async with info.context.reading() as session:
             rows = await catalog.products(
                 session, search=search, category=category, first=size, after=pages.after_number(after)
             )
-            await read_ahead(info, session, "edges.node.variants", [row["id"] for row in rows[:size]], channel)
+            await ahead.of_products(info, session, [row["id"] for row in rows[:size]])
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(ProductConnection, ProductEdge, page, lambda row: product_of(row, channel))  # type: ignore[no-any-return]
 
@@ -85,11 +88,14 @@ class CatalogQueries:
             raise Invalid("Give exactly one of sku, barcode and id.")
         if id is not None:
             return await variant_by_id(info, id)
+        ahead = await look_ahead(info, "", None)
         async with info.context.reading() as session:
             if sku is not None:
                 row = await catalog.variant_by_sku(session, sku)
             else:
                 row = await catalog.variant_by_barcode(session, barcode or "")
+            if row is not None:
+                await ahead.of_variant(info, session, row)
         return variant_of(row) if row else None
 
 
@@ -105,23 +111,48 @@ async def variant_by_id(info: Info, id: str) -> Variant | None:
     return variant_of(row) if row else None
 
 
-async def read_ahead(info: Info, session: Session, path: str, product_ids: Sequence[int], channel: str | None) -> None:
-    """Read variants with their prices and availability for a page of products, where the selection shows them."""
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a selection shows of variants, so that it is read with them: their loaders, and whether of products too.
+
+    It is found before a connection is taken: nobody may hold one and wait for another.
+    """
+
+    variants: bool
+    products: bool
+    offers: Sequence[Batch[int, int]]
+
+    async def of_products(self, info: Info, session: Session, product_ids: Sequence[int]) -> None:
+        if self.variants and product_ids:
+            found = await info.context.loaders.variants_of_product.put(session, product_ids)
+            await self._offers([row["id"] for rows in found.values() for row in rows], session)
+
+    async def of_variant(self, info: Info, session: Session, row: Row) -> None:
+        if self.products:
+            await info.context.loaders.product.put(session, [row["product_id"]])
+        await self._offers([row["id"]], session)
+
+    async def _offers(self, variant_ids: Sequence[int], session: Session) -> None:
+        for batch in self.offers:
+            await batch.put(session, variant_ids)
+
+
+async def look_ahead(info: Info, path: str, channel: str | None) -> Ahead:
+    """Of the variants at this path below the field; `channel` is what their prices are shown in by default."""
     wanted = selected(info)
-    if path not in wanted or not product_ids:
-        return
+    prefix = f"{path}." if path else ""
     loaders = info.context.loaders
-    found: Mapping[int, list[Any]] = await loaders.variants_of_product.put(session, product_ids)
-    variant_ids = [row["id"] for rows in found.values() for row in rows]
-    for field in wanted.get(f"{path}.price", ()):
+    offers: list[Batch[int, int]] = []
+    for field in wanted.get(f"{prefix}price", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
-            await loaders.price(known.id, known.currency).put(session, variant_ids)
-    for field in wanted.get(f"{path}.availability", ()):
+            offers.append(loaders.price(known.id, known.currency))
+    for field in wanted.get(f"{prefix}availability", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
-            await loaders.available(known.id).put(session, variant_ids)
+            offers.append(loaders.available(known.id))
+    return Ahead(path in wanted, f"{prefix}product" in wanted, offers)
 
 
-async def _channel(info: Info, code: str | None) -> Any:
+async def _channel(info: Info, code: str | None) -> ChannelRef | None:
     """The field's channel; where there is none, the field itself will say so."""
     try:
         return info.context.known_channel(code) or await info.context.channel(code)

@@ -174,9 +174,11 @@ class Variant(Node):
     discontinued: bool = strawberry.field(description="Not sold any more; what is left in carts cannot be bought.")
 
     @strawberry.field(description="The product it belongs to.")
-    async def product(self, info: Info) -> Product:
-        row = await info.context.loaders.product.get(self.product_key)
-        return product_of(row, self.channel_code)  # type: ignore[arg-type]
+    def product(self, info: Info) -> Product:
+        found = info.context.loaders.product.load(self.product_key)
+        if isinstance(found, Awaitable):
+            return _product_later(found, self.channel_code)  # type: ignore[return-value]
+        return product_of(found, self.channel_code)  # type: ignore[arg-type]
 
     @strawberry.field(description="The price that is valid now; null: not sold in that channel.")
     def price(self, info: Info, channel: str | None = None) -> Money | None:
@@ -228,6 +230,10 @@ class Variant(Node):
         return await page_of_levels(
             info, variant_ids=[self.key], location_id=None, first=20 if first is None else first, after=after
         )
+
+
+async def _product_later(found: Awaitable[Any], channel_code: str | None) -> Product:
+    return product_of(await found, channel_code)
 
 
 async def _money_later(found: Awaitable[int | None], currency: str) -> Money | None:
