@@ -22,6 +22,14 @@ APPEND_ONLY = """
     END $$
 """
 
+# How the ledger's statement ends a transaction that it refuses, telling why.
+REFUSE_STOCK = """
+    CREATE FUNCTION refuse_stock(refusals json) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'stock refused' USING ERRCODE = 'UR001', DETAIL = refusals::text;
+    END $$
+"""
+
 
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
@@ -310,7 +318,9 @@ def upgrade() -> None:
         sa.CheckConstraint("events >= 0", name=op.f("ck_variant_events")),
         sa.ForeignKeyConstraint(["product_id"], ["product.id"], name=op.f("fk_variant_product_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
-        sa.UniqueConstraint("barcode", name="uq_variant_barcode"),
+        postgresql.ExcludeConstraint(
+            (sa.column("barcode"), "="), name="ex_variant_barcode", using="btree", deferrable=True
+        ),
         sa.UniqueConstraint("sku", name=op.f("uq_variant_sku")),
     )
     op.create_index(op.f("ix_variant_product_id_id"), "variant", ["product_id", "id"], unique=False)
@@ -579,6 +589,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_fulfillment_line_order_line_id"), "fulfillment_line", ["order_line_id"], unique=False)
     op.execute("INSERT INTO feed DEFAULT VALUES")
     op.execute(APPEND_ONLY)
+    op.execute(REFUSE_STOCK)
     for table in ("stock_movement", "order_event"):
         op.execute(
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
@@ -674,4 +685,5 @@ def downgrade() -> None:
     op.drop_table("customer")
     op.drop_table("channel")
     op.execute("DROP FUNCTION refuse_change")
+    op.execute("DROP FUNCTION refuse_stock")
     op.execute("DROP SEQUENCE order_number")

@@ -22,8 +22,12 @@ from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
 from uriba.db import Database, Session
+from uriba.demo import hub as demo_hub
+from uriba.demo import tour
 from uriba.graphql.schema import sdl
 from uriba.outbox.hints import KEYS, Hints
+from uriba.sources import loading, progress
+from uriba.sources.complete_journey import CompleteJourney, SourceMissing
 
 T = TypeVar("T")
 
@@ -239,10 +243,42 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id.")], data_dir: D
     console.print(f"revoked {id}")
 
 
+@load_cli.command(name="complete-journey")
+def load_complete_journey(
+    stores: Annotated[int | None, typer.Option(min=1, help="The busiest stores only.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="What was sold in the first days only.")] = None,
+    products: Annotated[int | None, typer.Option(min=1, help="The best selling articles only.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """A real year of a US grocer: stores, articles, prices, households and opening stock. Twice adds nothing."""
+    year = CompleteJourney(stores=stores, days=days, products=products)
+
+    async def work(database: Database) -> loading.Loaded:
+        with progress.shown(console) as watch:
+            return await loading.load(database, year, watch=watch)
+
+    loaded = on_hub(data_dir, work)
+    console.print(f"{year.name}: {loaded.levels:,} stock levels, {loaded.received:,} of them received now")
+
+
+@cli.command()
+def demo(
+    leave: Annotated[bool, typer.Option("--exit", help="Stop after the journey; status 0 if every step held.")] = False,
+    stores: Annotated[int, typer.Option(min=2, help="How many stores of the year to load.")] = 20,
+    products: Annotated[int, typer.Option(min=10, help="How many of their articles.")] = 2_500,
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Watch a hub start, load real goods, and carry a cart from the phone to the till; then play with it."""
+    settings = chosen(data_dir, host=host, port=port)
+    raise typer.Exit(tour.show(settings, tour.Wishes(stores, products, leave)))
+
+
 def main() -> None:
     """The console script."""
     try:
         cli(standalone_mode=True)
-    except (DomainError, UnsafeSettings, embedded.EmbeddedError) as error:
+    except (DomainError, SourceMissing, UnsafeSettings, demo_hub.HubFailed, embedded.EmbeddedError) as error:
         console.print(f"[red]{error}[/]")
         raise SystemExit(1) from error

@@ -7,7 +7,11 @@ from uriba.db import Session
 
 
 async def check(session: Session, *, caller: str, guesses_max: int, term_s: int) -> None:
-    """Errors: `LimitExceeded` for a caller that gave too many wrong codes lately."""
+    """Wait for the caller's turn: whoever guesses many codes at once guesses them one after the other.
+
+    Errors: `LimitExceeded` for a caller that gave too many wrong codes lately.
+    """
+    await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.guesses:' || $1, 0))", caller)
     guesses: int | None = await session.fetchval(
         "SELECT guesses FROM handoff_guess WHERE caller = $1 AND since > now() - make_interval(secs => $2)",
         caller,
@@ -18,7 +22,7 @@ async def check(session: Session, *, caller: str, guesses_max: int, term_s: int)
 
 
 async def record(session: Session, *, caller: str, term_s: int) -> None:
-    """Count one wrong code; the count begins anew after the term."""
+    """Count one wrong code, in the transaction of its `check`; the count begins anew after the term."""
     await session.run(
         "INSERT INTO handoff_guess AS g (caller) VALUES ($1) ON CONFLICT (caller) DO UPDATE SET "
         "guesses = CASE WHEN g.since > now() - make_interval(secs => $2) THEN g.guesses + 1 ELSE 1 END, "

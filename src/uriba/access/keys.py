@@ -70,7 +70,7 @@ async def for_customer(session: Session, *, identifier: Identifier, channel_id: 
         raise Invalid(f"ttlSeconds is from 1 to {TOKEN_TERM_S_MAX:,}.", "ttlSeconds")
     row = await customers.find(session, identifier)
     if row is None:
-        raise NotFound("There is no such customer.")
+        raise NotFound("There is no such customer.", identifier.field)
     until = clock.now() + timedelta(seconds=term_s)
     return await _issue(session, Role.CUSTOMER, customer_id=row["id"], channel_id=channel_id, expires_at=until)
 
@@ -110,7 +110,7 @@ def _digest(secret: str) -> bytes:
 async def authenticate(session: Session, key: str) -> tuple[Actor, datetime | None] | None:
     """Whose key this is and when it ends; None where it is forged, expired or revoked."""
     parts = key.split("_", 3)
-    if len(key) > KEY_SIZE_MAX or len(parts) != 4 or parts[0] != PREFIX or not key.isascii():
+    if len(key) > KEY_SIZE_MAX or len(parts) != 4 or parts[0] != PREFIX or not (key.isascii() and key.isprintable()):
         return None
     row = await session.fetchrow(
         "SELECT * FROM access_key WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",

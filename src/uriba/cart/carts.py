@@ -31,6 +31,8 @@ async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUI
     A terminal's cart is claimed from the start: priced in its channel, at its location.
     """
     cart_id = cart_id or new_secret_id()
+    if actor.customer_id is not None:
+        await take_turns(session, customer_id=actor.customer_id)
     made = await session.fetchval(
         "INSERT INTO cart (id, channel_id, priced_in_id, location_id, customer_id, last_changed_by_id) "
         "VALUES ($1, $2, $2, $3, $4, $2) "
@@ -49,9 +51,15 @@ async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUI
     return existing or await begin(session, actor=actor, channel_id=channel_id, cart_id=cart_id)
 
 
+async def take_turns(session: Session, *, customer_id: UUID) -> None:
+    """Have a customer's devices wait for each other, before any cart is locked: one may begin a cart, another adopt one,
+    and there is one active cart at most."""
+    await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.cart:' || $1, 0))", str(customer_id))
+
+
 _TAKE = f"""
     WITH taken AS (
-        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(),
+        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(), status = $5,
             last_changed_by_id = coalesce($4, c.channel_id)
         WHERE c.id = $1 AND c.status = 'ACTIVE' AND c.checkout_id IS NULL
             AND {MINE.format(customer="$2", trusted="$3")}
@@ -61,12 +69,16 @@ _TAKE = f"""
 """
 
 
-async def take(session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId") -> CartView:
+async def take(
+    session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId", status: CartStatus = CartStatus.ACTIVE
+) -> CartView:
     """Lock an active cart for a change and count the change; the cart with its lines as they are now.
+
+    `status`: what the change makes of it.
 
     Errors: `CartNotFound`, `CartNotActive`.
     """
-    head = await session.fetchrow(_TAKE, cart_id, actor.customer_id, actor.works_here, actor.channel_id)
+    head = await session.fetchrow(_TAKE, cart_id, actor.customer_id, actor.works_here, actor.channel_id, status)
     if head is None:
         raise await why_not(session, cart_id=cart_id, actor=actor, path=path)
     return await with_lines(session, head)
@@ -150,9 +162,13 @@ async def tell(session: Session, cart: CartView) -> None:
 
 
 async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
-    """The cart as it is now, within the transaction that changed it."""
+    """The cart as it is now, within the transaction that changed it, or for a key that changed it before.
+
+    Errors: `CartNotFound` where it became another customer's since then.
+    """
     cart = await queries.one(session, cart_id, actor=actor)
-    assert cart is not None
+    if cart is None:
+        raise CartNotFound
     return cart
 
 

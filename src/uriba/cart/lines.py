@@ -58,7 +58,8 @@ def check(lines: Sequence[NewLine]) -> None:
     refusals.raise_any()
 
 
-# Claims the key, locks the cart and looks the goods up: one round trip.
+# Claims the key, locks the cart and looks the goods up: one round trip. Where no cart was taken, one row says whether
+# the key is this call's.
 _TAKE_AND_FIND = f"""
     WITH claim AS ({CLAIM}), taken AS (
         UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(),
@@ -74,10 +75,11 @@ _TAKE_AND_FIND = f"""
             UNION ALL SELECT id, discontinued, tax_class FROM variant WHERE id = w.variant_id AND w.sku IS NULL
         ) v ON true
     )
-    SELECT {HEAD}, w.n, w.quantity, w.variant_id AS wanted_id, w.discontinued, w.tax_class,
+    SELECT k.claimed, {HEAD}, w.n, w.quantity, w.variant_id AS wanted_id, w.discontinued, w.tax_class,
         ({PRICE_NOW.format(variant="w.variant_id", currency="p.currency", channel="p.id", location="c.location_id")})
             AS wanted_minor
-    FROM taken c JOIN channel p ON p.id = c.priced_in_id CROSS JOIN wanted w ORDER BY w.n
+    FROM (SELECT EXISTS (SELECT FROM claim) AS claimed) k
+    LEFT JOIN (taken c JOIN channel p ON p.id = c.priced_in_id CROSS JOIN wanted w) ON true ORDER BY w.n
 """
 
 # Adds the quantities up, tells of it and reads the whole cart: one round trip. The cart's lock is held since the
@@ -122,8 +124,8 @@ async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, li
         actor.channel_id,
         msgspec.json.encode(wanted).decode(),
     )
-    if not found:
-        if await idempotency.earlier(session, claim) is None:
+    if found[0]["id"] is None:
+        if found[0]["claimed"] or await idempotency.earlier(session, claim) is None:
             raise await carts.why_not(session, cart_id=cart_id, actor=actor)
         return await carts.shown(session, cart_id, actor=actor)
     _refuse(found, lines)

@@ -54,6 +54,7 @@ async def adopt(
     """Make a guest's cart the calling customer's, or merge it into the active one; the id of the cart that lives on."""
     if actor.customer_id is None:
         raise Invalid("Only a customer has an active cart: say into which cart.", "intoCartId")
+    await carts.take_turns(session, customer_id=actor.customer_id)
     existing = await queries.active_of_customer(session, actor.customer_id)
     if existing is not None and existing != from_cart_id:
         await _merge(session, actor=actor, from_cart_id=from_cart_id, into_cart_id=existing, policy=policy, path=path)

@@ -13,9 +13,9 @@ from sqlalchemy import (
     Identity,
     Index,
     Numeric,
-    UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
@@ -116,7 +116,9 @@ class Variant(Base):
     __tablename__ = "variant"
     __table_args__ = (
         CheckConstraint("events >= 0", name="events"),
-        UniqueConstraint("barcode", name="uq_variant_barcode"),
+        # Not a unique constraint: as a key, it would have each change of a variant wait for carts that add it; and it
+        # is looked at after each statement, so that two variants can change barcodes.
+        ExcludeConstraint(("barcode", "="), name="ex_variant_barcode", using="btree", deferrable=True),
         Index(None, "product_id", "id"),
     )
 

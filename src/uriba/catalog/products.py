@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +13,6 @@ from uriba.core.errors import Code, DomainError, Refusals
 from uriba.core.quantities import ROWS_MAX, check_rows
 from uriba.db import Session
 from uriba.outbox import emit
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +41,8 @@ class ProductRow:
 async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
     """Make or change products by handle and variants by SKU, all or none; what is the same already tells nobody.
 
+    A product that changed is told of all its variants.
+
     Errors: `Invalid` (also for a SKU or barcode that stands twice), `LimitExceeded` above 1,000 products or variants.
     """
     check_rows(len(rows), "products")
@@ -58,16 +56,17 @@ async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
     ]
     check_rows(len(variants), "products", rows_max=ROWS_MAX)
     refusals.raise_any()
+    # Two calls at once take turns: a barcode that one of them takes is there for the other to see.
+    await session.run("SELECT pg_advisory_xact_lock(hashtext('uriba.products'))")
     await _refuse_taken_barcodes(session, rows)
-    changed = await session.fetch(_UPSERT_PRODUCTS, msgspec.json.encode(products).decode())
-    moved = await session.fetch(
-        _UPSERT_VARIANTS, msgspec.json.encode(variants).decode(), [row["id"] for row in changed]
-    )
+    changed = [row["id"] for row in await session.fetch(_UPSERT_PRODUCTS, msgspec.json.encode(products).decode())]
+    await session.run(_LOCK_VARIANTS, [variant["sku"] for variant in variants], changed)
+    told = await session.fetch(_UPSERT_VARIANTS, msgspec.json.encode(variants).decode(), changed)
     emit(
         session,
         *(
             ProductChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]})
-            for r in moved
+            for r in told
         ),
     )
     return len(rows)
@@ -101,6 +100,7 @@ def _parse_variant(
             _once("barcode", barcode, seen, refusals, *at, "barcode")
         return {
             "handle": handle,
+            "n": at[-1],
             "sku": sku,
             "barcode": barcode,
             "name": text.text(row.name, *at, "name"),
@@ -139,27 +139,35 @@ _UPSERT_PRODUCTS = """
     INSERT INTO product AS p (handle, name, description, brand, category)
     SELECT handle, name, description, brand, category
     FROM json_to_recordset($1::json) AS r(handle text, name text, description text, brand text, category text)
-    ORDER BY handle
     ON CONFLICT (handle) DO UPDATE SET name = excluded.name, description = excluded.description,
         brand = excluded.brand, category = excluded.category
     WHERE (p.name, p.description, p.brand, p.category)
         IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category)
     RETURNING id
 """
+# By SKU, as whoever changes prices does: nobody waits in a circle.
+_LOCK_VARIANTS = """
+    SELECT FROM variant WHERE sku = ANY($1) OR product_id = ANY($2) ORDER BY sku FOR NO KEY UPDATE
+"""
 _UPSERT_VARIANTS = """
     WITH r AS (
         SELECT p.id AS product_id, r.* FROM json_to_recordset($1::json)
-            AS r(handle text, sku text, barcode text, name text, tax_class text, discontinued boolean)
+            AS r(handle text, n bigint, sku text, barcode text, name text, tax_class text, discontinued boolean)
         JOIN product p USING (handle)
+    ), named AS (
+        INSERT INTO variant AS v (product_id, sku, barcode, name, tax_class, discontinued, events)
+        SELECT product_id, sku, barcode, name, tax_class, discontinued, 1 FROM r ORDER BY n
+        ON CONFLICT (sku) DO UPDATE SET product_id = excluded.product_id, barcode = excluded.barcode,
+            name = excluded.name, tax_class = excluded.tax_class, discontinued = excluded.discontinued,
+            events = v.events + 1
+        WHERE (v.product_id, v.barcode, v.name, v.tax_class, v.discontinued)
+            IS DISTINCT FROM (excluded.product_id, excluded.barcode, excluded.name, excluded.tax_class,
+                excluded.discontinued)
+            OR v.product_id = ANY($2)
+        RETURNING id, sku, discontinued, events
+    ), others AS (
+        UPDATE variant SET events = events + 1 WHERE product_id = ANY($2) AND sku NOT IN (SELECT sku FROM r)
+        RETURNING id, sku, discontinued, events
     )
-    INSERT INTO variant AS v (product_id, sku, barcode, name, tax_class, discontinued, events)
-    SELECT product_id, sku, barcode, name, tax_class, discontinued, 1 FROM r ORDER BY sku
-    ON CONFLICT (sku) DO UPDATE SET product_id = excluded.product_id, barcode = excluded.barcode,
-        name = excluded.name, tax_class = excluded.tax_class, discontinued = excluded.discontinued,
-        events = v.events + 1
-    WHERE (v.product_id, v.barcode, v.name, v.tax_class, v.discontinued)
-        IS DISTINCT FROM (excluded.product_id, excluded.barcode, excluded.name, excluded.tax_class,
-            excluded.discontinued)
-        OR v.product_id = ANY($2)
-    RETURNING id, sku, discontinued, events
+    SELECT * FROM named UNION ALL SELECT * FROM others
 """

@@ -11,7 +11,7 @@ from uriba.cart.events import CartOrdered, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.fulfillment import parcels
 from uriba.fulfillment.parcels import Parcel
 from uriba.inventory import holds, ledger
@@ -20,7 +20,6 @@ from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
 from uriba.orders.placement import Draft, Tender
 from uriba.outbox import emit
-from uriba.outbox.event import write
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +62,7 @@ async def begin(
     look_after_s: float,
     shelf_location_id: int | None,
 ) -> None:
-    """Keep what was agreed, close the cart to changes, and hold its stock.
+    """Keep what was agreed, close the cart to changes, hold its stock, and commit.
 
     Errors: `LedgerRefused`.
     """
@@ -80,7 +79,6 @@ async def begin(
         actor,
         look_after_s,
     )
-    await write(session)
     await holds.place(
         session,
         owner_id=attempt_id,
@@ -134,7 +132,7 @@ async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Att
 
 
 async def complete(session: Session, attempt_id: UUID, references: Sequence[str | None]) -> Attempt:
-    """Make the order of a paid attempt; the attempt as it was found. Only a PENDING one becomes an order.
+    """Make the order of a paid attempt and commit; the attempt as it was found. Only a PENDING one becomes an order.
 
     Errors: `LedgerRefused` where the hold had ended and the stock is gone.
     """
@@ -153,9 +151,8 @@ async def complete(session: Session, attempt_id: UUID, references: Sequence[str 
     await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     await _end(session, attempt, AttemptStatus.COMPLETED, None)
     held = bool(await holds.end(session, owner_id=attempt.id, status=HoldStatus.SETTLED))
-    await write(session)
     moved = parcels.movements(attempt.agreed.parcels, held=held)
-    await ledger.post(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
+    await ledger.post_last(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return attempt
 
 
@@ -163,11 +160,12 @@ def _tender(charge: Charge, reference: str | None) -> Tender:
     return placement.tender(charge.method, charge.amount_minor, reference or charge.reference)
 
 
-async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> None:
-    """Write the order and its fulfillments; its stock is the caller's next and last step."""
+async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> Row:
+    """Write the order and its fulfillments; the order's row. Its stock is the caller's next and last step."""
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
-    await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
+    placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
     await parcels.allocate(session, order_id=draft.id, parcels=of)
+    return placed
 
 
 async def start_ending(session: Session, attempt_id: UUID) -> bool:
@@ -195,7 +193,6 @@ async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, 
     emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
     if released:
-        await write(session)
         movements = holds.release(released)
         await ledger.post(session, movements, reference=f"cart:{attempt.cart_id}", actor=attempt.actor)
     return attempt

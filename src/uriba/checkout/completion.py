@@ -8,7 +8,7 @@ transactions itself, which only edges do elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,11 +16,11 @@ import structlog
 
 from uriba.cart import carts
 from uriba.cart.events import CartOrdered, cart_subject
-from uriba.cart.models import CartStatus
+from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.checkout import attempts, plan, request
 from uriba.checkout.attempts import Agreed, Attempt
-from uriba.checkout.errors import PaymentDeclined, PaymentPending, SupplyMoved
+from uriba.checkout.errors import PaymentDeclined, PaymentPending
 from uriba.checkout.gateways import Declined, GatewayUnreachable, PaymentGateway
 from uriba.checkout.gateways.port import CASH
 from uriba.checkout.models import AttemptStatus
@@ -30,14 +30,13 @@ from uriba.config import Settings
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError
 from uriba.core.ids import new_id
-from uriba.db import Database, Session, idempotency
+from uriba.db import Database, Row, Session, idempotency
 from uriba.db.idempotency import Claim
 from uriba.fulfillment import parcels
 from uriba.inventory import ledger
-from uriba.inventory.errors import LedgerRefused
-from uriba.orders import placement
+from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.orders import placement, queries
 from uriba.outbox import emit
-from uriba.outbox.event import write
 
 PLANS_MAX = 5
 """How often a checkout plans again because somebody took what it had planned with."""
@@ -45,6 +44,25 @@ PLANS_MAX = 5
 LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
 
 log = structlog.get_logger()
+
+
+class PlanRefused(Exception):
+    """The ledger refused what a plan wanted of it: somebody was faster."""
+
+    def __init__(self, made: Plan, channel_id: int, refusals: Sequence[Refusal]) -> None:
+        self.plan = made
+        self.channel_id = channel_id
+        self.refusals = refusals
+        super().__init__("somebody was faster")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the first transaction came to: an order that is placed, or one that is being paid, or was before."""
+
+    order_id: UUID
+    attempt_id: UUID | None
+    placed: Row | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +73,8 @@ class Checkout:
     settings: Settings
     gateways: Mapping[str, PaymentGateway]
 
-    async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> UUID:
-        """The id of the order that the cart became, now or earlier with the same key.
+    async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Row:
+        """The order that the cart became, now or earlier with the same key.
 
         Errors: those of `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`, `PaymentDeclined`,
         `PaymentPending`.
@@ -64,51 +82,50 @@ class Checkout:
         for _ in range(PLANS_MAX):
             try:
                 async with self.database.transaction() as session:
-                    answer = await self._begin(session, actor, claim, asked)
+                    begun = await self._begin(session, actor, claim, asked)
                 break
-            except SupplyMoved:
-                continue
+            except PlanRefused as refused:
+                if (refusal := await self._refusal(refused)) is not None:
+                    raise refusal from refused
         else:
             raise DomainError("Too many customers want this at once; please try again.", "cartId")
-        if answer["attempt"] is not None:
-            await self.pay(UUID(answer["attempt"]))
-        return UUID(answer["order"])
+        if begun.placed is not None:
+            return begun.placed
+        if begun.attempt_id is not None:
+            await self.pay(begun.attempt_id)
+        async with self.database.reading() as session:
+            return await queries.of_checkout(session, begun.order_id)
 
-    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> dict[str, str]:
+    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Begun:
         """The first transaction: the whole checkout where no provider takes part."""
         by_provider = any(payment.method != CASH for payment in asked.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
         answer = {"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None}
         if earlier := await idempotency.begin(session, claim, answer=answer):
-            return dict(earlier)
+            return Begun(UUID(earlier["order"]), UUID(earlier["attempt"]) if earlier["attempt"] else None, None)
         reached = request.contact(asked)
-        cart = await carts.take(session, cart_id=asked.cart_id, actor=actor)
+        becomes = CartStatus.ACTIVE if by_provider else CartStatus.ORDERED
+        cart = await carts.take(session, cart_id=asked.cart_id, actor=actor, status=becomes)
         tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
         made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
         total = made.draft.total_minor
         request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
         try:
             if attempt_id is None:
-                await self._place(session, cart.events, made, tenders, actor)
-            else:
-                await self._agree(session, attempt_id, cart, made, tenders, actor)
+                return Begun(order_id, None, await self._place(session, cart, made, tenders, actor))
+            await self._agree(session, attempt_id, cart, made, tenders, actor)
         except LedgerRefused as refused:
-            raise await self._refusal(session, made, refused, cart.priced_in_id) from refused
-        return answer  # type: ignore[return-value]
+            raise PlanRefused(made, cart.priced_in_id, refused.refusals) from refused
+        return Begun(order_id, attempt_id, None)
 
-    async def _place(self, session: Session, events: int, made: Plan, tenders: list[Tendered], actor: Actor) -> None:
-        draft = made.draft
-        assert draft.cart_id is not None
-        version: int = await session.fetchval(
-            "UPDATE cart SET status = 'ORDERED' WHERE id = $1 RETURNING version", draft.cart_id
-        )
-        data = {"status": CartStatus.ORDERED, "version": version, "order": str(draft.id)}
-        emit(session, CartOrdered(cart_subject(draft.cart_id), events, data))
+    async def _place(self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor) -> Row:
+        data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
+        emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         taken = [placement.tender(t.method, t.amount_minor, t.reference) for t in tenders]
-        await attempts.place(session, draft, made.parcels, tenders=taken, actor=actor.label)
-        await write(session)
+        placed = await attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
         moved = parcels.movements(made.parcels, held=False)
-        await ledger.post(session, moved, reference=f"order:{draft.id}", actor=actor.label)
+        await ledger.post_last(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
+        return placed
 
     async def _agree(
         self,
@@ -132,20 +149,21 @@ class Checkout:
             shelf_location_id=actor.location_id,
         )
 
-    async def _refusal(self, session: Session, made: Plan, refused: LedgerRefused, channel_id: int) -> Exception:
-        """Out of stock, unless another location may still serve what was to be shipped."""
+    async def _refusal(self, refused: PlanRefused) -> DomainError | None:
+        """Out of stock; None where all that fell short was to be shipped, and another location may still serve it."""
+        made = refused.plan
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
-        hit = [
-            (parcel.method, lines[line.order_line_id])
+        fixed = {
+            lines[line.order_line_id]
             for parcel in made.parcels
             for line in parcel.lines
-            if (line.variant_id, parcel.location_id) in short
-        ]
-        if all(method == "SHIP" for method, _ in hit):
-            return SupplyMoved()
-        fixed = sorted({index for method, index in hit if method != "SHIP"})
-        return await plan.out_of_stock(session, made.lines, fixed, channel_id)
+            if (line.variant_id, parcel.location_id) in short and parcel.method is not FulfillmentMethod.SHIP
+        }
+        if not fixed:
+            return None
+        async with self.database.reading() as session:
+            return await plan.out_of_stock(session, made.lines, sorted(fixed), refused.channel_id)
 
     async def pay(self, attempt_id: UUID) -> None:
         """Take the money of an attempt and make its order; harmless to call again, from anywhere, at any time.

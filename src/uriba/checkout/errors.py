@@ -27,7 +27,3 @@ class PaymentPending(DomainError):
     """The provider has not answered; the same key asks again, and the hub finds out by itself."""
 
     code = Code.PAYMENT_PENDING
-
-
-class SupplyMoved(Exception):
-    """Somebody took what the plan was made with: plan again."""

@@ -13,11 +13,10 @@ from uriba.core.errors import Code, DomainError, Invalid, Refusals
 from uriba.core.ids import new_id
 from uriba.core.quantities import check_rows
 from uriba.customers import identifiers
-from uriba.customers.identifiers import Identifier
+from uriba.customers.identifiers import FIELDS, Identifier
 from uriba.db import Row, Session
 
 _COLUMNS = "c.id, c.loyalty_card, c.email, c.phone, c.name"
-_FIELDS = {"loyalty_card": "loyaltyCard", "email": "email", "phone": "phone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _parse(row: CustomerRow, index: int, refusals: Refusals) -> dict[str, str | 
 def _refuse_doubles(parsed: Sequence[dict[str, str | None]], refusals: Refusals) -> None:
     seen: set[tuple[str, str]] = set()
     for index, row in enumerate(parsed):
-        for column, field in _FIELDS.items():
+        for column, field in FIELDS.items():
             value = row.get(column)
             if value and (column, value) in seen:
                 refusals.add(Code.INVALID, "This stands twice in one call.", "customers", index, field)
@@ -78,18 +77,18 @@ async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refu
     # Two calls at once about the same people take turns, so that neither makes a second customer of one person.
     await session.run("SELECT pg_advisory_xact_lock(hashtext('uriba.customers'))")
     known: dict[tuple[str, str], UUID] = {}
-    for column in _FIELDS:
+    for column in FIELDS:
         values = [row[column] for row in parsed if row.get(column)]
         for found in await session.fetch(
             f"SELECT id, {column} AS value FROM customer WHERE {column} = ANY($1)", values
         ):
             known[column, found["value"]] = found["id"]
     for index, row in enumerate(parsed):
-        given = [(column, value) for column in _FIELDS if (value := row.get(column))]
+        given = [(column, value) for column in FIELDS if (value := row.get(column))]
         owner = next((known[key] for key in given if key in known), None)
         for column, value in given:
             if known.get((column, value), owner) != owner:
-                refusals.add(Code.INVALID, "This belongs to another customer.", "customers", index, _FIELDS[column])
+                refusals.add(Code.INVALID, "This belongs to another customer.", "customers", index, FIELDS[column])
         row["id"] = str(owner or new_id())
 
 

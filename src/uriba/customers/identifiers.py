@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-from uriba.core import text
+from uriba.core import fields, text
 from uriba.core.errors import Invalid
+
+FIELDS = {"loyalty_card": "loyaltyCard", "email": "email", "phone": "phone"}
+"""The input field of each column, from the strongest identifier to the weakest."""
 
 _PHONE = re.compile(r"\+?[0-9]{5,20}", re.ASCII)
 _PHONE_MARKS = str.maketrans("", "", " -().")
@@ -20,6 +23,11 @@ class Identifier:
 
     column: str
     value: str
+
+    @property
+    def field(self) -> str:
+        """The input field that it came in."""
+        return FIELDS[self.column]
 
 
 def loyalty_card(value: str, *path: str | int) -> str:
@@ -53,9 +61,7 @@ def one_of(*, card: str | None, email_address: str | None, phone_number: str | N
 
     Errors: `Invalid` for two, none, or one that cannot be right.
     """
-    given = [value for value in (card, email_address, phone_number) if value is not None]
-    if len(given) != 1:
-        raise Invalid("Give exactly one of loyaltyCard, email and phone.")
+    fields.exactly_one(loyaltyCard=card, email=email_address, phone=phone_number)
     if card is not None:
         return Identifier("loyalty_card", loyalty_card(card))
     if email_address is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -38,6 +39,22 @@ ACQUIRE_TIMEOUT_S = 10
 _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement without parameters that a connection prepares once, to be run by its name."""
+
+    name: str
+    sql: str
+
+
+class Connection(asyncpg.Connection):
+    """asyncpg's, with a memory of what was prepared by name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: set[str] = set()
+
+
 class OutcomeUnknown(Exception):
     """The connection was lost at COMMIT: what was done may or may not stand."""
 
@@ -45,10 +62,11 @@ class OutcomeUnknown(Exception):
 class Session:
     """One connection's turn; never shared between tasks."""
 
-    __slots__ = ("driver", "pending")
+    __slots__ = ("driver", "ended", "pending")
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
+        self.ended = False
         self.pending: list[Any] = []
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
@@ -63,6 +81,23 @@ class Session:
 
     async def run(self, sql: str, *args: object) -> None:
         await self.driver.execute(sql, *args)
+
+    async def prepare(self, statement: Prepared) -> None:
+        """Have the connection know a statement; a round trip the first time only."""
+        if statement.name not in self.driver.prepared:
+            await self.driver.execute(f"PREPARE {statement.name} AS {statement.sql}")
+            self.driver.prepared.add(statement.name)
+
+    async def finish(self, statement: Prepared) -> None:
+        """Run a prepared statement and commit, in one round trip: what it locks is free before we hear of it.
+
+        Errors: `OutcomeUnknown`; the statement's own, and then nothing stands.
+        """
+        try:
+            await unbroken(self.driver.execute(f"EXECUTE {statement.name}; COMMIT"))
+        except LOST as error:
+            raise OutcomeUnknown from error
+        self.ended = True
 
     async def select(self, statement: Select[*tuple[Any, ...]]) -> list[Row]:
         """All rows of a Core statement, read by name like those of `fetch`."""
@@ -108,16 +143,19 @@ class Database:
             await driver.execute("BEGIN")
             try:
                 yield session
+                assert not (session.ended and session.pending), "an event after the commit"
                 if session.pending and self.before_commit is not None:
                     await self.before_commit(session)
             except BaseException:
-                await _unbroken(_rollback(driver))
+                if not session.ended:
+                    await unbroken(_rollback(driver))
                 raise
-            try:
-                # A request that is cancelled now must not leave us in doubt about what it did.
-                await _unbroken(driver.execute("COMMIT"))
-            except LOST as error:
-                raise OutcomeUnknown from error
+            if not session.ended:
+                try:
+                    # A request that is cancelled now must not leave us in doubt about what it did.
+                    await unbroken(driver.execute("COMMIT"))
+                except LOST as error:
+                    raise OutcomeUnknown from error
         if tell and self.after_commit is not None:
             self.after_commit()
 
@@ -131,7 +169,7 @@ async def _rollback(driver: Any) -> None:
         await driver.execute("ROLLBACK")
 
 
-async def _unbroken(work: Awaitable[Any]) -> None:
+async def unbroken(work: Awaitable[Any]) -> None:
     """Await to the end even where the task is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     try:
@@ -147,6 +185,7 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
         url,
         min_size=1,
         max_size=size,
+        connection_class=Connection,
         init=_speak_json,
         reset=_leave,
         statement_cache_size=500,

@@ -10,7 +10,8 @@ from msgspec import Struct
 from strawberry.litestar import BaseContext
 
 from uriba.core.actor import Actor
-from uriba.core.errors import Code, DomainError, Refusals
+from uriba.core.errors import Invalid, NotFound
+from uriba.core.text import has_control
 from uriba.db import Session
 from uriba.db.idempotency import Claim
 from uriba.graphql.hub import ChannelRef, Hub
@@ -33,6 +34,12 @@ class Context(BaseContext, kw_only=True):
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         return self.hub.database.transaction()
 
+    async def authenticate(self) -> None:
+        """Errors: `Unauthenticated` once the caller's key has ended."""
+        if self.authorization is not None:
+            found = await self.hub.identity.actor(self.authorization, address=self.actor.address)
+            assert found.key_id == self.actor.key_id
+
     def renew(self) -> None:
         """Forget what was loaded: the next fields see the newest rows."""
         self.loaders = Loaders(self.hub.database, self.actor)
@@ -44,25 +51,21 @@ class Context(BaseContext, kw_only=True):
 
     def known_channel(self, code: str | None) -> ChannelRef | None:
         """The channel of a field, if it was asked for before."""
-        return self.hub.channels.get(code or self.channel_code or "")
+        return self.hub.channels.get((self.channel_code if code is None else code) or "")
 
     async def channel(self, code: str | None, *path: str) -> ChannelRef:
         """The channel of a field: the argument, else the key's, else the header's.
 
-        Errors: INVALID where none is said, NOT_FOUND for an unknown one.
+        Errors: `Invalid` where none is said, `NotFound` for an unknown one.
         """
-        wanted = code or self.channel_code
+        wanted, at = self.channel_code if code is None else code, path or ("channel",)
         if wanted is None:
-            raise DomainError(
-                "Say which channel: the argument channel, or the header uriba-channel.",
-                *(path or ("channel",)),
-            )
+            raise Invalid("Say which channel: the argument channel, or the header uriba-channel.", *at)
+        if has_control(wanted):
+            raise Invalid("This holds a control character.", *at)
         found = await self.hub.channel(wanted)
         if found is None:
-            refusals = Refusals()
-            refusals.add(Code.NOT_FOUND, "There is no such channel.", *(path or ("channel",)))
-            refusals.raise_any()
-        assert found is not None
+            raise NotFound("There is no such channel.", *at)
         return found
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -23,15 +24,16 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from uriba.config import Settings
 from uriba.core.actor import Actor, Role
-from uriba.core.errors import Unauthenticated
+from uriba.core.errors import Code, Unauthenticated
 from uriba.core.text import has_control
 from uriba.graphql.context import Context
-from uriba.graphql.errors import UNAUTHENTICATED, VALIDATION_FAILED
+from uriba.graphql.errors import UNAUTHENTICATED, VALIDATION_FAILED, presented
 from uriba.graphql.examples import EXAMPLES
 from uriba.graphql.hub import Hub
 from uriba.graphql.loaders import Loaders
@@ -40,11 +42,13 @@ from uriba.metrics import GRAPHQL_SECONDS
 
 CHANNEL_HEADER = "uriba-channel"
 BAD_REQUEST = "BAD_REQUEST"
+METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
 JSON_TYPES = ("application/json", "application/graphql-response+json")
 BY_HTTP = {OperationType.QUERY, OperationType.MUTATION}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 INIT_TIMEOUT = timedelta(seconds=5)
 SUBSCRIPTIONS_PER_SOCKET = 20
+FORBIDDEN_CLOSE = 4403
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +61,22 @@ class Body(msgspec.Struct, rename="camel"):
     operation_name: str | None = None
 
 
+class Message(msgspec.Struct):
+    """A socket's message, as far as every kind has it."""
+
+    type: str
+    id: str | None = None
+
+
+class Subscribe(msgspec.Struct):
+    """A socket's message that begins an operation."""
+
+    id: str
+    payload: Body
+
+
 _decode_body = msgspec.json.Decoder(Body).decode
+_decode_message = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def answer(content: object, status: int = 200) -> Response[bytes]:
@@ -69,17 +88,19 @@ def refusal(message: str, code: str, status: int) -> Response[bytes]:
     return answer({"errors": [{"message": message, "extensions": {"code": code}}]}, status)
 
 
-async def identify(hub: Hub, connection: Any, authorization: str | None) -> Context:
-    """The context of a caller: a key's own channel, else the one that the header names.
+async def identify(hub: Hub, connection: Any, said: Mapping[str, Any]) -> Context:
+    """The context of a caller: a key's own channel, else the one that the caller says.
 
-    Errors: `Unauthenticated`.
+    `said` are headers, or what stands for them where a browser cannot send any. Errors: `Unauthenticated`.
     """
     address = connection.client.host if connection.client else ""
+    authorization, code = said.get("authorization"), said.get(CHANNEL_HEADER)
     actor = await hub.identity.actor(authorization, address=address)
-    code = connection.headers.get(CHANNEL_HEADER)
     if actor.channel_id is not None:
         code = await hub.channel_code(actor.channel_id)
-    elif code is not None and not has_control(code) and (known := await hub.channel(code)) is not None:
+    elif not isinstance(code, str):
+        code = None
+    elif not has_control(code) and (known := await hub.channel(code)) is not None:
         actor = replace(actor, channel_id=known.id)
     return context_of(hub, actor, channel_code=code, authorization=authorization)
 
@@ -97,9 +118,22 @@ def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, autho
 class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
     """Each operation of a socket has loaders of its own: what one has read, another never shows."""
 
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        if self.connection_acknowledged and len(self.operations) >= SUBSCRIPTIONS_PER_SOCKET:
+            sentence = f"At most {SUBSCRIPTIONS_PER_SOCKET} operations at once on one socket."
+            problem: Any = {"message": sentence, "extensions": {"code": Code.LIMIT_EXCEEDED}}
+            await self.send_message({"id": message["id"], "type": "error", "payload": [problem]})
+        else:
+            await super().handle_subscribe(message)
+
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
         alone = copy.copy(self)
         context: Context = self.context
+        try:
+            await context.authenticate()
+        except Unauthenticated:
+            await self.websocket.close(code=FORBIDDEN_CLOSE, reason="Forbidden")
+            return
         alone.context = context_of(
             context.hub,
             context.actor,
@@ -118,22 +152,21 @@ class Endpoint(GraphQLController[Any, Any]):
     allow_queries_via_get = False
     protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL,)
     connection_init_wait_timeout = INIT_TIMEOUT
-    max_subscriptions_per_connection = SUBSCRIPTIONS_PER_SOCKET
     graphql_transport_ws_handler_class = SocketHandler
 
     @get(name="graphiql", status_code=200)
     async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         if self.ide is not None and "text/html" in request.headers.get("accept", ""):
             return Response(self.ide, media_type=MediaType.HTML)
-        return refusal("Send operations with POST.", BAD_REQUEST, 405)
+        return refusal("Send operations with POST.", METHOD_NOT_ALLOWED, 405)
 
     @post(name="graphql", status_code=200)
     async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        if request.headers.get("content-type", "").partition(";")[0].strip() not in JSON_TYPES:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
             return refusal("Send the operation as application/json.", BAD_REQUEST, 415)
         try:
             body = _decode_body(await request.body())
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             return refusal(f"This body is no GraphQL request: {error}.", BAD_REQUEST, 400)
         except UnicodeDecodeError:
             return refusal("This body is not UTF-8.", BAD_REQUEST, 400)
@@ -153,7 +186,7 @@ class Endpoint(GraphQLController[Any, Any]):
 
     async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
         try:
-            context = await identify(self.hub, request, request.headers.get("authorization"))
+            context = await identify(self.hub, request, request.headers)
         except Unauthenticated as error:
             return {
                 "data": None,
@@ -174,14 +207,15 @@ class Endpoint(GraphQLController[Any, Any]):
         except MissingQueryError:
             return _invalid("There is no query in this request.")
         if result.errors:
-            return {"data": result.data, "errors": [error.formatted for error in result.errors]}
+            return {"data": result.data, "errors": [presented(error).formatted for error in result.errors]}
         return {"data": result.data}
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
-        """The key comes with connection_init; a wrong one closes the socket with 4403."""
-        given = (context.connection_params or {}).get("authorization")
+        """Key and channel come with connection_init, else as headers; a wrong key closes the socket with 4403."""
+        assert context.websocket is not None
+        given = {name.lower(): value for name, value in (context.connection_params or {}).items()}
         try:
-            found = await identify(self.hub, context.websocket, given if isinstance(given, str) else None)
+            found = await identify(self.hub, context.websocket, {**context.websocket.headers, **given})
         except Unauthenticated as error:
             raise ConnectionRejectionError from error
         context.actor, context.loaders = found.actor, found.loaders
@@ -192,9 +226,12 @@ class Endpoint(GraphQLController[Any, Any]):
         return _encode(data).decode()
 
     def decode_json(self, data: str | bytes) -> object:
+        """A socket's message. What is none closes the socket with 4400."""
         try:
-            return msgspec.json.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            message = _decode_message(data)
+            msgspec.convert(message, Subscribe if message.get("type") == "subscribe" else Message)
+            return message
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
 

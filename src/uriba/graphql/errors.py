@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import StreamExecutionResult
 
 from graphql import GraphQLError, GraphQLSyntaxError
@@ -30,6 +32,8 @@ def presented(error: GraphQLError) -> GraphQLError:
         case DomainError():
             problem = cause.problems[0]
             return _with(error, problem.code, problem.message, argument=list(problem.path))
+        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
+            return _with(error, VALIDATION_FAILED, error.message)
         case None | GraphQLError():
             code = PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else VALIDATION_FAILED
             return error if "code" in (error.extensions or {}) else _with(error, code, error.message)

@@ -20,11 +20,8 @@ async def fresh(info: Info) -> None:
 
     Errors: `Unauthenticated` once the key has ended.
     """
-    context = info.context
-    if context.authorization is not None:
-        found = await context.hub.identity.actor(context.authorization, address=context.actor.address)
-        assert found.key_id == context.actor.key_id
-    context.renew()
+    await info.context.authenticate()
+    info.context.renew()
 
 
 async def follow(

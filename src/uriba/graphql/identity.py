@@ -24,33 +24,35 @@ class Identity:
         self._database = database
         self._known: OrderedDict[bytes, tuple[float, Actor, datetime | None]] = OrderedDict()
 
-    async def actor(self, authorization: str | None, *, address: str) -> Actor:
+    async def actor(self, authorization: object, *, address: str) -> Actor:
         """The caller of an `Authorization` header; without one, an anonymous caller.
 
         Errors: `Unauthenticated` for anything but a good bearer key.
         """
         if authorization is None:
             return Actor(Role.ANONYMOUS, address=address)
-        scheme, _, key = authorization.partition(" ")
+        scheme, _, key = authorization.partition(" ") if isinstance(authorization, str) else ("", "", "")
         if scheme.lower() != "bearer" or not key:
             raise Unauthenticated("Give the key as: Authorization: Bearer KEY.")
         return await self._authenticate(key.strip())
 
     async def _authenticate(self, key: str) -> Actor:
         digest = sha256(key.encode("utf-8", "replace")).digest()
-        known = self._known.get(digest)
+        # What is read while a revocation empties the memory belongs to the old one.
+        memory = self._known
+        known = memory.get(digest)
         if known is not None and known[0] > time.monotonic() and (known[2] is None or known[2] > clock.now()):
             return known[1]
         async with self._database.reading() as session:
             found = await keys.authenticate(session, key)
         if found is None:
-            self._known.pop(digest, None)
+            memory.pop(digest, None)
             raise Unauthenticated("This key is forged, expired or revoked.")
-        self._known[digest] = (time.monotonic() + REMEMBER_S, *found)
-        if len(self._known) > REMEMBER_MAX:
-            self._known.popitem(last=False)
+        memory[digest] = (time.monotonic() + REMEMBER_S, *found)
+        if len(memory) > REMEMBER_MAX:
+            memory.popitem(last=False)
         return found[0]
 
     def forget(self) -> None:
         """Ask PostgreSQL again from now on."""
-        self._known.clear()
+        self._known = OrderedDict()

@@ -199,4 +199,4 @@ class _Costing:
                 if isinstance(argument.value, VariableNode):
                     given = self.variables.get(argument.value.name.value)
                     return given if isinstance(given, int) else PAGE_SIZE_MAX
-        return PAGE_SIZE_MAX
+        return int(field.args["first"].default_value)

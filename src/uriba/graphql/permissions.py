@@ -5,7 +5,8 @@ The rules speak of operations only. Whose rows an allowed caller sees is decided
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from typing import Any, get_type_hints
@@ -19,6 +20,7 @@ from uriba.db.session import OutcomeUnknown
 from uriba.graphql.scalars import user_errors
 
 Resolver = Callable[..., Awaitable[Any]]
+Follower = Callable[..., AsyncGenerator[Any, None]]
 
 
 class Rule:
@@ -80,6 +82,23 @@ def mutation(rule: Rule, description: str) -> Callable[[Resolver], Any]:
                 return payload(errors=user_errors(error))
 
         return strawberry.mutation(guarded, description=description)
+
+    return decorate
+
+
+def subscription(rule: Rule, description: str) -> Callable[[Follower], Any]:
+    """A field that is followed."""
+
+    def decorate(follower: Follower) -> Any:
+        @wraps(follower)
+        async def guarded(self: Any, info: Any, **arguments: Any) -> AsyncGenerator[Any, None]:
+            rule.check(info.context.actor)
+            refuse_controls(arguments)
+            async with aclosing(follower(self, info, **arguments)) as states:
+                async for state in states:
+                    yield state
+
+        return strawberry.subscription(guarded, description=description)
 
     return decorate
 

@@ -92,10 +92,12 @@ async def count(session: Session, *, actor: Actor, changes: Sequence[Count], ref
     """
     quantities.check_rows(len(changes), "changes")
     refusals = Refusals()
+    seen: set[tuple[str, str]] = set()
     for index, change in enumerate(changes):
         _check_count(change, index, refusals)
-        if (change.sku, change.location) in {(c.sku, c.location) for c in changes[:index]}:
+        if (change.sku, change.location) in seen:
             refusals.add(Code.INVALID, "This level stands twice in one call.", "changes", index)
+        seen.add((change.sku, change.location))
     levels = await _levels(session, actor, changes, refusals)
     movements = [
         Movement(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uriba.core.actor import SYSTEM
 from uriba.db import Session
-from uriba.inventory.ledger import Movement, post
+from uriba.inventory.ledger import Movement, post, post_last
 from uriba.inventory.models import HoldStatus, StockReason
 
 
@@ -25,7 +25,7 @@ class Held:
 async def place(
     session: Session, *, owner_id: UUID, units: Sequence[Held], term_s: int, reference: str, actor: str
 ) -> None:
-    """Hold all the units for a term, or refuse all of them.
+    """Hold all the units for a term, or refuse all of them; the last act of a transaction, which it commits.
 
     Errors: `LedgerRefused`.
     """
@@ -39,7 +39,7 @@ async def place(
         [u.quantity for u in units],
         term_s,
     )
-    await post(session, [_reserve(unit) for unit in units], reference=reference, actor=actor)
+    await post_last(session, [_reserve(unit) for unit in units], reference=reference, actor=actor)
 
 
 def _reserve(unit: Held) -> Movement:

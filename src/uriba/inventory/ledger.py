@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
 import msgspec
 
 from uriba.db import Row, Session
+from uriba.db.session import Prepared
 from uriba.inventory.errors import LedgerRefused, Refusal
 from uriba.inventory.models import StockReason
+from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,7 @@ async def post(
     actor: str,
     occurred_at: datetime | None = None,
 ) -> list[Row]:
-    """Post movements, all or none; the levels as they are now.
+    """Post movements, all or none; the levels as they are now, in (variant, location) order.
 
     Errors: `LedgerRefused`, with every level that did not allow it.
     """
@@ -61,6 +64,26 @@ async def post(
     if any(row["shortage"] < row["shortage_before"] for row in rows):
         await session.run(_SETTLE, [r["variant_id"] for r in rows], [r["location_id"] for r in rows])
     return rows
+
+
+async def post_last(session: Session, movements: Sequence[Movement], *, reference: str, actor: str) -> None:
+    """Post movements that lessen no shortage and commit, as the last act of a transaction; its events go before.
+
+    The locks on the levels live within one round trip: between them and the commit nobody waits for this process. So
+    one level can be sold from hundreds of times a second, however busy its sellers are.
+
+    Errors: `LedgerRefused`; nothing of the transaction stands then.
+    """
+    await session.prepare(_POST_LAST)
+    events, session.pending = as_json(session.pending), []
+    await session.run(_ARM, msgspec.json.encode(movements).decode(), reference, actor, events)
+    try:
+        await session.finish(_POST_LAST)
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != REFUSED:
+            raise
+        refused = msgspec.json.decode(error.detail or "[]", type=list[Refusal])
+        raise LedgerRefused(refused) from error
 
 
 async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
@@ -74,11 +97,12 @@ async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> Non
 
 
 # `level` yields rows in key order and locks each as it yields it; `changed` can only reach a row that `level` has
-# yielded, so locks are always taken in that order. Under READ COMMITTED a locked row is the newest one, and the
-# update starts from the newest one too.
-_POST = """
+# yielded, so locks are always taken in that order. Under READ COMMITTED a locked row is the newest one, but the update
+# first finds the one of its snapshot and checks the table's constraints on what it would make of that, before it turns
+# to the newest. So it sets whole numbers, made from the locked row, and never adds to what it finds.
+_CHANGE = """
     WITH movement AS MATERIALIZED (
-        SELECT * FROM json_to_recordset($1::json) AS m(
+        SELECT * FROM json_to_recordset({movements}::json) AS m(
             variant_id bigint, location_id bigint, reason text, quantity bigint, on_hand bigint, committed bigint,
             reserved bigint, unavailable bigint, need bigint, shelf_need bigint, floor boolean, counted bigint,
             expected bigint, safety_stock bigint)
@@ -106,32 +130,36 @@ _POST = """
         FROM change c LEFT JOIN level l USING (variant_id, location_id)
     ), verdict AS (
         SELECT count(why) = 0 AS taken FROM refused
-    ), target AS (
-        SELECT l.variant_id, l.location_id, l.shortage AS shortage_before, l.on_hand AS on_hand_before,
-            coalesce(c.counted - l.on_hand, 0) + c.on_hand AS on_hand, c.committed, c.reserved, c.unavailable,
-            c.counted IS NOT NULL AS counts, coalesce(c.safety_stock, l.safety_stock) AS safety_stock,
-            greatest(0, l.committed + c.committed + l.reserved + c.reserved + l.unavailable + c.unavailable
-                - coalesce(c.counted, l.on_hand) - c.on_hand) AS shortage
+    ), aim AS (
+        SELECT l.variant_id, l.location_id, l.on_hand AS on_hand_before, l.shortage AS shortage_before,
+            l.version AS version_before, coalesce(c.counted, l.on_hand) + c.on_hand AS on_hand,
+            l.committed + c.committed AS committed, l.reserved + c.reserved AS reserved,
+            l.unavailable + c.unavailable AS unavailable, coalesce(c.safety_stock, l.safety_stock) AS safety_stock,
+            c.counted IS NOT NULL AS counts, l.counted_at,
+            -- Now that all locks are held: of one level, the order of these moments is the order of its changes,
+            -- which the beginnings of transactions are not.
+            clock_timestamp() AS moment
         FROM level l JOIN change c USING (variant_id, location_id) CROSS JOIN verdict WHERE verdict.taken
+    ), target AS (
+        SELECT *, greatest(0, committed + reserved + unavailable - on_hand) AS shortage FROM aim
     ), changed AS (
-        UPDATE stock_level l SET on_hand = l.on_hand + t.on_hand, committed = l.committed + t.committed,
-            reserved = l.reserved + t.reserved, unavailable = l.unavailable + t.unavailable,
-            safety_stock = t.safety_stock, shortage = t.shortage,
-            counted_at = CASE WHEN t.counts THEN clock_timestamp() ELSE l.counted_at END,
-            version = l.version + CASE WHEN t.shortage <> t.shortage_before THEN 2 ELSE 1 END,
-            updated_at = clock_timestamp()
+        UPDATE stock_level l SET on_hand = t.on_hand, committed = t.committed, reserved = t.reserved,
+            unavailable = t.unavailable, safety_stock = t.safety_stock, shortage = t.shortage,
+            counted_at = CASE WHEN t.counts THEN t.moment ELSE t.counted_at END,
+            version = t.version_before + CASE WHEN t.shortage <> t.shortage_before THEN 2 ELSE 1 END,
+            updated_at = t.moment
         FROM target t WHERE (l.variant_id, l.location_id) = (t.variant_id, t.location_id)
         RETURNING l.*, t.shortage_before, t.on_hand_before
     ), moved AS (
         INSERT INTO stock_movement (variant_id, location_id, reason, quantity, on_hand_delta, committed_delta,
-            reserved_delta, unavailable_delta, reference, actor, occurred_at)
+            reserved_delta, unavailable_delta, reference, actor, occurred_at, recorded_at)
         SELECT m.variant_id, m.location_id, m.reason, m.quantity,
             coalesce(m.counted - c.on_hand_before, 0) + m.on_hand,
-            m.committed, m.reserved, m.unavailable, $2, $3, coalesce($4, now())
+            m.committed, m.reserved, m.unavailable, {reference}, {actor}, coalesce({occurred_at}, c.updated_at), c.updated_at
         FROM movement m JOIN changed c USING (variant_id, location_id)
     ), opened AS (
         INSERT INTO shortage (variant_id, location_id, quantity, reference)
-        SELECT variant_id, location_id, shortage - shortage_before, $2 FROM changed WHERE shortage > shortage_before
+        SELECT variant_id, location_id, shortage - shortage_before, {reference} FROM changed WHERE shortage > shortage_before
     ), told AS (
         INSERT INTO outbox_event (type, subject, version, data)
         SELECT e.type, 'StockLevel:' || c.variant_id || ':' || c.location_id, e.version, jsonb_build_object(
@@ -145,12 +173,19 @@ _POST = """
             WHERE c.shortage <> c.shortage_before
         ) AS e
     )
+"""
+
+_POST = (
+    _CHANGE.format(movements="$1", reference="$2", actor="$3", occurred_at="$4")
+    + """
     SELECT NULL AS why, variant_id, location_id, on_hand, committed, reserved, unavailable, safety_stock, incoming,
         shortage, shortage_before, version, updated_at FROM changed
     UNION ALL
     SELECT why, variant_id, location_id, available, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM refused WHERE why IS NOT NULL
+    ORDER BY variant_id, location_id
 """
+)
 
 _SETTLE = """
     WITH level AS (
@@ -170,3 +205,25 @@ _SETTLE = """
         settled_at = CASE WHEN due.settled = s.quantity THEN now() ELSE s.settled_at END
     FROM due WHERE s.id = due.id AND due.settled <> s.settled
 """
+
+REFUSED = "UR001"
+"""What `refuse_stock` raises, with the refusals as its detail."""
+
+_ARM = f"""
+    WITH told AS ({INSERT_EVENTS} {EVENTS_OF.format(parameter="$4")})
+    SELECT set_config('uriba.movements', $1, true), set_config('uriba.reference', $2, true),
+        set_config('uriba.actor', $3, true)
+"""
+_POST_LAST = Prepared(
+    "uriba_post_last",
+    _CHANGE.format(
+        movements="current_setting('uriba.movements')",
+        reference="current_setting('uriba.reference')",
+        actor="current_setting('uriba.actor')",
+        occurred_at="NULL::timestamptz",
+    )
+    + """
+    SELECT refuse_stock(json_agg(json_build_object('variant_id', variant_id, 'location_id', location_id, 'why', why,
+        'available', coalesce(available, 0)))) FROM refused WHERE why IS NOT NULL HAVING count(*) > 0
+    """,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ LEVEL = """
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
     l.shortage, l.version, l.updated_at
 """
+_LEVEL_KEY = re.compile("([0-9]{1,18}):([0-9]{1,18})", re.ASCII)
 AVAILABLE = "l.on_hand - l.unavailable - l.committed - l.reserved - l.safety_stock"
 
 
@@ -106,10 +108,10 @@ def level_key(row: Mapping[str, Any]) -> str:
 
 def split_level_key(key: str) -> tuple[int, int]:
     """Errors: `Invalid` for what is no key of a level."""
-    variant_id, _, location_id = key.partition(":")
-    if not (variant_id.isdigit() and location_id.isdigit() and len(key) < 38):
+    found = _LEVEL_KEY.fullmatch(key)
+    if found is None:
         raise Invalid("This cursor is not one of ours.", "after")
-    return int(variant_id), int(location_id)
+    return int(found[1]), int(found[2])
 
 
 async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> list[Row]:

@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from uriba.core.ids import new_id
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
 from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.orders.queries import COLUMNS
 from uriba.outbox import Event, emit
 
 
@@ -70,13 +71,13 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     tax_lines: tuple[DraftTax, ...]
 
 
-async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> str:
-    """Put a paid draft into the order book; the order's number.
+async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:
+    """Put a paid draft into the order book; the order's row.
 
     `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.
     """
     told = _events(draft, tenders, completed)
-    number: str = await session.fetchval(
+    placed = await session.fetchrow(
         _PLACE,
         msgspec.json.encode(draft).decode(),
         OrderStatus.COMPLETED if completed else OrderStatus.OPEN,
@@ -85,8 +86,9 @@ async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], co
         msgspec.json.encode([{"version": e.version, "type": e.type, "data": e.data} for e in told]).decode(),
         actor,
     )
+    assert placed is not None
     emit(session, *told)
-    return number
+    return placed
 
 
 def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
@@ -108,7 +110,7 @@ def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Ev
     return told
 
 
-_PLACE = """
+_PLACE = f"""
     WITH placed AS (
         INSERT INTO orders (id, cart_id, channel_id, cart_channel_id, location_id, customer_id, status,
             payment_status, currency, prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor,
@@ -120,30 +122,32 @@ _PLACE = """
             location_id bigint, customer_id uuid, currency text, prices_include_tax boolean, subtotal_minor bigint,
             discount_minor bigint, shipping_minor bigint, tax_minor bigint, total_minor bigint, email text,
             phone text, address jsonb)
-        RETURNING id, number, channel_id
+        RETURNING *
+    ), new AS (
+        SELECT id, channel_id FROM placed
     ), line AS (
         INSERT INTO order_line (id, order_id, position, variant_id, sku, name, quantity, unit_minor, discount_minor,
             total_minor, tax_class, tax_rate)
         SELECT l.id, p.id, l.n, variant_id, sku, name, quantity, unit_minor, discount_minor, total_minor, tax_class,
             tax_rate
-        FROM placed p, ROWS FROM (json_to_recordset($1::json->'lines') AS (id uuid, variant_id bigint, sku text,
+        FROM new p, ROWS FROM (json_to_recordset($1::json->'lines') AS (id uuid, variant_id bigint, sku text,
             name text, quantity bigint, unit_minor bigint, discount_minor bigint, total_minor bigint, tax_class text,
             tax_rate numeric)) WITH ORDINALITY AS l(id, variant_id, sku, name, quantity, unit_minor, discount_minor,
             total_minor, tax_class, tax_rate, n)
     ), tax AS (
         INSERT INTO order_tax_line (order_id, rate, taxable_minor, tax_minor)
-        SELECT p.id, rate, taxable_minor, tax_minor FROM placed p, json_to_recordset($1::json->'tax_lines')
+        SELECT p.id, rate, taxable_minor, tax_minor FROM new p, json_to_recordset($1::json->'tax_lines')
             AS t(rate numeric, taxable_minor bigint, tax_minor bigint)
     ), paid AS (
         INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, reference)
-        SELECT t.id, p.id, method, $3, amount_minor, amount_minor, reference FROM placed p,
+        SELECT t.id, p.id, method, $3, amount_minor, amount_minor, reference FROM new p,
             json_to_recordset($4::json) AS t(id uuid, method text, amount_minor bigint, reference text)
     ), happened AS (
         INSERT INTO order_event (order_id, version, type, channel_id, actor, data)
-        SELECT p.id, e.version, e.type, p.channel_id, $6, e.data FROM placed p,
+        SELECT p.id, e.version, e.type, p.channel_id, $6, e.data FROM new p,
             json_to_recordset($5::json) AS e(version bigint, type text, data jsonb)
     )
-    SELECT number FROM placed
+    SELECT {COLUMNS} FROM placed o
 """
 
 

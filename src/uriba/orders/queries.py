@@ -13,7 +13,7 @@ from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.orders.models import Order, OrderStatus
 
-_COLUMNS = """
+COLUMNS = """
     o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
     o.cart_id, o.currency, o.subtotal_minor, o.discount_minor, o.tax_minor, o.shipping_minor, o.total_minor,
     o.refunded_minor, o.version, o.placed_at
@@ -23,7 +23,7 @@ _COLUMNS = """
 async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     """Orders that are the actor's: its customer's, or any for the retailer's own keys."""
     rows = await session.fetch(
-        f"SELECT {_COLUMNS} FROM orders o WHERE o.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        f"SELECT {COLUMNS} FROM orders o WHERE o.id = ANY($1) AND (o.customer_id = $2 OR $3)",
         ids,
         actor.customer_id,
         actor.works_here,
@@ -33,7 +33,7 @@ async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[
 
 async def by_number(session: Session, number: str, *, actor: Actor) -> Row | None:
     return await session.fetchrow(
-        f"SELECT {_COLUMNS} FROM orders o WHERE o.number = $1 AND (o.customer_id = $2 OR $3)",
+        f"SELECT {COLUMNS} FROM orders o WHERE o.number = $1 AND (o.customer_id = $2 OR $3)",
         number,
         actor.customer_id,
         actor.works_here,
@@ -42,14 +42,14 @@ async def by_number(session: Session, number: str, *, actor: Actor) -> Row | Non
 
 async def of_checkout(session: Session, order_id: UUID) -> Row:
     """The order that the caller has just placed, or placed before with the same key."""
-    row = await session.fetchrow(f"SELECT {_COLUMNS} FROM orders o WHERE o.id = $1", order_id)
+    row = await session.fetchrow(f"SELECT {COLUMNS} FROM orders o WHERE o.id = $1", order_id)
     assert row is not None
     return row
 
 
 async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Row]:
     """The orders that carts became. Whoever may see the cart may see its order: guests follow theirs so."""
-    rows = await session.fetch(f"SELECT {_COLUMNS} FROM orders o WHERE o.cart_id = ANY($1)", cart_ids)
+    rows = await session.fetch(f"SELECT {COLUMNS} FROM orders o WHERE o.cart_id = ANY($1)", cart_ids)
     return {row["cart_id"]: row for row in rows}
 
 
@@ -64,7 +64,7 @@ async def some(
     after: UUID | None,
 ) -> Sequence[Mapping[str, Any]]:
     """Orders, newest first, one more than asked for. The caller has checked who may list."""
-    names = [name.strip().removeprefix("o.") for name in _COLUMNS.split(",")]
+    names = [name.strip().removeprefix("o.") for name in COLUMNS.split(",")]
     statement = (
         select(*(Order.__table__.c[name] for name in names))
         .order_by(Order.placed_at.desc(), Order.id.desc())

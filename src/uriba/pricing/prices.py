@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,7 +20,10 @@ from uriba.pricing.events import PriceChanged
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """A price to make or change; `amount` in major units. Key: SKU, channel, location, valid_from."""
+    """A price to make or change; `amount` in major units. Key: SKU, channel, location, valid_from.
+
+    Moments without a zone are UTC.
+    """
 
     sku: str
     amount: str
@@ -38,6 +41,7 @@ async def upsert(session: Session, rows: Sequence[PriceRow]) -> int:
     channel's, `Invalid`, `LimitExceeded` above 1,000 rows.
     """
     check_rows(len(rows), "prices")
+    rows = [replace(row, valid_from=_aware(row.valid_from), valid_to=_aware(row.valid_to)) for row in rows]
     known = await _known(session, rows)
     refusals = Refusals()
     seen: set[tuple[object, ...]] = set()
@@ -46,6 +50,10 @@ async def upsert(session: Session, rows: Sequence[PriceRow]) -> int:
     changed = await session.fetch(_UPSERT, msgspec.json.encode(parsed).decode())
     emit(session, *(PriceChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"]}) for r in changed))
     return len(rows)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ _UPSERT = """
             IS DISTINCT FROM (excluded.amount_minor, excluded.currency, excluded.valid_to)
         RETURNING variant_id
     ), touched AS (
-        SELECT id FROM variant WHERE id IN (SELECT variant_id FROM changed) ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM variant WHERE id IN (SELECT variant_id FROM changed) ORDER BY sku FOR NO KEY UPDATE
     )
     UPDATE variant v SET events = v.events + 1 FROM touched WHERE v.id = touched.id RETURNING v.id, v.sku, v.events
 """

@@ -16,11 +16,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from uriba.sources.shelf_names import department_name, kind_name, size_name, title
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +47,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """One thing that the chain sells, under one number and one barcode (EAN-13, for use in its stores)."""
+    """One thing that the chain sells, under one number and one barcode (EAN-13, for use in its stores).
+
+    `department` is the source's own word, such as DRUG GM.
+    """
 
     handle: str
     sku: str
@@ -53,6 +58,7 @@ class Article:
     name: str
     brand: str | None
     category: str | None
+    department: str | None
     description: str | None
 
 
@@ -89,6 +95,12 @@ class CompleteJourney:
         assert all(limit is None or limit > 0 for limit in (stores, days, products)), "a limit is at least 1"
         self._stores, self._days, self._products = stores, days, products
         self._folder = _folder()
+
+    @property
+    def name(self) -> str:
+        """What the slice is limited to, in words: two slices of one name are the same."""
+        limits = {"stores": self._stores, "days": self._days, "products": self._products}
+        return ", ".join(f"{limit} {what}" for what, limit in limits.items() if limit is not None) or "the whole year"
 
     @cached_property
     def stores(self) -> list[Store]:
@@ -251,7 +263,7 @@ def _article(
 ) -> Article:
     name = ", ".join(filter(None, (kind_name(kind, category), size_name(size, department)))) or "Product"
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("'", "")).strip("-")
-    sold_in = DEPARTMENTS.get(department) or title(department) if department else None
+    sold_in = department_name(department) if department else None
     return Article(
         handle=f"{slug}-{number}",
         sku=_sku(number),
@@ -260,143 +272,6 @@ def _article(
         # The source hides the makers' names: all that is known of a brand is whether it is the chain's own.
         brand="Own Brand" if brand == "Private" else None,
         category=title(category) if category else None,
+        department=department,
         description=f"{sold_in} department, maker {maker}." if sold_in else None,
     )
-
-
-@cache
-def kind_name(kind: str | None, category: str | None) -> str:
-    """The name of a product type as on a shelf label; empty when the source has neither type nor category."""
-    if kind in KINDS:
-        return KINDS[kind]
-    if kind is None or category is None:
-        return title(kind or category or "")
-    shelf = category.split("/")[0]
-    if kind in QUALITIES:
-        return title(f"{kind.replace(' - ', ' ')} {shelf}")
-    if kind in SHAPES:
-        return title(f"{shelf} {kind}")
-    return title(FRONTED.sub(r"\3 \1", re.sub(r" *\(BULK.*", "", kind)))
-
-
-@cache
-def size_name(size: str | None, department: str | None) -> str:
-    """A package's size as people write it: "12 oz", "0.5 gal", "per lb"; empty when it says nothing."""
-    size = " ".join((size or "").lower().replace("*", "").split())
-    size = re.sub(r"^((all|ex|[abcdlnpqr]{1,4}) )+(?=[\d.])", "", size)  # codes of markets: "AB    6 OZ"
-    if department == "PRODUCE" and re.search(r"\d ct$|(1[1-9]|[2-9]\d) lb$", size):
-        return ""  # the case that the shop buys: a banana is no 40 lb
-    size = re.sub(r"(?<![\d.])\.(?=\d)", "0.", size)
-    size = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):g}", size)
-    size = re.sub(r"[a-z]+", lambda unit: UNITS.get(unit[0], unit[0]), size)
-    return size if re.search(r"\d", size) else BARE_SIZES.get(size, "")
-
-
-@cache
-def title(text: str) -> str:
-    """The source's shouted shorthand as a title: "FRZN FRENCH FRIES" becomes "Frozen French Fries"."""
-    cut_off = len(text) >= 28  # the source's field ends at 30 characters, counted before it lost its commas
-    text = re.sub(r" *\([^)]*$", "", text)
-    if cut_off:
-        text = re.sub(r"([ /&-]+[A-Z]{1,2})+$", "", text)
-    text = " ".join(re.sub(r"(?<=\w)  +(?=\w)", ", ", text).split())  # two spaces: a comma was lost
-    text = re.sub(r"\bW/ *", "WITH ", text).replace("-MAGAZINE", " MAGAZINE")
-    text = re.sub(r"\b([A-Z]+) S\b", r"\1'S", re.sub(r"\.(?=[A-Z])", " ", text))
-    text = re.sub(r" *([&:]) *", r" \1 ", text).replace(" : ", ": ")
-    text = re.sub(r" +- *| *- +", " - ", text)
-    text = re.sub(r"\d[\w.%]*|[A-Z]+('S)?\.?", lambda word: _word(word[0].rstrip(".")), text).strip(" :-/")
-    return text[:1].upper() + text[1:]
-
-
-def _word(word: str) -> str:
-    return WORDS.get(word) or (word.lower() if word[0].isdigit() or word in SMALL else word.capitalize())
-
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(re.split(r"[;\n]\s*", text.strip()))
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return dict(pair.split("=") for pair in _set(text))
-
-
-SMALL = _set("AND;FOR;NOT;OF;ON;OR;THE;TO;WITH")
-
-# Types that say little without their category: "LEAN" of "BEEF" is "Lean Beef", "RIBS" of "PORK" "Pork Ribs".
-QUALITIES = _set("""
-    ADULT;ANGUS;BETTER FOR YOU;DRY;ECONOMY;ECONOMY - BEEF;ECONOMY - MEAT;ENHANCED;EXTERNAL;FLAVORED/OTHER
-    FRESH;GARDEN PLUS;INTERNAL;KOSHER/SPECIALTY;LEAN;MAINSTREAM;MARINATED;MICROWAVE;MISC;MISCELLANEOUS;OTHER
-    POULTRY;PRE-COOKED;PREMIUM;PREMIUM - BEEF;PREMIUM - MEAT;PRIMAL;RED;REGULAR BEAN;REGULAR GARDEN
-    SMOKED/COOKED;TRADITIONAL;VALUE
-""")
-SHAPES = _set("BLENDS;BUTTS;FLANK;KABOBS;KITS;PAILS;PATTIES;PREMIUM PINTS;QUARTS;RIBS;SUPER PREMIUM PINTS")
-
-# "GRAPES RED" is how a list sorts; a label says "Red Grapes".
-FRONTED = re.compile(
-    r"^(APPLES|CANTALOUPE|CARROTS|CHERRIES|CHICKEN BREAST|CORN|EGGS|GRAPES|HONEYDEW|NECTARINES|ONIONS|PEACHES"
-    r"|PEARS|PEPPERS|POTATOES|TOMATOES|WATERMELON)( - | )(?!BEEF|CHIPS|DOGS|OIL|STARCH|SUBSTITUTE)([A-Z -]+)$"
-)
-
-# The types that fill most baskets and that no rule makes readable.
-KINDS = _pairs("""
-    ALL FAMILY CEREAL=Family Cereal;ASEPTIC PACK JUICE AND DRINKS=Juice Drinks;BEERALEMALT LIQUORS=Beer & Ale
-    BEANS GREEN: FS/WHL/CUT=Green Beans;BLENDED JUICE&COMBINATIONS (OV=Blended Juice;CATSUP=Ketchup
-    BREAST - BONELESS(IQF)=Frozen Boneless Breast;CANDY BARS (SINGLES)(INCLUDING=Candy Bar;KIWI FRUIT=Kiwi
-    CANNED CAT FOOD (9 LIVES/FRISK=Canned Cat Food;DAIRY CASE 100% PURE JUICE - O=Chilled 100% Orange Juice
-    DAIRY CASE 100% PURE JUICE OTH=Chilled 100% Juice;DAIRY CASE CITRUS PNCH/OJ SUBS=Chilled Citrus Punch
-    DAIRY CASE FRUIT DRINKS (NO JU=Chilled Fruit Drink;DAIRY CASE JUICE DRNK UNDER 10=Chilled Juice Drink
-    DAIRY CASE TEA WITH SUGAR OR S=Chilled Sweet Tea;FLUID MILK WHITE ONLY=White Milk;HERBS CILANTO=Cilantro
-    FRZN SS PREMIUM ENTREES/DNRS/N=Premium Frozen Entree;FRZN SS PREMIUM ENTREES/DNRS/T=Premium Frozen Dinner
-    GRND/PATTY - FROZEN=Frozen Ground Meat & Patties;HERBS PARSLEY=Parsley;ICE - CRUSHED/CUBED=Ice Cubes
-    MAINSTREAM WHEAT/MULTIGRAIN BR=Wheat & Multigrain Bread;MAINSTREAM WHITE BREAD=White Bread
-    MEXICAN SAUCESSALSAPICANTEE=Mexican Sauce, Salsa & Picante;NON-CARB FLVRD DRNKNG/MNRL WAT=Flavored Water
-    NON-CARB WATER FLVR - DRNK/MNR=Flavored Water;NON-CRBNTD DRNKING/MNERAL WATE=Still Water
-    ORANGES NAVELS ALL=Navel Oranges;PLSTC CTLRYTBLCLTHSTTHPKSST=Plastic Cutlery & Tablecloths
-    POTATOES SWEET&YAMS=Sweet Potatoes & Yams;RAMEN NOODLES/RAMEN CUPS=Ramen Noodles;SQUASH ZUCCHINI=Zucchini
-    REFRIGERATED COOKIES-BREAK N B=Break & Bake Cookies;RTS SOUP: CHUNKY/HOMESTYLE ET=Chunky & Homestyle Soup
-    SEMI-SOLID SALAD DRESSING MAY=Mayonnaise & Salad Dressing;SFT DRNK 2 LITER BTL CARB INCL=Soft Drink Bottle
-    SFT DRNK 3 LITER BTL CARB (EXC=Soft Drink Bottle;SFT DRNK MLT-PK BTL CARB (EXCP=Soft Drink Multi-Pack
-    SFT DRNK SNGL SRV BTL CARB (EX=Soft Drink Single Bottle;SGL SV/VEND MACH SNACKS CHIP/P=Single Serve Chips
-    SOFT DRINKS 12/18&15PK CAN CAR=Soft Drink Pack of Cans;SOFT DRINKS 20PK&24PK CAN CARB=Soft Drink Case
-    SOFT DRINKS 6PK/4PK CAN CARB (=Soft Drink Small Pack;SW GDS:DONUTS=Donuts
-    SOFT DRINK BOTTLE NON-CARB (EX=Still Soft Drink Bottle;STICKS/ENROBED=Ice Cream Bars
-    SOFT DRINKS CAN NON-CARB (EXCE=Still Soft Drink Cans;SS ECONOMY ENTREES/DINNERS ALL=Economy Frozen Entree
-    PIZZA/ECONOMY=Economy Pizza;PIZZA/PREMIUM=Premium Pizza;PIZZA/TRADITIONAL=Traditional Pizza
-    TABLE SALT POPCORN SALTICE C=Salt;YOGURT NOT MULTI-PACKS=Yogurt
-    TRAY PACK/CHOC CHIP COOKIES=Chocolate Chip Cookies
-""")
-DEPARTMENTS = _pairs("""
-    CNTRL/STORE SUP=Store Supplies;DRUG GM=Drugstore & General Merchandise;GM MERCH EXP=General Merchandise
-    ELECT &PLUMBING=Electrical & Plumbing;MEAT-PCKGD=Packaged Meat;PROD-WHS SALES=Produce Warehouse
-    SEAFOOD-PCKGD=Packaged Seafood
-""")
-UNITS = _pairs("dz=dozen;doz=dozen;ga=gal;l=L;ld=loads;lds=loads;load=loads;lrt=L;ozs=oz;z=oz")
-BARE_SIZES = _pairs("""
-    ctn=1 carton;dozen=1 dozen;gal=1 gal;half gal=0.5 gal;king=king size;kit=1 kit;L=1 L;large=large;lb=per lb
-    med=medium;medium=medium;mini=mini;per lb=per lb;pt=1 pt;qt=1 qt;queen=queen size;small=small;tall=tall
-""")
-
-# The source's abbreviations and slips of spelling, one word each, and what is no word at all (BBQ).
-WORDS = _pairs("""
-    ACCESS=Accessories;ACCESSIORES=Accessories;BBQ=BBQ;BG=Bags;BKD=Baked;BN=Beans;BRD=Breaded;BRKFST=Breakfast
-    BTL=Bottle;BTR=Butter;CARB=Carbonated;CATFD=Cat Food;CHIX=Chicken;CHOC=Chocolate;CHOCOCLATE=Chocolate
-    CHOCOL=Chocolate;CHOCOLA=Chocolate;CILANTO=Cilantro;CKYS=Cookies;CLEANE=Cleaner;CLEANG=Cleaning;CND=Canned
-    CNDY=Candy;CNTRL=Control;CONC=Concentrate;CONTAINR=Containers;COOKI=Cookies;COVERGIRL=CoverGirl;CRKR=Crackers
-    CRMD=Creamed;CRYSTL=Crystal;DECAFFINATED=Decaffeinated;DEOD=Deodorant;DEPT=Department;DISPOSIBLE=Disposable
-    DL=Deli;DNR=Dinner;DNRS=Dinners;DOGFD=Dog Food;DPS=Dips;DRNK=Drink;DRNKS=Drinks;DRP=Drop;DRSNG=Dressing
-    DSH=Dishes;DVD'S=DVDs;DVD=DVD;DXM=DXM;EX=Except;FD=Food;FDS=Food;FEM=Feminine;FLVR=Flavor;FLVRD=Flavored
-    FRD=Fried;FRE=Fresh;FRZ=Frozen;FRZN=Frozen;GDS=Goods;GNG=Ginger;GNGR=Ginger;GRND=Ground;HANDKE=Handkerchiefs
-    HBC=HBC;HYDROCORTIZONE=Hydrocortisone;HYGN=Hygiene;IQF=IQF;IWS=IWS;JCE=Juice;JHOOK=J-Hook;LEGGS=L'eggs
-    LIQ=Liquid;LOREAL=L'Oreal;LOZNG=Lozenge;LSS=Less;LTR=Lighter;MARIN=Marinade;MARINAD=Marinades
-    MEMORABLILIA=Memorabilia;MFG=Manufacturer;MISC=Miscellaneous;MIXS=Mixes;MLB=MLB;MLK=Milk;MULT=Multi;MUSTAR=Mustard;MW=Microwave;MX=Mix
-    MXS=Mixes;NDAIRY=Non-Dairy;NFL=NFL;NZ=NZ;OCCAS=Occasion;OJ=OJ;PICKLD=Pickled;PK=Pack;PKG=Package
-    PKGD=Packaged;PKLD=Pickled;PLSTC=Plastic;PNT=Peanut;PPK=Prepacked;PREM=Premium;PREP=Prepared
-    PREPACK=Prepacked;PRESLC=Presliced;PROTIEN=Protein;PRPCK=Prepacked;PRSLC=Presliced;PSE=PSE;PWDR=Powder
-    PWDRS=Powders;QSR=QSR;REFIGERATED=Refrigerated;REFRGRATD=Refrigerated;REFRIG=Refrigerated;RTD=RTD;RTS=RTS
-    RW=Raw;SAL=Salad;SALD=Salad;SANDWIC=Sandwiches;SAUS=Sausage;SECT=Sections;SFT=Soft;SGL=Single
-    SHERBTS=Sherbets;SHLFSH=Shellfish;SNDWCH=Sandwich;SNGL=Single;SNKS=Snacks;SPECILATY=Specialty;SPF=SPF;SPLY=Supplies
-    SPRD=Spread;SS=Single-Serve;STK=Stick;SUPP=Supplement;SUPPLEMEN=Supplements;SUPPPLIES=Supplies;SV=Serve
-    SW=Sweet;SWT=Sweet;SWEETNERS=Sweeteners;SYRP=Syrup;THN=Than;TISS=Tissue;TORT=Tortilla;TRSH=Trash;TV=TV;VAC=Vacuum;VEG=Vegetable
-    WAT=Water;WATE=Water;WHLSM=Wholesome;WORCHESTER=Worcestershire;WRA=Wraps;WT=Weight;WTR=Water;XMAS=Christmas
-    XPCTRNT=Expectorant
-""")

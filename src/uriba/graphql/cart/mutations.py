@@ -23,7 +23,7 @@ from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Context, Info
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import SHOPPER, mutation
-from uriba.graphql.scalars import UserError
+from uriba.graphql.scalars import UserError, user_errors
 
 
 @strawberry.input(description="Exactly one of sku and variantId.")
@@ -156,19 +156,15 @@ class CartMutations:
     @mutation(SHOPPER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
     async def cart_claim(self, info: Info, code: str) -> CartPayload:
         actor, settings = info.context.actor, info.context.hub.settings
-        try:
-            async with info.context.transaction() as session:
-                await guesses.check(
-                    session,
-                    caller=actor.caller,
-                    guesses_max=settings.handoff_guesses_max,
-                    term_s=settings.handoff_term_s,
-                )
+        caller, term_s = actor.caller, settings.handoff_term_s
+        async with info.context.transaction() as session:
+            await guesses.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
+            try:
                 cart = await handoff.claim(session, actor=actor, code=code)
-        except (CodeUnknown, CodeExpired):
-            async with info.context.transaction() as session:
-                await guesses.record(session, caller=actor.caller, term_s=settings.handoff_term_s)
-            raise
+            except (CodeUnknown, CodeExpired) as wrong:
+                # These are raised before anything is changed: what is committed is the guess.
+                await guesses.record(session, caller=caller, term_s=term_s)
+                return CartPayload(errors=user_errors(wrong))
         return CartPayload(cart=cart_of(cart))
 
     @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")

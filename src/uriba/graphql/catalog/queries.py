@@ -9,8 +9,8 @@ import strawberry
 
 from uriba.catalog import channels, locations
 from uriba.catalog import queries as catalog
-from uriba.core import ids, pages
-from uriba.core.errors import DomainError, Invalid
+from uriba.core import fields, ids, pages
+from uriba.core.errors import DomainError
 from uriba.db import Row, Session
 from uriba.graphql.catalog.types import (
     Channel,
@@ -72,8 +72,7 @@ class CatalogQueries:
 
     @query(PUBLIC, "One product, by handle or id.")
     async def product(self, info: Info, handle: str | None = None, id: strawberry.ID | None = None) -> Product | None:
-        if (handle is None) == (id is None):
-            raise Invalid("Give exactly one of handle and id.")
+        fields.exactly_one(handle=handle, id=id)
         if id is not None:
             return await product_by_id(info, id)
         async with info.context.reading() as session:
@@ -84,8 +83,7 @@ class CatalogQueries:
     async def variant(
         self, info: Info, sku: str | None = None, barcode: str | None = None, id: strawberry.ID | None = None
     ) -> Variant | None:
-        if sum(given is not None for given in (sku, barcode, id)) != 1:
-            raise Invalid("Give exactly one of sku, barcode and id.")
+        fields.exactly_one(sku=sku, barcode=barcode, id=id)
         if id is not None:
             return await variant_by_id(info, id)
         ahead = await look_ahead(info, "", None)

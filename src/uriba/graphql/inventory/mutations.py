@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import strawberry
 
-from uriba.db import Row, idempotency
+from uriba.db import Row, Session, idempotency
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.types import StockLevel, level_of
 from uriba.graphql.permissions import STOCK_ROOM, mutation
@@ -58,7 +60,7 @@ class InventoryMutations:
         claim = info.context.claim("stockAdjust", input.idempotency_key, content)
         async with info.context.transaction() as session:
             if await idempotency.begin(session, claim, answer=True):
-                return await _levels_now(info, [(c.sku, c.location) for c in changes])
+                return await _levels_now(session, changes)
             rows = await adjustments.adjust(
                 session,
                 actor=info.context.actor,
@@ -74,7 +76,7 @@ class InventoryMutations:
         claim = info.context.claim("stockSet", input.idempotency_key, {"changes": changes})
         async with info.context.transaction() as session:
             if await idempotency.begin(session, claim, answer=True):
-                return await _levels_now(info, [(c.sku, c.location) for c in changes])
+                return await _levels_now(session, changes)
             rows = await adjustments.count(
                 session, actor=info.context.actor, changes=changes, reference=f"count:{claim.key}"
             )
@@ -85,8 +87,6 @@ def _payload(rows: list[Row]) -> StockPayload:
     return StockPayload(levels=[level_of(row) for row in rows])
 
 
-async def _levels_now(info: Info, named: list[tuple[str, str]]) -> StockPayload:
+async def _levels_now(session: Session, changes: Sequence[Adjustment | Count]) -> StockPayload:
     """The levels of a call that was made before, as they are now."""
-    async with info.context.reading() as session:
-        rows = await queries.levels_by_name(session, named)
-    return _payload(rows)
+    return _payload(await queries.levels_by_name(session, [(c.sku, c.location) for c in changes]))

@@ -8,13 +8,14 @@ import strawberry
 
 from uriba.catalog import locations
 from uriba.catalog import queries as catalog
-from uriba.core.errors import Invalid
+from uriba.core.errors import Code, Invalid, Refusals
+from uriba.db import Session
 from uriba.graphql.catalog.types import Variant, load_variant
 from uriba.graphql.context import Info
 from uriba.graphql.following import fresh
 from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.inventory.types import StockLevel, level_of
-from uriba.graphql.permissions import PUBLIC, SHOP
+from uriba.graphql.permissions import PUBLIC, SHOP, subscription
 from uriba.inventory import queries
 
 SKUS_MAX = 100
@@ -23,13 +24,10 @@ PAGE = 100
 
 @strawberry.type
 class InventorySubscriptions:
-    @strawberry.subscription(
-        description="Stock levels as they are, then each one as it changes. For terminals, apps and staff."
-    )
+    @subscription(SHOP, "Stock levels as they are, then each one as it changes. For terminals, apps and staff.")
     async def stock_changed(
         self, info: Info, location: str | None = None, skus: list[str] | None = None
     ) -> AsyncGenerator[StockLevel, None]:
-        SHOP.check(info.context.actor)
         variant_ids, location_id = await narrow(info.context, location, skus)
         async with info.context.hub.live.watch_all(_matches(variant_ids, location_id)) as watch:
             after: tuple[int, int] | None = None
@@ -50,14 +48,13 @@ class InventorySubscriptions:
                 if (level := await info.context.loaders.level.get(key)) is not None:
                     yield level_of(level)
 
-    @strawberry.subscription(description="Variants with what a channel may promise: now, and whenever that may differ.")
+    @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that may differ.")
     async def availability_changed(self, info: Info, channel: str, skus: list[str]) -> AsyncGenerator[Variant, None]:
-        PUBLIC.check(info.context.actor)
         if not 1 <= len(skus) <= SKUS_MAX:
             raise Invalid(f"Give 1 to {SKUS_MAX} SKUs.", "skus")
         known = await info.context.channel(channel)
         async with info.context.reading() as session:
-            variant_ids = list((await catalog.ids_by_sku(session, skus)).values())
+            variant_ids = await _known(session, skus)
             places = (await locations.by_channel(session, [known.id]))[known.id]
         served = {row["id"] for row in places}
         async with info.context.hub.live.watch_all(_matches_any(set(variant_ids), served)) as watch:
@@ -68,6 +65,17 @@ class InventorySubscriptions:
                 await fresh(info)
                 variant_id, _ = queries.split_level_key(subject.removeprefix("StockLevel:"))
                 yield await load_variant(info, variant_id, channel)
+
+
+async def _known(session: Session, skus: list[str]) -> list[int]:
+    """The variants of SKUs. Errors: NOT_FOUND for each that there is not; nobody would ever hear of it."""
+    found = await catalog.ids_by_sku(session, skus)
+    refusals = Refusals()
+    for index, sku in enumerate(skus):
+        if sku not in found:
+            refusals.add(Code.NOT_FOUND, "There is no such SKU.", "skus", index)
+    refusals.raise_any()
+    return list(found.values())
 
 
 def _matches(variant_ids: list[int] | None, location_id: int | None) -> Callable[[str], bool]:

@@ -10,7 +10,6 @@ from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import BUYER, mutation
 from uriba.graphql.scalars import MoneyInput, UserError
-from uriba.orders import queries
 
 
 @strawberry.input(description="CASH at a till, or a provider's name with its token.")
@@ -56,6 +55,5 @@ class OrderMutations:
             phone=input.phone,
         )
         claim = info.context.claim("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
-        order_id = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
-        async with info.context.reading() as session:
-            return CheckoutPayload(order=order_of(await queries.of_checkout(session, order_id)))
+        placed = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
+        return CheckoutPayload(order=order_of(placed))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from uriba.catalog import locations
-from uriba.core import ids
-from uriba.core.errors import Invalid, NotFound
+from uriba.core import fields, ids
+from uriba.core.errors import NotFound
 from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, OrderConnection, order_of, page_of_orders
 from uriba.graphql.permissions import PUBLIC, SHOP, query
@@ -21,8 +21,7 @@ class OrderQueries:
         "An order, by id or number. For its customer, terminals, apps and staff; guests read their cart's.",
     )
     async def order(self, info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
-        if (id is None) == (number is None):
-            raise Invalid("Give exactly one of id and number.")
+        fields.exactly_one(id=id, number=number)
         if id is not None:
             return await order_by_id(info, id)
         async with info.context.reading() as session:
