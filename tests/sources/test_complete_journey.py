@@ -16,11 +16,9 @@ from uriba.sources.complete_journey import (
     CompleteJourney,
     SourceMissing,
     barcode,
-    kind_name,
-    size_name,
-    title,
     with_margin,
 )
+from uriba.sources.shelf_names import kind_name, size_name, title
 
 
 def parquet(name: str) -> pd.DataFrame:

@@ -60,12 +60,7 @@ def _parse(row: ChannelRow, index: int, refusals: Refusals) -> dict[str, object]
         shipping = money.to_minor(row.shipping_price, currency, *at, "shippingPrice")
         if shipping < 0:
             raise Invalid("A price is not negative.", *at, "shippingPrice")
-        rates = {
-            text.code(rate.tax_class, *at, "taxRates", n, "taxClass"): money.to_rate(
-                rate.rate, *at, "taxRates", n, "rate"
-            )
-            for n, rate in enumerate(row.tax_rates)
-        }
+        rates = _rates(row.tax_rates, *at, "taxRates")
         if shipping and rates and SHIPPING_TAX_CLASS not in rates:
             raise Invalid("Shipping is taxed as class standard, which has no rate here.", *at, "taxRates")
         return {
@@ -82,6 +77,16 @@ def _parse(row: ChannelRow, index: int, refusals: Refusals) -> dict[str, object]
     except DomainError as error:
         refusals.caught(error)
         return {}
+
+
+def _rates(rates: Sequence[Rate], *at: str | int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for n, rate in enumerate(rates):
+        tax_class = text.code(rate.tax_class, *at, n, "taxClass")
+        if tax_class in found:
+            raise Invalid("This tax class stands twice in one channel.", *at, n, "taxClass")
+        found[tax_class] = money.to_rate(rate.rate, *at, n, "rate")
+    return found
 
 
 def _refuse_doubles(codes: Sequence[str], refusals: Refusals) -> None:
@@ -101,11 +106,11 @@ async def _refuse_unknown_locations(session: Session, rows: Sequence[ChannelRow]
 
 async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], refusals: Refusals) -> None:
     """Prices, carts and orders of a channel hold amounts of its currency: it is fixed once made."""
-    codes = [row.code for row in rows if not text.has_control(row.code)]
+    codes = [row.code.strip() for row in rows if not text.has_control(row.code)]
     found = await session.fetch("SELECT code, currency FROM channel WHERE code = ANY($1)", codes)
     currencies = {r["code"]: r["currency"] for r in found}
     for index, row in enumerate(rows):
-        if currencies.get(row.code, row.currency) != row.currency:
+        if currencies.get(row.code.strip(), row.currency) != row.currency:
             refusals.add(Code.INVALID, "A channel keeps the currency it was made with.", "channels", index, "currency")
 
 

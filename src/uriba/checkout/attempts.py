@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart.events import CartOrdered, CartUpdated, cart_subject
-from uriba.cart.models import CartStatus
+from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
 from uriba.db import Row, Session
@@ -60,7 +60,6 @@ async def begin(
     actor: str,
     hold_term_s: int,
     look_after_s: float,
-    shelf_location_id: int | None,
 ) -> None:
     """Keep what was agreed, close the cart to changes, hold its stock, and commit.
 
@@ -82,17 +81,22 @@ async def begin(
     await holds.place(
         session,
         owner_id=attempt_id,
-        units=_units(agreed.parcels, shelf_location_id),
+        units=_units(agreed.parcels),
         term_s=hold_term_s,
         reference=f"cart:{draft.cart_id}",
         actor=actor,
     )
 
 
-def _units(of: Sequence[Parcel], shelf_location_id: int | None) -> list[Held]:
-    """The units of parcels; a till's own shelf may use its safety stock."""
+def _units(of: Sequence[Parcel]) -> list[Held]:
+    """The units of parcels; what a till hands over may be of its shelf's safety stock, what it promises may not."""
     return [
-        Held(line.variant_id, parcel.location_id, line.quantity, shelf=parcel.location_id == shelf_location_id)
+        Held(
+            line.variant_id,
+            parcel.location_id,
+            line.quantity,
+            shelf=parcel.method is FulfillmentMethod.CARRY_OUT,
+        )
         for parcel in of
         for line in parcel.lines
     ]

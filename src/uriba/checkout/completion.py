@@ -146,7 +146,6 @@ class Checkout:
             hold_term_s=self.settings.hold_term_s,
             # Whoever asked still waits for the provider until then.
             look_after_s=self.settings.gateway_timeout_s + 5,
-            shelf_location_id=actor.location_id,
         )
 
     async def _refusal(self, refused: PlanRefused) -> DomainError | None:

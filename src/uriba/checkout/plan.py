@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -43,7 +44,8 @@ async def make(session: Session, *, order_id: UUID, cart: CartView, actor: Actor
     lines = resolve(cart.lines, actor)
     _refuse(cart, lines, actor)
     draft = _draft(order_id, cart, lines, actor, contact)
-    pieces = [*_placed(lines, actor), *await _shipped(session, cart, lines)]
+    placed = _placed(lines, actor)
+    pieces = [*placed, *await _shipped(session, cart, lines, placed)]
     return Plan(draft, _parcels(draft, lines, pieces), tuple(lines))
 
 
@@ -124,7 +126,10 @@ def _placed(lines: Sequence[LineView], actor: Actor) -> list[Piece]:
     return pieces
 
 
-async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView]) -> list[Piece]:
+async def _shipped(
+    session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]
+) -> list[Piece]:
+    """Lines to be shipped, from what the lines whose location is given leave there."""
     needs = [
         Need(index, line.variant_id, line.quantity)
         for index, line in enumerate(lines)
@@ -133,8 +138,15 @@ async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView]) 
     if not needs:
         return []
     found = await supply_by_variant(session, list({n.variant_id for n in needs}), channel_id=cart.priced_in_id)
+    spent: Counter[tuple[int, int]] = Counter()
+    for piece in placed:
+        spent[piece.variant_id, piece.location_id] += piece.quantity
     supply = {
-        variant_id: [Supply(row["location_id"], row["quantity"]) for row in rows if row["ships_orders"]]
+        variant_id: [
+            Supply(row["location_id"], max(0, row["quantity"] - spent[variant_id, row["location_id"]]))
+            for row in rows
+            if row["ships_orders"]
+        ]
         for variant_id, rows in found.items()
     }
     pieces = source(needs, supply)

@@ -75,7 +75,10 @@ def _show(story: Story, settings: Settings, wishes: Wishes) -> int:
         began = time.perf_counter()
         asyncio.run(hub.migrated(ready))
         story.done(f"schema current in {time.perf_counter() - began:.1f} s")
-        with hub.processes(hub.with_free_port(ready)) as processes:
+        free = hub.with_free_port(ready)
+        if free.port != ready.port:
+            story.done(f"port {ready.port} is taken: {free.port} instead")
+        with hub.processes(free) as processes:
             made = asyncio.run(_open_and_play(story, ready, processes, year))
             farewell.verdict(story)
             if made is not None and not wishes.leave:

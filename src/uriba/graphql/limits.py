@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 
 from graphql.type import GraphQLField, GraphQLInterfaceType
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.types import ExecutionContext
 
 from graphql import (
     ASTValidationRule,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -113,21 +115,32 @@ class Shape(ASTValidationRule):
 
 
 class CostLimit(SchemaExtension):
-    """Refuses an operation whose cost is above the budget."""
+    """Refuses an operation whose cost is above the budget, and one of several that nobody named."""
 
     def __init__(self, cost_max: int) -> None:
         self.cost_max = cost_max
 
     def on_validate(self) -> Iterator[None]:
-        yield
+        # Before the yield: after it, nobody would look at errors again. The validation's cache has run by now.
         context = self.execution_context
-        if context.pre_execution_errors or context.graphql_document is None:
-            return
+        if not context.pre_execution_errors and (refused := self._refusal(context)):
+            context.pre_execution_errors = [refused]
+        yield
+
+    def _refusal(self, context: ExecutionContext) -> GraphQLError | None:
+        assert context.graphql_document is not None
+        if not context._provided_operation_name and _operations(context.graphql_document) > 1:
+            return GraphQLError("Say by operationName which of these operations to run.")
         schema: GraphQLSchema = context.schema._schema
         spent = cost(schema, context.graphql_document, context.operation_name, context.variables or {})
-        if spent > self.cost_max:
-            sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
-            context.pre_execution_errors = [GraphQLError(sentence, extensions={"code": TOO_COMPLEX})]
+        if spent <= self.cost_max:
+            return None
+        sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
+        return GraphQLError(sentence, extensions={"code": TOO_COMPLEX})
+
+
+def _operations(document: DocumentNode) -> int:
+    return sum(isinstance(definition, OperationDefinitionNode) for definition in document.definitions)
 
 
 def cost(schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]) -> int:

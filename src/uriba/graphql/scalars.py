@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NewType
 
@@ -31,6 +32,23 @@ DECIMAL = strawberry.scalar(
     description='A plain decimal as a string, such as "1280" or "19.99".',
     serialize=str,
     parse_value=_parse,
+)
+
+
+def _parse_time(value: object) -> datetime:
+    """Times are aware within the hub: one without an offset is UTC."""
+    try:
+        found = datetime.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError("DateTime is ISO 8601, such as 2026-01-01T09:00:00+09:00.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description="A point in time: ISO 8601, such as 2026-01-01T09:00:00+09:00; UTC where no offset is given.",
+    serialize=datetime.isoformat,
+    parse_value=_parse_time,
 )
 
 ErrorCode = strawberry.enum(Code, name="ErrorCode", description="What is wrong, for programs; codes never change.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
@@ -36,7 +37,7 @@ from uriba.graphql.orders.queries import OrderQueries
 from uriba.graphql.orders.subscriptions import OrderSubscriptions
 from uriba.graphql.orders.types import Fulfillment, Payment
 from uriba.graphql.plans import Prepare
-from uriba.graphql.scalars import DECIMAL, DecimalString
+from uriba.graphql.scalars import DATE_TIME, DECIMAL, DecimalString
 
 
 @strawberry.type
@@ -90,7 +91,8 @@ def make(settings: Settings) -> Schema:
         ],
         extensions=extensions,
         config=StrawberryConfig(
-            scalar_map={DecimalString: DECIMAL}, disable_field_suggestions=not settings.shows_schema
+            scalar_map={DecimalString: DECIMAL, datetime: DATE_TIME},
+            disable_field_suggestions=not settings.shows_schema,
         ),
     )
     _shorten_ways(schema)

@@ -1,0 +1,1 @@
+"""How fast the hub is, measured against ceilings of the same run."""

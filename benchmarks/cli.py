@@ -1,0 +1,72 @@
+"""The command line of the benchmark."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import bare, hub, presentation
+from benchmarks.callers import Callers
+from benchmarks.ceilings import Ceilings
+from benchmarks.meters import Meters
+from benchmarks.rows import MAKERS, Measured, Row
+from benchmarks.shop import open_shop
+
+SECONDS = 5.0
+
+console = Console(stderr=True)
+
+Seconds = Annotated[float, typer.Option("--seconds", min=0.5, max=600, help="How long each row is measured.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help=f"A row: {', '.join(MAKERS)}; again for more.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Where to write the figures as JSON.")]
+Processes = Annotated[int, typer.Option("--processes", min=1, max=64, help="API processes.")]
+
+
+def bench(seconds: Seconds = SECONDS, only: Only = None, json: Json = None, processes: Processes = 1) -> None:
+    """Start a hub, load a shop, and measure each operation beside its ceiling. Exit status 1 for a wrong answer."""
+    if unknown := set(only or ()) - set(MAKERS):
+        raise typer.BadParameter(f"no such row: {', '.join(sorted(unknown))}")
+    names = [name for name in MAKERS if not only or name in only]
+    load_before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="uriba-bench-") as folder:
+        data_dir = Path(folder, "hub")
+        measured = _measure(data_dir, Path(folder, "answers"), names, seconds, processes)
+        clean, verdict = hub.check(data_dir)
+    presentation.show(measured, verdict, load=(load_before, os.getloadavg()[0]))
+    if json is not None:
+        json.write_text(presentation.as_json(measured, clean=clean))
+    if not clean or any(row.wrong for row in measured):
+        raise typer.Exit(1)
+
+
+def _measure(data_dir: Path, answers: Path, names: list[str], seconds: float, processes: int) -> list[Measured]:
+    """All rows, on a hub that lives as long as this lasts."""
+    with ExitStack() as stack:
+        _say("starting a hub")
+        running = stack.enter_context(hub.running(data_dir, processes=processes))
+        meters = Meters(running)
+        shop = open_shop(running, say=_say)
+        callers = stack.enter_context(Callers())
+        rows = [MAKERS[name](shop, callers, seconds) for name in names]
+        port = stack.enter_context(bare.serving(answers, {row.name: row.rehearse() for row in rows}))
+        ceilings = Ceilings(callers, port, running, shop)
+        return [_row(row, meters, ceilings) for row in rows]
+
+
+def _row(row: Row, meters: Meters, ceilings: Ceilings) -> Measured:
+    _say(row.title)
+    return row.measure(meters, ceilings)
+
+
+def _say(step: str) -> None:
+    console.print(f"  {step} …", highlight=False)
+
+
+def main() -> None:
+    typer.run(bench)

@@ -1,0 +1,90 @@
+"""The table."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rows import Measured
+
+WIDTH = 170
+
+COLUMNS = ("operation", "/s", "p50 ms", "p95 ms", "p99 ms", "SQL", "API CPU ms", "PG CPU ms", "ceiling /s", "ratio")
+
+NOTES = (
+    "One turn is one operation, or one whole journey. 16 callers (races: 32) over HTTP/1.1 that stays open; free-form "
+    "queries with variables.",
+    "SQL: statements per turn, BEGIN and COMMIT among them, from pg_stat_statements. The worker's own are left out: "
+    "what it says while nobody asks, and a BEGIN and COMMIT for each turn of the relay.",
+    "CPU per turn: of the API's processes; of PostgreSQL's, where the relay's part is in it.",
+    "Ceilings: a bare litestar route, same server settings, that returns the same bytes (journeys: of each of their "
+    "requests); pgbench -M prepared with the ledger's stock statement, one unit of one level, as many clients.",
+    "Rates of a shared machine move between runs; ratios within one run are what counts.",
+)
+
+
+def show(measured: Sequence[Measured], verdict: str, *, load: tuple[float, float]) -> None:
+    """Print the table, what is to be said about it, and the verdict of `uriba check`."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    console.print(table(measured, plain=not console.is_terminal))
+    cores = os.cpu_count() or 1
+    console.print(
+        f"{cores} cores, load average {load[0]:.1f} before and {load[1]:.1f} after, "
+        f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}."
+    )
+    for note in NOTES:
+        console.print(f"- {note}", highlight=False)
+    for mark in remarks(measured):
+        console.print(mark)
+    console.print(verdict, highlight=False, markup=False)
+
+
+def table(measured: Sequence[Measured], *, plain: bool) -> Table:
+    """The figures, side by side with what is to be reached; plain: as Markdown."""
+    made = Table(box=box.MARKDOWN if plain else box.SIMPLE_HEAD)
+    for name in COLUMNS:
+        made.add_column(name, justify="left" if name == "operation" else "right")
+    made.add_column("target")
+    for row in measured:
+        made.add_row(*_cells(row))
+    return made
+
+
+def _cells(row: Measured) -> Iterator[str]:
+    yield row.title
+    yield f"{row.per_s:,.0f}"
+    for took_ms in (row.p50_ms, row.p95_ms, row.p99_ms):
+        yield f"{took_ms:.1f}"
+    yield f"{row.statements:.1f}"
+    yield f"{row.api_cpu_ms:.2f}"
+    yield f"{row.postgres_cpu_ms:.2f}"
+    yield f"{row.ceiling.name} {row.ceiling.per_s:,.0f}"
+    yield f"1/{1 / row.ratio:.1f}" if row.ratio else "0"
+    tick = {True: "[green]✓[/] ", False: "[red]✗[/] ", None: ""}[row.reached]
+    yield tick + row.target
+
+
+def remarks(measured: Sequence[Measured]) -> Iterator[str]:
+    """What a reader must know about single rows."""
+    for row in measured:
+        if row.said:
+            yield f"{row.name}: {row.said}"
+        for doubt in row.doubts:
+            yield f"[yellow]{row.name}: {doubt}, so that the row may be too low[/]"
+        for wrong in row.wrong:
+            yield f"[red]{row.name}: {wrong}[/]"
+
+
+def as_json(measured: Sequence[Measured], *, clean: bool) -> str:
+    """The figures for programs."""
+    rows = [asdict(row) | {"ratio": row.ratio} for row in measured]
+    return msgspec.json.format(msgspec.json.encode({"clean": clean, "rows": rows}), indent=2).decode() + "\n"

@@ -1,0 +1,306 @@
+"""Rows: what is measured, how it is prepared, and what it has to reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import ceil
+from typing import Protocol
+
+import asyncpg
+
+from benchmarks import turns
+from benchmarks.callers import FAILED, Callers, Job, Tally, rehearse
+from benchmarks.ceilings import Ceiling, Ceilings
+from benchmarks.documents import Front
+from benchmarks.meters import Meters, Reading
+from benchmarks.shop import SCARCE_PRICE, SCARCE_STORE, SKUS, STORES, Shop
+from benchmarks.turns import DONE, GONE, SOLD, Turns
+
+CALLERS = 16
+BUYERS = 32
+WARM_S = 1.0
+LOAD_MAX = 0.85
+CARTS = 200
+BASKETS = 400
+TILL_UNITS_PER_S = 300
+"""What a second of --seconds is worth in units of the race at the tills; in the web shop it is `WEB_UNITS_PER_S`."""
+
+WEB_UNITS_PER_S = 120
+TOO_MANY = 100
+"""How many more tries than units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the issue asks for, in its words, and whether a row reaches it."""
+
+    words: str
+    reached: Callable[[Measured], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A row of the table: rates per second, times in milliseconds, `statements` and CPU per turn."""
+
+    name: str
+    title: str
+    per_s: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    statements: float
+    api_cpu_ms: float
+    postgres_cpu_ms: float
+    ceiling: Ceiling
+    target: str = ""
+    reached: bool | None = None
+    said: str = ""
+    wrong: Sequence[str] = ()
+    doubts: Sequence[str] = ()
+
+    @property
+    def ratio(self) -> float:
+        return self.per_s / self.ceiling.per_s
+
+
+class Row(Protocol):
+    """Something to measure."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    def rehearse(self) -> list[bytes]: ...
+    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured: ...
+
+
+@dataclass(slots=True)
+class Steady:
+    """An operation that is asked for again and again, for some seconds. `proof` is in each of its answers."""
+
+    name: str
+    title: str
+    shop: Shop
+    callers: Callers
+    seconds: float
+    turns: Turns
+    proof: Mapping[int, bytes]
+    target: Target | None = None
+    bodies: list[bytes] = field(default_factory=list)
+
+    def rehearse(self) -> list[bytes]:
+        """The answers of one turn, looked at."""
+        heard = rehearse(self.shop.guest.host, self.shop.guest.port, next(self.turns()))
+        for index, mark in self.proof.items():
+            assert mark in heard[index][1], heard[index]
+        self.bodies = [request.partition(b"\r\n\r\n")[2] for request, _ in heard]
+        return [answer for _, answer in heard]
+
+    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
+        job = Job(self.shop.guest.host, self.shop.guest.port, self.turns, CALLERS)
+        self.callers.call(replace(job, seconds=WARM_S))
+        before = meters.read()
+        tally = self.callers.call(replace(job, seconds=self.seconds))
+        spent = meters.read().since(before)
+        ceiling = ceilings.bare(self.name, self.bodies, callers=CALLERS, seconds=self.seconds / 2)
+        rate = tally.outcomes[DONE] / tally.elapsed_s
+        return judged(self, self.target, tally, spent, ceiling, per_s=rate, outcome=DONE)
+
+
+@dataclass(slots=True)
+class Race:
+    """Buyers of one variant, each with carts of one unit, until it is gone; and some tries more."""
+
+    name: str
+    title: str
+    shop: Shop
+    callers: Callers
+    seconds: float
+    sku: str
+    units: int
+    buyer: Front
+    tender: Mapping[str, str]
+    pickup: str | None
+    warm: Turns
+    target: Target
+
+    def rehearse(self) -> list[bytes]:
+        return []
+
+    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
+        self.shop.put(self.sku, self.units)
+        carts = filled(self.shop, self.callers, self.buyer, [(self.sku,)] * (self.units + TOO_MANY), self.pickup)
+        job = Job(self.buyer.host, self.buyer.port, self.warm, BUYERS)
+        self.callers.call(replace(job, seconds=WARM_S))
+        race = partial(turns.buys, self.buyer, carts, SCARCE_PRICE, self.tender)
+        before = meters.read()
+        tally = self.callers.call(replace(job, turns=race))
+        spent = meters.read().since(before)
+        ceiling = ceilings.stock_statement("HOT-CEILING", callers=BUYERS, seconds=self.seconds / 2)
+        sold = [ended for outcome, _, ended in tally.turns if outcome == SOLD]
+        rate = len(sold) / max(sold, default=1.0)
+        found = judged(self, self.target, tally, spent, ceiling, per_s=rate, outcome=SOLD)
+        wrong = [*found.wrong, *self._wrong(tally)]
+        said = f"{len(sold):,} of {self.units:,} sold, {tally.outcomes[GONE]} refused"
+        return replace(found, said=said, wrong=wrong, reached=bool(found.reached) and not wrong)
+
+    def _wrong(self, tally: Tally) -> Iterator[str]:
+        """What must not be: a unit too many or too few, sold or refused."""
+        orders, units = asyncio.run(_ordered(self.shop, self.sku))
+        level = self.shop.on_shelf(self.sku)
+        left = level["onHand"] - level["committed"]
+        for name, found, meant in (
+            ("sold", tally.outcomes[SOLD], self.units),
+            ("refused", tally.outcomes[GONE], TOO_MANY),
+            ("orders", orders, self.units),
+            ("units ordered", units, self.units),
+            ("units left", left, 0),
+            ("units reserved", level["reserved"], 0),
+            ("units short", level["shortage"], 0),
+        ):
+            if found != meant:
+                yield f"{name}: {found}, not {meant}"
+
+
+def judged(
+    row: Row, target: Target | None, tally: Tally, spent: Reading, ceiling: Ceiling, *, per_s: float, outcome: str
+) -> Measured:
+    """The figures of a row. Latencies are of turns with this outcome; what was spent is shared by all turns."""
+    count = max(1, len(tally.turns))
+    took = sorted(took for had, took, _ in tally.turns if had == outcome)
+    found = Measured(
+        name=row.name,
+        title=row.title,
+        per_s=per_s,
+        p50_ms=percentile(took, 0.50) * 1000,
+        p95_ms=percentile(took, 0.95) * 1000,
+        p99_ms=percentile(took, 0.99) * 1000,
+        statements=spent.statements / count,
+        api_cpu_ms=spent.api_cpu_s / count * 1000,
+        postgres_cpu_ms=spent.postgres_cpu_s / count * 1000,
+        ceiling=ceiling,
+        wrong=[f"{tally.outcomes[FAILED]} failed: {tally.failures[0]}"] if tally.failures else [],
+        doubts=[f"the load generator took {tally.load:.0%} of a core"] if tally.load > LOAD_MAX else [],
+    )
+    return found if target is None else replace(found, target=target.words, reached=target.reached(found))
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The least value that this share of all is not above."""
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+def filled(
+    shop: Shop, callers: Callers, front: Front, baskets: Sequence[Sequence[str]], pickup: str | None = None
+) -> list[str]:
+    """New carts, in no order, by id."""
+    tally = callers.call(Job(front.host, front.port, partial(turns.fill, front, baskets, pickup), CALLERS))
+    assert not tally.failures, tally.failures
+    return [cart for cart, _, _ in tally.turns]
+
+
+async def _ordered(shop: Shop, sku: str) -> tuple[int, int]:
+    """Orders that have this SKU, and units in them."""
+    driver = await asyncpg.connect(shop.hub.database_url)
+    try:
+        row = await driver.fetchrow(
+            "SELECT count(DISTINCT order_id) AS orders, coalesce(sum(quantity), 0) AS units "
+            "FROM order_line WHERE sku = $1",
+            sku,
+        )
+    finally:
+        await driver.close()
+    assert row is not None
+    return row["orders"], int(row["units"])
+
+
+TWENTIETH = Target("≥ 1/20 of bare", lambda row: row.ratio >= 1 / 20)
+ADDS = Target("≤ 4 SQL, ≥ 250/s", lambda row: round(row.statements, 1) <= 4 and row.per_s >= 250)
+JOURNEYS = Target("≥ 60/s", lambda row: row.per_s >= 60)
+RACES = Target("≥ 1/4 of pgbench, none too many", lambda row: row.ratio >= 1 / 4)
+
+
+def browse(shop: Shop, callers: Callers, seconds: float) -> Row:
+    ways = partial(turns.browse, shop.guest, "web", shop.cursors())
+    title = "browse 20 products with price and availability"
+    return Steady("browse", title, shop, callers, seconds, ways, {0: b'"sku":"G019"'}, TWENTIETH)
+
+
+def product(shop: Shop, callers: Callers, seconds: float) -> Row:
+    ways = partial(turns.products, shop.guest, "web", SKUS)
+    return Steady("product", "product by SKU", shop, callers, seconds, ways, {0: b'"status":"IN_STOCK"'}, TWENTIETH)
+
+
+def cart(shop: Shop, callers: Callers, seconds: float) -> Row:
+    carts = filled(shop, callers, shop.guest, [SKUS[n : n + 3] for n in range(CARTS)])
+    ways = partial(turns.carts, shop.guest, carts)
+    return Steady("cart", "cart with 3 lines", shop, callers, seconds, ways, {0: b'"quantity":3'})
+
+
+def add(shop: Shop, callers: Callers, seconds: float) -> Row:
+    """Each cart has two lines and gets a third with its first turn: then it only grows in units."""
+    carts = filled(shop, callers, shop.guest, [SKUS[:2]] * BASKETS)
+    ways = partial(turns.adds, shop.guest, [(cart, SKUS[n % 300 + 2 : n % 300 + 3]) for n, cart in enumerate(carts)])
+    return Steady("add", "cartLinesAdd", shop, callers, seconds, ways, {0: b'"version":3'}, ADDS)
+
+
+def journey(shop: Shop, callers: Callers, seconds: float) -> Row:
+    ways = partial(turns.web_journeys, shop.guest, SKUS, STORES)
+    title = "journey, web: cart, 2nd line, pickup, paid (4 requests)"
+    return Steady("journey", title, shop, callers, seconds, ways, {3: b'"paymentStatus":"PAID"'}, JOURNEYS)
+
+
+def till(shop: Shop, callers: Callers, seconds: float) -> Row:
+    ways = partial(turns.till_journeys, shop.tills, SKUS)
+    title = "journey, till: 2 lines scanned, cash (2 requests)"
+    return Steady("till", title, shop, callers, seconds, ways, {1: b'"paymentStatus":"PAID"'}, JOURNEYS)
+
+
+def race_tills(shop: Shop, callers: Callers, seconds: float) -> Row:
+    return Race(
+        name="race-tills",
+        title=f"{BUYERS} buyers of one variant until it is gone, tills",
+        shop=shop,
+        callers=callers,
+        seconds=seconds,
+        sku="HOT-TILL",
+        units=round(seconds * TILL_UNITS_PER_S),
+        buyer=shop.tills[STORES.index(SCARCE_STORE)],
+        tender=turns.TILL_TENDER,
+        pickup=None,
+        warm=partial(turns.till_journeys, shop.tills, SKUS),
+        target=RACES,
+    )
+
+
+def race_web(shop: Shop, callers: Callers, seconds: float) -> Row:
+    return Race(
+        name="race-web",
+        title=f"{BUYERS} buyers of one variant until it is gone, web shop",
+        shop=shop,
+        callers=callers,
+        seconds=seconds,
+        sku="HOT-WEB",
+        units=round(seconds * WEB_UNITS_PER_S),
+        buyer=shop.guest,
+        tender=turns.WEB_TENDER,
+        pickup=SCARCE_STORE,
+        warm=partial(turns.web_journeys, shop.guest, SKUS, STORES),
+        target=RACES,
+    )
+
+
+MAKERS: Mapping[str, Callable[[Shop, Callers, float], Row]] = {
+    "browse": browse,
+    "product": product,
+    "cart": cart,
+    "add": add,
+    "journey": journey,
+    "till": till,
+    "race-tills": race_tills,
+    "race-web": race_web,
+}
+"""Every row there is, in the table's order."""

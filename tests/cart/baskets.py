@@ -1,0 +1,155 @@
+"""What shoppers, devices and tills do with a cart, beyond what `shop` does."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from client import Client
+from shop import CART, ERRORS, Shop
+from uriba.core import ids
+
+
+def codes(payload: dict[str, Any]) -> list[str]:
+    """The codes of a payload's errors."""
+    return [error["code"] for error in payload["errors"]]
+
+
+def quantities(cart: dict[str, Any]) -> dict[str, int]:
+    """Units by SKU, as the shop names them: {"TEA": 2}."""
+    found: dict[str, int] = {}
+    for line in cart["lines"]:
+        name = line["variant"]["sku"].split("-")[0]
+        found[name] = found.get(name, 0) + line["quantity"]
+    return found
+
+
+def ways(cart: dict[str, Any]) -> dict[str, str]:
+    """The method of each line, by SKU; for carts with one line of each."""
+    return {line["variant"]["sku"].split("-")[0]: line["method"] for line in cart["lines"]}
+
+
+def line(cart: dict[str, Any], name: str) -> dict[str, Any]:
+    """The one line of this variant."""
+    (found,) = (line for line in cart["lines"] if line["variant"]["sku"].startswith(f"{name}-"))
+    return found
+
+
+def warnings(cart: dict[str, Any], name: str) -> list[str]:
+    return [warning["code"] for warning in line(cart, name)["warnings"]]
+
+
+def key(cart: dict[str, Any]) -> UUID:
+    """The cart's key in the database."""
+    found = ids.uuid(cart["id"], "Cart")
+    assert found is not None
+    return found
+
+
+async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any] | None:
+    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    return data["cart"]  # type: ignore[no-any-return]
+
+
+async def create(client: Client, **given: Any) -> dict[str, Any]:
+    """cartCreate; the payload."""
+    return await client.do(
+        f"mutation ($i: CartCreateInput!) {{ cartCreate(input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}", i=given
+    )
+
+
+async def set_quantities(
+    client: Client, cart: dict[str, Any], version: int | None = None, **by_sku: int
+) -> dict[str, Any]:
+    """cartLinesUpdate of the lines of these variants; the payload."""
+    return await set_lines(
+        client, cart, [{"lineId": line(cart, name)["id"], "quantity": n} for name, n in by_sku.items()], version
+    )
+
+
+async def set_lines(
+    client: Client, cart: dict[str, Any], lines: list[dict[str, Any]], version: int | None = None
+) -> dict[str, Any]:
+    """cartLinesUpdate; the payload."""
+    return await client.do(
+        f"""mutation ($c: ID!, $l: [CartLineUpdateInput!]!, $v: Int) {{
+            cartLinesUpdate(cartId: $c, lines: $l, expectedVersion: $v) {{ cart {{ {CART} }} {ERRORS} }} }}""",
+        c=cart["id"],
+        l=lines,
+        v=version,
+    )
+
+
+async def hand_off(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+    """cartHandoff; the payload."""
+    return await client.do(
+        f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code qr expiresAt {ERRORS} }} }}", c=cart["id"]
+    )
+
+
+async def claim(client: Client, code: str) -> dict[str, Any]:
+    """cartClaim; the payload."""
+    return await client.do(f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}", c=code)
+
+
+async def carry(shopper: Client, cart: dict[str, Any], to: Client) -> dict[str, Any]:
+    """Hand a cart off and claim it; the cart as its new holder sees it."""
+    payload = await claim(to, (await hand_off(shopper, cart))["code"])
+    assert not payload["errors"], payload
+    return payload["cart"]  # type: ignore[no-any-return]
+
+
+async def merge(
+    client: Client, source: dict[str, Any], into: dict[str, Any] | None = None, policy: str = "SUM"
+) -> dict[str, Any]:
+    """cartMerge; the payload."""
+    return await client.do(
+        f"""mutation ($f: ID!, $i: ID, $p: CartMergePolicy!) {{
+            cartMerge(fromCartId: $f, intoCartId: $i, policy: $p) {{ cart {{ {CART} }} {ERRORS} }} }}""",
+        f=source["id"],
+        i=into["id"] if into else None,
+        p=policy,
+    )
+
+
+async def reprice(shop: Shop, name: str, amount: str, **given: Any) -> None:
+    """A new price everywhere, or in the channel or at the location that is given."""
+    for place in ("channel", "location"):
+        if place in given:
+            given[place] = shop.code(given[place])
+    payload = await shop.staff.do(
+        f"mutation ($p: [PriceInput!]!) {{ pricesUpsert(prices: $p) {{ count {ERRORS} }} }}",
+        p=[{"sku": shop.sku(name), "amount": {"amount": amount, "currency": "JPY"}, **given}],
+    )
+    assert not payload["errors"], payload
+
+
+async def discontinue(shop: Shop, name: str) -> None:
+    payload = await shop.staff.do(
+        f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}",
+        p=[
+            {
+                "handle": shop.code(name.lower()),
+                "name": name.title(),
+                "variants": [
+                    {"sku": shop.sku(name), "name": name.title(), "taxClass": "reduced", "discontinued": True}
+                ],
+            }
+        ],
+    )
+    assert not payload["errors"], payload
+
+
+async def keep_back(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
+    """Count a level and give it a safety stock."""
+    change = {
+        "sku": shop.sku(name),
+        "location": shop.code(location),
+        "onHand": on_hand,
+        "safetyStock": safety_stock,
+    }
+    payload = await shop.staff.do(
+        f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
+        i={"changes": [change], "idempotencyKey": shop.code(f"keep-{name}-{location}-{on_hand}")},
+    )
+    assert not payload["errors"], payload

@@ -1,0 +1,104 @@
+"""cartChanged: the present state first, then every change in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import baskets
+from shop import ADDRESS, CART, Shop
+
+WATCH = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
+
+
+async def test_the_present_state_comes_first_then_each_change(shop: Shop) -> None:
+    guest = shop.guest()
+    cart = await shop.cart(guest, TEA=1)
+    async with guest.subscribe(WATCH, c=cart["id"]) as on:
+        seen = [await on.next()]
+        for payload in (
+            await shop.add(guest, cart, POT=1),
+            await shop.fulfil(guest, cart, "PICKUP", location="S1"),
+            await baskets.set_quantities(guest, cart, TEA=3),
+        ):
+            seen.append(await on.until(lambda state, at=payload["cart"]["version"]: state["version"] >= at))
+
+    assert seen[0] == cart
+    assert [state["version"] for state in seen] == [2, 3, 4, 5]
+    assert baskets.quantities(seen[-1]) == {"TEA": 3, "POT": 1}
+
+
+async def test_a_burst_of_changes_ends_in_the_newest_state_and_never_goes_back(shop: Shop) -> None:
+    guest = shop.guest()
+    cart = await shop.cart(guest)
+    versions = []
+    async with guest.subscribe(WATCH, c=cart["id"]) as on:
+        await on.next()
+
+        await asyncio.gather(*(shop.add(guest, cart, TEA=1) for _ in range(20)))
+        while not versions or versions[-1] < 21:
+            versions.append((await on.next())["version"])
+
+    assert versions == sorted(versions)
+    assert (await baskets.read(guest, cart))["quantity"] == 20
+
+
+async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> None:
+    await shop.receive(TEA_S1=9)
+    phone, till = await shop.customer(), await shop.terminal()
+    cart = await shop.cart(phone, TEA=1)
+    await shop.fulfil(phone, cart, "SHIP", address=ADDRESS)
+
+    claimed = await baskets.carry(phone, cart, till)
+    await shop.check_out(till, claimed, method="CASH")
+
+    async with shop.hub.database.reading() as session:
+        told = await session.fetch(
+            "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version", f"Cart:{baskets.key(cart)}"
+        )
+    assert [(row["version"], row["type"]) for row in told] == [
+        (1, "cart.created"),
+        (2, "cart.updated"),
+        (3, "cart.updated"),
+        (4, "cart.handed_off"),
+        (5, "cart.ordered"),
+    ]
+
+
+async def test_a_merge_is_told_to_both_carts(shop: Shop) -> None:
+    guest = shop.guest()
+    source, into = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
+    async with guest.subscribe(WATCH, c=source["id"]) as on_source, guest.subscribe(WATCH, c=into["id"]) as on_into:
+        await on_source.next()
+        await on_into.next()
+
+        await baskets.merge(guest, source, into)
+
+        assert (await on_source.until(lambda state: state["status"] != "ACTIVE"))["status"] == "MERGED"
+        assert (await on_into.until(lambda state: state["version"] > into["version"]))["quantity"] == 2
+
+
+async def test_a_guest_follows_the_order_through_the_cart(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1)
+    guest = shop.guest("app")
+    cart = await shop.cart(guest, TEA=1)
+    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    async with guest.subscribe(WATCH, c=cart["id"]) as on:
+        await on.next()
+
+        paid = await shop.check_out(guest, chosen["cart"])
+
+        state = await on.until(lambda state: state["status"] == "ORDERED")
+        assert state["order"] == {key: paid["order"][key] for key in ("id", "number", "status")}
+
+
+async def test_a_guest_hears_no_more_once_a_customer_owns_the_cart(shop: Shop) -> None:
+    guest, phone = shop.guest(), await shop.customer()
+    cart = await shop.cart(guest, TEA=1)
+    async with guest.subscribe(WATCH, c=cart["id"]) as on:
+        await on.next()
+
+        await baskets.merge(phone, cart)
+
+        while (message := await on.message())["type"] == "next":
+            assert message["payload"]["data"]["cartChanged"]["customer"] is None
+        assert message["type"] == "complete"

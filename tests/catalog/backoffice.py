@@ -1,0 +1,62 @@
+"""Master data's mutations, in one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from client import Client
+from shop import ERRORS, Shop
+
+INPUTS = {"channels": "ChannelInput", "locations": "LocationInput", "products": "ProductInput", "prices": "PriceInput"}
+INPUTS["customers"] = "CustomerInput"
+
+
+async def upsert(shop: Shop, what: str, *rows: dict[str, Any], by: Client | None = None) -> dict[str, Any]:
+    """channelsUpsert, locationsUpsert …; the payload."""
+    mutation = f"mutation ($r: [{INPUTS[what]}!]!) {{ {what}Upsert({what}: $r) {{ count {ERRORS} }} }}"
+    return await (by or shop.staff).do(mutation, r=list(rows))
+
+
+def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """The errors of a payload: code and path."""
+    return [(error["code"], tuple(error["path"] or ())) for error in payload["errors"]]
+
+
+def product(shop: Shop, handle: str, *variants: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """A product of the shop with one variant of its name, unless others are given."""
+    return {
+        "handle": shop.code(handle.lower()),
+        "name": handle.title(),
+        "variants": list(variants) or [variant(shop, handle)],
+        **given,
+    }
+
+
+def variant(shop: Shop, sku: str, **given: Any) -> dict[str, Any]:
+    return {"sku": shop.sku(sku), "name": sku.title(), **given}
+
+
+def channel(shop: Shop, of: str, **given: Any) -> dict[str, Any]:
+    """A web channel in yen without locations and taxes, unless they are given."""
+    plain = {"name": of.title(), "kind": "WEB", "currency": "JPY", "locations": [], "taxRates": []}
+    return {"code": shop.code(of), **plain, **given}
+
+
+def location(shop: Shop, of: str, **given: Any) -> dict[str, Any]:
+    return {"code": shop.code(of), "name": of.title(), "kind": "STORE", **given}
+
+
+async def told(shop: Shop, *names: str) -> dict[str, list[str]]:
+    """What was told about variants, in order of version; that versions run 1, 2, 3 is asserted."""
+    async with shop.hub.database.reading() as session:
+        rows = await session.fetch(
+            "SELECT v.sku, e.type, e.version FROM variant v JOIN outbox_event e ON e.subject = 'Variant:' || v.id "
+            "WHERE v.sku = ANY($1) ORDER BY e.version",
+            [shop.sku(name) for name in names],
+        )
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for row in rows:
+        name = row["sku"].removesuffix(f"-{shop.mark}")
+        found[name].append(row["type"])
+        assert row["version"] == len(found[name])
+    return found

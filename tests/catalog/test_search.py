@@ -1,0 +1,125 @@
+"""Browsing: words, SKUs, barcodes, categories, pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from backoffice import product, upsert, variant
+from client import Refused
+from shop import Shop
+
+PRODUCTS = """query ($s: String, $c: String, $n: Int, $a: String) {
+    products(search: $s, category: $c, first: $n, after: $a) {
+        edges { node { handle } } pageInfo { hasNextPage hasPreviousPage endCursor } } }"""
+
+
+async def found(shop: Shop, search: str | None = None, category: str | None = None, **given: Any) -> set[str]:
+    """Handles of this shop, without its mark."""
+    data = await shop.guest().run(PRODUCTS, s=search, c=category, **given)
+    handles = [edge["node"]["handle"] for edge in data["products"]["edges"]]
+    return {handle.removesuffix(f"-{shop.mark}") for handle in handles if handle.endswith(shop.mark)}
+
+
+async def test_every_word_is_in_name_brand_or_category_in_any_order_and_case(shop: Shop) -> None:
+    await upsert(
+        shop,
+        "products",
+        product(shop, "one", name=f"Green Kettle {shop.mark}", brand="Nambu", category="Ironware"),
+        product(shop, "two", name=f"Red Kettle {shop.mark}", brand="Hario", category="Glass"),
+    )
+
+    assert await found(shop, f"kettle {shop.mark}") == {"one", "two"}
+    assert await found(shop, f"{shop.mark} KETTLE nambu") == {"one"}
+    assert await found(shop, f"glass hari {shop.mark}") == {"two"}
+    assert await found(shop, f"kettle nambu glass {shop.mark}") == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "search"), [("Élan", "élan"), ("Élan", "ÉLAN"), ("ÇAY", "çay"), ("売り場の茶", "売り場"), ("Ünlü", "Ünlü")]
+)
+async def test_letters_of_the_world_are_found_in_any_case(shop: Shop, name: str, search: str) -> None:
+    await upsert(shop, "products", product(shop, "one", name=f"{name} {shop.mark}"))
+
+    assert await found(shop, f"{search} {shop.mark}") == {"one"}
+
+
+async def test_a_sku_and_a_barcode_find_their_product(shop: Shop) -> None:
+    await upsert(shop, "products", product(shop, "one", variant(shop, "Kettle-1", barcode=f"490{shop.mark}")))
+
+    assert await found(shop, shop.sku("Kettle-1")) == {"one"}
+    assert await found(shop, f"490{shop.mark}") == {"one"}
+    assert await found(shop, f"49{shop.mark}") == set()
+
+
+@pytest.mark.parametrize("mark", ["%", "_", "/", "\\", "'", "%25"])
+async def test_marks_of_patterns_stand_for_themselves(shop: Shop, mark: str) -> None:
+    await upsert(
+        shop,
+        "products",
+        product(shop, "with", name=f"100{mark}wool{shop.mark}"),
+        product(shop, "without", name=f"100xxwool{shop.mark}"),
+    )
+
+    assert await found(shop, f"100{mark}wool{shop.mark}") == {"with"}
+
+
+async def test_a_category_is_a_filter_of_its_own(shop: Shop) -> None:
+    tools = shop.code("Tools")
+    await upsert(
+        shop,
+        "products",
+        product(shop, "one", name=f"Saw {shop.mark}", category=tools),
+        product(shop, "two", name=f"Saw {shop.mark}", category=shop.code("Toys")),
+        product(shop, "three", name=f"Axe {shop.mark}", category=tools),
+    )
+
+    assert await found(shop, category=tools) == {"one", "three"}
+    assert await found(shop, search="saw", category=tools) == {"one"}
+    assert await found(shop, category=shop.code("Tool")) == set()
+
+
+async def test_pages_of_a_search_meet_without_gap_or_double(shop: Shop) -> None:
+    names = [f"p{n}" for n in range(7)]
+    await upsert(shop, "products", *[product(shop, name, category=shop.code("All")) for name in names])
+
+    seen: list[str] = []
+    after, more = None, True
+    while more:
+        page = (await shop.guest().run(PRODUCTS, c=shop.code("All"), n=3, a=after))["products"]
+        assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
+        seen += [edge["node"]["handle"] for edge in page["edges"]]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+
+    assert seen == [shop.code(name) for name in names]
+
+
+async def test_an_endless_search_is_refused(shop: Shop) -> None:
+    with pytest.raises(Refused) as refused:
+        await found(shop, "x" * 101)
+
+    assert refused.value.codes == ["LIMIT_EXCEEDED"]
+
+
+async def test_a_blank_search_browses_all(shop: Shop) -> None:
+    data = await shop.guest().run(PRODUCTS, s="   ", n=1)
+
+    assert len(data["products"]["edges"]) == 1
+
+
+async def test_what_is_discontinued_is_shown_as_such(shop: Shop) -> None:
+    await upsert(shop, "products", product(shop, "one", variant(shop, "one", discontinued=True)))
+
+    data = await shop.guest().run("query ($s: String) { variant(sku: $s) { discontinued } }", s=shop.sku("one"))
+
+    assert data["variant"] == {"discontinued": True}
+
+
+async def test_a_variant_is_asked_for_in_exactly_one_way(shop: Shop) -> None:
+    query = "query ($s: String, $b: String) { variant(sku: $s, barcode: $b) { sku } }"
+
+    assert (await shop.guest().run(query, s="nothing"))["variant"] is None
+    for given in ({}, {"s": shop.sku("TEA"), "b": "490"}):
+        with pytest.raises(Refused) as refused:
+            await shop.guest().run(query, **given)
+        assert refused.value.codes == ["INVALID"]

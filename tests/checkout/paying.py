@@ -1,0 +1,160 @@
+"""Carts made ready to pay, tenders, and what the database and the provider's book say afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from client import Client
+from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from uriba.core import ids
+
+
+def codes(payload: dict[str, Any]) -> list[str]:
+    """The codes of a payload's errors."""
+    return [error["code"] for error in payload["errors"]]
+
+
+def told(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
+    """Codes and paths of a payload's errors."""
+    return [(error["code"], error["path"]) for error in payload["errors"]]
+
+
+def key(node: dict[str, Any], kind: str = "Cart") -> UUID:
+    """The key in the database."""
+    found = ids.uuid(node["id"], kind)
+    assert found is not None
+    return found
+
+
+def parcels(order: dict[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
+    """Units by SKU, of each (method, location) as the shop names them: {("SHIP", "W1"): {"TEA": 2}}."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for part in order["fulfillments"]:
+        units = found.setdefault((part["method"], _name(part["location"]["code"])), {})
+        for line in part["lines"]:
+            sku = _name(line["orderLine"]["sku"])
+            units[sku] = units.get(sku, 0) + line["quantity"]
+    return found
+
+
+def _name(code: str) -> str:
+    return code.split("-")[0]
+
+
+async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    return data["cart"]  # type: ignore[no-any-return]
+
+
+async def shipped(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
+    """A cart with an address, every line to be shipped."""
+    payload = await shop.fulfil(client, await shop.cart(client, channel, **units), "SHIP", address=ADDRESS)
+    assert not payload["errors"], payload
+    return payload["cart"]  # type: ignore[no-any-return]
+
+
+async def picked_up(shop: Shop, client: Client, location: str = "S1", **units: int) -> dict[str, Any]:
+    """A cart whose lines are picked up at a store."""
+    payload = await shop.fulfil(client, await shop.cart(client, **units), "PICKUP", location=location)
+    assert not payload["errors"], payload
+    return payload["cart"]  # type: ignore[no-any-return]
+
+
+async def ways(shop: Shop, till: Client, cart: dict[str, Any], **chosen: str) -> dict[str, Any]:
+    """Choose the method of single lines: ways(shop, till, cart, POT="SHIP"); with an address for what is shipped."""
+    for name, method in chosen.items():
+        line_ids = [line["id"] for line in cart["lines"] if line["variant"]["sku"] == shop.sku(name)]
+        given = {"address": ADDRESS} if method == "SHIP" else {}
+        payload = await shop.fulfil(till, cart, method, lineIds=line_ids, **given)
+        assert not payload["errors"], payload
+        cart = payload["cart"]
+    return cart
+
+
+async def pay(client: Client, cart: dict[str, Any], *payments: Mapping[str, Any], **given: Any) -> dict[str, Any]:
+    """checkout with these payments; the payload. Amounts are in yen."""
+    tenders = [dict(p) | {"amount": {"amount": p["amount"], "currency": "JPY"}} for p in payments]
+    return await client.do(
+        CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": tenders} | given
+    )
+
+
+def card(amount: str, token: str = "ok") -> dict[str, str]:
+    return {"method": "TEST", "amount": amount, "token": token}
+
+
+
+
+def cash(amount: str, reference: str | None = None) -> dict[str, str | None]:
+    return {"method": "CASH", "amount": amount, "reference": reference}
+
+
+async def keep_back(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
+    """Count a level and give it a safety stock."""
+    change = {
+        "sku": shop.sku(name),
+        "location": shop.code(location),
+        "onHand": on_hand,
+        "safetyStock": safety_stock,
+    }
+    payload = await shop.staff.do(
+        f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
+        i={"changes": [change], "idempotencyKey": uuid4().hex},
+    )
+    assert not payload["errors"], payload
+
+
+async def buckets(shop: Shop, name: str, location: str) -> tuple[int, int, int]:
+    """On hand, committed and reserved."""
+    level = await shop.level(name, location)
+    return level["onHand"], level["committed"], level["reserved"]
+
+
+async def attempts(shop: Shop, cart: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """The cart's attempts at paying, oldest first."""
+    async with shop.hub.database.reading() as session:
+        return await session.fetch(
+            "SELECT id, status, draft, next_at FROM checkout_attempt WHERE cart_id = $1 ORDER BY created_at", key(cart)
+        )
+
+
+async def charges(shop: Shop, cart: dict[str, Any]) -> list[tuple[str, int]]:
+    """What the provider TEST has in its book for a cart: (status, yen)."""
+    async with shop.hub.database.reading() as session:
+        rows = await session.fetch(
+            "SELECT t.status, t.amount_minor FROM test_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' "
+            "WHERE a.cart_id = $1 ORDER BY t.key",
+            key(cart),
+        )
+    return [(row["status"], row["amount_minor"]) for row in rows]
+
+
+async def orders(shop: Shop, cart: dict[str, Any]) -> int:
+    async with shop.hub.database.reading() as session:
+        return int(await session.fetchval("SELECT count(*) FROM orders WHERE cart_id = $1", key(cart)))
+
+
+async def make_due(shop: Shop, cart: dict[str, Any]) -> None:
+    """As if the time to look after the cart's payment had come."""
+    async with shop.hub.database.transaction() as session:
+        await session.run("UPDATE checkout_attempt SET next_at = now() WHERE cart_id = $1", key(cart))
+
+
+async def end_hold(shop: Shop, cart: dict[str, Any]) -> None:
+    """As if the term of the cart's holds were over."""
+    async with shop.hub.database.transaction() as session:
+        await session.run(
+            "UPDATE hold SET expires_at = now() FROM checkout_attempt a WHERE a.id = owner_id AND a.cart_id = $1",
+            key(cart),
+        )
+
+
+async def until_paying(shop: Shop, cart: dict[str, Any], seconds: float = 10) -> UUID:
+    """Wait until the cart's payment is under way; the attempt's id."""
+    async with asyncio.timeout(seconds):
+        while not (found := await attempts(shop, cart)):
+            await asyncio.sleep(0.01)
+    return UUID(str(found[-1]["id"]))

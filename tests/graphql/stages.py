@@ -1,0 +1,94 @@
+"""A stage for what is refused or allowed: a shop with a caller of every kind, and things of theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from client import Client
+from shop import ADDRESS, ERRORS, Shop, open_shop
+from uriba.core.actor import Scope
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+
+@dataclass
+class Stage:
+    """A shop, its callers by name, and ids of what they have. Tests on it change nothing, so a module shares one."""
+
+    shop: Shop
+    callers: dict[str, Client]
+    carts: dict[str, dict[str, Any]]
+    codes: dict[str, str]
+    order: dict[str, Any]
+
+    def __getitem__(self, caller: str) -> Client:
+        return self.callers[caller]
+
+    def cart(self, name: str) -> str:
+        cart_id: str = self.carts[name]["id"]
+        return cart_id
+
+
+async def open_stage(hub: RunningHub) -> Stage:
+    """Carts: "guest" ships 2 TEA (¥1,796 with shipping), "empty", "full" (99,999 TEA), "dollars" (another currency),
+    "hana" (a customer's) and "ordered" (a guest's, checked out)."""
+    shop = await open_shop(hub)
+    await shop.receive(TEA_S1=5, TEA_W1=50, POT_S1=5)
+    await _dollars(shop)
+    guest, hana = shop.guest(), await shop.customer("HANA")
+    callers = {
+        "guest": guest,
+        "hana": hana,
+        "ken": await shop.customer("KEN"),
+        "till": await shop.terminal("S1"),
+        "elsewhere": await shop.terminal("S2"),
+        "app": await shop.app("app"),
+        "app catalog": await shop.app("app", Scope.CATALOG),
+        "app customers": await shop.app("app", Scope.CUSTOMERS),
+        "app inventory": await shop.app("app", Scope.INVENTORY),
+        "staff": shop.staff,
+    }
+    carts = {
+        "guest": await _shipped(shop, guest, await shop.cart(guest, TEA=2)),
+        "empty": await shop.cart(guest),
+        "full": await shop.cart(guest, TEA=99_999),
+        "dollars": await shop.cart(guest, "usd", TEA=1),
+        "hana": await _shipped(shop, hana, await shop.cart(hana, TEA=1)),
+        "ordered": await _shipped(shop, guest, await shop.cart(guest, TEA=1)),
+    }
+    order = (await shop.check_out(guest, carts["ordered"]))["order"]
+    handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
+    codes = {name: (await shop.staff.do(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
+    return Stage(shop, callers, carts, codes, order)
+
+
+async def _shipped(shop: Shop, client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+    payload = await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
+    assert not payload["errors"], payload
+    return payload["cart"]  # type: ignore[no-any-return]
+
+
+async def _dollars(shop: Shop) -> None:
+    """A channel "usd" that sells TEA in dollars."""
+    channel = {
+        "code": shop.code("usd"),
+        "name": "Abroad",
+        "kind": "WEB",
+        "currency": "USD",
+        "locations": [shop.code("W1")],
+        "taxRates": [],
+    }
+    price = {
+        "sku": shop.sku("TEA"),
+        "channel": shop.code("usd"),
+        "amount": {"amount": "4.50", "currency": "USD"},
+    }
+    data = await shop.staff.run(
+        f"""mutation ($c: [ChannelInput!]!, $p: [PriceInput!]!) {{
+            channelsUpsert(channels: $c) {{ {ERRORS} }} pricesUpsert(prices: $p) {{ {ERRORS} }} }}""",
+        c=[channel],
+        p=[price],
+    )
+    assert not any(payload["errors"] for payload in data.values()), data

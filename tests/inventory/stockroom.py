@@ -1,0 +1,81 @@
+"""The stock room's mutations, in one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from client import Client
+from shop import ERRORS, Shop
+
+from uriba.db import Session
+
+LEVEL = """
+    id onHand committed reserved unavailable safetyStock available shortage updatedAt
+    variant { sku } location { code }
+"""
+ADJUST = f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ {LEVEL} }} {ERRORS} }} }}"
+SET = f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ {LEVEL} }} {ERRORS} }} }}"
+
+Change = tuple[str, str, int]
+"""A name of the shop's, one of its locations, and units."""
+
+
+async def adjust(
+    shop: Shop, *changes: Change, by: Client | None = None, reason: str = "ADJUSTMENT", key: str | None = None
+) -> dict[str, Any]:
+    """stockAdjust; the payload."""
+    rows = [{"sku": shop.sku(sku), "location": shop.code(place), "delta": delta} for sku, place, delta in changes]
+    return await (by or shop.staff).do(
+        ADJUST, i={"changes": rows, "reason": reason, "idempotencyKey": key or uuid4().hex}
+    )
+
+
+async def count(
+    shop: Shop, *changes: tuple[str, str, dict[str, int]], by: Client | None = None, key: str | None = None
+) -> dict[str, Any]:
+    """stockSet; the payload."""
+    rows = [{"sku": shop.sku(sku), "location": shop.code(place), **given} for sku, place, given in changes]
+    return await (by or shop.staff).do(SET, i={"changes": rows, "idempotencyKey": key or uuid4().hex})
+
+
+async def variant_and_place(shop: Shop, sku: str, location: str) -> tuple[int, int]:
+    """The key of a level, whether there is one or not."""
+    async with shop.hub.database.reading() as session:
+        return (
+            await session.fetchval("SELECT id FROM variant WHERE sku = $1", shop.sku(sku)),
+            await session.fetchval("SELECT id FROM location WHERE code = $1", shop.code(location)),
+        )
+
+
+async def committed(shop: Shop, sku: str, units: int) -> dict[str, Any]:
+    """A guest's paid order of so many units for pickup at S1: they are promised and still on the shelf."""
+    guest = shop.guest()
+    cart = await shop.cart(guest, **{sku: units})
+    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    paid = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
+    assert not paid["errors"], paid
+    return paid["order"]  # type: ignore[no-any-return]
+
+
+async def shortages(session: Session, level: tuple[int, int]) -> list[tuple[int, int, bool]]:
+    """(units, settled, done) of a level's shortages, oldest first."""
+    rows = await session.fetch(
+        "SELECT quantity, settled, settled_at FROM shortage WHERE (variant_id, location_id) = ($1, $2) ORDER BY id",
+        *level,
+    )
+    return [(row["quantity"], row["settled"], row["settled_at"] is not None) for row in rows]
+
+
+async def events_of(session: Session, level: tuple[int, int]) -> list[tuple[str, int]]:
+    """(type, version) of what was told about a level, in order."""
+    rows = await session.fetch(
+        "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version",
+        f"StockLevel:{level[0]}:{level[1]}",
+    )
+    return [(row["type"], row["version"]) for row in rows]
+
+
+def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    """The errors of a payload: code and path."""
+    return [(error["code"], tuple(error["path"] or ())) for error in payload["errors"]]

@@ -1,0 +1,77 @@
+"""Hints: given soon, heard again after a loss, and never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from patience import eventually
+from wire import wire_to
+
+from uriba.outbox.hints import Hints
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+NOWHERE = "redis://127.0.0.1:1"
+"""An address where no Valkey is."""
+
+
+async def test_many_hints_at_once_become_one(hub: RunningHub) -> None:
+    assert hub.settings.valkey_url
+    said: list[str] = []
+    hints = Hints(hub.settings.valkey_url)
+
+    async def count(channel: str, _: object) -> None:
+        said.append(channel)
+
+    hints.redis.publish = count  # type: ignore[method-assign,assignment]
+    for _ in range(500):
+        hints.say("uriba:one")
+        hints.say("uriba:two")
+    assert hints._speaker is not None
+    await hints._speaker
+
+    assert sorted(said) == ["uriba:one", "uriba:two"]
+    await hints.close()
+
+
+async def test_without_valkey_a_hint_is_not_given_and_nobody_fails() -> None:
+    hints = Hints(NOWHERE)
+
+    hints.say("uriba:test")
+    assert hints._speaker is not None
+    await hints._speaker
+    await hints.say_now("uriba:test")
+
+    assert hints._speaker.exception() is None
+    await hints.close()
+
+
+async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> None:
+    assert hub.settings.valkey_url
+    heard: list[str] = []
+
+    async def react(channel: str) -> None:
+        heard.append(channel)
+
+    async def said_and_heard() -> bool:
+        await hints.say_now("uriba:test")
+        return bool(heard)
+
+    async with wire_to(hub.settings.valkey_url) as wire:
+        hints = Hints(wire.url)
+        listening = asyncio.create_task(hints.follow({"uriba:test"}, react))
+        await eventually(said_and_heard)
+
+        await wire.cut()
+        await hints.say_now("uriba:test")
+        heard.clear()
+        await wire.mend()
+
+        await eventually(said_and_heard)
+        assert set(heard) == {"uriba:test"}
+        assert not listening.done()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await hints.close()

@@ -1,0 +1,245 @@
+"""The relay: every committed fact gets its place in the feed, once, without gaps, however writers and relays meet."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+from facts import Noted, note, number_all, positions
+from patience import backend, eventually, is_blocked, terminate
+
+from scratch import scratch_hub
+from uriba import app, worker
+from uriba.catalog import locations, products
+from uriba.catalog.locations import LocationRow
+from uriba.catalog.models import LocationKind
+from uriba.catalog.products import ProductRow, VariantRow
+from uriba.checkout.completion import Checkout
+from uriba.config import Settings
+from uriba.core.actor import SYSTEM
+from uriba.db import Database
+from uriba.inventory import adjustments
+from uriba.inventory.adjustments import Adjustment
+from uriba.inventory.models import StockReason
+from uriba.outbox import emit, event, relay
+from uriba.outbox.hints import Hints
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+NOWHERE = "redis://127.0.0.1:1"
+"""An address where no Valkey is."""
+
+
+@pytest.fixture
+async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
+    async with scratch_hub(hub.settings) as found:
+        yield found
+
+
+@pytest.fixture
+def database(own: tuple[Settings, Database]) -> Database:
+    return own[1]
+
+
+async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_id_does(database: Database) -> None:
+    writers = 12
+    written, may_commit = ([asyncio.Event() for _ in range(writers)] for _ in range(2))
+    seen_by_id: list[str] = []
+    seen_by_position: list[str] = []
+    last_id = last_position = 0
+
+    async def write(n: int) -> None:
+        async with database.transaction() as session:
+            emit(session, Noted(f"Cart:{n}", 1))
+            await event.write(session)
+            written[n].set()
+            await may_commit[n].wait()
+
+    tasks = []
+    for n in range(writers):
+        tasks.append(asyncio.create_task(write(n)))
+        await written[n].wait()
+    for n in random.Random(1).sample(range(writers), writers):
+        may_commit[n].set()
+        await tasks[n]
+        await relay.number(database)
+        async with database.reading() as session:
+            for row in await session.fetch("SELECT id, subject FROM outbox_event WHERE id > $1 ORDER BY id", last_id):
+                seen_by_id.append(row["subject"])
+                last_id = row["id"]
+            for row in await relay.read(session, after=last_position):
+                seen_by_position.append(row["subject"])
+                last_position = row["position"]
+
+    everything = sorted(f"Cart:{n}" for n in range(writers))
+    assert len(seen_by_id) < writers
+    assert sorted(seen_by_position) == everything
+    assert [place for place, _, _ in await positions(database)] == list(range(1, writers + 1))
+
+
+async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Database) -> None:
+    chance = random.Random(2)
+    seen: list[tuple[int, str]] = []
+    done = asyncio.Event()
+
+    async def write(writer: int) -> None:
+        for n in range(6):
+            async with database.transaction() as session:
+                emit(session, *(Noted(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
+                await event.write(session)
+                for _ in range(chance.randint(0, 8)):
+                    await session.fetchval("SELECT 1")
+
+    async def follow() -> None:
+        while not (done.is_set() and len(seen) >= 18 * 15):
+            await relay.number(database)
+            async with database.reading() as session:
+                rows = await relay.read(session, after=seen[-1][0] if seen else 0)
+            seen.extend((row["position"], row["subject"]) for row in rows)
+
+    async with asyncio.timeout(30):
+        following = asyncio.create_task(follow())
+        await asyncio.gather(*(write(writer) for writer in range(15)))
+        done.set()
+        await following
+
+    assert [position for position, _ in seen] == list(range(1, 18 * 15 + 1))
+    assert len({subject for _, subject in seen}) == 18 * 15
+
+
+async def test_two_relays_without_turns_number_the_same_facts_twice(database: Database) -> None:
+    """The race that the turn is for, shown with the turn taken out."""
+    await note(database, "Cart:1")
+    pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def number_again() -> int | None:
+        async with database.transaction() as session:
+            pid.set_result(await backend(session))
+            return await session.fetchval(relay._NUMBER, 0, 10)
+
+    async with database.transaction() as first:
+        assert await first.fetchval(relay._NUMBER, 0, 10) == 1
+        second = asyncio.create_task(number_again())
+        await is_blocked(database, await pid)
+
+    assert await second == 1
+
+
+async def test_relays_take_turns_and_number_each_fact_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "BATCH", 7)
+    async with database.transaction() as session:
+        emit(session, *(Noted(f"Cart:{n}", 1) for n in range(200)))
+
+    async def number() -> int:
+        total = 0
+        while numbered := (await relay.number(database))[0]:
+            total += numbered
+        return total
+
+    totals = await asyncio.gather(*(number() for _ in range(4)))
+
+    assert sum(totals) == 200
+    assert [(place, subject) for place, subject, _ in await positions(database)] == [
+        (n + 1, f"Cart:{n}") for n in range(200)
+    ]
+    async with database.reading() as session:
+        assert (await relay.end_of_feed(session), await relay.waiting(session)) == (200, 0)
+
+
+async def test_a_relay_with_nothing_to_do_says_where_the_feed_ends(database: Database) -> None:
+    await note(database, "Cart:1")
+
+    assert [await relay.number(database) for _ in range(2)] == [(1, 1), (0, 1)]
+
+
+async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as session:
+            emit(session, Noted("Cart:1", 1))
+            await event.write(session)
+            raise ZeroDivisionError
+    await note(database, "Cart:2")
+
+    await number_all(database)
+
+    assert await positions(database) == [(1, "Cart:2", 1)]
+
+
+async def test_a_subjects_facts_stand_in_the_feed_in_the_order_of_their_versions(database: Database) -> None:
+    skus, places = [f"SKU{n}" for n in range(4)], ["S1", "S2"]
+    async with database.transaction() as session:
+        await locations.upsert(session, [LocationRow(place, place, LocationKind.STORE) for place in places])
+        await products.upsert(session, [ProductRow(sku, sku, [VariantRow(sku, sku)]) for sku in skus])
+    chance, done = random.Random(3), asyncio.Event()
+
+    async def change() -> None:
+        for _ in range(12):
+            rows = [Adjustment(chance.choice(skus), chance.choice(places), 1) for _ in range(4)]
+            async with database.transaction() as session:
+                await adjustments.adjust(
+                    session, actor=SYSTEM, changes=rows, reason=StockReason.RECEIPT, reference="test"
+                )
+
+    async def number() -> None:
+        while not done.is_set():
+            await relay.number(database)
+
+    numbering = asyncio.create_task(number())
+    await asyncio.gather(*(change() for _ in range(8)))
+    done.set()
+    await numbering
+    await number_all(database)
+
+    by_subject: dict[str, list[int]] = {}
+    for _, subject, version in await positions(database):
+        by_subject.setdefault(subject, []).append(version)
+    levels = {subject for subject in by_subject if subject.startswith("StockLevel:")}
+    assert len(levels) == 8
+    assert all(versions == list(range(1, len(versions) + 1)) for versions in by_subject.values())
+
+
+async def test_the_relay_goes_on_after_its_connections_were_ended(
+    hub: RunningHub, own: tuple[Settings, Database]
+) -> None:
+    settings, writing = own
+    relaying = app.open_database(settings)
+    hints = Hints(NOWHERE)
+    work = worker.Work(relaying, settings, Checkout(relaying, settings, {}), hints)
+    task = asyncio.create_task(worker.relay_for_ever(work))
+    try:
+        await note(writing, "Cart:1")
+        await eventually(lambda: _numbered(writing, 1))
+
+        assert await _end_all_others(hub.database, writing, settings) >= 1
+        await _end_all_others(hub.database, writing, settings)
+        await note(writing, "Cart:2")
+
+        await eventually(lambda: _numbered(writing, 2))
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await hints.close()
+        await relaying.close()
+
+
+async def _numbered(database: Database, count: int) -> bool:
+    async with database.reading() as session:
+        return await relay.end_of_feed(session) >= count
+
+
+async def _end_all_others(server: Database, mine: Database, settings: Settings) -> int:
+    """End every backend of the scratch database but the one that writes; how many they were."""
+    async with mine.reading() as session:
+        rows = await session.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        me = await backend(session)
+        name = await session.fetchval("SELECT current_database()")
+    assert settings.database_url and name in settings.database_url
+    others = {row["pid"] for row in rows} - {me}
+    for pid in others:
+        await terminate(server, pid)
+    return len(others)

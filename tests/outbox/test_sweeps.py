@@ -1,0 +1,209 @@
+"""The worker: due work is found in PostgreSQL, whatever becomes of Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from facts import note, positions
+from patience import eventually
+from redis.asyncio import Redis
+from wire import wire_to
+
+from scratch import scratch_hub
+from uriba import worker
+from uriba.catalog import locations, products
+from uriba.catalog.locations import LocationRow
+from uriba.catalog.models import LocationKind
+from uriba.catalog.products import ProductRow, VariantRow
+from uriba.checkout.completion import Checkout
+from uriba.config import Settings
+from uriba.core.actor import SYSTEM
+from uriba.db import Database
+from uriba.inventory import adjustments, holds
+from uriba.inventory.adjustments import Adjustment
+from uriba.inventory.holds import Held
+from uriba.inventory.models import StockReason
+from uriba.outbox.hints import Hints
+from uriba.worker import Sweep, Work
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+NOWHERE = "redis://127.0.0.1:1"
+"""An address where no Valkey is."""
+
+
+@pytest.fixture
+async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
+    """A hub's settings and database with ten TEA on the shelf of S1."""
+    async with scratch_hub(hub.settings) as (settings, database):
+        async with database.transaction() as session:
+            await locations.upsert(session, [LocationRow("S1", "Shibuya", LocationKind.STORE)])
+            await products.upsert(session, [ProductRow("tea", "Tea", [VariantRow("TEA", "Tea")])])
+            await adjustments.adjust(
+                session,
+                actor=SYSTEM,
+                changes=[Adjustment("TEA", "S1", 10)],
+                reason=StockReason.RECEIPT,
+                reference="opening",
+            )
+        yield settings, database
+
+
+@asynccontextmanager
+async def working(settings: Settings, database: Database) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker's sweeps, at least once a second, while the block lasts."""
+    hints = Hints(settings.valkey_url or NOWHERE)
+    work = Work(database, settings, Checkout(database, settings, {}), hints)
+    task = asyncio.create_task(worker.sweep_for_ever(work))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await hints.close()
+
+
+@pytest.fixture
+def every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "SWEEPS", tuple(replace(sweep, every_s=1) for sweep in worker.SWEEPS))
+
+
+async def hold(database: Database) -> None:
+    """Three TEA held for a payment whose term is over already."""
+    async with database.transaction() as session:
+        row = await session.fetchrow("SELECT variant_id, location_id FROM stock_level")
+        assert row is not None
+        units = [Held(row["variant_id"], row["location_id"], 3)]
+        await holds.place(session, owner_id=uuid4(), units=units, term_s=0, reference="test", actor="test")
+
+
+async def reserved(database: Database) -> int:
+    async with database.reading() as session:
+        return int(await session.fetchval("SELECT reserved FROM stock_level"))
+
+
+async def is_free(database: Database) -> bool:
+    return await reserved(database) == 0
+
+
+@pytest.mark.usefixtures("every_second")
+async def test_arq_runs_the_sweeps_at_start_and_by_its_clock(own: tuple[Settings, Database]) -> None:
+    settings, database = own
+    await hold(database)
+
+    async with working(settings, database):
+        await eventually(lambda: is_free(database))
+        await hold(database)
+        await eventually(lambda: is_free(database))
+
+    async with database.reading() as session:
+        rows = await session.fetch("SELECT status FROM hold")
+    assert [row["status"] for row in rows] == ["EXPIRED", "EXPIRED"]
+
+
+@pytest.mark.usefixtures("every_second")
+async def test_a_valkey_that_was_wiped_loses_nothing(own: tuple[Settings, Database]) -> None:
+    settings, database = own
+
+    async with working(settings, database):
+        await hold(database)
+        await eventually(lambda: is_free(database))
+        assert settings.valkey_url
+        valkey = Redis.from_url(settings.valkey_url)
+        await valkey.flushall()
+        await valkey.aclose()
+        await hold(database)
+
+        await eventually(lambda: is_free(database))
+
+
+@pytest.mark.usefixtures("every_second")
+async def test_sweeps_go_on_while_valkey_is_away_and_after_it_came_back(own: tuple[Settings, Database]) -> None:
+    settings, database = own
+    assert settings.valkey_url
+
+    async with wire_to(settings.valkey_url) as wire:
+        async with working(settings.model_copy(update={"valkey_url": wire.url}), database) as task:
+            await hold(database)
+            await eventually(lambda: is_free(database))
+
+            await wire.cut()
+            await hold(database)
+            await eventually(lambda: is_free(database))
+
+            await wire.mend()
+            await hold(database)
+            await eventually(lambda: is_free(database))
+            assert not task.done()
+
+
+async def test_a_sweep_that_fails_stops_neither_the_others_nor_the_worker(
+    own: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, database = own
+    tries = 0
+
+    async def fail(_: Work) -> int:
+        nonlocal tries
+        tries += 1
+        raise asyncpg.ConnectionDoesNotExistError("gone")
+
+    async def tried_twice() -> bool:
+        return tries >= 2
+
+    failing = Sweep("failing", every_s=1, timeout_s=5, run=fail)
+    monkeypatch.setattr(worker, "SWEEPS", (failing, *worker.SWEEPS))
+    await hold(database)
+
+    async with working(settings.model_copy(update={"valkey_url": NOWHERE}), database) as task:
+        await eventually(lambda: is_free(database))
+        await eventually(tried_twice)
+        assert not task.done()
+
+
+async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings, Database]) -> None:
+    settings, database = own
+    await hold(database)
+    alone = settings.model_copy(update={"valkey_url": NOWHERE, "relay_poll_s": 0.05})
+
+    running = asyncio.create_task(worker.run(alone))
+    try:
+        await note(database, "Cart:1")
+
+        async def all_numbered() -> bool:
+            return all(position is not None for position, _, _ in await positions(database))
+
+        await eventually(all_numbered)
+        await eventually(lambda: is_free(database))
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_old_answers_are_forgotten_and_young_ones_kept(own: tuple[Settings, Database]) -> None:
+    settings, database = own
+    async with database.transaction() as session:
+        await session.run(
+            "INSERT INTO idempotency_key (caller, operation, key, digest, answer, created_at) "
+            "SELECT 'c', 'o', k, '', 'true', now() - make_interval(secs => age) "
+            "FROM (VALUES ('old', $1::float8 + 1), ('young', $1::float8 - 60)) AS given(k, age)",
+            float(settings.idempotency_term_s),
+        )
+    work = Work(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
+
+    found = await worker.forget_old(work)
+
+    async with database.reading() as session:
+        left = await session.fetch("SELECT key FROM idempotency_key")
+    assert found == 1
+    assert [row["key"] for row in left] == ["young"]
+    await work.hints.close()
