@@ -205,9 +205,13 @@ async def sweep_once(work: Work, sweep: Sweep) -> None:
 
 
 async def sweep_all(work: Work) -> None:
-    """Every sweep once."""
+    """Every sweep once. One that fails finds its work again next time, and holds up no other: as with arq."""
     for sweep in SWEEPS:
-        await sweep_once(work, sweep)
+        try:
+            async with asyncio.timeout(sweep.timeout_s):
+                await sweep_once(work, sweep)
+        except Exception as error:
+            log.warning("sweep failed", sweep=sweep.name, error=str(error))
 
 
 def _encode(content: dict[str, Any]) -> bytes:

@@ -145,28 +145,31 @@ async def test_sweeps_go_on_while_valkey_is_away_and_after_it_came_back(own: tup
             assert not task.done()
 
 
-async def test_a_sweep_that_fails_stops_neither_the_others_nor_the_worker(
+async def test_without_valkey_a_sweep_that_fails_holds_up_no_other(
     own: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, database = own
-    tries = 0
+    tries: list[str] = []
 
     async def fail(_: Work) -> int:
-        nonlocal tries
-        tries += 1
+        tries.append("failed")
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
-    async def tried_twice() -> bool:
-        return tries >= 2
+    async def hang(_: Work) -> int:
+        tries.append("hung")
+        await asyncio.Event().wait()
+        raise AssertionError
 
-    failing = Sweep("failing", every_s=1, timeout_s=5, run=fail)
-    monkeypatch.setattr(worker, "SWEEPS", (failing, *worker.SWEEPS))
+    broken = (Sweep("failing", every_s=1, timeout_s=5, run=fail), Sweep("hanging", every_s=1, timeout_s=0, run=hang))
+    monkeypatch.setattr(worker, "SWEEPS", (*broken, *worker.SWEEPS))
     await hold(database)
+    work = Work(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
 
-    async with working(settings.model_copy(update={"valkey_url": NOWHERE}), database) as task:
-        await eventually(lambda: is_free(database))
-        await eventually(tried_twice)
-        assert not task.done()
+    await worker.sweep_all(work)
+
+    assert tries == ["failed", "hung"]
+    assert await is_free(database)
+    await work.hints.close()
 
 
 async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings, Database]) -> None:

@@ -6,12 +6,17 @@ from uriba.core.errors import LimitExceeded
 from uriba.db import Session
 
 
+async def take_turn(session: Session, *, caller: str) -> None:
+    """Have a caller's tries follow each other until the transaction ends."""
+    await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.guesses:' || $1, 0))", caller)
+
+
 async def check(session: Session, *, caller: str, guesses_max: int, term_s: int) -> None:
     """Wait for the caller's turn: whoever guesses many codes at once guesses them one after the other.
 
     Errors: `LimitExceeded` for a caller that gave too many wrong codes lately.
     """
-    await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.guesses:' || $1, 0))", caller)
+    await take_turn(session, caller=caller)
     guesses: int | None = await session.fetchval(
         "SELECT guesses FROM handoff_guess WHERE caller = $1 AND since > now() - make_interval(secs => $2)",
         caller,

@@ -154,7 +154,7 @@ async def complete(session: Session, attempt_id: UUID, references: Sequence[str 
     emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
     await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     await _end(session, attempt, AttemptStatus.COMPLETED, None)
-    held = bool(await holds.end(session, owner_id=attempt.id, status=HoldStatus.SETTLED))
+    held = await holds.end(session, owner_id=attempt.id, status=HoldStatus.SETTLED)
     moved = parcels.movements(attempt.agreed.parcels, held=held)
     await ledger.post_last(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return attempt

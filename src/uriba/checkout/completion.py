@@ -34,7 +34,7 @@ from uriba.db import Database, Row, Session, idempotency
 from uriba.db.idempotency import Claim
 from uriba.fulfillment import parcels
 from uriba.inventory import ledger
-from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
 from uriba.orders import placement, queries
 from uriba.outbox import emit
 
@@ -42,6 +42,8 @@ PLANS_MAX = 5
 """How often a checkout plans again because somebody took what it had planned with."""
 
 LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+
+SOLD_MEANWHILE = "The goods were sold while the payment took too long; nothing was charged."
 
 log = structlog.get_logger()
 
@@ -123,7 +125,7 @@ class Checkout:
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         taken = [placement.tender(t.method, t.amount_minor, t.reference) for t in tenders]
         placed = await attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
-        moved = parcels.movements(made.parcels, held=False)
+        moved = parcels.movements(made.parcels)
         await ledger.post_last(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
         return placed
 
@@ -149,20 +151,20 @@ class Checkout:
         )
 
     async def _refusal(self, refused: PlanRefused) -> DomainError | None:
-        """Out of stock; None where all that fell short was to be shipped, and another location may still serve it."""
+        """Out of stock; None where some of what fell short was to be shipped, and another location may still serve it."""
         made = refused.plan
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
-        fixed = {
-            lines[line.order_line_id]
+        hit = [
+            (parcel.method, lines[line.order_line_id])
             for parcel in made.parcels
             for line in parcel.lines
-            if (line.variant_id, parcel.location_id) in short and parcel.method is not FulfillmentMethod.SHIP
-        }
-        if not fixed:
+            if (line.variant_id, parcel.location_id) in short
+        ]
+        if any(method is FulfillmentMethod.SHIP for method, _ in hit):
             return None
         async with self.database.reading() as session:
-            return await plan.out_of_stock(session, made.lines, sorted(fixed), refused.channel_id)
+            return await plan.out_of_stock(session, made.lines, sorted({n for _, n in hit}), refused.channel_id)
 
     async def pay(self, attempt_id: UUID) -> None:
         """Take the money of an attempt and make its order; harmless to call again, from anywhere, at any time.
@@ -173,35 +175,42 @@ class Checkout:
             attempt = await attempts.load(session, attempt_id)
         if attempt.status is AttemptStatus.PENDING:
             try:
-                references = await self._capture(attempt)
-            except Declined as declined:
-                await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
-            else:
-                await self._settle(attempt, references)
+                await self._charge(attempt)
+            except (TimeoutError, GatewayUnreachable) as error:
+                raise PaymentPending(LOST_ANSWER, "payments") from error
             async with self.database.reading() as session:
                 attempt = await attempts.load(session, attempt_id)
-        if attempt.status is AttemptStatus.PENDING or attempt.status is AttemptStatus.ENDING:
-            raise PaymentPending(LOST_ANSWER, "payments")
-        if attempt.status is not AttemptStatus.COMPLETED:
-            raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
+        match attempt.status:
+            case AttemptStatus.PENDING | AttemptStatus.ENDING:
+                raise PaymentPending(LOST_ANSWER, "payments")
+            case AttemptStatus.SOLD_OUT:
+                raise OutOfStock(attempt.reason or SOLD_MEANWHILE, "cartId")
+            case AttemptStatus.DECLINED | AttemptStatus.ABANDONED:
+                raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
+
+    async def _charge(self, attempt: Attempt) -> None:
+        """Errors: `TimeoutError`, `GatewayUnreachable`; the attempt stays open then."""
+        try:
+            references = await self._capture(attempt)
+        except Declined as declined:
+            await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
+        else:
+            await self._settle(attempt, references)
 
     async def _capture(self, attempt: Attempt) -> list[str | None]:
-        """The providers' references. Errors: `Declined`, `PaymentPending`."""
+        """The providers' references. Errors: `Declined`, `TimeoutError`, `GatewayUnreachable`."""
         references: list[str | None] = []
         for charge in attempt.agreed.charges:
             if charge.key is None:
                 references.append(charge.reference)
                 continue
-            try:
-                async with asyncio.timeout(self.settings.gateway_timeout_s):
-                    reference = await self.gateways[charge.method].capture(
-                        key=charge.key,
-                        amount_minor=charge.amount_minor,
-                        currency=attempt.agreed.draft.currency,
-                        token=charge.token,
-                    )
-            except (TimeoutError, GatewayUnreachable) as error:
-                raise PaymentPending(LOST_ANSWER, "payments") from error
+            async with asyncio.timeout(self.settings.gateway_timeout_s):
+                reference = await self.gateways[charge.method].capture(
+                    key=charge.key,
+                    amount_minor=charge.amount_minor,
+                    currency=attempt.agreed.draft.currency,
+                    token=charge.token,
+                )
             references.append(reference)
         return references
 
@@ -211,9 +220,7 @@ class Checkout:
             async with self.database.transaction() as session:
                 await attempts.complete(session, attempt.id, references)
         except LedgerRefused:
-            await self._take_back(
-                attempt, AttemptStatus.ABANDONED, "The goods were sold while the payment took too long."
-            )
+            await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
 
     async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
         """End an attempt: first decide it, then undo the charges, then let stock and cart go."""
@@ -259,9 +266,13 @@ class Checkout:
 
 
 async def sweep(checkout: Checkout, *, limit: int = 50) -> int:
-    """Finish the attempts that are due; how many there were."""
+    """Finish the attempts that are due, side by side; how many there were. One that fails holds up no other.
+
+    Errors: what the failed ones raised, in a group; they are due again later.
+    """
     async with checkout.database.reading() as session:
         found = await attempts.due(session, limit=limit)
-    for attempt_id in found:
-        await checkout.finish(attempt_id)
+    ends = await asyncio.gather(*(checkout.finish(attempt_id) for attempt_id in found), return_exceptions=True)
+    if failed := [end for end in ends if isinstance(end, Exception)]:
+        raise ExceptionGroup("some attempts could not be finished", failed)
     return len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import msgspec
 from uriba.cart.models import FulfillmentMethod
 from uriba.db import Session
 from uriba.fulfillment.models import FulfillmentStatus
+from uriba.inventory.holds import Held
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
@@ -67,23 +69,28 @@ _ALLOCATE = """
 """
 
 
-def movements(parcels: Sequence[Parcel], *, held: bool) -> list[Movement]:
+def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:
     """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
 
-    `held`: the units were reserved before, and are taken out of there.
+    `held`: what is still reserved for them, a hold for each line, and is taken out of there. A line whose hold has ended
+    needs units that are available.
     """
-    return [
-        _movement(parcel.method is FulfillmentMethod.CARRY_OUT, parcel.location_id, line, held)
-        for parcel in parcels
-        for line in parcel.lines
-    ]
+    kept = Counter((hold.variant_id, hold.location_id, hold.quantity) for hold in held)
+    found = []
+    for parcel in parcels:
+        for line in parcel.lines:
+            hold = (line.variant_id, parcel.location_id, line.quantity)
+            found.append(_movement(parcel, line, held=kept[hold] > 0))
+            kept[hold] -= 1
+    return found
 
 
-def _movement(carried: bool, location_id: int, line: ParcelLine, held: bool) -> Movement:
+def _movement(parcel: Parcel, line: ParcelLine, *, held: bool) -> Movement:
+    carried = parcel.method is FulfillmentMethod.CARRY_OUT
     units = line.quantity
     return Movement(
         variant_id=line.variant_id,
-        location_id=location_id,
+        location_id=parcel.location_id,
         reason=StockReason.SALE if carried else StockReason.COMMIT,
         quantity=units,
         on_hand=-units if carried else 0,

@@ -84,8 +84,8 @@ class Loaded:
 
 async def load(database: Database, year: CompleteJourney, *, watch: Watch) -> Loaded:
     """Load a slice of the year, or what is missing of it."""
-    with watch("reading the year", None) as read:
-        read(len(year.articles) + len(year.prices) + len(year.opening) + len(year.households))
+    with watch("reading the year", None) as count:
+        count(await asyncio.to_thread(_read, year))
     places = [_location(store) for store in year.stores]
     await _in_batches(database, places, locations.upsert, watch, "stores")
     await _in_batches(database, _channels(year.stores), channels.upsert, watch, "channels")
@@ -99,6 +99,12 @@ async def load(database: Database, year: CompleteJourney, *, watch: Watch) -> Lo
     loaded = Loaded(len(year.stores), len(year.articles), len(families), len(year.opening), received)
     await _mark(database, year, loaded)
     return loaded
+
+
+def _read(year: CompleteJourney) -> int:
+    """Have all of the slice in memory; how many rows it is."""
+    parts = (year.stores, year.articles, year.prices, year.opening, year.households)
+    return sum(len(part) for part in parts)
 
 
 async def is_loaded(database: Database, year: CompleteJourney) -> bool:

@@ -1,0 +1,302 @@
+"""A crash between any two steps of a payment, and holds that end too early: the sweep makes it one of two ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from client import Refused
+from paying import (
+    attempts,
+    buckets,
+    cash,
+    charges,
+    codes,
+    end_hold,
+    key,
+    make_due,
+    orders,
+    pay,
+    picked_up,
+    read,
+    shipped,
+    told,
+)
+from shop import Shop
+from uriba import worker
+from uriba.checkout import attempts as steps
+from uriba.checkout.gateways import GatewayUnreachable
+from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.inventory import holds, ledger
+
+STEPS = {
+    "before the charge": (TestProvider, "capture", "ok"),
+    "after the charge": (steps, "complete", "ok"),
+    "while the order is written": (ledger, "post_last", "ok"),
+    "before a declined charge is called off": (TestProvider, "void", "declined"),
+    "after a declined charge was called off": (steps, "give_up", "declined"),
+    "while stock and cart are let go": (ledger, "post", "declined"),
+}
+
+
+class Crash(Exception):
+    """The process ended here."""
+
+
+async def crash(*_: Any, **__: Any) -> None:
+    raise Crash
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_crash_anywhere_is_finished_by_the_sweep(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    owner, name, token = STEPS[step]
+    await shop.receive(TEA_W1=5)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2)
+    with monkeypatch.context() as patch, pytest.raises(Refused) as crashed:
+        patch.setattr(owner, name, crash)
+        await shop.check_out(guest, cart, token=token, key="K")
+    assert crashed.value.codes == ["INTERNAL"]
+    assert (await orders(shop, cart), await buckets(shop, "TEA", "W1")) == (0, (5, 0, 2))
+    await make_due(shop, cart)
+
+    await worker.finish_checkouts(shop.hub.work)
+
+    charged = step in ("after the charge", "while the order is written")
+    after = await read(guest, cart)
+    assert after["status"] == ("ORDERED" if charged else "ACTIVE")
+    assert await orders(shop, cart) == int(charged)
+    assert await charges(shop, cart) == [("CAPTURED", 1296) if charged else ("VOIDED", 0)]
+    assert await buckets(shop, "TEA", "W1") == ((5, 2, 0) if charged else (5, 0, 0))
+    again = await shop.check_out(guest, cart, token=token, key="K")
+    assert codes(again) == ([] if charged else ["PAYMENT_DECLINED"])
+
+
+async def test_a_crash_before_anything_was_agreed_leaves_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.receive(TEA_W1=5)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2)
+    with monkeypatch.context() as patch, pytest.raises(Refused):
+        patch.setattr(holds, "place", crash)
+        await shop.check_out(guest, cart, key="K")
+
+    assert (await attempts(shop, cart), await read(guest, cart)) == ([], cart)
+    assert (await shop.check_out(guest, cart, key="K"))["order"]["paymentStatus"] == "PAID"
+
+
+@pytest.mark.parametrize("step", ["after the charge", "while the order is written"])
+async def test_after_a_crash_the_same_key_finishes_it_without_the_sweep(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    owner, name, token = STEPS[step]
+    await shop.receive(TEA_W1=5)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2)
+    with monkeypatch.context() as patch, pytest.raises(Refused):
+        patch.setattr(owner, name, crash)
+        await shop.check_out(guest, cart, token=token, key="K")
+
+    payload = await shop.check_out(guest, cart, token=token, key="K")
+
+    assert payload["order"]["paymentStatus"] == "PAID"
+    assert (await orders(shop, cart), await charges(shop, cart)) == (1, [("CAPTURED", 1296)])
+
+
+async def test_a_charge_that_cannot_be_called_off_now_is_called_off_later(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreachable(*_: Any, **__: Any) -> None:
+        raise GatewayUnreachable
+
+    await shop.receive(TEA_W1=5)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(TestProvider, "void", unreachable)
+        payload = await shop.check_out(guest, cart, token="declined", key="K")
+    assert told(payload) == [("PAYMENT_PENDING", ["payments"])]
+    assert [row["status"] for row in await attempts(shop, cart)] == ["ENDING"]
+    assert await buckets(shop, "TEA", "W1") == (5, 0, 2)
+    await make_due(shop, cart)
+
+    await worker.finish_checkouts(shop.hub.work)
+
+    assert await charges(shop, cart) == [("VOIDED", 0)]
+    assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
+    assert codes(await shop.check_out(guest, cart, token="declined", key="K")) == ["PAYMENT_DECLINED"]
+
+
+async def test_a_provider_that_is_away_keeps_the_payment_open_for_the_next_sweep(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    await shop.receive(TEA_W1=50)
+    guest = shop.guest("app")
+    carts = [await shipped(shop, guest, TEA=1) for _ in range(4)]
+    await asyncio.gather(*(shop.check_out(guest, cart, token="lost") for cart in carts))
+    for cart in carts:
+        await make_due(shop, cart)
+    with monkeypatch.context() as patch:
+        patch.setattr(TestProvider, "find", hang)
+        began = time.monotonic()
+        await worker.finish_checkouts(shop.hub.work)
+        took = time.monotonic() - began
+
+    # Waited for side by side: not one term after the other.
+    assert took < 3 * shop.hub.settings.gateway_timeout_s
+    assert [[row["status"] for row in await attempts(shop, cart)] for cart in carts] == [["PENDING"]] * 4
+    for cart in carts:
+        await make_due(shop, cart)
+    await worker.finish_checkouts(shop.hub.work)
+    assert [await orders(shop, cart) for cart in carts] == [1] * 4
+
+
+async def test_one_payment_that_cannot_be_finished_does_not_keep_the_others_open(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.receive(TEA_W1=50)
+    guest = shop.guest("app")
+    carts = [await shipped(shop, guest, TEA=1) for _ in range(3)]
+    await asyncio.gather(*(shop.check_out(guest, cart, token="lost") for cart in carts))
+    for cart in carts:
+        await make_due(shop, cart)
+    poisoned, find = str((await attempts(shop, carts[0]))[0]["id"]), TestProvider.find
+
+    async def find_or_crash(self: TestProvider, *, key: str) -> str | None:
+        return await (crash() if key.startswith(poisoned) else find(self, key=key))  # type: ignore[func-returns-value]
+
+    with monkeypatch.context() as patch, pytest.raises(ExceptionGroup) as failed:
+        patch.setattr(TestProvider, "find", find_or_crash)
+        await worker.finish_checkouts(shop.hub.work)
+
+    assert failed.group_contains(Crash)
+    assert [await orders(shop, cart) for cart in carts] == [0, 1, 1]
+    await make_due(shop, carts[0])
+    await worker.finish_checkouts(shop.hub.work)
+    assert await orders(shop, carts[0]) == 1
+
+
+async def test_a_hold_that_ended_frees_the_stock_while_the_cart_stays_closed(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1)
+    guest, till = shop.guest("app"), await shop.terminal("S1")
+    cart = await picked_up(shop, guest, TEA=1)
+    await shop.check_out(guest, cart, token="timeout")
+    await end_hold(shop, cart)
+
+    await worker.expire_holds(shop.hub.work)
+
+    assert await buckets(shop, "TEA", "S1") == (1, 0, 0)
+    assert codes(await shop.add(guest, cart, TEA=1)) == ["CART_NOT_ACTIVE"]
+    assert (await pay(till, await shop.cart(till, TEA=1), cash("648")))["order"]["status"] == "COMPLETED"
+
+
+async def test_a_payment_that_was_slower_than_its_hold_still_gets_goods_that_are_there(shop: Shop) -> None:
+    await shop.receive(TEA_W1=2)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2)
+    await shop.check_out(guest, cart, token="lost", key="K")
+    await end_hold(shop, cart)
+    await worker.expire_holds(shop.hub.work)
+
+    payload = await shop.check_out(guest, cart, token="lost", key="K")
+
+    assert payload["order"]["paymentStatus"] == "PAID"
+    assert await buckets(shop, "TEA", "W1") == (2, 2, 0)
+
+
+@pytest.mark.parametrize("by", ["the same key", "the sweep"])
+async def test_a_payment_whose_goods_are_gone_is_given_back(shop: Shop, by: str) -> None:
+    await shop.receive(TEA_S1=1)
+    guest, till = shop.guest("app"), await shop.terminal("S1")
+    cart = await picked_up(shop, guest, TEA=1)
+    await shop.check_out(guest, cart, token="lost", key="K")
+    await end_hold(shop, cart)
+    await worker.expire_holds(shop.hub.work)
+    assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
+
+    if by == "the sweep":
+        await make_due(shop, cart)
+        await worker.finish_checkouts(shop.hub.work)
+    payload = await shop.check_out(guest, cart, token="lost", key="K")
+
+    assert codes(payload) == ["OUT_OF_STOCK"]
+    assert await charges(shop, cart) == [("VOIDED", 648)]
+    assert (await orders(shop, cart), (await read(guest, cart))["status"]) == (0, "ACTIVE")
+    assert await buckets(shop, "TEA", "S1") == (0, 0, 0)
+
+
+async def test_a_hold_that_ended_for_some_lines_only_takes_the_others_from_the_hold(shop: Shop) -> None:
+    await shop.receive(TEA_W1=2, POT_W1=1, CUP_W1=1)
+    guest, other = shop.guest("app"), shop.guest("app")
+    cart = await shipped(shop, guest, TEA=1, POT=1, CUP=1)
+    await shop.check_out(guest, cart, token="lost", key="K")
+    await shop.check_out(other, await shipped(shop, other, TEA=1), token="timeout")
+    async with shop.hub.database.transaction() as session:
+        await session.run(
+            "UPDATE hold h SET expires_at = now() FROM checkout_attempt a, variant v "
+            "WHERE a.id = owner_id AND v.id = h.variant_id AND a.cart_id = $1 AND v.sku = $2",
+            key(cart),
+            shop.sku("TEA"),
+        )
+    await worker.expire_holds(shop.hub.work)
+    assert [await buckets(shop, name, "W1") for name in ("TEA", "POT")] == [(2, 0, 1), (1, 0, 1)]
+
+    payload = await shop.check_out(guest, cart, token="lost", key="K")
+
+    assert payload["order"]["paymentStatus"] == "PAID"
+    assert [await buckets(shop, name, "W1") for name in ("TEA", "POT", "CUP")] == [(2, 1, 1), (1, 1, 0), (1, 1, 0)]
+
+
+async def test_a_hold_that_ended_for_a_line_whose_goods_are_gone_lets_the_others_go_too(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1, POT_S1=1)
+    guest, till = shop.guest("app"), await shop.terminal("S1")
+    cart = await picked_up(shop, guest, TEA=1, POT=1)
+    await shop.check_out(guest, cart, token="lost", key="K")
+    async with shop.hub.database.transaction() as session:
+        await session.run(
+            "UPDATE hold h SET expires_at = now() FROM checkout_attempt a, variant v "
+            "WHERE a.id = owner_id AND v.id = h.variant_id AND a.cart_id = $1 AND v.sku = $2",
+            key(cart),
+            shop.sku("TEA"),
+        )
+    await worker.expire_holds(shop.hub.work)
+    assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
+
+    payload = await shop.check_out(guest, cart, token="lost", key="K")
+
+    assert codes(payload) == ["OUT_OF_STOCK"]
+    assert await charges(shop, cart) == [("VOIDED", 3948)]
+    assert await buckets(shop, "POT", "S1") == (1, 0, 0)
+
+
+async def test_of_a_hold_that_ends_and_a_payment_that_completes_at_once_one_wins(shop: Shop) -> None:
+    """The last unit is held by a payment whose answer was lost; its hold ends while a till wants it too."""
+    guest, till = shop.guest("app"), await shop.terminal("S1")
+    for _ in range(8):
+        await shop.receive(TEA_S1=1)
+        cart, at_till = await picked_up(shop, guest, TEA=1), await shop.cart(till, TEA=1)
+        await shop.check_out(guest, cart, token="lost", key=shop.code(cart["id"]))
+        await end_hold(shop, cart)
+
+        async def expire_and_sell(at_till: dict[str, Any] = at_till) -> dict[str, Any]:
+            await worker.expire_holds(shop.hub.work)
+            return await pay(till, at_till, cash("648"))
+
+        online, sold = await asyncio.gather(
+            shop.check_out(guest, cart, token="lost", key=shop.code(cart["id"])), expire_and_sell()
+        )
+
+        assert (online["order"] is None) != (sold["order"] is None)
+        loser = online if online["order"] is None else sold
+        assert codes(loser) == ["OUT_OF_STOCK"]
+        assert await charges(shop, cart) == [("CAPTURED" if online["order"] else "VOIDED", 648)]
+        on_hand, committed, reserved = await buckets(shop, "TEA", "S1")
+        assert (on_hand - committed, reserved) == (0, 0)

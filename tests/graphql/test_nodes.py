@@ -1,0 +1,222 @@
+"""What is not the caller's does not exist: node, cart and order for every type and every kind of caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from client import Client, Refused
+from graphql import GraphQLInterfaceType
+from uriba.config import Settings
+from uriba.core.ids import global_id, new_secret_id
+from uriba.graphql import nodes
+from uriba.graphql.schema import make
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+
+SHOPPERS = ("guest", "hana", "ken")
+RETAILER = ("till", "elsewhere", "app", "app catalog", "app customers", "app inventory", "staff")
+EVERYBODY = frozenset(SHOPPERS + RETAILER)
+HANAS = EVERYBODY - {"guest", "ken"}
+GUESTS = frozenset(RETAILER)
+
+SEEN_BY = {
+    "Cart": HANAS,
+    "Channel": EVERYBODY,
+    "Customer": HANAS,
+    "Fulfillment": HANAS,
+    "Location": EVERYBODY,
+    "Order": HANAS,
+    "Payment": HANAS,
+    "Product": EVERYBODY,
+    "StockLevel": GUESTS,
+    "StockMovement": GUESTS,
+    "Variant": EVERYBODY,
+}
+NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+ORDER = "id number status payments { id status } fulfillments { id status } customer { id }"
+
+
+@dataclass
+class Things:
+    """The ids of one of each type, Hana's where they are somebody's; and of a guest's cart and order."""
+
+    stage: Stage
+    ids: dict[str, str]
+    guests: dict[str, str]
+    guests_number: str
+
+
+@pytest.fixture(scope="module")
+async def things(stage: Stage) -> AsyncIterator[Things]:
+    shop, staff = stage.shop, stage["staff"]
+    hanas = (await shop.check_out(stage["hana"], stage.carts["hana"]))["order"]
+    read = f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} }}"
+    order, guests = [(await staff.run(read, id=one["id"]))["order"] for one in (hanas, stage.order)]
+    data = await staff.run(
+        """query ($sku: String, $at: String, $skus: [String!]) {
+            variant(sku: $sku) { id product { id } }
+            channels { id }
+            stockLevels(location: $at, skus: $skus) { edges { node {
+                id location { id } movements { edges { node { id } } }
+            } } }
+        }""",
+        sku=shop.sku("TEA"),
+        at=shop.code("S1"),
+        skus=[shop.sku("TEA")],
+    )
+    level = data["stockLevels"]["edges"][0]["node"]
+    yield Things(
+        stage,
+        {
+            "Cart": stage.cart("hana"),
+            "Channel": data["channels"][0]["id"],
+            "Customer": order["customer"]["id"],
+            "Fulfillment": order["fulfillments"][0]["id"],
+            "Location": level["location"]["id"],
+            "Order": order["id"],
+            "Payment": order["payments"][0]["id"],
+            "Product": data["variant"]["product"]["id"],
+            "StockLevel": level["id"],
+            "StockMovement": level["movements"]["edges"][0]["node"]["id"],
+            "Variant": data["variant"]["id"],
+        },
+        {
+            "Cart": stage.cart("ordered"),
+            "Fulfillment": guests["fulfillments"][0]["id"],
+            "Order": guests["id"],
+            "Payment": guests["payments"][0]["id"],
+        },
+        guests["number"],
+    )
+
+
+def test_every_type_with_an_id_has_a_reader_and_rights() -> None:
+    schema = make(Settings())._schema
+    node = schema.type_map["Node"]
+    assert isinstance(node, GraphQLInterfaceType)
+    kinds = {kind.name for kind in schema.get_possible_types(node)}
+
+    assert set(nodes.READERS) == kinds == set(SEEN_BY)
+
+
+@pytest.mark.parametrize("kind", SEEN_BY)
+async def test_a_node_is_seen_by_those_it_is_for(things: Things, kind: str) -> None:
+    found = {who: await node(things.stage[who], things.ids[kind]) for who in EVERYBODY}
+
+    assert found == {who: kind if who in SEEN_BY[kind] else None for who in EVERYBODY}
+
+
+async def node(client: Client, node_id: str) -> str | None:
+    """The type of what a caller finds under an id."""
+    found = (await client.run(NODE, id=node_id))["node"]
+    assert found is None or found["id"] == node_id
+    return found["__typename"] if found else None
+
+
+@pytest.mark.parametrize("kind", SEEN_BY)
+async def test_an_id_of_nothing_is_nothing(things: Things, kind: str) -> None:
+    staff = things.stage["staff"]
+
+    for key in (new_secret_id(), 10**17, 10**30, -1, "", " 1", "1:2:3", f"{10**17}:{10**17}", f"{10**30}:1"):
+        assert await node(staff, global_id(kind, key)) is None, key
+    assert await node(staff, things.ids[kind] * 2) is None
+
+
+@pytest.mark.parametrize("written", ["", "x", "Cart", "VW5rbm93bjox", "Q2FydDo=", "💥", "Q2FydDox\n", " "])
+async def test_what_is_no_id_is_nothing(things: Things, written: str) -> None:
+    assert await node(things.stage["staff"], written) is None
+
+
+@pytest.mark.parametrize("who", ["guest", "ken"])
+async def test_anothers_cart_and_order_are_like_none(things: Things, who: str) -> None:
+    query = """query ($cart: ID!, $order: ID!, $number: String!) {
+        cart(id: $cart) { id } byId: order(id: $order) { id } byNumber: order(number: $number) { id } }"""
+    number = (await things.stage["staff"].run("query ($i: ID!) { order(id: $i) { number } }", i=things.ids["Order"]))[
+        "order"
+    ]["number"]
+
+    theirs = await things.stage[who].raw(query, cart=things.ids["Cart"], order=things.ids["Order"], number=number)
+
+    assert theirs == {"data": {"cart": None, "byId": None, "byNumber": None}}
+
+
+@pytest.mark.parametrize("who", ["guest", "ken"])
+@pytest.mark.parametrize("field", ["cartChanged(cartId", "orderChanged(orderId"])
+async def test_what_is_anothers_cannot_be_followed(things: Things, who: str, field: str) -> None:
+    kind = "Cart" if field.startswith("cart") else "Order"
+    document = f"subscription ($id: ID!) {{ {field}: $id) {{ id }} }}"
+
+    refused = []
+    for subject in (things.ids[kind], global_id(kind, new_secret_id())):
+        async with things.stage[who].subscribe(document, id=subject) as following:
+            refused.append(await following.message())
+
+    theirs, nones = refused
+    assert theirs == nones
+    assert theirs["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def test_a_guest_follows_an_order_through_its_cart_only(things: Things) -> None:
+    guest, ids = things.stage["guest"], things.guests
+
+    found = {kind: await node(guest, ids[kind]) for kind in ids}
+    order = await guest.run("query ($n: String) { order(number: $n) { id } }", n=things.guests_number)
+    cart = await guest.run(f"query ($id: ID!) {{ cart(id: $id) {{ order {{ {ORDER} }} }} }}", id=ids["Cart"])
+
+    assert found == {"Cart": "Cart", "Fulfillment": None, "Order": None, "Payment": None}
+    assert order == {"order": None}
+    assert cart["cart"]["order"]["number"] == things.guests_number
+    assert cart["cart"]["order"]["payments"] == [{"id": ids["Payment"], "status": "PAID"}]
+
+
+async def test_a_guest_follows_the_cart_of_an_order(things: Things) -> None:
+    document = "subscription ($id: ID!) { cartChanged(cartId: $id) { status order { number } } }"
+
+    async with things.stage["guest"].subscribe(document, id=things.guests["Cart"]) as following:
+        state = await following.next()
+
+    assert state == {"status": "ORDERED", "order": {"number": things.guests_number}}
+
+
+async def test_a_guest_cannot_follow_an_order_by_its_id(things: Things) -> None:
+    document = "subscription ($id: ID!) { orderChanged(orderId: $id) { number } }"
+
+    async with things.stage["guest"].subscribe(document, id=things.guests["Order"]) as following:
+        with pytest.raises(Refused) as refused:
+            await following.next()
+
+    assert refused.value.codes == ["NOT_FOUND"]
+
+
+@pytest.mark.parametrize("who", SHOPPERS)
+async def test_nobody_is_seen_through_a_guests_cart(things: Things, who: str) -> None:
+    query = "query ($c: ID!) { cart(id: $c) { customer { id } order { customer { id } } } }"
+
+    data = await things.stage[who].run(query, c=things.guests["Cart"])
+
+    assert data == {"cart": {"customer": None, "order": {"customer": None}}}
+
+
+async def test_everybody_is_only_themselves(things: Things) -> None:
+    found = {who: (await things.stage[who].run("{ me { id } }"))["me"] for who in EVERYBODY}
+
+    assert found["hana"] == {"id": things.ids["Customer"]}
+    assert found["ken"] not in (None, found["hana"])
+    assert [who for who in found if found[who] is None] == [who for who in found if who not in ("hana", "ken")]
+
+
+async def test_a_customer_reads_what_was_ordered(things: Things) -> None:
+    data = await things.stage["hana"].run(
+        f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} me {{ orders {{ edges {{ node {{ id }} }} }} }} }}",
+        id=things.ids["Order"],
+    )
+
+    assert data["order"]["customer"]["id"] == things.ids["Customer"]
+    assert data["order"]["payments"][0]["id"] == things.ids["Payment"]
+    assert [edge["node"]["id"] for edge in data["me"]["orders"]["edges"]] == [things.ids["Order"]]

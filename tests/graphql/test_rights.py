@@ -1,0 +1,213 @@
+"""Who may call what: every root field of the schema by every kind of caller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from bad_inputs import NOWHERE, fill
+
+from client import Client, Refused
+from shop import CHECKOUT, ERRORS
+from uriba.config import Settings
+from uriba.graphql.schema import make
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+    from conftest import Unchanged
+
+CALLERS = (
+    "guest",
+    "hana",
+    "till",
+    "elsewhere",
+    "app",
+    "app catalog",
+    "app customers",
+    "app inventory",
+    "staff",
+)
+EVERYBODY = frozenset(CALLERS)
+RETAILER = EVERYBODY - {"guest", "hana"}
+COUNTER = frozenset({"till", "elsewhere", "staff"})
+BUYERS = EVERYBODY - {"staff"}
+CATALOG = frozenset({"app catalog", "staff"})
+CUSTOMERS = frozenset({"app customers", "staff"})
+STOCK_ROOM = frozenset({"till", "app inventory", "staff"})
+
+EMPTY = f"{{ count {ERRORS} }}"
+CART = f"{{ cart {{ id }} {ERRORS} }}"
+STOCK = {"sku": "$sku:TEA", "location": "$code:S1"}
+
+Operation = tuple[frozenset[str], str, dict[str, Any]]
+"""Who may, a document, and variables that do no harm where they are allowed."""
+
+OPERATIONS: dict[str, Operation] = {
+    "Query.node": (EVERYBODY, "query ($id: ID!) { node(id: $id) { id } }", {"id": "$cart:guest"}),
+    "Query.channels": (EVERYBODY, "{ channels { code locations { code } } }", {}),
+    "Query.locations": (EVERYBODY, "{ locations { edges { node { code } } } }", {}),
+    "Query.products": (EVERYBODY, "{ products { edges { node { handle } } } }", {}),
+    "Query.product": (EVERYBODY, 'query { product(handle: "x") { id } }', {}),
+    "Query.variant": (EVERYBODY, "query ($sku: String) { variant(sku: $sku) { id } }", {"sku": "$sku:TEA"}),
+    "Query.cart": (EVERYBODY, "query ($id: ID!) { cart(id: $id) { id } }", {"id": "$cart:guest"}),
+    "Query.me": (EVERYBODY, "{ me { id } }", {}),
+    "Query.customer": (COUNTER, 'query { customer(phone: "12345") { id } }', {}),
+    "Query.order": (EVERYBODY, 'query { order(number: "x") { id } }', {}),
+    "Query.orders": (RETAILER, "{ orders { edges { node { id } } } }", {}),
+    "Query.stockLevels": (RETAILER, "{ stockLevels { edges { node { id } } } }", {}),
+    "Mutation.channelsUpsert": (CATALOG, f"mutation {{ channelsUpsert(channels: []) {EMPTY} }}", {}),
+    "Mutation.locationsUpsert": (CATALOG, f"mutation {{ locationsUpsert(locations: []) {EMPTY} }}", {}),
+    "Mutation.productsUpsert": (CATALOG, f"mutation {{ productsUpsert(products: []) {EMPTY} }}", {}),
+    "Mutation.pricesUpsert": (CATALOG, f"mutation {{ pricesUpsert(prices: []) {EMPTY} }}", {}),
+    "Mutation.customersUpsert": (CUSTOMERS, f"mutation {{ customersUpsert(customers: []) {EMPTY} }}", {}),
+    "Mutation.customerToken": (CUSTOMERS, f"mutation {{ customerToken(input: {{}}) {{ token {ERRORS} }} }}", {}),
+    "Mutation.cartCreate": (
+        EVERYBODY,
+        f'mutation {{ cartCreate(input: {{ lines: [{{ sku: "x" }}] }}) {CART} }}',
+        {},
+    ),
+    "Mutation.cartLinesAdd": (
+        EVERYBODY,
+        f"mutation ($id: ID!) {{ cartLinesAdd(cartId: $id, lines: []) {CART} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.cartLinesUpdate": (
+        EVERYBODY,
+        f"mutation ($id: ID!) {{ cartLinesUpdate(cartId: $id, lines: []) {CART} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.cartHandoff": (
+        EVERYBODY,
+        f"mutation ($id: ID!) {{ cartHandoff(cartId: $id) {{ code {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.cartClaim": (EVERYBODY, f'mutation {{ cartClaim(code: "\\u0000") {CART} }}', {}),
+    "Mutation.cartMerge": (
+        EVERYBODY,
+        f"mutation ($id: ID!) {{ cartMerge(fromCartId: $id) {CART} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.cartFulfillment": (
+        EVERYBODY,
+        f"mutation ($id: ID!) {{ cartFulfillment(cartId: $id, input: {{ method: SHIP }}) {CART} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.checkout": (
+        BUYERS,
+        CHECKOUT,
+        {"input": {"cartId": NOWHERE, "idempotencyKey": "$key", "payments": []}},
+    ),
+    "Mutation.stockAdjust": (
+        STOCK_ROOM,
+        f"mutation ($input: StockAdjustInput!) {{ stockAdjust(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
+        {"input": {"changes": [STOCK | {"delta": 0}], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockSet": (
+        STOCK_ROOM,
+        f"mutation ($input: StockSetInput!) {{ stockSet(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
+        {"input": {"changes": [STOCK | {"onHand": -1}], "idempotencyKey": "$key"}},
+    ),
+    "Subscription.cartChanged": (
+        EVERYBODY,
+        "subscription ($id: ID!) { cartChanged(cartId: $id) { id } }",
+        {"id": "$cart:guest"},
+    ),
+    "Subscription.orderChanged": (
+        EVERYBODY,
+        "subscription ($id: ID!) { orderChanged(orderId: $id) { id } }",
+        {"id": NOWHERE},
+    ),
+    "Subscription.stockChanged": (
+        RETAILER,
+        "subscription ($skus: [String!]) { stockChanged(skus: $skus) { id } }",
+        {"skus": ["$sku:TEA"]},
+    ),
+    "Subscription.availabilityChanged": (
+        EVERYBODY,
+        "subscription ($skus: [String!]!, $at: String!) { availabilityChanged(channel: $at, skus: $skus) { sku } }",
+        {"skus": ["$sku:TEA"], "at": "$code:app"},
+    ),
+}
+
+
+def test_every_root_field_is_in_the_matrix() -> None:
+    schema = make(Settings())._schema
+    roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
+
+    assert {f"{root.name}.{name}" for root in roots if root for name in root.fields} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_only_those_with_the_right_may_call(stage: Stage, unchanged: Unchanged, operation: str) -> None:
+    allowed, document, variables = OPERATIONS[operation]
+
+    async with unchanged():
+        answers = {
+            caller: await refusals(stage[caller], operation, document, fill(variables, stage)) for caller in CALLERS
+        }
+
+    assert answers == {
+        caller: set() if caller in allowed else {"UNAUTHENTICATED" if caller == "guest" else "FORBIDDEN"}
+        for caller in CALLERS
+    }
+
+
+async def refusals(client: Client, operation: str, document: str, variables: dict[str, Any]) -> set[str]:
+    """The codes by which a caller was told that it may not."""
+    try:
+        if operation.startswith("Subscription"):
+            async with client.subscribe(document, **variables) as following:
+                await following.next()
+        else:
+            await client.run(document, **variables)
+    except Refused as refused:
+        return set(refused.codes) & {"FORBIDDEN", "UNAUTHENTICATED"} or _other(refused)
+    return set()
+
+
+def _other(refused: Refused) -> set[str]:
+    assert set(refused.codes) <= {"NOT_FOUND"}, refused
+    return set()
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_stock_within_a_variant_is_the_retailers(stage: Stage, caller: str) -> None:
+    query = "query ($s: String) { variant(sku: $s) { sku stockLevels { edges { node { onHand } } } } }"
+
+    answer = await stage[caller].raw(query, s=stage.shop.sku("TEA"))
+
+    if caller in RETAILER:
+        assert answer["data"]["variant"]["stockLevels"]["edges"]
+    else:
+        (error,) = answer["errors"]
+        assert answer["data"] == {"variant": None}
+        assert error["path"] == ["variant", "stockLevels"]
+        assert error["extensions"]["code"] == ("UNAUTHENTICATED" if caller == "guest" else "FORBIDDEN")
+
+
+@pytest.mark.parametrize("operation", ["Mutation.stockAdjust", "Mutation.stockSet"])
+async def test_a_terminal_changes_no_other_locations_stock(stage: Stage, unchanged: Unchanged, operation: str) -> None:
+    document = OPERATIONS[operation][1]
+    change = {"delta": 1} if operation == "Mutation.stockAdjust" else {"onHand": 7}
+    changes = [{"sku": stage.shop.sku("TEA"), "location": stage.shop.code(place), **change} for place in ("S1", "S2")]
+
+    async with unchanged():
+        for rows in (changes, changes[1:], [*changes, {**changes[0], "sku": "NO-SUCH"}]):
+            with pytest.raises(Refused) as refused:
+                await stage["till"].do(document, input={"changes": rows, "idempotencyKey": uuid4().hex})
+
+            assert refused.value.codes == ["FORBIDDEN"]
+
+
+async def test_a_terminal_changes_its_own_locations_stock(shop: Any) -> None:
+    till = await shop.terminal("S2")
+    change = {"sku": shop.sku("TEA"), "location": shop.code("S2"), "delta": 3}
+
+    payload = await till.do(
+        OPERATIONS["Mutation.stockAdjust"][1], input={"changes": [change], "idempotencyKey": uuid4().hex}
+    )
+
+    assert payload["errors"] == []
+    assert (await shop.level("TEA", "S2"))["onHand"] == 3

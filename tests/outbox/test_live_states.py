@@ -1,0 +1,245 @@
+"""Subscriptions over WebSocket: the present state first, then the newest after every change."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from client import Refused
+from patience import eventually
+from shop import CART, ERRORS, ORDER, Shop
+
+from uriba.access import keys
+from uriba.outbox.hints import KEYS
+
+CART_CHANGED = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
+ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"
+STOCK_CHANGED = """subscription ($l: String, $s: [String!]) { stockChanged(location: $l, skus: $s) {
+    onHand committed available variant { sku } location { code } } }"""
+AVAILABILITY_CHANGED = """subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) {
+    sku price(channel: $c) { amount } availability { status quantity pickup { location { code } quantity } } } }"""
+MERGE = f"mutation ($c: ID!) {{ cartMerge(fromCartId: $c) {{ cart {{ id }} {ERRORS} }} }}"
+
+
+async def subscribers(shop: Shop) -> float:
+    """Live subscriptions of the API process, as Prometheus sees them."""
+    async with httpx.AsyncClient() as http:
+        shown = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
+    (line,) = [line for line in shown.splitlines() if line.startswith("uriba_subscribers ")]
+    return float(line.split()[1])
+
+
+async def test_a_cart_is_shown_as_it_is_and_then_after_every_change(shop: Shop) -> None:
+    guest = shop.guest()
+    cart = await shop.cart(guest, TEA=1)
+
+    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as following:
+        first = await following.next()
+        seen = []
+        for _ in range(3):
+            await shop.add(guest, cart, TEA=1)
+            seen.append(await following.next())
+
+    assert first == cart
+    assert [(state["version"] - cart["version"], state["quantity"]) for state in seen] == [(1, 2), (2, 3), (3, 4)]
+
+
+async def test_an_order_is_shown_as_it_is_and_its_guest_follows_it_through_the_cart(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    guest = shop.guest()
+    cart = await shop.cart(guest, TEA=1)
+    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+
+    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as on_cart:
+        await on_cart.next()
+        paid = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
+        ordered = await on_cart.until(lambda state: state["status"] == "ORDERED")
+
+    async with shop.staff.subscribe(ORDER_CHANGED, o=paid["order"]["id"]) as on_order:
+        assert await on_order.next() == paid["order"]
+    assert ordered["order"]["number"] == paid["order"]["number"]
+
+
+async def test_levels_are_shown_as_they_are_and_then_each_as_it_changes(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5, POT_S1=2, TEA_S2=9)
+    till = await shop.terminal()
+
+    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as following:
+        present = [await following.next(), await following.next()]
+        await shop.receive(TEA_S2=1)
+        await shop.receive(CUP_S1=4)
+        new = await following.next()
+        await shop.receive(TEA_S1=1)
+        changed = await following.next()
+
+    assert {(row["variant"]["sku"], row["onHand"]) for row in present} == {(shop.sku("TEA"), 5), (shop.sku("POT"), 2)}
+    assert (new["variant"]["sku"], new["onHand"]) == (shop.sku("CUP"), 4)
+    assert (changed["variant"]["sku"], changed["onHand"]) == (shop.sku("TEA"), 6)
+
+
+async def test_more_levels_than_a_page_are_all_shown_at_first(shop: Shop) -> None:
+    names = [shop.sku(f"BULK{n}") for n in range(120)]
+    products = [{"handle": sku, "name": sku, "variants": [{"sku": sku, "name": sku}]} for sku in names]
+    await shop.staff.do(
+        f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}", p=products
+    )
+    await shop.receive(**{f"BULK{n}_W1": 1 for n in range(120)})
+
+    async with shop.staff.subscribe(STOCK_CHANGED, s=names) as following:
+        seen = {(await following.next())["variant"]["sku"] for _ in range(120)}
+
+    assert seen == set(names)
+
+
+async def test_availability_is_shown_as_it_is_and_follows_every_location_of_the_channel(shop: Shop) -> None:
+    await shop.receive(TEA_S1=4)
+    seen: list[tuple[str, int, str]] = []
+
+    async with shop.guest(None).subscribe(AVAILABILITY_CHANGED, c=shop.code("web"), s=[shop.sku("TEA")]) as following:
+
+        async def look() -> dict[str, Any]:
+            state = await following.next()
+            shown = state["availability"]
+            seen.append((state["price"]["amount"], shown["quantity"], shown["status"]))
+            return state  # type: ignore[no-any-return]
+
+        await look()
+        await shop.receive(POT_S1=1)
+        await shop.receive(TEA_W1=10)
+        await look()
+        await shop.receive(TEA_S2=1)
+        last = await look()
+
+    assert seen == [("648", 4, "LOW_STOCK"), ("648", 14, "IN_STOCK"), ("648", 15, "IN_STOCK")]
+    assert [row["location"]["code"] for row in last["availability"]["pickup"]] == [shop.code("S1"), shop.code("S2")]
+
+
+@pytest.mark.parametrize(
+    ("caller", "query", "given", "code"),
+    [
+        ("guest", CART_CHANGED, {"c": "Q2FydDpub3RoaW5n"}, "NOT_FOUND"),
+        ("guest", CART_CHANGED, {"c": "Q2FydDowMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDA="}, "NOT_FOUND"),
+        ("staff", ORDER_CHANGED, {"o": "T3JkZXI6MQ=="}, "NOT_FOUND"),
+        ("guest", STOCK_CHANGED, {}, "UNAUTHENTICATED"),
+        ("staff", STOCK_CHANGED, {"l": "nowhere"}, "NOT_FOUND"),
+        ("guest", AVAILABILITY_CHANGED, {"c": "nowhere", "s": ["x"]}, "NOT_FOUND"),
+        ("guest", AVAILABILITY_CHANGED, {"c": "nowhere", "s": []}, "INVALID"),
+    ],
+)
+async def test_what_cannot_be_followed_is_refused_at_once(
+    shop: Shop, caller: str, query: str, given: dict[str, Any], code: str
+) -> None:
+    client = shop.staff if caller == "staff" else shop.guest()
+
+    async with client.subscribe(query, **given) as following:
+        with pytest.raises(Refused) as refused:
+            await following.next()
+
+    assert refused.value.codes == [code]
+
+
+async def test_somebody_elses_cart_is_answered_like_one_that_does_not_exist(shop: Shop) -> None:
+    cart = await shop.cart(await shop.customer("HANA"), TEA=1)
+
+    for stranger in (await shop.customer("RIN"), shop.guest()):
+        async with stranger.subscribe(CART_CHANGED, c=cart["id"]) as following:
+            with pytest.raises(Refused) as refused:
+                await following.next()
+        assert refused.value.codes == ["NOT_FOUND"]
+
+
+async def test_following_a_cart_ends_where_it_becomes_somebody_elses(shop: Shop) -> None:
+    guest, customer = shop.guest(), await shop.customer()
+    cart = await shop.cart(guest, TEA=1)
+
+    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as following:
+        await following.next()
+        merged = await customer.do(MERGE, c=cart["id"])
+        ended = await following.message()
+
+    assert merged["cart"]["id"] == cart["id"]
+    assert ended["type"] == "complete"
+
+
+async def test_a_revoked_key_follows_nothing_any_more(shop: Shop) -> None:
+    till = await shop.terminal()
+    await shop.receive(TEA_S1=1)
+
+    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as following:
+        await following.next()
+        assert till.key
+        async with shop.hub.database.transaction() as session:
+            await keys.revoke(session, key_id=till.key.split("_")[2])
+        # As `uriba key revoke` does; a process that did not hear it asks again after some seconds.
+        await shop.hub.work.hints.say_now(KEYS)
+
+        with pytest.raises(Refused) as refused:
+            async with asyncio.timeout(15):
+                while True:
+                    await shop.receive(TEA_S1=1)
+                    await following.next()
+
+    assert refused.value.codes == ["UNAUTHENTICATED"]
+
+
+async def test_a_token_that_has_ended_follows_nothing_any_more(shop: Shop) -> None:
+    customer = await shop.customer()
+    cart = await shop.cart(customer, TEA=1)
+
+    async with customer.subscribe(CART_CHANGED, c=cart["id"]) as following:
+        await following.next()
+        assert customer.key
+        async with shop.hub.database.transaction() as session:
+            await session.run(
+                "UPDATE access_key SET expires_at = now() - interval '1 second' WHERE id = $1",
+                customer.key.split("_")[2],
+            )
+        await shop.hub.work.hints.say_now(KEYS)
+
+        with pytest.raises(Refused) as refused:
+            async with asyncio.timeout(15):
+                while True:
+                    await shop.add(shop.staff, cart, TEA=1)
+                    await following.next()
+
+    assert refused.value.codes == ["UNAUTHENTICATED"]
+
+
+async def test_leaving_a_subscription_or_the_socket_leaves_nothing_behind(shop: Shop) -> None:
+    async def count(wanted: float) -> bool:
+        return await subscribers(shop) == wanted
+
+    await eventually(lambda: count(0))
+    cart = await shop.cart(shop.guest(), TEA=1)
+
+    async with shop.guest().subscribe(CART_CHANGED, c=cart["id"]) as first:
+        await first.next()
+        async with shop.staff.subscribe(STOCK_CHANGED, s=[shop.sku("TEA")]):
+            await eventually(lambda: count(2))
+        await eventually(lambda: count(1))
+        await first._socket.send('{"type": "complete", "id": "1"}')
+        await eventually(lambda: count(0))
+
+
+async def test_two_subscriptions_of_one_socket_do_not_share_what_they_read(shop: Shop) -> None:
+    guest = shop.guest()
+    one, two = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
+
+    async with guest.subscribe(CART_CHANGED, c=one["id"]) as following:
+        await following.next()
+        message = {
+            "type": "subscribe",
+            "id": "2",
+            "payload": {"query": CART_CHANGED, "variables": {"c": two["id"]}},
+        }
+        await following._socket.send(httpx.Response(200, json=message).text)
+        assert (await following.message())["id"] == "2"
+        await shop.add(guest, two, POT=4)
+        second = await following.message()
+        await shop.add(guest, one, TEA=1)
+        first = await following.message()
+
+    assert (second["id"], second["payload"]["data"]["cartChanged"]["quantity"]) == ("2", 5)
+    assert (first["id"], first["payload"]["data"]["cartChanged"]["quantity"]) == ("1", 2)
