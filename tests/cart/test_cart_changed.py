@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import baskets
+
 from shop import ADDRESS, CART, Shop
 
 WATCH = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"

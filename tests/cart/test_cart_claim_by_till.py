@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import baskets
+
 from shop import ADDRESS, ERRORS, Shop
 
 

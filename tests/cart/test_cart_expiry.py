@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import baskets
+
 from shop import CART, Shop
 from uriba import worker
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import baskets
 import pytest
+
 from shop import ADDRESS, ERRORS, Shop
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import baskets
 import pytest
+
 from shop import CART, Shop
 from uriba.core.errors import Code
 

@@ -6,6 +6,7 @@ import asyncio
 
 import baskets
 import pytest
+
 from shop import CART, ERRORS, Shop
 
 ADD = f"""mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {{

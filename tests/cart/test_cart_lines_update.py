@@ -6,6 +6,7 @@ import asyncio
 
 import baskets
 import pytest
+
 from shop import Shop
 
 

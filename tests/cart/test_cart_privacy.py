@@ -7,6 +7,7 @@ from typing import Any
 
 import baskets
 import pytest
+
 from client import Client, Refused
 from shop import ADDRESS, Shop
 from uriba.core.ids import global_id, new_secret_id

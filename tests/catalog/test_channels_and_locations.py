@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from backoffice import channel, codes, location, upsert
-from shop import Shop
 
+from shop import Shop
 from uriba.core.ids import number
 
 CHANNELS = "{ channels { id code name kind currency pricesIncludeTax locations { code } } }"

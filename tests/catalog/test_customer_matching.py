@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from backoffice import codes, upsert
+
 from shop import Shop
 
 CUSTOMER = """query ($l: String, $e: String, $p: String) { customer(loyaltyCard: $l, email: $e, phone: $p) {

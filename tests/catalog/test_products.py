@@ -7,8 +7,8 @@ import random
 from typing import Any
 
 from backoffice import codes, product, told, upsert, variant
-from shop import Shop
 
+from shop import Shop
 from uriba.core.actor import Scope
 
 VARIANT = """query ($s: String, $b: String) { variant(sku: $s, barcode: $b) {

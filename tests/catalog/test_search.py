@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from backoffice import product, upsert, variant
+
 from client import Refused
 from shop import Shop
 

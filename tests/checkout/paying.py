@@ -86,8 +86,6 @@ def card(amount: str, token: str = "ok") -> dict[str, str]:
     return {"method": "TEST", "amount": amount, "token": token}
 
 
-
-
 def cash(amount: str, reference: str | None = None) -> dict[str, str | None]:
     return {"method": "CASH", "amount": amount, "reference": reference}
 

@@ -22,6 +22,7 @@ from paying import (
     told,
     until_paying,
 )
+
 from shop import CART, Shop
 from uriba import worker
 
@@ -201,7 +202,9 @@ async def test_the_customer_who_lost_the_answer_sees_the_order_come_in(shop: Sho
     await shop.receive(TEA_W1=5)
     guest = shop.guest("app")
     cart = await shipped(shop, guest, TEA=1)
-    async with guest.subscribe(f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}", c=cart["id"]) as on:
+    async with guest.subscribe(
+        f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}", c=cart["id"]
+    ) as on:
         await on.next()
         await shop.check_out(guest, cart, token="lost")
         await make_due(shop, cart)
@@ -365,9 +368,7 @@ async def test_the_contact_of_a_guest_is_kept_with_the_order(shop: Shop) -> None
     )
 
     async with shop.hub.database.reading() as session:
-        row = await session.fetchrow(
-            "SELECT email, phone FROM orders WHERE number = $1", payload["order"]["number"]
-        )
+        row = await session.fetchrow("SELECT email, phone FROM orders WHERE number = $1", payload["order"]["number"])
     assert (row["email"], "1234" in row["phone"]) == ("hana@example.com", True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from paying import buckets, cash, keep_back, orders, parcels, pay, picked_up, read, shipped, told, ways
+
 from shop import ADDRESS, ORDER, Shop
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from paying import buckets, cash, parcels, pay, picked_up, shipped, told, ways
+
 from shop import ADDRESS, ERRORS, Shop
 
 

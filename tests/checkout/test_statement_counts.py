@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from client import Client
 from paying import card, cash, pay, shipped
+
+from client import Client
 from shop import Shop
 from uriba import app
 from uriba.db import Database, session
@@ -77,9 +78,7 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @pytest.mark.parametrize("key", [None, "K"])
 @pytest.mark.parametrize("caller", ["guest", "customer", "till"])
-async def test_adding_to_a_cart_is_four_round_trips(
-    shop: Shop, counted: Counted, caller: str, key: str | None
-) -> None:
+async def test_adding_to_a_cart_is_four_round_trips(shop: Shop, counted: Counted, caller: str, key: str | None) -> None:
     real = {"guest": shop.guest("web"), "customer": await shop.customer(), "till": await shop.terminal()}[caller]
     client, cart = counted.client(real), await shop.cart(real, POT=1)
     lines = [{"sku": shop.sku("TEA")}, {"sku": shop.sku("CUP")}]
@@ -113,7 +112,10 @@ async def test_a_cash_checkout_is_eight_round_trips_however_many_lines(shop: Sho
     await pay(till, await shop.cart(real, TEA=1), cash("648"))
     counted.since()
 
-    payloads = [await till.do(CHECKOUT, i=asked(one, "CASH", "648")), await till.do(CHECKOUT, i=asked(three, "CASH", "17530"))]
+    payloads = [
+        await till.do(CHECKOUT, i=asked(one, "CASH", "648")),
+        await till.do(CHECKOUT, i=asked(three, "CASH", "17530")),
+    ]
 
     said = counted.since()
     assert [payload["errors"] for payload in payloads] == [[], []]

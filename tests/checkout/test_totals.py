@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from paying import card, cash, pay, picked_up, read, shipped, told
+
 from shop import ADDRESS, CART, ERRORS, Shop
 
 

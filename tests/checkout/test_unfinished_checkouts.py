@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-from client import Refused
 from paying import (
     attempts,
     buckets,
@@ -24,6 +23,8 @@ from paying import (
     shipped,
     told,
 )
+
+from client import Refused
 from shop import Shop
 from uriba import worker
 from uriba.checkout import attempts as steps
@@ -76,9 +77,7 @@ async def test_a_crash_anywhere_is_finished_by_the_sweep(
     assert codes(again) == ([] if charged else ["PAYMENT_DECLINED"])
 
 
-async def test_a_crash_before_anything_was_agreed_leaves_nothing(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_crash_before_anything_was_agreed_leaves_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.receive(TEA_W1=5)
     guest = shop.guest("app")
     cart = await shipped(shop, guest, TEA=2)

@@ -7,7 +7,6 @@ from uuid import uuid4
 
 from client import Client
 from shop import ERRORS, Shop
-
 from uriba.db import Session
 
 LEVEL = """

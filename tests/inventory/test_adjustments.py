@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from shop import Shop
 from stockroom import ADJUST, adjust, codes, committed, events_of, shortages, variant_and_place
 
+from shop import Shop
 from uriba.core.actor import SYSTEM, Scope
 from uriba.db import Row, Session
 from uriba.inventory import adjustments

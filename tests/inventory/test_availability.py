@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shop import ERRORS, Shop
 from stockroom import adjust, committed, count
 
+from shop import ERRORS, Shop
 from uriba.core.ids import local_id
 
 AVAILABILITY = """query ($s: String, $c: String, $n: Int) { variant(sku: $s) { availability(channel: $c) {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from shop import Shop
 from stockroom import adjust, codes, committed, count, shortages, variant_and_place
 
+from shop import Shop
 from uriba.core.actor import SYSTEM
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment, Count

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import pytest
-from shop import Shop
-from patience import backend, is_blocked
 from stockroom import adjust, count, variant_and_place
 
+from patience import backend, is_blocked
+from shop import Shop
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement

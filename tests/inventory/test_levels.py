@@ -7,9 +7,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from stockroom import LEVEL, adjust, committed, count, variant_and_place
+
 from client import Refused
 from shop import Shop
-from stockroom import LEVEL, adjust, committed, count, variant_and_place
 
 LEVELS = f"""query ($l: String, $s: [String!], $n: Int, $a: String) {{
     stockLevels(location: $l, skus: $s, first: $n, after: $a) {{

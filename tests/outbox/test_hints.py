@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from patience import eventually
 from wire import wire_to
 
+from patience import eventually
 from uriba.outbox.hints import Hints
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from facts import note, number_all
-from patience import backend, eventually, terminate
 
+from patience import backend, eventually, terminate
 from scratch import scratch_hub
 from uriba import app
 from uriba.config import Settings

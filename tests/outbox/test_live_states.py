@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from client import Refused
 from patience import eventually
 from shop import CART, ERRORS, ORDER, Shop
-
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from facts import Noted, note, number_all, positions
-from patience import backend, eventually, is_blocked, terminate
 
+from patience import backend, eventually, is_blocked, terminate
 from scratch import scratch_hub
 from uriba import app, worker
 from uriba.catalog import locations, products

@@ -12,10 +12,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from facts import note, positions
-from patience import eventually
 from redis.asyncio import Redis
 from wire import wire_to
 
+from patience import eventually
 from scratch import scratch_hub
 from uriba import worker
 from uriba.catalog import locations, products

@@ -7,7 +7,6 @@ from typing import Any
 
 from client import Client
 from shop import ERRORS, Shop
-
 from uriba.core import clock
 
 UPSERT = f"mutation ($p: [PriceInput!]!) {{ pricesUpsert(prices: $p) {{ count {ERRORS} }} }}"

@@ -52,7 +52,7 @@ async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUI
 
 
 async def take_turns(session: Session, *, customer_id: UUID) -> None:
-    """Have a customer's devices wait for each other, before any cart is locked: one may begin a cart, another adopt one,
+    """Have a customer's devices wait for each other, before any cart is locked: one may begin a cart, one adopt one,
     and there is one active cart at most."""
     await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.cart:' || $1, 0))", str(customer_id))
 

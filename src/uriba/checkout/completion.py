@@ -151,7 +151,7 @@ class Checkout:
         )
 
     async def _refusal(self, refused: PlanRefused) -> DomainError | None:
-        """Out of stock; None where some of what fell short was to be shipped, and another location may still serve it."""
+        """Out of stock; None where some of it was to be shipped, and another location may still serve that."""
         made = refused.plan
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}

@@ -17,8 +17,8 @@ from uriba.db.base import Base
 class AttemptStatus(StrEnum):
     """PENDING until the provider's answer is known; ENDING while the hub takes the charge back.
 
-    Without an order it ends DECLINED (the provider said no), ABANDONED (it never said yes) or SOLD_OUT (the hold had ended
-    and somebody else had the goods).
+    Without an order it ends DECLINED (the provider said no), ABANDONED (it never said yes) or SOLD_OUT (the hold had
+    ended and somebody else had the goods).
     """
 
     PENDING = "PENDING"

@@ -126,9 +126,7 @@ def _placed(lines: Sequence[LineView], actor: Actor) -> list[Piece]:
     return pieces
 
 
-async def _shipped(
-    session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]
-) -> list[Piece]:
+async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]) -> list[Piece]:
     """Lines to be shipped, from what the lines whose location is given leave there."""
     needs = [
         Need(index, line.variant_id, line.quantity)

@@ -72,8 +72,8 @@ _ALLOCATE = """
 def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:
     """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
 
-    `held`: what is still reserved for them, a hold for each line, and is taken out of there. A line whose hold has ended
-    needs units that are available.
+    `held`: what is still reserved for them, a hold for each line, and is taken out of there. A line whose hold has
+    ended needs units that are available.
     """
     kept = Counter((hold.variant_id, hold.location_id, hold.quantity) for hold in held)
     found = []

@@ -155,11 +155,13 @@ _CHANGE = """
             reserved_delta, unavailable_delta, reference, actor, occurred_at, recorded_at)
         SELECT m.variant_id, m.location_id, m.reason, m.quantity,
             coalesce(m.counted - c.on_hand_before, 0) + m.on_hand,
-            m.committed, m.reserved, m.unavailable, {reference}, {actor}, coalesce({occurred_at}, c.updated_at), c.updated_at
+            m.committed, m.reserved, m.unavailable, {reference}, {actor}, coalesce({occurred_at}, c.updated_at),
+            c.updated_at
         FROM movement m JOIN changed c USING (variant_id, location_id)
     ), opened AS (
         INSERT INTO shortage (variant_id, location_id, quantity, reference)
-        SELECT variant_id, location_id, shortage - shortage_before, {reference} FROM changed WHERE shortage > shortage_before
+        SELECT variant_id, location_id, shortage - shortage_before, {reference} FROM changed
+        WHERE shortage > shortage_before
     ), told AS (
         INSERT INTO outbox_event (type, subject, version, data)
         SELECT e.type, 'StockLevel:' || c.variant_id || ':' || c.location_id, e.version, jsonb_build_object(

@@ -1,0 +1,132 @@
+"""The pool: bounded, patient to a limit, opened once, and without dead connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from patience import backend, terminate
+from sqlalchemy import select
+
+from scratch import empty_database, migrated_database
+from uriba.catalog.models import Location
+from uriba.db import Database, session
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+
+@pytest.fixture
+async def small(hub: RunningHub) -> AsyncIterator[Database]:
+    """A database of its own, and two connections to it."""
+    assert hub.settings.database_url
+    async with migrated_database(hub.settings.database_url) as url:
+        found = Database(url, hub.settings, pool_size=2)
+        yield found
+        await found.close()
+
+
+async def test_who_finds_no_connection_in_time_is_told_so_and_the_next_one_is_served(
+    small: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ACQUIRE_TIMEOUT_S", 0.1)
+
+    async with small.reading(), small.transaction():
+        with pytest.raises(TimeoutError):
+            async with small.reading():
+                raise AssertionError("a third connection")
+        with pytest.raises(TimeoutError):
+            async with small.transaction():
+                raise AssertionError("a third connection")
+
+    async with small.reading() as found:
+        assert await found.fetchval("SELECT 1") == 1
+
+
+async def test_a_crowd_shares_two_connections(small: Database) -> None:
+    async def turn() -> int:
+        async with small.reading() as found:
+            return await backend(found)
+
+    async with asyncio.timeout(10):
+        pids = await asyncio.gather(*(turn() for _ in range(60)))
+
+    assert len(set(pids)) <= 2
+
+
+async def test_connections_that_ended_while_nobody_used_them_are_replaced(hub: RunningHub, small: Database) -> None:
+    for _ in range(5):
+        async with AsyncExitStack() as turns:
+            pids = [await backend(await turns.enter_async_context(small.reading())) for _ in range(2)]
+        for pid in pids:
+            await terminate(hub.database, pid)
+
+        async with AsyncExitStack() as turns:
+            anew = [await backend(await turns.enter_async_context(small.reading())) for _ in range(2)]
+
+        assert set(anew).isdisjoint(pids)
+
+
+async def test_two_databases_at_once_keep_apart(hub: RunningHub) -> None:
+    assert hub.settings.database_url
+    async with (
+        empty_database(hub.settings.database_url) as first_url,
+        empty_database(hub.settings.database_url) as second_url,
+    ):
+        first, second = Database(first_url, hub.settings), Database(second_url, hub.settings)
+        async with first.transaction() as one, second.transaction() as two:
+            await one.run("CREATE TABLE only_here (n int)")
+            assert await two.fetchval("SELECT to_regclass('only_here')") is None
+
+        async with first.reading() as one, second.reading() as two:
+            assert await one.fetchval("SELECT to_regclass('only_here')::text") == "only_here"
+            assert await two.fetchval("SELECT to_regclass('only_here')") is None
+        await first.close()
+        await second.close()
+
+
+async def test_a_database_that_nobody_used_closes(hub: RunningHub) -> None:
+    assert hub.settings.database_url
+
+    await Database(hub.settings.database_url, hub.settings).close()
+
+
+async def test_a_server_that_was_away_is_found_again(hub: RunningHub) -> None:
+    assert hub.settings.database_url
+    async with empty_database(hub.settings.database_url) as url:
+        away = Database(url.replace("scratch_", "absent_"), hub.settings)
+        for _ in range(2):
+            with pytest.raises(Exception, match="does not exist"):
+                async with away.reading():
+                    raise AssertionError("there is no such database")
+        away._url = url
+
+        async with away.reading() as found:
+            assert await found.fetchval("SELECT 1") == 1
+        await away.close()
+
+
+async def test_rows_of_core_statements_are_read_like_those_of_sql(small: Database) -> None:
+    async with small.transaction() as found:
+        await found.run(
+            "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
+            "SELECT c, c, 'STORE', 'UTC', true, false FROM unnest($1::text[]) AS c",
+            ["S1", "S2", "S3"],
+        )
+
+        rows = await found.select(select(Location.code).where(Location.code.in_(["S1", "S3"])).order_by(Location.code))
+
+        assert [row["code"] for row in rows] == ["S1", "S3"]
+
+
+async def test_json_is_decoded_once_and_times_are_utc(small: Database) -> None:
+    async with small.reading() as found:
+        row = await found.fetchrow("""SELECT '{"a": [1, "ü"]}'::jsonb AS one, '"2"'::json AS two, now() AS at""")
+        zone = await found.fetchval("SHOW timezone")
+
+    assert row is not None
+    assert (row["one"], row["two"]) == ({"a": [1, "ü"]}, "2")
+    assert (zone, row["at"].utcoffset().total_seconds()) == ("UTC", 0)

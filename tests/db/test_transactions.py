@@ -1,0 +1,210 @@
+"""Transactions: all or nothing, whoever fails, cancels or pulls the plug, and the connection comes back clean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import asyncpg
+import pytest
+from patience import eventually
+
+from scratch import migrated_database
+from uriba.db import Database
+from uriba.db.session import Prepared
+from uriba.outbox import Event, emit, event
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+POOL_SIZE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Noted(Event):
+    """Something was noted."""
+
+    type: ClassVar[str] = "test.noted"
+
+
+@pytest.fixture
+async def database(hub: RunningHub) -> AsyncIterator[Database]:
+    """A small pool on a database of its own, with a table of notes."""
+    assert hub.settings.database_url
+    async with migrated_database(hub.settings.database_url) as url:
+        found = Database(url, hub.settings, pool_size=POOL_SIZE)
+        found.before_commit = event.write
+        async with found.transaction() as session:
+            await session.run("CREATE TABLE note (n bigint NOT NULL)")
+        yield found
+        await found.close()
+
+
+async def notes(database: Database) -> list[int]:
+    async with database.reading() as session:
+        return [row["n"] for row in await session.fetch("SELECT n FROM note ORDER BY n")]
+
+
+async def subjects(database: Database) -> list[str]:
+    async with database.reading() as session:
+        return [row["subject"] for row in await session.fetch("SELECT subject FROM outbox_event ORDER BY id")]
+
+
+async def assert_all_clean(database: Database) -> None:
+    """Every connection of the pool is idle, outside of any transaction, and can be had at once."""
+
+    async def look() -> bool:
+        async with database.reading() as session:
+            states = await session.fetch(
+                "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
+            )
+        return all(row["state"] == "idle" for row in states)
+
+    await eventually(look)
+    both = asyncio.Barrier(POOL_SIZE)
+
+    async def turn() -> bool:
+        async with database.reading() as session:
+            await both.wait()
+            # In a transaction that was left open both would be the same moment.
+            first = await session.fetchval("SELECT now()")
+            return bool(await session.fetchval("SELECT now() > $1", first))
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(turn() for _ in range(POOL_SIZE))) == [True] * POOL_SIZE
+
+
+async def test_what_was_done_before_an_error_is_undone(database: Database) -> None:
+    told: list[bool] = []
+    database.after_commit = lambda: told.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as session:
+            await session.run("INSERT INTO note VALUES (1)")
+            emit(session, Noted("Cart:1", 1))
+            raise ZeroDivisionError
+
+    assert (await notes(database), await subjects(database), told) == ([], [], [])
+    await assert_all_clean(database)
+
+
+async def test_events_stand_with_their_change_and_somebody_is_told_after_the_commit(database: Database) -> None:
+    seen_when_told: list[asyncio.Task[list[int]]] = []
+    database.after_commit = lambda: seen_when_told.append(asyncio.create_task(notes(database)))
+
+    async with database.transaction() as session:
+        await session.run("INSERT INTO note VALUES (1)")
+        emit(session, Noted("Cart:1", 1))
+        assert seen_when_told == []
+
+    assert await subjects(database) == ["Cart:1"]
+    assert [await task for task in seen_when_told] == [[1]]
+
+
+async def test_a_silent_transaction_tells_nobody(database: Database) -> None:
+    told: list[bool] = []
+    database.after_commit = lambda: told.append(True)
+
+    async with database.transaction(tell=False) as session:
+        await session.run("INSERT INTO note VALUES (1)")
+
+    assert (await notes(database), told) == ([1], [])
+
+
+async def test_an_event_that_cannot_be_written_undoes_the_change(database: Database) -> None:
+    async with database.transaction() as session:
+        emit(session, Noted("Cart:1", 1))
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with database.transaction() as session:
+            await session.run("INSERT INTO note VALUES (1)")
+            emit(session, Noted("Cart:1", 1))
+
+    assert await notes(database) == []
+    await assert_all_clean(database)
+
+
+async def test_a_failed_statement_that_was_caught_still_undoes_everything(database: Database) -> None:
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        async with database.transaction() as session:
+            await session.run("INSERT INTO note VALUES (1)")
+            with pytest.raises(asyncpg.NotNullViolationError):
+                await session.run("INSERT INTO note VALUES (NULL)")
+            await session.run("INSERT INTO note VALUES (2)")
+
+    assert await notes(database) == []
+    await assert_all_clean(database)
+
+
+NOTE_AND_COMMIT = Prepared("note_and_commit", "INSERT INTO note SELECT current_setting('test.n')::bigint")
+
+
+async def by_commit(database: Database, n: int) -> None:
+    async with database.transaction() as session:
+        await session.run("INSERT INTO note VALUES ($1)", n)
+        emit(session, Noted(f"Cart:{n}", 1))
+        await session.run("INSERT INTO note VALUES ($1)", n)
+
+
+async def by_last_statement(database: Database, n: int) -> None:
+    """As the ledger does: the last statement and the commit are one round trip."""
+    async with database.transaction() as session:
+        await session.prepare(NOTE_AND_COMMIT)
+        await session.run("INSERT INTO note VALUES ($1)", n)
+        emit(session, Noted(f"Cart:{n}", 1))
+        await event.write(session)
+        await session.run("SELECT set_config('test.n', $1, true)", str(n))
+        await session.finish(NOTE_AND_COMMIT)
+
+
+@pytest.mark.parametrize("change", [by_commit, by_last_statement])
+@pytest.mark.parametrize("again", [False, True], ids=["cancelled once", "cancelled again and again"])
+async def test_cancelled_at_any_point_it_is_done_or_not_done_never_half(
+    database: Database, change: Callable[[Database, int], Awaitable[None]], again: bool
+) -> None:
+    outcomes: list[bool] = []
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    try:
+        for n in range(1, 1_000):
+            task = asyncio.ensure_future(change(database, n))
+            for _ in range(n):
+                await asyncio.sleep(0)
+            task.cancel()
+            while again and not task.done():
+                await asyncio.sleep(0)
+                task.cancel()
+            (result,) = await asyncio.gather(task, return_exceptions=True)
+            assert result is None or isinstance(result, asyncio.CancelledError), n
+            done = (await notes(database)).count(n)
+            assert done == 2 * (await subjects(database)).count(f"Cart:{n}")
+            outcomes.append(done > 0)
+            if outcomes[-20:] == [True] * 20:
+                break
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
+
+    assert True in outcomes and False in outcomes
+    assert outcomes[-1], "it was never left alone for long enough"
+    assert faults == []
+    await assert_all_clean(database)
+
+
+async def test_a_lock_that_is_never_free_is_given_up(hub: RunningHub, database: Database) -> None:
+    assert hub.settings.database_url
+    async with database.reading() as session:
+        name = await session.fetchval("SELECT current_database()")
+    from scratch import address
+
+    hasty = Database(address(hub.settings.database_url, name), hub.settings.model_copy(update={"lock_timeout_s": 0.05}))
+
+    async with database.transaction() as session:
+        await session.run("LOCK note")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            async with hasty.transaction() as other:
+                await other.run("INSERT INTO note VALUES (1)")
+
+    await hasty.close()
