@@ -71,7 +71,7 @@ async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactor
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0)
     port = listener.getsockname()[1]
     yield RunningHub(f"http://127.0.0.1:{port}/graphql", settings, database, work)

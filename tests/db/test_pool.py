@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from patience import backend, terminate
 from sqlalchemy import select
 
+from patience import backend, terminate
 from scratch import empty_database, migrated_database
 from uriba.catalog.models import Location
 from uriba.db import Database, session

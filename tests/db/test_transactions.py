@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import asyncpg
 import pytest
-from patience import eventually
 
+from patience import eventually
 from scratch import migrated_database
 from uriba.db import Database
 from uriba.db.session import Prepared

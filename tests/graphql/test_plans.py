@@ -137,7 +137,7 @@ async def test_answers_random_queries_as_the_interpreter_does(shop: Shop, schema
     planned_count = 0
 
     for seed in range(DOCUMENTS):
-        dice = random.Random(seed)  # noqa: S311
+        dice = random.Random(seed)
         document = "query { " + _selection(dice, query, known, schema, depth=5) + " }"
 
         planned, interpreted = await dice.choice(rights).run(document)
