@@ -22,8 +22,7 @@ from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
 from uriba.db import Database, Session
-from uriba.demo import hub as demo_hub
-from uriba.demo import tour
+from uriba.demo.errors import HubFailed
 from uriba.graphql.schema import sdl
 from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
@@ -271,6 +270,8 @@ def demo(
     port: Port = None,
 ) -> None:
     """Watch a hub start, load real goods, and carry a cart from the phone to the till; then play with it."""
+    from uriba.demo import tour  # its clients take time to import, and API and worker start from this file too
+
     settings = chosen(data_dir, host=host, port=port)
     raise typer.Exit(tour.show(settings, tour.Wishes(stores, products, leave)))
 
@@ -279,6 +280,6 @@ def main() -> None:
     """The console script."""
     try:
         cli(standalone_mode=True)
-    except (DomainError, SourceMissing, UnsafeSettings, demo_hub.HubFailed, embedded.EmbeddedError) as error:
+    except (DomainError, SourceMissing, UnsafeSettings, HubFailed, embedded.EmbeddedError) as error:
         console.print(f"[red]{error}[/]")
         raise SystemExit(1) from error

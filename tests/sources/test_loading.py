@@ -85,9 +85,10 @@ async def test_levels_are_the_opening_stock_in_one_receipt_for_each_store(hub: R
         [store.code for store in YEAR.stores],
     )
 
-    assert {(l["sku"], l["code"], l["on_hand"]) for l in levels} == {(o.sku, o.store, o.units) for o in YEAR.opening}
+    found = {(level["sku"], level["code"], level["on_hand"]) for level in levels}
+    assert found == {(stock.sku, stock.store, stock.units) for stock in YEAR.opening}
     assert all(level["on_hand_delta"] == level["on_hand"] for level in levels)
-    assert {(l["reason"], l["reference"]) for l in levels} == {
+    assert {(level["reason"], level["reference"]) for level in levels} == {
         ("IMPORT", f"complete-journey:opening:{store.code}") for store in YEAR.stores
     }
 
@@ -97,14 +98,14 @@ async def test_channels_sell_from_the_stores_busiest_first(hub: RunningHub) -> N
         hub,
         "SELECT c.code, c.kind, c.prices_include_tax, c.shipping_price_minor, "
         "array_agg(l.code ORDER BY s.position) AS stores FROM channel c JOIN channel_location s ON s.channel_id = c.id "
-        "JOIN location l ON l.id = s.location_id WHERE c.code = ANY('{app,web,stores}') GROUP BY c.id ORDER BY c.id",
+        "JOIN location l ON l.id = s.location_id WHERE c.code = ANY('{app,web,stores}') GROUP BY c.id ORDER BY c.code",
     )
 
     codes = [store.code for store in YEAR.stores]
     assert [tuple(row.values()) for row in found] == [
         ("app", "APP", False, 499, codes),
-        ("web", "WEB", False, 499, codes),
         ("stores", "STORE", False, 0, codes),
+        ("web", "WEB", False, 499, codes),
     ]
 
 

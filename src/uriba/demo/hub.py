@@ -19,6 +19,7 @@ from uriba.access import keys
 from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.db import Database
+from uriba.demo.errors import HubFailed
 from uriba.demo.journey import Keys
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
@@ -28,10 +29,6 @@ STOP_S = 40
 """Above the supervisor's own drain."""
 
 LOG_LINES = 20
-
-
-class HubFailed(Exception):
-    """The hub's processes did not start, or ended."""
 
 
 @contextmanager

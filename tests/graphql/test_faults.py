@@ -1,0 +1,138 @@
+"""Faults: the caller learns a reference and nothing else; the log has the reference and the cause."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sockets import opened
+from structlog.testing import capture_logs
+
+from shop import Shop
+from uriba.access import keys
+from uriba.cart import carts
+from uriba.catalog import channels
+from uriba.catalog import queries as catalog
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+    from conftest import Unchanged
+
+SECRET = "secret detail of 東京"
+SENTENCE = re.compile(r"Something went wrong on our side\. Reference: ([0-9a-f]{32})")
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`broken(module, "function")` has a function fail."""
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(SECRET)
+
+    return lambda module, name: monkeypatch.setattr(module, name, fail)
+
+
+def check(answer: dict[str, Any], text: str, logged: list[Any], path: list[str] | None) -> None:
+    """The one error of an answer is masked, and the log knows more."""
+    (error,) = answer["errors"]
+    found = SENTENCE.fullmatch(error["message"])
+    assert found
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert error.get("path") == path
+    for hidden in ("secret", "RuntimeError", "Traceback", "東京"):
+        assert hidden not in text
+    (entry,) = [entry for entry in logged if entry["event"] == "fault"]
+    assert entry["reference"] == found[1]
+    assert entry["log_level"] == "error"
+    assert str(entry["exc_info"]) == SECRET
+
+
+async def test_masks_a_fault_of_a_query(stage: Stage, broken: Any) -> None:
+    broken(channels, "all_channels")
+
+    with capture_logs() as logged:
+        response = await stage["guest"].http.post(stage["guest"].url, json={"query": "{ channels { code } }"})
+
+    assert response.status_code == 200
+    check(response.json(), response.text, logged, ["channels"])
+
+
+async def test_masks_a_fault_of_a_mutation_and_changes_nothing(stage: Stage, broken: Any, unchanged: Unchanged) -> None:
+    broken(carts, "shown")
+    mutation = "mutation { cartCreate(input: {}) { cart { id } errors { code } } }"
+
+    async with unchanged():
+        with capture_logs() as logged:
+            response = await stage["guest"].http.post(stage["guest"].url, json={"query": mutation})
+
+    check(response.json(), response.text, logged, ["cartCreate"])
+
+
+async def test_masks_a_fault_below_a_row_and_answers_the_rest(stage: Stage, broken: Any) -> None:
+    broken(catalog, "products_by_id")
+    query = "query ($s: String) { channels { code } variant(sku: $s) { sku a: product { name } } }"
+
+    with capture_logs() as logged:
+        answer = await stage["guest"].raw(query, s=stage.shop.sku("TEA"))
+
+    if "errors" in answer:
+        check(answer, str(answer), logged, ["variant", "a"])
+        assert answer["data"]["channels"]
+        assert answer["data"]["variant"] is None
+
+
+async def test_masks_a_fault_of_a_socket(stage: Stage, broken: Any) -> None:
+    broken(channels, "all_channels")
+
+    async with opened(stage["guest"].url) as socket:
+        await socket.begin()
+        with capture_logs() as logged:
+            await socket.ask("{ channels { code } }")
+            answer = await socket.next()
+
+    check(answer["payload"], str(answer), logged, ["channels"])
+
+
+async def test_masks_a_fault_of_a_subscription(shop: Shop, broken: Any) -> None:
+    cart = await shop.cart(shop.guest(), TEA=1)
+    document = "subscription ($c: ID!) { cartChanged(cartId: $c) { id } }"
+    broken(carts.queries, "by_id")
+
+    with capture_logs() as logged:
+        async with shop.guest().subscribe(document, c=cart["id"]) as following:
+            answer = await following.message()
+
+    check(answer["payload"], str(answer), logged, None)
+
+
+async def test_masks_a_fault_before_anything_runs(stage: Stage, broken: Any, shop: Shop) -> None:
+    till = await shop.terminal()
+    broken(keys, "authenticate")
+
+    with capture_logs() as logged:
+        response = await till.http.post(till.url, json={"query": "{ channels { code } }"})
+
+    assert response.status_code == 500
+    check(response.json(), response.text, logged, None)
+
+
+async def test_a_fault_while_a_socket_begins_tells_nothing(shop: Shop, broken: Any) -> None:
+    till = await shop.terminal()
+    broken(keys, "authenticate")
+
+    async with opened(till.url) as socket:
+        await socket.send({"type": "connection_init", "payload": till.headers})
+        code = await socket.closed()
+
+    assert code >= 4000
+
+
+async def test_a_fault_is_the_next_callers_no_more(stage: Stage, broken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken(channels, "all_channels")
+    assert "errors" in await stage["guest"].raw("{ channels { code } }")
+
+    monkeypatch.undo()
+
+    assert "errors" not in await stage["guest"].raw("{ channels { code } }")

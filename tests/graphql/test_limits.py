@@ -1,0 +1,257 @@
+"""Limits of a query: depth, aliases, tokens, cost and page size, however they are written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sockets import opened
+
+from shop import Shop
+from uriba.config import Settings
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+LIMITS = Settings()
+TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+SECONDS = 5
+"""More than any of these documents may take, however it is built."""
+
+PAGE = "orders(first: 1) { edges { node { customer { %s } } } }"
+TWELVE_DEEP = "{ me { orders(first: 1) { edges { node { customer { %s } } } } } }" % (
+    "orders(first: 1) { edges { node { customer { orders(first: 1) { edges { node { %s } } } } } } }"
+)
+ROWS = "products(first: %s) { edges { node { variants { product { variants { product { variants { %s } } } } } } } }"
+
+
+def tower(levels: int, top: str) -> str:
+    """Fragments that spread each other twice each: 2 ** levels fields in a few words."""
+    floors = "".join(f" fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels))
+    return f"{{ ...F0 }}{floors} fragment F{levels} on Query {{ {top} }}"
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "13 levels": (TWELVE_DEEP % "customer { id }", {}),
+    "13 levels in fragments": (
+        "{ me { ...A } } fragment A on Customer { orders(first: 1) { edges { node { customer { ...B } } } } } "
+        "fragment B on Customer { orders(first: 1) { edges { node { customer { ...C } } } } } "
+        "fragment C on Customer { orders(first: 1) { edges { node { customer { id } } } } }",
+        {},
+    ),
+    "13 levels in inline fragments": (TWELVE_DEEP % "... { ... on Order { customer { id } } }", {}),
+    "16 aliases": ("{ " + " ".join(f"a{n}: __typename" for n in range(16)) + " }", {}),
+    "16 aliases in fragments": (
+        "{ channels { ...A ...A } } fragment A on Channel { " + " ".join(f"a{n}: code" for n in range(8)) + " }",
+        {},
+    ),
+    "a tower of fragments": (tower(150, "__typename"), {}),
+    "a tower of aliases": (tower(150, "a: __typename"), {}),
+    "a tower of pages": (tower(12, "channels { locations { code } }"), {}),
+    "many rows": ("{ %s }" % (ROWS % (100, "sku name taxClass")), {}),
+    "many rows by a variable": ("query ($n: Int) { %s }" % (ROWS % ("$n", "sku name taxClass")), {"n": 100}),
+    "many rows by a variable's default": ("query ($n: Int = 100) { %s }" % (ROWS % ("$n", "sku name taxClass")), {}),
+    "many rows by a variable that is not given": ("query ($n: Int) { %s }" % (ROWS % ("$n", "sku name taxClass")), {}),
+    "many rows in a fragment": (
+        "{ ...A } fragment A on Query { %s }" % (ROWS % (100, "sku name taxClass")),
+        {},
+    ),
+    "pages within pages": (
+        "{ locations(first: 100) { edges { cursor } } "
+        "orders(first: 100) { edges { node { customer { orders(first: 100) { edges { node { id number } } } } } } } }",
+        {},
+    ),
+    "more rows than a page has": ("{ %s }" % (ROWS % (2**31 - 1, "sku")), {}),
+}
+
+ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
+    "12 levels": (TWELVE_DEEP % "id", {}),
+    "15 aliases": ("{ " + " ".join(f"a{n}: __typename" for n in range(15)) + " }", {}),
+    "a tower of ten": (tower(10, "__typename"), {}),
+    "some rows": ("{ %s }" % (ROWS % (5, "sku name taxClass")), {}),
+    "some rows by a variable": ("query ($n: Int) { %s }" % (ROWS % ("$n", "sku name taxClass")), {"n": 5}),
+    "a page of browsing": (
+        "query ($c: String) { products(channel: $c, first: 20) { edges { node { name variants { sku "
+        "price { amount } availability { status pickup(first: 3) { location { name } quantity } } } } } } }",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refuses_what_is_too_complex(stage: Stage, name: str) -> None:
+    document, variables = REFUSED[name]
+
+    async with asyncio.timeout(SECONDS):
+        answer = await stage["staff"].raw(document, **variables)
+
+    assert answer["data"] is None
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {TOO_COMPLEX}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_refuses_what_is_too_complex_over_a_socket(stage: Stage, name: str) -> None:
+    document, variables = REFUSED[name]
+
+    async with opened(stage["guest"].url) as socket:
+        await socket.begin()
+        await socket.ask(document, **variables)
+        answer = await socket.next()
+
+    assert answer["type"] == "error"
+    assert {error["extensions"]["code"] for error in answer["payload"]} == {TOO_COMPLEX}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+async def test_allows_what_a_shop_asks(stage: Stage, name: str) -> None:
+    document, variables = ALLOWED[name]
+
+    answer = await stage["staff"].raw(document, c=stage.shop.code("app"), **variables)
+
+    assert "errors" not in answer
+
+
+async def test_refuses_mutations_by_the_dozen(stage: Stage) -> None:
+    """Each costs ten fields, so that one request cannot begin carts without end."""
+    one = "cartCreate(input: {}) { cart { lines { variant { stockLevels(first: 100) { edges { node { id } } } } } } }"
+
+    answer = await stage["staff"].raw("mutation { " + " ".join(f"a{n}: {one}" for n in range(15)) + " }")
+
+    assert [error["extensions"]["code"] for error in answer["errors"]] == [TOO_COMPLEX]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ " + "__typename " * LIMITS.query_tokens_max + "}",
+        "{ " + "channels { code } " * (LIMITS.query_tokens_max // 4) + "}",
+        "{ variant(sku: " + "[" * LIMITS.query_tokens_max,
+        "{ " + "channels { " * (LIMITS.query_tokens_max // 2 - 1),
+        "# " + "x" * 900_000,
+    ],
+    ids=["fields", "objects", "lists", "depth", "comment"],
+)
+async def test_refuses_an_endless_document(stage: Stage, document: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        answer = await stage["guest"].raw(document)
+
+    assert answer["data"] is None
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_PARSE_FAILED"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ " + "channels { code } " * 490 + "}",
+        "{ "
+        + "".join(f"...F{n} " for n in range(140))
+        + "}"
+        + "".join(f" fragment F{n} on Query {{ channels {{ code }} }}" for n in range(140)),
+    ],
+    ids=["fields", "fragments"],
+)
+async def test_answers_the_longest_documents_in_time(stage: Stage, document: str) -> None:
+    async with asyncio.timeout(SECONDS):
+        answer = await stage["guest"].raw(document)
+
+    assert "errors" in answer or answer["data"]["channels"]
+
+
+async def test_refuses_endless_introspection(stage: Stage) -> None:
+    kind = "fields { type { %s } }"
+    document = "{ __schema { types { " + kind % (kind % (kind % (kind % "name"))) + " } } }"
+
+    answer = await stage["guest"].raw(document)
+
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]
+
+
+PAGES = {
+    "products": "{ products(first: %s) { edges { cursor } pageInfo { hasNextPage } } }",
+    "locations": "{ locations(first: %s) { edges { cursor } pageInfo { hasNextPage } } }",
+    "orders": "{ orders(first: %s) { edges { cursor } pageInfo { hasNextPage } } }",
+    "stockLevels": "{ stockLevels(first: %s) { edges { cursor } pageInfo { hasNextPage } } }",
+}
+WITHIN = {
+    "variant.stockLevels": "stockLevels(first: %s) { edges { cursor } pageInfo { hasNextPage } }",
+    "variant.availability.pickup": "availability(channel: $channel) { pickup(first: %s) { quantity } }",
+    "movements": "stockLevels(first: 1) { edges { node { movements(first: %s) { edges { cursor } } } } }",
+}
+
+
+@pytest.mark.parametrize("first", [101, -1, 1_000, 2**31 - 1])
+@pytest.mark.parametrize("field", PAGES)
+async def test_refuses_a_page_that_is_too_large_or_less_than_none(stage: Stage, field: str, first: int) -> None:
+    answer = await stage["staff"].raw(PAGES[field] % first)
+
+    (error,) = answer["errors"]
+    assert (error["extensions"], error["path"]) == ({"code": "INVALID", "argument": ["first"]}, [field])
+    assert answer["data"] is None
+
+
+@pytest.mark.parametrize("first", [101, -1])
+@pytest.mark.parametrize("field", WITHIN)
+async def test_refuses_a_page_within_a_row_that_is_too_large(stage: Stage, field: str, first: int) -> None:
+    answer = await stage["staff"].raw(
+        f"query ($sku: String, $channel: String) {{ variant(sku: $sku) {{ {WITHIN[field] % first} }} }}",
+        sku=stage.shop.sku("TEA"),
+        channel=stage.shop.code("app"),
+    )
+
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID"}
+    assert {tuple(error["extensions"]["argument"]) for error in answer["errors"]} == {("first",)}
+
+
+@pytest.mark.parametrize("field", PAGES)
+async def test_a_page_of_none_tells_whether_there_is_more(stage: Stage, field: str) -> None:
+    data = await stage["staff"].run(PAGES[field] % 0)
+
+    assert data[field] == {"edges": [], "pageInfo": {"hasNextPage": True}}
+
+
+@pytest.mark.parametrize("field", PAGES)
+async def test_a_page_of_null_is_one_of_the_usual_size(stage: Stage, field: str) -> None:
+    data = await stage["staff"].run(PAGES[field] % "null")
+
+    assert 0 < len(data[field]["edges"]) <= 50
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "💥", "MQ", "LTE=", "MS41", "MTA6MTA6MTA=", "bm90aGluZw==", "OTk5OTk5OTk5OTk5OTk5OTk5OTk="]
+)
+@pytest.mark.parametrize("field", PAGES)
+async def test_refuses_a_cursor_that_was_never_given(stage: Stage, field: str, cursor: str) -> None:
+    answer = await stage["staff"].raw(
+        f"query ($after: String) {{ {field}(after: $after) {{ __typename }} }}", after=cursor
+    )
+
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "INVALID", "argument": ["after"]}
+
+
+@pytest.mark.parametrize("count", [0, 101])
+async def test_refuses_to_follow_no_sku_or_too_many(shop: Shop, count: int) -> None:
+    document = "subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) { sku } }"
+
+    async with shop.guest().subscribe(document, c=shop.code("app"), s=[shop.sku("TEA")] * count) as following:
+        message = await following.message()
+
+    (error,) = message["payload"]["errors"]
+    assert error["extensions"] == {"code": "INVALID", "argument": ["skus"]}
+
+
+async def test_refuses_more_skus_than_one_call_may_name(stage: Stage) -> None:
+    query = "query ($s: [String!]) { stockLevels(skus: $s) { edges { cursor } } }"
+
+    answer = await stage["staff"].raw(query, s=["x"] * 1_001)
+
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["skus"]}
+
+
+async def test_refuses_an_endless_search(stage: Stage) -> None:
+    answer = await stage["guest"].raw("query ($s: String) { products(search: $s) { __typename } }", s="x" * 101)
+
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["search"]}

@@ -1,0 +1,120 @@
+"""Production settings: no introspection, no GraphiQL, no provider TEST, no hints about the schema."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from uriba import app, logs
+from uriba.config import Env, UnsafeSettings
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+    from conftest import RunningHub
+
+INTROSPECTION = {
+    "schema": "{ __schema { types { name } } }",
+    "type": '{ __type(name: "Cart") { fields { name } } }',
+    "within": "{ channels { code } __schema { queryType { name } } }",
+    "in a fragment": "{ ...A } fragment A on Query { __schema { queryType { name } } }",
+}
+
+
+@pytest.fixture(scope="module")
+async def production(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
+    """The same hub's engines behind an API with production settings, in this process."""
+    settings = hub.settings.model_copy(update={"env": Env.PRODUCTION}).check()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "configure", lambda _: None)
+        made = app.create(settings)
+    async with (
+        made.lifespan(),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=made),  # type: ignore[arg-type]
+            base_url="http://hub",
+        ) as client,
+    ):
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        response = await client.post("/graphql", json={"query": query, "variables": variables})
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+@pytest.mark.parametrize("name", INTROSPECTION)
+async def test_production_tells_nothing_about_the_schema(production: httpx.AsyncClient, name: str) -> None:
+    answer = await ask(production, INTROSPECTION[name])
+
+    assert answer["data"] is None
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+@pytest.mark.parametrize("name", INTROSPECTION)
+async def test_development_tells_about_the_schema(stage: Stage, name: str) -> None:
+    assert "errors" not in await stage["guest"].raw(INTROSPECTION[name])
+
+
+async def test_production_answers_what_clients_ask(production: httpx.AsyncClient, stage: Stage) -> None:
+    answer = await ask(production, "{ channels { __typename code } }")
+
+    assert {"__typename": "Channel", "code": stage.shop.code("app")} in answer["data"]["channels"]
+
+
+async def test_production_suggests_no_names(production: httpx.AsyncClient, stage: Stage) -> None:
+    document = "{ channel { code } }"
+
+    (theirs,), (ours,) = [
+        (await client)["errors"] for client in (ask(production, document), stage["guest"].raw(document))
+    ]
+
+    assert "Did you mean" in ours["message"]
+    assert "Did you mean" not in theirs["message"]
+
+
+async def test_production_shows_no_graphiql(production: httpx.AsyncClient) -> None:
+    response = await production.get("/graphql", headers={"accept": "text/html"})
+
+    assert response.status_code == 405
+    assert "html" not in response.text
+
+
+async def test_development_shows_graphiql_to_browsers(stage: Stage) -> None:
+    web = stage["guest"]
+
+    page = await web.http.get(web.url, headers={"accept": "text/html,application/xhtml+xml"})
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "GraphiQL" in page.text
+    assert "query Browse" in page.text
+
+
+async def test_production_takes_no_test_money(production: httpx.AsyncClient, stage: Stage) -> None:
+    mutation = "mutation ($i: CheckoutInput!) { checkout(input: $i) { order { id } errors { code path } } }"
+    payment = {"method": "TEST", "token": "ok", "amount": {"amount": "1796", "currency": "JPY"}}
+
+    answer = await ask(
+        production, mutation, i={"cartId": stage.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
+    )
+
+    assert answer["data"]["checkout"] == {
+        "order": None,
+        "errors": [{"code": "INVALID", "path": ["payments", "0", "method"]}],
+    }
+
+
+@pytest.mark.parametrize("given", [{"database_url": None}, {"valkey_url": None}, {"introspection": True}])
+def test_production_does_not_start_on_what_is_for_development(hub: RunningHub, given: dict[str, Any]) -> None:
+    settings = hub.settings.model_copy(update={"env": Env.PRODUCTION, "data_dir": Path(), **given})
+
+    with pytest.raises(UnsafeSettings):
+        settings.check()
