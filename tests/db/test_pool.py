@@ -58,16 +58,23 @@ async def test_a_crowd_shares_two_connections(small: Database) -> None:
 
 
 async def test_connections_that_ended_while_nobody_used_them_are_replaced(hub: RunningHub, small: Database) -> None:
-    for _ in range(5):
+    for _ in range(3):
         async with AsyncExitStack() as turns:
-            pids = [await backend(await turns.enter_async_context(small.reading())) for _ in range(2)]
-        for pid in pids:
+            sessions = [await turns.enter_async_context(small.reading()) for _ in range(2)]
+            pids = [await backend(found) for found in sessions]
+            connections = [found.driver._con for found in sessions]
+        for pid, connection in zip(pids, connections, strict=True):
             await terminate(hub.database, pid)
+            await eventually(partial(is_closed, connection))
 
         async with AsyncExitStack() as turns:
             anew = [await backend(await turns.enter_async_context(small.reading())) for _ in range(2)]
 
         assert set(anew).isdisjoint(pids)
+
+
+async def is_closed(connection: asyncpg.Connection) -> bool:
+    return connection.is_closed()
 
 
 async def test_two_databases_at_once_keep_apart(hub: RunningHub) -> None:

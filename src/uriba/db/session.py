@@ -85,8 +85,7 @@ class Session:
     async def prepare(self, statement: Prepared) -> None:
         """Have the connection know a statement; a round trip the first time only."""
         if statement.name not in self.driver.prepared:
-            await self.driver.execute(f"PREPARE {statement.name} AS {statement.sql}")
-            self.driver.prepared.add(statement.name)
+            await unbroken(_prepare(self.driver, statement))
 
     async def finish(self, statement: Prepared) -> None:
         """Run a prepared statement and commit, in one round trip: what it locks is free before we hear of it.
@@ -140,8 +139,8 @@ class Database:
         """
         async with self._turn() as driver:
             session = Session(driver)
-            await driver.execute("BEGIN")
             try:
+                await driver.execute("BEGIN")
                 yield session
                 assert not (session.ended and session.pending), "an event after the commit"
                 if session.pending and self.before_commit is not None:
@@ -162,6 +161,11 @@ class Database:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
+
+
+async def _prepare(driver: Any, statement: Prepared) -> None:
+    await driver.execute(f"PREPARE {statement.name} AS {statement.sql}")
+    driver.prepared.add(statement.name)
 
 
 async def _rollback(driver: Any) -> None:
