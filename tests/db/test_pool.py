@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from sqlalchemy import select
 
-from patience import backend, terminate
+from patience import backend, eventually, terminate
 from scratch import empty_database, migrated_database
 from uriba.catalog.models import Location
 from uriba.db import Database, session

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import asyncpg
 import pytest
@@ -160,35 +161,66 @@ async def by_last_statement(database: Database, n: int) -> None:
         await session.finish(NOTE_AND_COMMIT)
 
 
+class Cancelled:
+    """Awaits a coroutine in a task that is cancelled at its n-th pause: as that begins, or as it has ended.
+
+    `again`: and at every pause after it, too.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, None], at: int, *, begun: bool, again: bool) -> None:
+        self._work, self._at, self._begun, self._again = work, at, begun, again
+        self.pauses = 0
+
+    def __await__(self) -> Generator[Any, None, None]:
+        task = asyncio.current_task()
+        assert task is not None
+        step: Callable[[], Any] = partial(self._work.send, None)
+        while True:
+            try:
+                paused = step()
+            except StopIteration:
+                return
+            self.pauses += 1
+            if self.pauses == self._at or (self._again and self.pauses > self._at):
+                if self._begun or paused is None:
+                    task.cancel()
+                else:
+                    paused.add_done_callback(lambda _: task.cancel())
+            try:
+                yield paused
+                step = partial(self._work.send, None)
+            except BaseException as error:
+                step = partial(self._work.throw, error)
+
+
 @pytest.mark.parametrize("change", [by_commit, by_last_statement])
-@pytest.mark.parametrize("again", [False, True], ids=["cancelled once", "cancelled again and again"])
-async def test_cancelled_at_any_point_it_is_done_or_not_done_never_half(
-    database: Database, change: Callable[[Database, int], Awaitable[None]], again: bool
+@pytest.mark.parametrize("begun", [True, False], ids=["as it waits", "as it has waited"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again and again"])
+async def test_cancelled_at_any_point_it_is_done_or_not_done_and_never_half(
+    database: Database, change: Callable[[Database, int], Coroutine[Any, Any, None]], begun: bool, again: bool
 ) -> None:
-    outcomes: list[bool] = []
+    outcomes: dict[int, bool] = {}
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+
+    async def run(work: Cancelled) -> None:
+        await work
+
     try:
-        for n in range(1, 1_000):
-            task = asyncio.ensure_future(change(database, n))
-            for _ in range(n):
-                await asyncio.sleep(0)
-            task.cancel()
-            while again and not task.done():
-                await asyncio.sleep(0)
-                task.cancel()
-            (result,) = await asyncio.gather(task, return_exceptions=True)
+        for n in range(1, 200):
+            work = Cancelled(change(database, n), n, begun=begun, again=again)
+            (result,) = await asyncio.gather(asyncio.create_task(run(work)), return_exceptions=True)
             assert result is None or isinstance(result, asyncio.CancelledError), n
             done = (await notes(database)).count(n)
-            assert done == 2 * (await subjects(database)).count(f"Cart:{n}")
-            outcomes.append(done > 0)
-            if outcomes[-20:] == [True] * 20:
+            assert done == 2 * (await subjects(database)).count(f"Cart:{n}"), n
+            outcomes[n] = done > 0
+            if work.pauses < n:
                 break
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
 
-    assert True in outcomes and False in outcomes
-    assert outcomes[-1], "it was never left alone for long enough"
+    assert outcomes.pop(n), "left alone, it is done"
+    assert set(outcomes.values()) == {True, False}
     assert faults == []
     await assert_all_clean(database)
 

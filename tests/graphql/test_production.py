@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +27,15 @@ INTROSPECTION = {
 }
 
 
-@pytest.fixture(scope="module")
-async def production(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
+@asynccontextmanager
+async def in_production(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
     """The same hub's engines behind an API with production settings, in this process."""
     settings = hub.settings.model_copy(update={"env": Env.PRODUCTION}).check()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "configure", lambda _: None)
         made = app.create(settings)
-    async with (
-        made.lifespan(),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=made),  # type: ignore[arg-type]
-            base_url="http://hub",
-        ) as client,
-    ):
+    transport = httpx.ASGITransport(app=made)  # type: ignore[arg-type]
+    async with made.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         yield client
 
 
@@ -51,8 +47,9 @@ async def ask(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[s
 
 
 @pytest.mark.parametrize("name", INTROSPECTION)
-async def test_production_tells_nothing_about_the_schema(production: httpx.AsyncClient, name: str) -> None:
-    answer = await ask(production, INTROSPECTION[name])
+async def test_production_tells_nothing_about_the_schema(hub: RunningHub, name: str) -> None:
+    async with in_production(hub) as client:
+        answer = await ask(client, INTROSPECTION[name])
 
     assert answer["data"] is None
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"GRAPHQL_VALIDATION_FAILED"}
@@ -63,25 +60,27 @@ async def test_development_tells_about_the_schema(stage: Stage, name: str) -> No
     assert "errors" not in await stage["guest"].raw(INTROSPECTION[name])
 
 
-async def test_production_answers_what_clients_ask(production: httpx.AsyncClient, stage: Stage) -> None:
-    answer = await ask(production, "{ channels { __typename code } }")
+async def test_production_answers_what_clients_ask(hub: RunningHub, stage: Stage) -> None:
+    async with in_production(hub) as client:
+        answer = await ask(client, "{ channels { __typename code } }")
 
     assert {"__typename": "Channel", "code": stage.shop.code("app")} in answer["data"]["channels"]
 
 
-async def test_production_suggests_no_names(production: httpx.AsyncClient, stage: Stage) -> None:
+async def test_production_suggests_no_names(hub: RunningHub, stage: Stage) -> None:
     document = "{ channel { code } }"
 
-    (theirs,), (ours,) = [
-        (await client)["errors"] for client in (ask(production, document), stage["guest"].raw(document))
-    ]
+    async with in_production(hub) as client:
+        (theirs,) = (await ask(client, document))["errors"]
+    (ours,) = (await stage["guest"].raw(document))["errors"]
 
     assert "Did you mean" in ours["message"]
     assert "Did you mean" not in theirs["message"]
 
 
-async def test_production_shows_no_graphiql(production: httpx.AsyncClient) -> None:
-    response = await production.get("/graphql", headers={"accept": "text/html"})
+async def test_production_shows_no_graphiql(hub: RunningHub) -> None:
+    async with in_production(hub) as client:
+        response = await client.get("/graphql", headers={"accept": "text/html"})
 
     assert response.status_code == 405
     assert "html" not in response.text
@@ -98,13 +97,14 @@ async def test_development_shows_graphiql_to_browsers(stage: Stage) -> None:
     assert "query Browse" in page.text
 
 
-async def test_production_takes_no_test_money(production: httpx.AsyncClient, stage: Stage) -> None:
+async def test_production_takes_no_test_money(hub: RunningHub, stage: Stage) -> None:
     mutation = "mutation ($i: CheckoutInput!) { checkout(input: $i) { order { id } errors { code path } } }"
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": "1796", "currency": "JPY"}}
 
-    answer = await ask(
-        production, mutation, i={"cartId": stage.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
-    )
+    asked = {"cartId": stage.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
+
+    async with in_production(hub) as client:
+        answer = await ask(client, mutation, i=asked)
 
     assert answer["data"]["checkout"] == {
         "order": None,

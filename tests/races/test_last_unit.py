@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from doors import Door, close_for_shipping, codes, online, orders, pickup, read, till
-from shop import Shop
 from unguarded import copy_of, level_of, sell_after_looking
+
+from shop import Shop
 from uriba import invariants
 
 

@@ -6,10 +6,11 @@ import asyncio
 import random
 from uuid import uuid4
 
-from client import Client
 from doors import Door, codes, online, pickup, till
-from shop import ERRORS, Shop
 from unguarded import copy_of, take_line_by_line
+
+from client import Client
+from shop import ERRORS, Shop
 from uriba import worker
 
 NAMES = tuple(f"G{n}" for n in range(10))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from doors import charges, codes, key, orders, read
-from shop import ADDRESS, Shop
 from unguarded import copy_of, order_after_looking
+
+from shop import ADDRESS, Shop
 
 
 async def test_looking_first_orders_a_cart_twice(shop: Shop) -> None:

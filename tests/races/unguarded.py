@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
+
 from shop import Shop
 from uriba.db import Database
 

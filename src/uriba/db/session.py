@@ -174,14 +174,17 @@ async def _rollback(driver: Any) -> None:
 
 
 async def unbroken(work: Awaitable[Any]) -> None:
-    """Await to the end even where the task is cancelled meanwhile."""
+    """Await to the end even where the task is cancelled meanwhile, as often as it may be."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        if not task.done():
+    cancelled = False
+    while not task.done():
+        try:
             await asyncio.wait({task})
-        raise
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()
 
 
 def _pool(url: str, settings: Settings, size: int) -> Any:

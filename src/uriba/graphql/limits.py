@@ -7,11 +7,11 @@ that spread each other takes no time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from graphql.type import GraphQLField, GraphQLInterfaceType
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.types import ExecutionContext
 
 from graphql import (
@@ -40,6 +40,15 @@ LIST_SIZE = 5
 MUTATION_COST = 10
 DOCUMENTS_MAX = 512
 
+FIELDS_MAX = 3_000
+"""Fields of one operation, those of a fragment wherever it is spread."""
+
+REPEATS_MAX = 25
+"""How often one field may be asked for in one place: rules compare each with each."""
+
+INTROSPECTION_LEVEL = -1_000
+"""Introspection has a limit of depth of its own."""
+
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     """Caches and limits; documents are parsed and validated once."""
@@ -50,9 +59,8 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
 
     return [
         lambda: MaxTokensLimiter(max_token_count=settings.query_tokens_max),
-        lambda: AddValidationRules([ShapeOfThese]),
         lambda: Parsed(maxsize=DOCUMENTS_MAX),
-        lambda: ValidationCache(maxsize=DOCUMENTS_MAX),
+        lambda: Validated(ShapeOfThese),
         lambda: CostLimit(settings.query_cost_max),
     ]
 
@@ -69,49 +77,71 @@ class Parsed(ParserCache):
         yield
 
 
+class Validated(ValidationCache):
+    """Validates what comes again once. The shape comes first: other rules take long on a bad one."""
+
+    def __init__(self, shape: type[Shape]) -> None:
+        super().__init__(maxsize=2 * DOCUMENTS_MAX)
+        self.shape = shape
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        schema, document = context.schema._schema, context.graphql_document
+        context.pre_execution_errors = self.cached_validate_document(
+            schema, document, (self.shape,)
+        ) or self.cached_validate_document(schema, document, context.validation_rules)
+        yield
+
+
 class Shape(ASTValidationRule):
-    """Refuses operations that are nested too deeply, or name too many fields anew. Introspection has its own limit."""
+    """Refuses operations that are nested too deeply, or name fields anew or again too often.
+
+    Fragments count where they are used. It walks a bounded number of fields, so that no document keeps it long.
+    """
 
     depth_max: ClassVar[int]
     aliases_max: ClassVar[int]
 
-    def __init__(self, context: Any) -> None:
-        super().__init__(context)
-        self._fragments: dict[str, tuple[int, int]] = {}
-
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
-        depth, aliases = self._of(node.selection_set)
-        if depth > self.depth_max:
-            self._refuse(f"This operation is {depth} levels deep, at most {self.depth_max} are allowed.", node)
-        if aliases > self.aliases_max:
-            self._refuse(f"This operation has {aliases} aliases, at most {self.aliases_max} are allowed.", node)
+        self._fields = self._aliases = self._repeats = 0
+        depth = self._walk([node.selection_set], 0)
+        for found, allowed, what in (
+            (depth, self.depth_max, "is {} levels deep"),
+            (self._aliases, self.aliases_max, "has {} aliases"),
+            (self._repeats, REPEATS_MAX, "asks for one field {} times"),
+            (self._fields, FIELDS_MAX, "asks for {} fields"),
+        ):
+            if found > allowed:
+                sentence = f"This operation {what.format(found)}, at most {allowed} are allowed."
+                self.report_error(GraphQLError(sentence, node, extensions={"code": TOO_COMPLEX}))
 
-    def _refuse(self, sentence: str, node: OperationDefinitionNode) -> None:
-        self.report_error(GraphQLError(sentence, node, extensions={"code": TOO_COMPLEX}))
+    def _walk(self, selections: Sequence[SelectionSetNode], level: int) -> int:
+        """The deepest level of what is selected from one object."""
+        grouped: dict[str, list[FieldNode]] = {}
+        for selection in selections:
+            self._collect(selection, grouped, set())
+        deepest = level
+        for nodes in grouped.values():
+            self._repeats = max(self._repeats, len(nodes))
+            below = [node.selection_set for node in nodes if node.selection_set]
+            if below and level <= self.depth_max and self._fields <= FIELDS_MAX:
+                inside = nodes[0].name.value.startswith("__")
+                deepest = max(deepest, self._walk(below, INTROSPECTION_LEVEL if inside else level + 1))
+        return deepest
 
-    def _of(self, selection: SelectionSetNode | None) -> tuple[int, int]:
-        """The deepest level and the number of aliases of a selection."""
-        found = [self._node(node) for node in selection.selections] if selection else []
-        return max((depth for depth, _ in found), default=0), sum(aliases for _, aliases in found)
-
-    def _node(self, node: Any) -> tuple[int, int]:
-        if isinstance(node, FragmentSpreadNode):
-            return self._fragment(node.name.value)
-        depth, aliases = self._of(node.selection_set)
-        if isinstance(node, FieldNode):
-            aliases += node.alias is not None
-            if node.name.value.startswith("__"):
-                return 0, aliases
-            depth += node.selection_set is not None
-        return depth, aliases
-
-    def _fragment(self, name: str) -> tuple[int, int]:
-        if name not in self._fragments:
-            # One that spreads itself is another rule's to refuse; here it only must come to an end.
-            self._fragments[name] = (0, 0)
-            fragment = self.context.get_fragment(name)
-            self._fragments[name] = self._of(fragment.selection_set if fragment else None)
-        return self._fragments[name]
+    def _collect(self, selection: SelectionSetNode, grouped: dict[str, list[FieldNode]], seen: set[str]) -> None:
+        for node in selection.selections:
+            self._fields += 1
+            if isinstance(node, FieldNode):
+                self._aliases += node.alias is not None
+                grouped.setdefault((node.alias or node.name).value, []).append(node)
+            elif isinstance(node, InlineFragmentNode):
+                self._collect(node.selection_set, grouped, seen)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
+                seen.add(node.name.value)
+                fragment = self.context.get_fragment(node.name.value)
+                if fragment is not None:
+                    self._collect(fragment.selection_set, grouped, seen)
 
 
 class CostLimit(SchemaExtension):

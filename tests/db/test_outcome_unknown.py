@@ -1,0 +1,221 @@
+"""A connection lost at COMMIT: the hub finds out what became of it, and the caller hears the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import uvicorn
+from client import Client, Refused
+from shop import CART, ERRORS, Shop
+
+from uriba import app
+from uriba.config import Settings
+from uriba.db import Database, OutcomeUnknown
+from uriba.outbox import event
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+BEFORE, AFTER = "before the commit", "after the commit"
+
+
+class Unlucky(Database):
+    """A database whose connections are ended at COMMIT, as often as `losses` says and where each of them says."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        super().__init__(url, settings)
+        self.losses: list[str] = []
+        self.lost = 0
+        self.before_commit = event.write
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Any]:
+        async with super()._turn() as driver:
+            yield UnluckyDriver(driver, self)
+
+
+class UnluckyDriver:
+    """asyncpg's connection, but for COMMIT."""
+
+    def __init__(self, driver: Any, database: Unlucky) -> None:
+        self._driver = driver
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    async def execute(self, sql: str, *args: object) -> object:
+        if not (sql.endswith("COMMIT") and self._database.losses):
+            return await self._driver.execute(sql, *args)
+        where = self._database.losses.pop(0)
+        self._database.lost += 1
+        pid = self._driver.get_server_pid()
+        if where == BEFORE:
+            await self._end(pid)
+        await self._driver.execute(sql)
+        await self._end(pid)
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    async def _end(self, pid: int) -> None:
+        server = await asyncpg.connect(self._database._url)
+        await server.execute(f"SELECT pg_terminate_backend({pid})")
+        while await server.fetchval("SELECT true FROM pg_stat_activity WHERE pid = $1", pid):
+            pass
+        await server.close()
+
+
+@pytest.fixture
+async def unlucky(hub: RunningHub) -> AsyncIterator[Unlucky]:
+    assert hub.settings.database_url
+    found = Unlucky(hub.settings.database_url, hub.settings)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The address of an API server that works on the unlucky database."""
+    monkeypatch.setattr(app, "open_database", lambda _: unlucky)
+    server = uvicorn.Server(uvicorn.Config(app.create(hub.settings), log_config=None, access_log=False))
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
+    server.should_exit = True
+    await serving
+
+
+async def charges(unlucky: Unlucky, key: str) -> int:
+    async with unlucky.reading() as session:
+        return int(await session.fetchval("SELECT count(*) FROM test_charge WHERE key = $1", key))
+
+
+@pytest.mark.parametrize(("where", "stands"), [(BEFORE, 0), (AFTER, 1)])
+async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
+    unlucky: Unlucky, where: str, stands: int
+) -> None:
+    unlucky.losses, key = [where], uuid4().hex
+    told: list[bool] = []
+    unlucky.after_commit = lambda: told.append(True)
+
+    with pytest.raises(OutcomeUnknown):
+        async with unlucky.transaction() as session:
+            await session.run(
+                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
+            )
+
+    assert await charges(unlucky, key) == stands
+    assert told == []
+
+
+async def test_a_connection_lost_before_commit_is_an_error_like_any_other(unlucky: Unlucky, hub: RunningHub) -> None:
+    key = uuid4().hex
+
+    with pytest.raises(asyncpg.PostgresError):
+        async with unlucky.transaction() as session:
+            await session.run(
+                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
+            )
+            async with hub.database.reading() as other:
+                await other.fetchval("SELECT pg_terminate_backend($1)", session.driver.get_server_pid())
+            await session.run("SELECT pg_sleep(5)")
+
+    assert await charges(unlucky, key) == 0
+
+
+@pytest.mark.parametrize("losses", [[BEFORE], [AFTER]])
+async def test_a_mutation_with_a_key_finds_out_by_itself(
+    shop: Shop, url: str, unlucky: Unlucky, losses: list[str]
+) -> None:
+    await shop.receive(TEA_S1=1)
+    staff = Client(url, key=shop.keys["staff"])
+    change = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "delta": 2}
+    unlucky.losses = list(losses)
+
+    payload = await staff.do(
+        f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
+        i={"changes": [change], "idempotencyKey": uuid4().hex},
+    )
+
+    assert payload == {"levels": [{"onHand": 3}], "errors": []}
+    assert unlucky.lost == 1
+    assert (await shop.level("TEA", "S1"))["onHand"] == 3
+    await staff.close()
+
+
+@pytest.mark.parametrize("losses", [[BEFORE, BEFORE], [BEFORE, AFTER], [AFTER, AFTER]])
+async def test_where_the_hub_cannot_find_out_the_same_key_answers_right_later(
+    shop: Shop, url: str, unlucky: Unlucky, losses: list[str]
+) -> None:
+    staff, key = Client(url, key=shop.keys["staff"]), uuid4().hex
+    adjust = f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}"
+    change = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "delta": 2}
+    unlucky.losses = list(losses)
+
+    with pytest.raises(Refused) as refused:
+        await staff.do(adjust, i={"changes": [change], "idempotencyKey": key})
+    again = await staff.do(adjust, i={"changes": [change], "idempotencyKey": key})
+
+    assert refused.value.codes == ["INTERNAL"]
+    assert again == {"levels": [{"onHand": 2}], "errors": []}
+    assert (await shop.level("TEA", "S1"))["onHand"] == 2
+    await staff.close()
+
+
+@pytest.mark.parametrize("losses", [[BEFORE], [AFTER]])
+async def test_a_checkout_for_cash_happens_once(shop: Shop, url: str, unlucky: Unlucky, losses: list[str]) -> None:
+    await shop.receive(TEA_S1=5)
+    till = await shop.terminal()
+    unlucky_till = Client(url, key=till.key)
+    cart = await shop.cart(till, TEA=2)
+    unlucky.losses = list(losses)
+
+    paid = await shop.check_out(unlucky_till, cart, method="CASH")
+
+    assert paid["order"] and not paid["errors"]
+    assert unlucky.lost == 1
+    assert (await shop.level("TEA", "S1"))["onHand"] == 3
+    await unlucky_till.close()
+
+
+@pytest.mark.parametrize("losses", [[BEFORE], [AFTER]])
+async def test_a_checkout_by_a_provider_whose_first_commit_is_lost_happens_once(
+    shop: Shop, url: str, unlucky: Unlucky, losses: list[str]
+) -> None:
+    await shop.receive(TEA_S1=5)
+    guest = Client(url, channel=shop.code("web"))
+    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S1")
+    unlucky.losses = list(losses)
+
+    paid = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
+
+    assert paid["order"]["paymentStatus"] == "PAID"
+    assert (await shop.level("TEA", "S1"))["committed"] == 2
+    await guest.close()
+
+
+async def test_lines_are_added_once_with_a_key_and_a_client_without_one_is_told_that_something_went_wrong(
+    shop: Shop, url: str, unlucky: Unlucky
+) -> None:
+    guest = Client(url, channel=shop.code("web"))
+    cart = await shop.cart(guest, TEA=1)
+
+    unlucky.losses = [AFTER]
+    with_key = await shop.add(guest, cart, key=uuid4().hex, TEA=1)
+    unlucky.losses = [AFTER]
+    with pytest.raises(Refused) as refused:
+        await shop.add(guest, cart, TEA=1)
+    shown = await guest.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+
+    assert with_key["cart"]["quantity"] == 2
+    assert refused.value.codes == ["INTERNAL"]
+    assert shown["cart"]["quantity"] == 3
+    await guest.close()

@@ -1,0 +1,101 @@
+"""Beside the API: health, metrics, and what is not there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from uriba.db import Database
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+    from conftest import RunningHub
+
+
+@pytest.fixture
+async def http(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=hub.url.removesuffix("/graphql"), timeout=10) as client:
+        yield client
+
+
+async def test_a_running_hub_is_live(http: httpx.AsyncClient) -> None:
+    response = await http.get("/health/live")
+
+    assert (response.status_code, response.json()) == (200, {"status": "live"})
+
+
+async def test_a_hub_with_its_database_is_ready(http: httpx.AsyncClient) -> None:
+    response = await http.get("/health/ready")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+async def test_a_hub_without_its_database_is_live_and_not_ready(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def away(_: Database) -> AsyncIterator[Any]:
+        raise OSError("postgresql://secret@host is away")
+        yield
+
+    monkeypatch.setattr(Database, "reading", away)
+
+    ready, live = await http.get("/health/ready"), await http.get("/health/live")
+
+    assert (ready.status_code, ready.json()) == (503, {"status": "not ready", "reason": "OSError"})
+    assert live.status_code == 200
+
+
+async def counted(http: httpx.AsyncClient, outcome: str) -> float:
+    """How many operations were timed so far."""
+    shown = (await http.get("/metrics")).text
+    found = re.search(rf'^uriba_graphql_seconds_count{{outcome="{outcome}"}} (\S+)$', shown, re.M)
+    return float(found[1]) if found else 0
+
+
+@pytest.mark.parametrize(("outcome", "document"), [("ok", "{ __typename }"), ("error", "{ nothing }")])
+async def test_metrics_count_operations(http: httpx.AsyncClient, stage: Stage, outcome: str, document: str) -> None:
+    before = await counted(http, outcome)
+
+    for _ in range(3):
+        await stage["guest"].raw(document)
+
+    assert await counted(http, outcome) == before + 3
+
+
+async def test_metrics_are_prometheus(http: httpx.AsyncClient) -> None:
+    response = await http.get("/metrics")
+
+    assert response.headers["content-type"].startswith("text/plain")
+    for name in ("uriba_graphql_seconds_bucket", "uriba_subscribers", "uriba_events_waiting", "uriba_events_relayed"):
+        assert re.search(rf"^{name}", response.text, re.M), name
+
+
+async def test_metrics_count_subscribers(http: httpx.AsyncClient, stage: Stage) -> None:
+    document = "subscription ($c: ID!) { cartChanged(cartId: $c) { id } }"
+
+    async with stage["guest"].subscribe(document, c=stage.cart("guest")) as following:
+        await following.next()
+        shown = (await http.get("/metrics")).text
+
+    found = re.search(r"^uriba_subscribers(?:{.*})? (\S+)$", shown, re.M)
+    assert found
+    assert float(found[1]) >= 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/graphql/x", "/health", "/nothing", "/schema", "/docs", "/../etc/passwd", "/%00"]
+)
+async def test_what_is_not_there_is_said_in_the_apis_shape(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["extensions"]["code"]) == (404, "NOT_FOUND")
+    assert error["message"]
+    assert response.headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,191 @@
+"""Pages by cursor: all rows, each once, in one order, whatever is added meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client import Client
+from shop import ADDRESS, ERRORS, Shop
+
+if TYPE_CHECKING:
+    from stages import Stage
+
+INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A connection: its field with the arguments that narrow it to some rows, and who may walk it."""
+
+    field: str
+    given: dict[str, str]
+    caller: str = "guest"
+
+    def document(self, names: dict[str, str]) -> str:
+        given = "".join(f'{name}: "{names[value]}", ' for name, value in self.given.items())
+        return (
+            f"query ($n: Int, $a: String) {{ page: {self.field}({given}first: $n, after: $a) "
+            f"{{ edges {{ cursor node {{ id }} }} {INFO} }} }}"
+        )
+
+
+WALKS = {
+    "products": Walk("products", {"category": "category"}),
+    "products by words": Walk("products", {"search": "mark"}),
+    "locations": Walk("locations", {}),
+    "orders": Walk("orders", {"location": "S1"}, "staff"),
+    "stockLevels": Walk("stockLevels", {"location": "S1"}, "staff"),
+}
+
+
+@pytest.fixture
+async def walked(shop: Shop) -> tuple[Shop, dict[str, str]]:
+    """A shop with seven goods of one category, seven levels and seven orders at S1."""
+    names = {"category": shop.code("Things"), "mark": shop.mark, "S1": shop.code("S1")}
+    goods = [f"G{n}" for n in range(7)]
+    await add_goods(shop, goods)
+    await shop.receive(**{f"{name}_S1": 1 for name in goods})
+    till = await shop.terminal()
+    for name in goods:
+        paid = await shop.check_out(till, await shop.cart(till, **{name: 1}), method="CASH")
+        assert paid["order"], paid
+    return shop, names
+
+
+async def add_goods(shop: Shop, names: list[str]) -> None:
+    variants = {name: [{"sku": shop.sku(name), "name": name}] for name in names}
+    products = [
+        {
+            "handle": shop.code(name.lower()),
+            "name": f"{name} {shop.mark}",
+            "category": shop.code("Things"),
+            "variants": variants[name],
+        }
+        for name in names
+    ]
+    prices = [
+        {"sku": shop.sku(name), "channel": shop.code("stores"), "amount": {"amount": "100", "currency": "JPY"}}
+        for name in names
+    ]
+    data = await shop.staff.run(
+        f"""mutation ($p: [ProductInput!]!, $r: [PriceInput!]!) {{
+            productsUpsert(products: $p) {{ {ERRORS} }} pricesUpsert(prices: $r) {{ {ERRORS} }} }}""",
+        p=products,
+        r=prices,
+    )
+    assert not any(payload["errors"] for payload in data.values()), data
+
+
+async def page(client: Client, document: str, size: int, after: str | None) -> dict[str, Any]:
+    """A page, true to itself."""
+    found: dict[str, Any] = (await client.run(document, n=size, a=after))["page"]
+    cursors, info = [edge["cursor"] for edge in found["edges"]], found["pageInfo"]
+    assert len(cursors) <= size
+    assert info["hasNextPage"] in (True, False)
+    assert info["hasPreviousPage"] is (after is not None)
+    assert (info["startCursor"], info["endCursor"]) == ((cursors[0], cursors[-1]) if cursors else (None, None))
+    return found
+
+
+async def walk(client: Client, document: str, size: int) -> list[str]:
+    """The ids of all rows, page by page."""
+    ids: list[str] = []
+    after: str | None = None
+    while True:
+        found = await page(client, document, size, after)
+        ids += [edge["node"]["id"] for edge in found["edges"]]
+        after = found["pageInfo"]["endCursor"]
+        if not found["pageInfo"]["hasNextPage"]:
+            return ids
+        assert len(found["edges"]) == size
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("name", ["products", "products by words", "orders", "stockLevels"])
+async def test_shows_every_row_once(walked: tuple[Shop, dict[str, str]], name: str, size: int) -> None:
+    shop, names = walked
+    client = shop.staff if WALKS[name].caller == "staff" else shop.guest()
+    document = WALKS[name].document(names)
+
+    whole = await walk(client, document, 100)
+    paged = await walk(client, document, size)
+
+    assert paged == whole
+    assert len(set(whole)) == len(whole) == 7
+
+
+async def test_shows_every_location_once(stage: Stage) -> None:
+    document = WALKS["locations"].document({})
+
+    whole = await walk(stage["guest"], document, 100)
+
+    assert await walk(stage["guest"], document, 7) == whole
+    assert len(set(whole)) == len(whole) >= 3
+
+
+async def test_shows_every_movement_once_newest_first(shop: Shop) -> None:
+    for _ in range(7):
+        await shop.receive(TEA_S1=1)
+    level = (await shop.level("TEA", "S1"))["id"]
+    document = (
+        f'query ($n: Int, $a: String) {{ node(id: "{level}") {{ ... on StockLevel {{ movements(first: $n, after: $a) '
+        f"{{ edges {{ cursor node {{ id recordedAt }} }} {INFO} }} }} }} }}"
+    )
+
+    seen: list[dict[str, str]] = []
+    after, more = None, True
+    while more:
+        found = (await shop.staff.run(document, n=3, a=after))["node"]["movements"]
+        seen += [edge["node"] for edge in found["edges"]]
+        after, more = found["pageInfo"]["endCursor"], found["pageInfo"]["hasNextPage"]
+
+    assert len({movement["id"] for movement in seen}) == len(seen) == 7
+    times = [movement["recordedAt"] for movement in seen]
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["products", "orders", "stockLevels"])
+async def test_rows_added_meanwhile_move_nothing(walked: tuple[Shop, dict[str, str]], name: str) -> None:
+    shop, names = walked
+    client = shop.staff if WALKS[name].caller == "staff" else shop.guest()
+    document = WALKS[name].document(names)
+    whole = await walk(client, document, 100)
+    first = await page(client, document, 3, None)
+
+    await add_goods(shop, ["NEW"])
+    await shop.receive(NEW_S1=2)
+    till = await shop.terminal()
+    await shop.check_out(till, await shop.cart(till, NEW=1), method="CASH")
+    rest = await page(client, document, 100, first["pageInfo"]["endCursor"])
+
+    shown = [edge["node"]["id"] for found in (first, rest) for edge in found["edges"]]
+    assert [node_id for node_id in shown if node_id in whole] == whole
+    assert len(set(shown)) == len(shown)
+
+
+async def test_orders_are_newest_first(walked: tuple[Shop, dict[str, str]]) -> None:
+    shop, names = walked
+    query = "query ($l: String) { orders(location: $l) { edges { node { placedAt } } } }"
+
+    data = await shop.staff.run(query, l=names["S1"])
+
+    times = [edge["node"]["placedAt"] for edge in data["orders"]["edges"]]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_a_customers_orders_are_paged(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    hana, numbers = await shop.customer(), []
+    for _ in range(3):
+        cart = await shop.fulfil(hana, await shop.cart(hana, TEA=1), "SHIP", address=ADDRESS)
+        numbers.append((await shop.check_out(hana, cart["cart"]))["order"]["number"])
+    document = "query ($a: String) { me { orders(first: 2, after: $a) { edges { node { number } } %s } } }" % INFO
+
+    first = (await hana.run(document))["me"]["orders"]
+    rest = (await hana.run(document, a=first["pageInfo"]["endCursor"]))["me"]["orders"]
+
+    assert [edge["node"]["number"] for edge in (*first["edges"], *rest["edges"])] == numbers[::-1]
+    assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)
