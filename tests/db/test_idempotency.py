@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from patience import backend, is_blocked
 
+from patience import backend, is_blocked
 from scratch import scratch_hub
 from uriba.core.errors import IdempotencyKeyReused, Invalid
 from uriba.db import Database, idempotency

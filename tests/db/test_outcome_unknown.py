@@ -12,12 +12,13 @@ from uuid import uuid4
 import asyncpg
 import pytest
 import uvicorn
+
 from client import Client, Refused
 from shop import CART, ERRORS, Shop
-
 from uriba import app
 from uriba.config import Settings
-from uriba.db import Database, OutcomeUnknown
+from uriba.db import Database
+from uriba.db.session import LOST, OutcomeUnknown
 from uriba.outbox import event
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch
     server = uvicorn.Server(uvicorn.Config(app.create(hub.settings), log_config=None, access_log=False))
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
     server.should_exit = True
@@ -119,7 +120,7 @@ async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
 async def test_a_connection_lost_before_commit_is_an_error_like_any_other(unlucky: Unlucky, hub: RunningHub) -> None:
     key = uuid4().hex
 
-    with pytest.raises(asyncpg.PostgresError):
+    with pytest.raises(LOST):
         async with unlucky.transaction() as session:
             await session.run(
                 "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Unchanged = Callable[[], AbstractAsyncContextManager[None]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def stage(hub: RunningHub) -> AsyncIterator[Stage]:
-    """One stage for a whole module: its tests change nothing, or nothing that others look at."""
+    """One stage for all: its tests change nothing, or nothing that others look at."""
     opened = await open_stage(hub)
     yield opened
     await opened.shop.close()

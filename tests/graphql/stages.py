@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Stage:
-    """A shop, its callers by name, and ids of what they have. Tests on it change nothing, so a module shares one."""
+    """A shop, its callers by name, and ids of what they have. Tests on it change nothing, so that they share one."""
 
     shop: Shop
     callers: dict[str, Client]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from client import Client
-from shop import ADDRESS, ERRORS, Shop
+from shop import ADDRESS, ERRORS, Shop, open_shop
 
 if TYPE_CHECKING:
     from stages import Stage
+
+    from conftest import RunningHub
 
 INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
@@ -41,9 +44,16 @@ WALKS = {
 }
 
 
-@pytest.fixture
-async def walked(shop: Shop) -> tuple[Shop, dict[str, str]]:
-    """A shop with seven goods of one category, seven levels and seven orders at S1."""
+@pytest.fixture(scope="module")
+async def filled(hub: RunningHub) -> AsyncIterator[tuple[Shop, dict[str, str]]]:
+    """A shop to look at, that is filled once."""
+    shop = await open_shop(hub)
+    yield shop, await fill(shop)
+    await shop.close()
+
+
+async def fill(shop: Shop) -> dict[str, str]:
+    """Seven goods of one category, seven levels and seven orders at S1."""
     names = {"category": shop.code("Things"), "mark": shop.mark, "S1": shop.code("S1")}
     goods = [f"G{n}" for n in range(7)]
     await add_goods(shop, goods)
@@ -52,7 +62,7 @@ async def walked(shop: Shop) -> tuple[Shop, dict[str, str]]:
     for name in goods:
         paid = await shop.check_out(till, await shop.cart(till, **{name: 1}), method="CASH")
         assert paid["order"], paid
-    return shop, names
+    return names
 
 
 async def add_goods(shop: Shop, names: list[str]) -> None:
@@ -105,8 +115,8 @@ async def walk(client: Client, document: str, size: int) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("name", ["products", "products by words", "orders", "stockLevels"])
-async def test_shows_every_row_once(walked: tuple[Shop, dict[str, str]], name: str, size: int) -> None:
-    shop, names = walked
+async def test_shows_every_row_once(filled: tuple[Shop, dict[str, str]], name: str, size: int) -> None:
+    shop, names = filled
     client = shop.staff if WALKS[name].caller == "staff" else shop.guest()
     document = WALKS[name].document(names)
 
@@ -147,27 +157,29 @@ async def test_shows_every_movement_once_newest_first(shop: Shop) -> None:
     assert times == sorted(times, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["products", "orders", "stockLevels"])
-async def test_rows_added_meanwhile_move_nothing(walked: tuple[Shop, dict[str, str]], name: str) -> None:
-    shop, names = walked
-    client = shop.staff if WALKS[name].caller == "staff" else shop.guest()
-    document = WALKS[name].document(names)
-    whole = await walk(client, document, 100)
-    first = await page(client, document, 3, None)
+async def test_rows_added_meanwhile_move_nothing(shop: Shop) -> None:
+    names = await fill(shop)
+    documents = [WALKS[name].document(names) for name in ("products", "orders", "stockLevels")]
+    wholes = [await walk(shop.staff, document, 100) for document in documents]
+    firsts = [await page(shop.staff, document, 3, None) for document in documents]
 
     await add_goods(shop, ["NEW"])
     await shop.receive(NEW_S1=2)
     till = await shop.terminal()
     await shop.check_out(till, await shop.cart(till, NEW=1), method="CASH")
-    rest = await page(client, document, 100, first["pageInfo"]["endCursor"])
+    rests = [
+        await page(shop.staff, document, 100, first["pageInfo"]["endCursor"])
+        for document, first in zip(documents, firsts, strict=True)
+    ]
 
-    shown = [edge["node"]["id"] for found in (first, rest) for edge in found["edges"]]
-    assert [node_id for node_id in shown if node_id in whole] == whole
-    assert len(set(shown)) == len(shown)
+    for whole, first, rest in zip(wholes, firsts, rests, strict=True):
+        shown = [edge["node"]["id"] for found in (first, rest) for edge in found["edges"]]
+        assert [node_id for node_id in shown if node_id in whole] == whole
+        assert len(set(shown)) == len(shown)
 
 
-async def test_orders_are_newest_first(walked: tuple[Shop, dict[str, str]]) -> None:
-    shop, names = walked
+async def test_orders_are_newest_first(filled: tuple[Shop, dict[str, str]]) -> None:
+    shop, names = filled
     query = "query ($l: String) { orders(location: $l) { edges { node { placedAt } } } }"
 
     data = await shop.staff.run(query, l=names["S1"])
@@ -182,7 +194,8 @@ async def test_a_customers_orders_are_paged(shop: Shop) -> None:
     for _ in range(3):
         cart = await shop.fulfil(hana, await shop.cart(hana, TEA=1), "SHIP", address=ADDRESS)
         numbers.append((await shop.check_out(hana, cart["cart"]))["order"]["number"])
-    document = "query ($a: String) { me { orders(first: 2, after: $a) { edges { node { number } } %s } } }" % INFO
+    document = f"""query ($a: String) {{
+        me {{ orders(first: 2, after: $a) {{ edges {{ node {{ number }} }} {INFO} }} }} }}"""
 
     first = (await hana.run(document))["me"]["orders"]
     rest = (await hana.run(document, a=first["pageInfo"]["endCursor"]))["me"]["orders"]
