@@ -40,10 +40,12 @@ def config() -> Config:
 async def migrate(url: str) -> None:
     """Run what is missing; several processes at once take turns."""
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
-    async with engine.begin() as connection:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('uriba.migrate'))"))
-        await connection.run_sync(_upgrade)
-    await engine.dispose()
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('uriba.migrate'))"))
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
 
 
 def _upgrade(connection: Connection) -> None:

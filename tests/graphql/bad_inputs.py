@@ -331,6 +331,20 @@ TOO_MANY = {
     "1,001 customers": Case(times(customers({"phone": "12345"}), 1_001), "LIMIT_EXCEEDED", "customers"),
 }
 
+OF_A_CART = {
+    "add": lambda cart: add(cart),
+    "set": lambda cart: Request("", SET, {"cartId": cart, "lines": [{"lineId": "$line:hana", "quantity": 0}]}),
+    "fulfil": lambda cart: fulfil(cart, address=ADDRESS),
+    "fulfil a line": lambda cart: fulfil(cart, lineIds=["$line:hana"], address=ADDRESS),
+    "hand off": lambda cart: Request("", HANDOFF, {"cartId": cart}),
+    "merge": lambda cart: merge(cart),
+    "merge into another": lambda cart: merge(cart, "$cart:guest"),
+    "merge another into it": lambda cart: merge("$cart:guest", cart),
+    "check out": lambda cart: pay("648", cart=cart),
+    "check out with nonsense": lambda cart: pay("nonsense", cart=cart, email="hana"),
+}
+"""All that can be done to a cart, by its id."""
+
 CASES = {
     f"{group}: {name}": case
     for group, cases in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from zoneinfo import available_timezones
 
 import msgspec
@@ -41,6 +42,11 @@ async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
     return len(rows)
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
 def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> dict[str, object]:
     at = ("locations", index)
     try:
@@ -48,7 +54,7 @@ def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> 
         if code in seen:
             raise Invalid("This location stands twice in one call.", *at, "code")
         seen.add(code)
-        if row.timezone not in available_timezones():
+        if row.timezone not in _timezones():
             raise Invalid("This is no time zone: give an IANA name such as Asia/Tokyo.", *at, "timezone")
         name = text.text(row.name, *at, "name")
     except DomainError as error:

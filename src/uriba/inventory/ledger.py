@@ -128,7 +128,7 @@ _CHANGE = """
             CASE WHEN c.expected IS NOT NULL OR c.floor THEN l.on_hand
                 WHEN c.need > 0 THEN greatest(0, l.free - l.safety_stock) ELSE greatest(0, l.free) END AS available
         FROM change c LEFT JOIN level l USING (variant_id, location_id)
-    ), verdict AS (
+    ), verdict AS MATERIALIZED (
         SELECT count(why) = 0 AS taken FROM refused
     ), aim AS (
         SELECT l.variant_id, l.location_id, l.on_hand AS on_hand_before, l.shortage AS shortage_before,
