@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sockets import opened
 
+from graphql import OperationDefinitionNode, parse
 from shop import ORDER, Shop
 from uriba.config import Settings
+from uriba.graphql.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from stages import Stage
@@ -132,6 +134,23 @@ async def test_allows_what_a_shop_asks(stage: Stage, name: str) -> None:
     answer = await stage["staff"].raw(document, c=stage.shop.code("app"), **variables)
 
     assert "errors" not in answer
+
+
+def operations(document: str) -> list[str]:
+    return [d.name.value for d in parse(document).definitions if isinstance(d, OperationDefinitionNode) and d.name]
+
+
+@pytest.mark.parametrize("name", operations(EXAMPLES))
+async def test_allows_the_examples_of_graphiql(stage: Stage, name: str) -> None:
+    async with opened(stage["staff"].url) as socket:
+        await socket.begin(**stage["staff"].headers)
+        payload = {"query": EXAMPLES, "operationName": name}
+        await socket.send({"id": "1", "type": "subscribe", "payload": payload})
+        answer = await socket.next()
+
+    assert answer["type"] == "next"
+    codes = {error["extensions"]["code"] for error in answer["payload"].get("errors", ())}
+    assert codes <= {"NOT_FOUND"}, answer
 
 
 async def test_refuses_mutations_by_the_dozen(stage: Stage) -> None:

@@ -74,6 +74,7 @@ async def post_last(session: Session, movements: Sequence[Movement], *, referenc
 
     Errors: `LedgerRefused`; nothing of the transaction stands then.
     """
+    assert not any(_may_settle(movement) for movement in movements), "whoever settles shortages uses post"
     await session.prepare(_POST_LAST)
     events, session.pending = as_json(session.pending), []
     await session.run(_ARM, msgspec.json.encode(movements).decode(), reference, actor, events)
@@ -84,6 +85,11 @@ async def post_last(session: Session, movements: Sequence[Movement], *, referenc
             raise
         refused = msgspec.json.decode(error.detail or "[]", type=list[Refusal])
         raise LedgerRefused(refused) from error
+
+
+def _may_settle(movement: Movement) -> bool:
+    promised = movement.committed + movement.reserved + movement.unavailable
+    return movement.counted is not None or movement.on_hand > promised
 
 
 async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
