@@ -44,7 +44,9 @@ def serving(folder: Path, answers: Mapping[str, Sequence[bytes]]) -> Iterator[in
         for index, content in enumerate(contents):
             (folder / f"{name}-{index}").write_bytes(content)
     port = free_port()
-    process = subprocess.Popen((sys.executable, "-m", "benchmarks.bare", str(folder), str(port)))
+    process = subprocess.Popen(
+        (sys.executable, "-m", "benchmarks.bare", str(folder), str(port)), start_new_session=True
+    )
     try:
         _await_ready(process, port)
         yield port

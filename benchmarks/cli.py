@@ -14,8 +14,9 @@ from rich.console import Console
 from benchmarks import bare, hub, presentation
 from benchmarks.callers import Callers
 from benchmarks.ceilings import Ceilings
+from benchmarks.figures import Measured
 from benchmarks.meters import Meters
-from benchmarks.rows import MAKERS, Measured, Row
+from benchmarks.rows import MAKERS, Row
 from benchmarks.shop import open_shop
 
 SECONDS = 5.0

@@ -19,7 +19,7 @@ import psutil
 from uriba import embedded
 
 READY_S = 90
-DRAIN_S = 60
+DRAIN_S = 120
 COMMAND_S = 120
 
 

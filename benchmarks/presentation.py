@@ -12,17 +12,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import Measured
+from benchmarks.figures import Measured
 
-WIDTH = 170
+WIDTH = 180
 
 COLUMNS = ("operation", "/s", "p50 ms", "p95 ms", "p99 ms", "SQL", "API CPU ms", "PG CPU ms", "ceiling /s", "ratio")
 
 NOTES = (
-    "One turn is one operation, or one whole journey. 16 callers (races: 32) over HTTP/1.1 that stays open; free-form "
-    "queries with variables.",
-    "SQL: statements per turn, BEGIN and COMMIT among them, from pg_stat_statements. The worker's own are left out: "
-    "what it says while nobody asks, and a BEGIN and COMMIT for each turn of the relay.",
+    "A turn is one operation, or one whole journey: a cart with a line, a second line, a store to pick it up at, paid; "
+    "at a till two lines scanned and cash. 16 callers over HTTP/1.1 that stays open; free-form queries with variables.",
+    "Races: 32 buyers, each cart one unit, until the variant is gone; every try after that must be refused.",
+    "SQL: statements per turn by pg_stat_statements, BEGIN and COMMIT among them; a statement is at most one round "
+    "trip. The worker's own are left out: what the hub says before the first request, and a BEGIN and a COMMIT for "
+    "each turn of the relay.",
     "CPU per turn: of the API's processes; of PostgreSQL's, where the relay's part is in it.",
     "Ceilings: a bare litestar route, same server settings, that returns the same bytes (journeys: of each of their "
     "requests); pgbench -M prepared with the ledger's stock statement, one unit of one level, as many clients.",
@@ -52,7 +54,7 @@ def table(measured: Sequence[Measured], *, plain: bool) -> Table:
     """The figures, side by side with what is to be reached; plain: as Markdown."""
     made = Table(box=box.MARKDOWN if plain else box.SIMPLE_HEAD)
     for name in COLUMNS:
-        made.add_column(name, justify="left" if name == "operation" else "right")
+        made.add_column(name, justify="left" if name == "operation" else "right", no_wrap=True)
     made.add_column("target")
     for row in measured:
         made.add_row(*_cells(row))

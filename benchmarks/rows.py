@@ -6,23 +6,22 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from typing import Protocol
 
 import asyncpg
 
 from benchmarks import turns
-from benchmarks.callers import FAILED, Callers, Job, Tally, rehearse
-from benchmarks.ceilings import Ceiling, Ceilings
+from benchmarks.callers import Callers, Job, Tally, rehearse
+from benchmarks.ceilings import Ceilings
 from benchmarks.documents import Front
-from benchmarks.meters import Meters, Reading
+from benchmarks.figures import ADDS, JOURNEYS, RACES, TWENTIETH, Measured, Target, judged
+from benchmarks.meters import Meters
 from benchmarks.shop import SCARCE_PRICE, SCARCE_STORE, SKUS, STORES, Shop
 from benchmarks.turns import DONE, GONE, SOLD, Turns
 
 CALLERS = 16
 BUYERS = 32
 WARM_S = 1.0
-LOAD_MAX = 0.85
 CARTS = 200
 BASKETS = 400
 TILL_UNITS_PER_S = 300
@@ -31,39 +30,6 @@ TILL_UNITS_PER_S = 300
 WEB_UNITS_PER_S = 120
 TOO_MANY = 100
 """How many more tries than units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What the issue asks for, in its words, and whether a row reaches it."""
-
-    words: str
-    reached: Callable[[Measured], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A row of the table: rates per second, times in milliseconds, `statements` and CPU per turn."""
-
-    name: str
-    title: str
-    per_s: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    statements: float
-    api_cpu_ms: float
-    postgres_cpu_ms: float
-    ceiling: Ceiling
-    target: str = ""
-    reached: bool | None = None
-    said: str = ""
-    wrong: Sequence[str] = ()
-    doubts: Sequence[str] = ()
-
-    @property
-    def ratio(self) -> float:
-        return self.per_s / self.ceiling.per_s
 
 
 class Row(Protocol):
@@ -107,7 +73,7 @@ class Steady:
         spent = meters.read().since(before)
         ceiling = ceilings.bare(self.name, self.bodies, callers=CALLERS, seconds=self.seconds / 2)
         rate = tally.outcomes[DONE] / tally.elapsed_s
-        return judged(self, self.target, tally, spent, ceiling, per_s=rate, outcome=DONE)
+        return judged(self.name, self.title, self.target, tally, spent, ceiling, per_s=rate, outcome=DONE)
 
 
 @dataclass(slots=True)
@@ -142,7 +108,7 @@ class Race:
         ceiling = ceilings.stock_statement("HOT-CEILING", callers=BUYERS, seconds=self.seconds / 2)
         sold = [ended for outcome, _, ended in tally.turns if outcome == SOLD]
         rate = len(sold) / max(sold, default=1.0)
-        found = judged(self, self.target, tally, spent, ceiling, per_s=rate, outcome=SOLD)
+        found = judged(self.name, self.title, self.target, tally, spent, ceiling, per_s=rate, outcome=SOLD)
         wrong = [*found.wrong, *self._wrong(tally)]
         said = f"{len(sold):,} of {self.units:,} sold, {tally.outcomes[GONE]} refused"
         return replace(found, said=said, wrong=wrong, reached=bool(found.reached) and not wrong)
@@ -163,34 +129,6 @@ class Race:
         ):
             if found != meant:
                 yield f"{name}: {found}, not {meant}"
-
-
-def judged(
-    row: Row, target: Target | None, tally: Tally, spent: Reading, ceiling: Ceiling, *, per_s: float, outcome: str
-) -> Measured:
-    """The figures of a row. Latencies are of turns with this outcome; what was spent is shared by all turns."""
-    count = max(1, len(tally.turns))
-    took = sorted(took for had, took, _ in tally.turns if had == outcome)
-    found = Measured(
-        name=row.name,
-        title=row.title,
-        per_s=per_s,
-        p50_ms=percentile(took, 0.50) * 1000,
-        p95_ms=percentile(took, 0.95) * 1000,
-        p99_ms=percentile(took, 0.99) * 1000,
-        statements=spent.statements / count,
-        api_cpu_ms=spent.api_cpu_s / count * 1000,
-        postgres_cpu_ms=spent.postgres_cpu_s / count * 1000,
-        ceiling=ceiling,
-        wrong=[f"{tally.outcomes[FAILED]} failed: {tally.failures[0]}"] if tally.failures else [],
-        doubts=[f"the load generator took {tally.load:.0%} of a core"] if tally.load > LOAD_MAX else [],
-    )
-    return found if target is None else replace(found, target=target.words, reached=target.reached(found))
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The least value that this share of all is not above."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 def filled(
@@ -217,15 +155,9 @@ async def _ordered(shop: Shop, sku: str) -> tuple[int, int]:
     return row["orders"], int(row["units"])
 
 
-TWENTIETH = Target("≥ 1/20 of bare", lambda row: row.ratio >= 1 / 20)
-ADDS = Target("≤ 4 SQL, ≥ 250/s", lambda row: round(row.statements, 1) <= 4 and row.per_s >= 250)
-JOURNEYS = Target("≥ 60/s", lambda row: row.per_s >= 60)
-RACES = Target("≥ 1/4 of pgbench, none too many", lambda row: row.ratio >= 1 / 4)
-
-
 def browse(shop: Shop, callers: Callers, seconds: float) -> Row:
     ways = partial(turns.browse, shop.guest, "web", shop.cursors())
-    title = "browse 20 products with price and availability"
+    title = "browse 20 products, price, availability"
     return Steady("browse", title, shop, callers, seconds, ways, {0: b'"sku":"G019"'}, TWENTIETH)
 
 
@@ -249,20 +181,20 @@ def add(shop: Shop, callers: Callers, seconds: float) -> Row:
 
 def journey(shop: Shop, callers: Callers, seconds: float) -> Row:
     ways = partial(turns.web_journeys, shop.guest, SKUS, STORES)
-    title = "journey, web: cart, 2nd line, pickup, paid (4 requests)"
+    title = "journey, web: 4 requests, paid"
     return Steady("journey", title, shop, callers, seconds, ways, {3: b'"paymentStatus":"PAID"'}, JOURNEYS)
 
 
 def till(shop: Shop, callers: Callers, seconds: float) -> Row:
     ways = partial(turns.till_journeys, shop.tills, SKUS)
-    title = "journey, till: 2 lines scanned, cash (2 requests)"
+    title = "journey, till: 2 requests, cash"
     return Steady("till", title, shop, callers, seconds, ways, {1: b'"paymentStatus":"PAID"'}, JOURNEYS)
 
 
 def race_tills(shop: Shop, callers: Callers, seconds: float) -> Row:
     return Race(
         name="race-tills",
-        title=f"{BUYERS} buyers of one variant until it is gone, tills",
+        title=f"{BUYERS} buyers of one variant, tills",
         shop=shop,
         callers=callers,
         seconds=seconds,
@@ -279,7 +211,7 @@ def race_tills(shop: Shop, callers: Callers, seconds: float) -> Row:
 def race_web(shop: Shop, callers: Callers, seconds: float) -> Row:
     return Race(
         name="race-web",
-        title=f"{BUYERS} buyers of one variant until it is gone, web shop",
+        title=f"{BUYERS} buyers of one variant, web shop",
         shop=shop,
         callers=callers,
         seconds=seconds,

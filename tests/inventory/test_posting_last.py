@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+
 from patience import backend, is_blocked
 from scratch import scratch_hub
-
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
