@@ -57,7 +57,14 @@ def running(data_dir: Path, *, processes: int) -> Iterator[Hub]:
     data_dir.mkdir(parents=True)
     log = data_dir / "up.log"
     with log.open("wb") as said:
-        up = subprocess.Popen((sys.executable, "-m", "uriba", *arguments), stdout=said, stderr=said, env=_environment())
+        # A session of its own: Ctrl-C reaches only us, and the hub is drained in its own time.
+        up = subprocess.Popen(
+            (sys.executable, "-m", "uriba", *arguments),
+            stdout=said,
+            stderr=said,
+            env=_environment(),
+            start_new_session=True,
+        )
     try:
         _await_ready(up, port, log)
         engines = embedded.running(data_dir)

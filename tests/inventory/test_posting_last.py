@@ -96,12 +96,12 @@ async def state(session: Session, place: int) -> list[list[tuple[Any, ...]]]:
         "WHERE location_id = $1 ORDER BY variant_id",
         "SELECT variant_id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, "
         "reference, actor, occurred_at = recorded_at FROM stock_movement WHERE location_id = $1 "
-        "ORDER BY variant_id, recorded_at, reason, quantity, shelf",
+        "ORDER BY variant_id, recorded_at, reason, quantity, on_hand_delta, reserved_delta, committed_delta",
         "SELECT variant_id, quantity, settled, reference FROM shortage WHERE location_id = $1 ORDER BY variant_id, id",
         "SELECT split_part(subject, ':', 2), type, version, data FROM outbox_event "
         "WHERE subject LIKE 'StockLevel:%:' || $1::bigint ORDER BY 1, 3",
     ):
-        rows = await session.fetch(sql.replace(", shelf", ", on_hand_delta, reserved_delta, committed_delta"), place)
+        rows = await session.fetch(sql, place)
         found.append([tuple(row.values()) for row in rows])
     return found
 

@@ -31,6 +31,7 @@ LOST = (
     asyncpg.InterfaceError,
     asyncpg.ConnectionFailureError,
     asyncpg.AdminShutdownError,
+    asyncpg.InternalClientError,  # The server's farewell was heard and the end of the line not yet.
     ConnectionError,
 )
 """What a lost connection looks like. At COMMIT it means *unknown*, never *failed*."""

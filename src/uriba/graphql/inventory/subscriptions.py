@@ -31,6 +31,7 @@ class InventorySubscriptions:
         variant_ids, location_id = await narrow(info.context, location, skus)
         async with info.context.hub.live.watch_all(_matches(variant_ids, location_id)) as watch:
             after: tuple[int, int] | None = None
+            shown: dict[tuple[int, int], int] = {}
             while True:
                 async with info.context.reading() as session:
                     rows = await queries.levels(
@@ -38,6 +39,7 @@ class InventorySubscriptions:
                     )
                 for row in rows[:PAGE]:
                     await fresh(info)
+                    shown[row["variant_id"], row["location_id"]] = row["version"]
                     yield level_of(row)
                 if len(rows) <= PAGE:
                     break
@@ -45,10 +47,12 @@ class InventorySubscriptions:
             async for subject in watch.changes():
                 await fresh(info)
                 key = queries.split_level_key(subject.removeprefix("StockLevel:"))
-                if (level := await info.context.loaders.level.get(key)) is not None:
+                level = await info.context.loaders.level.get(key)
+                # What came before the present state may be told after it.
+                if level is not None and level["version"] != shown.pop(key, None):
                     yield level_of(level)
 
-    @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that may differ.")
+    @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that differs.")
     async def availability_changed(self, info: Info, channel: str, skus: list[str]) -> AsyncGenerator[Variant, None]:
         if not 1 <= len(skus) <= SKUS_MAX:
             raise Invalid(f"Give 1 to {SKUS_MAX} SKUs.", "skus")
@@ -58,13 +62,18 @@ class InventorySubscriptions:
             places = (await locations.by_channel(session, [known.id]))[known.id]
         served = {row["id"] for row in places}
         async with info.context.hub.live.watch_all(_matches_any(set(variant_ids), served)) as watch:
+            shown: dict[int, object] = {}
             for variant_id in variant_ids:
                 await fresh(info)
+                shown[variant_id] = await info.context.loaders.supply(known.id).get(variant_id)
                 yield await load_variant(info, variant_id, channel)
             async for subject in watch.changes():
                 await fresh(info)
                 variant_id, _ = queries.split_level_key(subject.removeprefix("StockLevel:"))
-                yield await load_variant(info, variant_id, channel)
+                supply = await info.context.loaders.supply(known.id).get(variant_id)
+                if supply != shown[variant_id]:
+                    shown[variant_id] = supply
+                    yield await load_variant(info, variant_id, channel)
 
 
 async def _known(session: Session, skus: list[str]) -> list[int]:

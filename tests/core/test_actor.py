@@ -1,0 +1,45 @@
+"""Who is calling: whose keys of idempotency these are, and what the ledger may keep of them."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from uriba.core.actor import SYSTEM, TRUSTED, Actor, Role
+
+
+def test_callers_have_keys_of_their_own() -> None:
+    customer = uuid4()
+    callers = [
+        Actor(Role.ANONYMOUS, address="10.0.0.1"),
+        Actor(Role.ANONYMOUS, address="10.0.0.2"),
+        Actor(Role.CUSTOMER, key_id="1", customer_id=customer),
+        Actor(Role.CUSTOMER, key_id="1", customer_id=uuid4()),
+        Actor(Role.TERMINAL, key_id="1"),
+        Actor(Role.TERMINAL, key_id="2"),
+        Actor(Role.STAFF, key_id="1"),
+    ]
+
+    assert len({actor.caller for actor in callers}) == len(callers)
+
+
+def test_a_customer_keeps_their_keys_of_idempotency_from_one_token_to_the_next() -> None:
+    customer = uuid4()
+
+    tokens = [Actor(Role.CUSTOMER, key_id=key, customer_id=customer) for key in ("1", "2")]
+
+    assert tokens[0].caller == tokens[1].caller
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_is_kept_of_a_caller_names_the_retailers_own_only(role: Role) -> None:
+    actor = Actor(role, key_id="k1", customer_id=uuid4(), address="10.0.0.1", name="Hana")
+
+    assert actor.label == (f"{role.lower()}:k1" if role in TRUSTED else role.lower())
+    assert "Hana" not in actor.label and str(actor.customer_id) not in actor.label
+
+
+def test_the_hub_itself_works_here() -> None:
+    assert SYSTEM.works_here
+    assert SYSTEM.label == "system:hub"
