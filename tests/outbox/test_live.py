@@ -58,7 +58,7 @@ async def living(
 async def next_of(watch: Watch) -> str:
     """The next subject that changed."""
     async with asyncio.timeout(WAIT_S):
-        return await anext(watch.changes())
+        return (await anext(watch.changes())).subject
 
 
 async def test_without_hints_a_subscriber_is_woken_by_polling(own: tuple[Settings, Database]) -> None:
@@ -123,22 +123,22 @@ async def test_a_slow_subscriber_finds_each_subject_once_however_often_it_change
         assert await next_of(quick) == "Cart:3"
 
         changes = slow.changes()
-        assert [await anext(changes), await anext(changes)] == ["Cart:1", "Cart:2"]
+        assert [await anext(changes), await anext(changes)] == [("Cart:1", 101), ("Cart:2", 1)]
         await note(database, "Cart:2", 2)
         await number_all(database)
         async with asyncio.timeout(WAIT_S):
-            assert await anext(changes) == "Cart:2"
+            assert await anext(changes) == ("Cart:2", 2)
 
 
 async def test_what_changes_while_it_is_being_handled_is_told_again() -> None:
     watch = Watch(None)
     changes = watch.changes()
-    watch.tell("Cart:1")
+    watch.tell("Cart:1", 1)
 
-    assert await anext(changes) == "Cart:1"
-    watch.tell("Cart:1")
+    assert await anext(changes) == ("Cart:1", 1)
+    watch.tell("Cart:1", 2)
 
-    assert await anext(changes) == "Cart:1"
+    assert await anext(changes) == ("Cart:1", 2)
 
 
 async def test_nobody_is_told_of_what_is_not_theirs(own: tuple[Settings, Database]) -> None:
@@ -167,7 +167,7 @@ async def test_an_orders_changes_are_its_carts_too(own: tuple[Settings, Database
         await note(database, "Order:9", cart="1")
         await number_all(database)
 
-        assert await next_of(guest) == "Cart:1"
+        assert await next_of(guest) == "Order:9"
         assert guest._changed == {}
 
 
@@ -290,8 +290,8 @@ async def test_a_thousand_and_more_changes_are_read_batch_by_batch(own: tuple[Se
             )
         await number_all(database)
         async with asyncio.timeout(WAIT_S):
-            async for subject in watch.changes():
-                told.add(subject)
+            async for change in watch.changes():
+                told.add(change.subject)
                 if len(told) == 2_500:
                     break
 

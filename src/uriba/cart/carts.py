@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,15 +14,24 @@ from uriba.cart.errors import CartNotActive, CartNotFound
 from uriba.cart.events import CartCreated, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE
-from uriba.cart.view import CartView, LineView, build
+from uriba.cart.view import CartView, LineView, build, price
 from uriba.core.actor import Actor
 from uriba.core.errors import LimitExceeded
 from uriba.core.ids import new_secret_id
-from uriba.db import Session
-from uriba.outbox import emit
+from uriba.db import Session, idempotency
+from uriba.db.idempotency import CLAIM, NO_CLAIM, Claim
+from uriba.outbox import Event, emit
+from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
 
 LINES_MAX = 500
 """Lines of one cart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the same call was answered before."""
+
+    answer: Any
 
 
 async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUID | None = None) -> UUID:
@@ -33,22 +42,25 @@ async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUI
     cart_id = cart_id or new_secret_id()
     if actor.customer_id is not None:
         await take_turns(session, customer_id=actor.customer_id)
-    made = await session.fetchval(
-        "INSERT INTO cart (id, channel_id, priced_in_id, location_id, customer_id, last_changed_by_id) "
-        "VALUES ($1, $2, $2, $3, $4, $2) "
-        "ON CONFLICT (customer_id) WHERE status = 'ACTIVE' DO NOTHING RETURNING true",
-        cart_id,
-        channel_id,
-        actor.location_id,
-        actor.customer_id,
-    )
+    told = CartCreated(cart_subject(cart_id), 1, {"status": CartStatus.ACTIVE, "version": 1})
+    made = await session.fetchval(_BEGIN, cart_id, channel_id, actor.location_id, actor.customer_id, as_json([told]))
     if made:
-        emit(session, CartCreated(cart_subject(cart_id), 1, {"status": CartStatus.ACTIVE, "version": 1}))
         return cart_id
     assert actor.customer_id is not None
     existing = await queries.active_of_customer(session, actor.customer_id)
     # It can only be gone if it was ordered this very moment; then this caller comes again.
     return existing or await begin(session, actor=actor, channel_id=channel_id, cart_id=cart_id)
+
+
+_BEGIN = f"""
+    WITH made AS (
+        INSERT INTO cart (id, channel_id, priced_in_id, location_id, customer_id, last_changed_by_id)
+        VALUES ($1, $2, $2, $3, $4, $2) ON CONFLICT (customer_id) WHERE status = 'ACTIVE' DO NOTHING RETURNING true
+    ), told AS (
+        {INSERT_EVENTS} {EVENTS_OF.format(parameter="$5")} WHERE EXISTS (SELECT FROM made)
+    )
+    SELECT true FROM made
+"""
 
 
 async def take_turns(session: Session, *, customer_id: UUID) -> None:
@@ -57,31 +69,59 @@ async def take_turns(session: Session, *, customer_id: UUID) -> None:
     await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.cart:' || $1, 0))", str(customer_id))
 
 
-_TAKE = f"""
-    WITH taken AS (
-        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(), status = $5,
-            last_changed_by_id = coalesce($4, c.channel_id)
-        WHERE c.id = $1 AND c.status = 'ACTIVE' AND c.checkout_id IS NULL
-            AND {MINE.format(customer="$2", trusted="$3")}
+TAKE = f"""
+    claim AS ({CLAIM}), taken AS (
+        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(), status = $10,
+            last_changed_by_id = coalesce($9, c.channel_id)
+        WHERE c.id = $6 AND c.status = 'ACTIVE' AND c.checkout_id IS NULL
+            AND {MINE.format(customer="$7", trusted="$8")} AND ($3::text IS NULL OR EXISTS (SELECT FROM claim))
         RETURNING c.*
     )
-    SELECT {HEAD} FROM taken c JOIN channel p ON p.id = c.priced_in_id
+"""
+"""CTEs that claim a key and lock an active cart for a change: `taken` is empty where either was not to be had. Their
+first ten parameters are `take_arguments`."""
+
+_TAKE = f"""
+    WITH {TAKE}
+    SELECT k.claimed, {HEAD} FROM (SELECT EXISTS (SELECT FROM claim) AS claimed) k
+    LEFT JOIN (taken c JOIN channel p ON p.id = c.priced_in_id) ON true
 """
 
 
-async def take(
-    session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId", status: CartStatus = CartStatus.ACTIVE
-) -> CartView:
-    """Lock an active cart for a change and count the change; the cart with its lines as they are now.
+def take_arguments(
+    claim: Claim, answer: object, cart_id: UUID, actor: Actor, status: CartStatus = CartStatus.ACTIVE
+) -> tuple[object, ...]:
+    key = idempotency.arguments(claim, answer)
+    return (*key, cart_id, actor.customer_id, actor.works_here, actor.channel_id, status)
 
-    `status`: what the change makes of it.
+
+async def take(session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId") -> CartView:
+    """Lock an active cart for a change and count the change; the cart with its lines as they are now.
 
     Errors: `CartNotFound`, `CartNotActive`.
     """
-    head = await session.fetchrow(_TAKE, cart_id, actor.customer_id, actor.works_here, actor.channel_id, status)
-    if head is None:
+    head = await session.fetchrow(_TAKE, *take_arguments(NO_CLAIM, None, cart_id, actor))
+    if head is None or head["id"] is None:
         raise await why_not(session, cart_id=cart_id, actor=actor, path=path)
     return await with_lines(session, head)
+
+
+async def take_once(
+    session: Session, *, claim: Claim, answer: object, cart_id: UUID, actor: Actor, status: CartStatus
+) -> CartView | Earlier:
+    """The same for a call that has a key: where it was made before, what it was answered then.
+
+    `answer`: what the key stands for from now on. `status`: what the change makes of the cart.
+
+    Errors: those of `take`, `IdempotencyKeyReused`.
+    """
+    head = await session.fetchrow(_TAKE, *take_arguments(claim, answer, cart_id, actor, status))
+    assert head is not None
+    if head["id"] is not None:
+        return await with_lines(session, head)
+    if not head["claimed"] and (earlier := await idempotency.earlier(session, claim)) is not None:
+        return Earlier(earlier)
+    raise await why_not(session, cart_id=cart_id, actor=actor)
 
 
 async def with_lines(session: Session, head: Mapping[str, Any]) -> CartView:
@@ -109,8 +149,9 @@ async def why_not(
     return CartNotActive(f"This cart is {cart.status.lower()}; it cannot change any more.", path)
 
 
-async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView]) -> None:
-    """Put these lines in place of the cart's; lines with one key become one, with the first one's id.
+async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView], *told: Event) -> CartView:
+    """Put these lines in place of the cart's, and tell of it; the cart as it is now. Lines with one key become one,
+    with the first one's id.
 
     Errors: `LimitExceeded` above 500 lines.
     """
@@ -129,15 +170,21 @@ async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView]) -
         }
         for line in merged
     ]
-    await session.run("DELETE FROM cart_line WHERE cart_id = $1", cart.id)
-    await session.run(
-        "INSERT INTO cart_line (id, cart_id, variant_id, quantity, method, chosen, location_id, added_minor) "
-        "SELECT r.id, $1, r.variant_id, r.quantity, r.method, r.chosen, r.location_id, r.added_minor "
-        "FROM json_to_recordset($2::json) AS r(id bigint, variant_id bigint, quantity bigint, method text, "
-        "chosen boolean, location_id bigint, added_minor bigint)",
-        cart.id,
-        msgspec.json.encode(rows).decode(),
-    )
+    await session.run(_REWRITE, cart.id, msgspec.json.encode(rows).decode(), as_json(list(told)))
+    shown = sorted(merged, key=lambda line: line.id)
+    return replace(cart, lines=shown, quote=price(shown, cart.terms))
+
+
+# What is inserted asks how many lines are gone: so none is inserted before they all are.
+_REWRITE = f"""
+    WITH gone AS (DELETE FROM cart_line WHERE cart_id = $1 RETURNING id),
+    told AS ({INSERT_EVENTS} {EVENTS_OF.format(parameter="$3")})
+    INSERT INTO cart_line (id, cart_id, variant_id, quantity, method, chosen, location_id, added_minor)
+    SELECT r.id, $1, r.variant_id, r.quantity, r.method, r.chosen, r.location_id, r.added_minor
+    FROM json_to_recordset($2::json) AS r(id bigint, variant_id bigint, quantity bigint, method text, chosen boolean,
+        location_id bigint, added_minor bigint)
+    WHERE (SELECT count(*) FROM gone) >= 0
+"""
 
 
 def merge_lines(lines: Sequence[LineView]) -> list[LineView]:
@@ -153,12 +200,9 @@ def merge_lines(lines: Sequence[LineView]) -> list[LineView]:
     return list(merged.values())
 
 
-async def tell(session: Session, cart: CartView) -> None:
-    """Tell of an update; `cart` as taken."""
-    emit(
-        session,
-        CartUpdated(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version}),
-    )
+def updated(cart: CartView) -> CartUpdated:
+    """What others hear of an update; `cart` as taken."""
+    return CartUpdated(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version})
 
 
 async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:

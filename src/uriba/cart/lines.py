@@ -11,13 +11,13 @@ import msgspec
 from uriba.cart import carts
 from uriba.cart.events import CartUpdated, cart_subject
 from uriba.cart.models import FulfillmentMethod
-from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE
+from uriba.cart.queries import HEAD, LINE_PRICED_BY
 from uriba.cart.view import CartView, build
 from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, LimitExceeded, Refusals, VersionConflict
 from uriba.db import Row, Session, idempotency
-from uriba.db.idempotency import CLAIM, Claim
+from uriba.db.idempotency import Claim
 from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
 from uriba.pricing.prices import PRICE_NOW
 
@@ -61,15 +61,9 @@ def check(lines: Sequence[NewLine]) -> None:
 # Claims the key, locks the cart and looks the goods up: one round trip. Where no cart was taken, one row says whether
 # the key is this call's.
 _TAKE_AND_FIND = f"""
-    WITH claim AS ({CLAIM}), taken AS (
-        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(),
-            last_changed_by_id = coalesce($9, c.channel_id)
-        WHERE c.id = $6 AND c.status = 'ACTIVE' AND c.checkout_id IS NULL
-            AND {MINE.format(customer="$7", trusted="$8")} AND ($3::text IS NULL OR EXISTS (SELECT FROM claim))
-        RETURNING c.*
-    ), wanted AS MATERIALIZED (
+    WITH {carts.TAKE}, wanted AS MATERIALIZED (
         SELECT w.n, w.quantity, v.id AS variant_id, v.discontinued, v.tax_class
-        FROM json_to_recordset($10::json) AS w(n bigint, sku text, variant_id bigint, quantity bigint)
+        FROM json_to_recordset($11::json) AS w(n bigint, sku text, variant_id bigint, quantity bigint)
         LEFT JOIN LATERAL (
             SELECT id, discontinued, tax_class FROM variant WHERE sku = w.sku
             UNION ALL SELECT id, discontinued, tax_class FROM variant WHERE id = w.variant_id AND w.sku IS NULL
@@ -117,11 +111,7 @@ async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, li
     ]
     found = await session.fetch(
         _TAKE_AND_FIND,
-        *idempotency.arguments(claim, str(cart_id)),
-        cart_id,
-        actor.customer_id,
-        actor.works_here,
-        actor.channel_id,
+        *carts.take_arguments(claim, str(cart_id), cart_id, actor),
         msgspec.json.encode(wanted).decode(),
     )
     if found[0]["id"] is None:
@@ -214,6 +204,4 @@ async def update(
         for line in cart.lines
         if said.get(line.id) != 0
     ]
-    await carts.rewrite(session, cart, kept)
-    await carts.tell(session, cart)
-    return await carts.shown(session, cart_id, actor=actor)
+    return await carts.rewrite(session, cart, kept, carts.updated(cart))

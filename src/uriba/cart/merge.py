@@ -62,7 +62,7 @@ async def adopt(
     cart = await carts.take(session, cart_id=from_cart_id, actor=actor, path=path)
     if cart.customer_id is None:
         await session.run("UPDATE cart SET customer_id = $2 WHERE id = $1", cart.id, actor.customer_id)
-    await carts.tell(session, cart)
+    emit(session, carts.updated(cart))
     return cart.id
 
 

@@ -38,21 +38,19 @@ async def choose(
     _refuse_unknown(cart, line_ids)
     location_id = await _location(session, actor, cart, method, location)
     chosen = None if line_ids is None else set(line_ids)
-    await carts.rewrite(
-        session,
-        cart,
-        [
-            replace(line, method=method, chosen=True, location_id=location_id)
-            if chosen is None or line.id in chosen
-            else line
-            for line in cart.lines
-        ],
-    )
+    lines = [
+        replace(line, method=method, chosen=True, location_id=location_id)
+        if chosen is None or line.id in chosen
+        else line
+        for line in cart.lines
+    ]
     if address is not None:
-        kept = msgspec.json.encode(checked(address)).decode()
-        await session.run("UPDATE cart SET address = $2::jsonb WHERE id = $1", cart.id, kept)
-    await carts.tell(session, cart)
-    return await carts.shown(session, cart_id, actor=actor)
+        kept = checked(address)
+        await session.run(
+            "UPDATE cart SET address = $2::jsonb WHERE id = $1", cart.id, msgspec.json.encode(kept).decode()
+        )
+        cart = replace(cart, address=kept)
+    return await carts.rewrite(session, cart, lines, carts.updated(cart))
 
 
 def _refuse_unknown(cart: CartView, line_ids: Sequence[int] | None) -> None:
@@ -81,10 +79,9 @@ async def _location(
 async def _pickup_store(session: Session, cart: CartView, location: str | None) -> int:
     if location is None:
         raise Invalid("Say at which store the goods are picked up.", "location")
-    found = (await locations.by_code(session, [text.code(location, "location")])).get(location)
+    found = await locations.seen_by(session, text.code(location, "location"), channel_id=cart.priced_in_id)
     if found is None:
         raise NotFound("There is no such location.", "location")
-    served = (await locations.by_channel(session, [cart.priced_in_id]))[cart.priced_in_id]
-    if not found["offers_pickup"] or found["id"] not in {row["id"] for row in served}:
+    if not (found["offers_pickup"] and found["served"]):
         raise Invalid("This location offers no pickup for this channel.", "location")
     return int(found["id"])

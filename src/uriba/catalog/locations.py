@@ -98,6 +98,16 @@ async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Row]:
     return {row["code"]: row for row in rows}
 
 
+async def seen_by(session: Session, code: str, *, channel_id: int) -> Row | None:
+    """A location, and whether a channel sells its stock (`served`)."""
+    return await session.fetchrow(
+        f"SELECT {_COLUMNS}, EXISTS (SELECT FROM channel_location s WHERE s.location_id = l.id AND s.channel_id = $2) "
+        "AS served FROM location l WHERE l.code = $1",
+        code,
+        channel_id,
+    )
+
+
 async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Row]]:
     """The locations whose stock a channel sells, best first."""
     found: dict[int, list[Row]] = {channel_id: [] for channel_id in channel_ids}

@@ -60,7 +60,7 @@ async def begin(
     actor: str,
     hold_term_s: int,
     look_after_s: float,
-) -> None:
+) -> Attempt:
     """Keep what was agreed, close the cart to changes, hold its stock, and commit.
 
     Errors: `LedgerRefused`.
@@ -84,6 +84,15 @@ async def begin(
         units=_units(agreed.parcels),
         term_s=hold_term_s,
         reference=f"cart:{draft.cart_id}",
+        actor=actor,
+    )
+    return Attempt(
+        id=attempt_id,
+        cart_id=draft.cart_id,
+        order_id=draft.id,
+        status=AttemptStatus.PENDING,
+        reason=None,
+        agreed=agreed,
         actor=actor,
     )
 
@@ -135,29 +144,41 @@ async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Att
     )
 
 
-async def complete(session: Session, attempt_id: UUID, references: Sequence[str | None]) -> Attempt:
-    """Make the order of a paid attempt and commit; the attempt as it was found. Only a PENDING one becomes an order.
+async def complete(session: Session, attempt: Attempt, references: Sequence[str | None]) -> Row | None:
+    """Make the order of a paid attempt and commit; its row. None where the attempt is not pending any more.
 
     Errors: `LedgerRefused` where the hold had ended and the stock is gone.
     """
-    attempt = await load(session, attempt_id, lock=True)
-    if attempt.status is not AttemptStatus.PENDING:
-        return attempt
-    tenders = [_tender(c, reference) for c, reference in zip(attempt.agreed.charges, references, strict=True)]
-    row = await session.fetchrow(
-        "UPDATE cart SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1, "
-        "updated_at = now() WHERE id = $1 RETURNING version, events",
-        attempt.cart_id,
-    )
-    assert row is not None
+    row = await session.fetchrow(_COMPLETE, attempt.id, _without_tokens(attempt))
+    if row is None:
+        return None
     data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(attempt.order_id)}
     emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
-    await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
-    await _end(session, attempt, AttemptStatus.COMPLETED, None)
-    held = await holds.end(session, owner_id=attempt.id, status=HoldStatus.SETTLED)
+    tenders = [_tender(c, reference) for c, reference in zip(attempt.agreed.charges, references, strict=True)]
+    placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
+    held = [Held(*units) for units in row["held"] or ()]
     moved = parcels.movements(attempt.agreed.parcels, held=held)
     await ledger.post_last(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
-    return attempt
+    return placed
+
+
+# Of several callers one finds the attempt pending: that one gets the cart and what is left of the holds.
+_COMPLETE = f"""
+    WITH attempt AS (
+        UPDATE checkout_attempt SET status = 'COMPLETED', ended_at = now(),
+            draft = jsonb_set(draft, '{{charges}}', $2::jsonb)
+        WHERE id = $1 AND status = 'PENDING' RETURNING id, cart_id
+    ), ordered AS (
+        UPDATE cart c SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1,
+            updated_at = now()
+        FROM attempt a WHERE c.id = a.cart_id RETURNING c.version, c.events
+    ), held AS (
+        {holds.END.format(owner="(SELECT id FROM attempt)", status="'SETTLED'")}
+    )
+    SELECT version, events,
+        (SELECT json_agg(json_build_array(variant_id, location_id, quantity)) FROM held) AS held
+    FROM ordered
+"""
 
 
 def _tender(charge: Charge, reference: str | None) -> Tender:
@@ -203,16 +224,20 @@ async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, 
 
 
 async def _end(session: Session, attempt: Attempt, status: AttemptStatus, reason: str | None) -> None:
-    """The token has done its work: it is not kept."""
-    charges_left = [msgspec.structs.replace(charge, token=None) for charge in attempt.agreed.charges]
     await session.run(
         "UPDATE checkout_attempt SET status = $2, reason = $3, ended_at = now(), "
         "draft = jsonb_set(draft, '{charges}', $4::jsonb) WHERE id = $1",
         attempt.id,
         status,
         reason,
-        msgspec.json.encode(charges_left).decode(),
+        _without_tokens(attempt),
     )
+
+
+def _without_tokens(attempt: Attempt) -> str:
+    """The charges of an attempt that ends: a token has done its work then, and is not kept."""
+    charges_left = [msgspec.structs.replace(charge, token=None) for charge in attempt.agreed.charges]
+    return msgspec.json.encode(charges_left).decode()
 
 
 async def due(session: Session, *, limit: int) -> list[UUID]:

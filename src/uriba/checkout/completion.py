@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from uriba.cart import carts
+from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
@@ -30,7 +31,7 @@ from uriba.config import Settings
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError
 from uriba.core.ids import new_id
-from uriba.db import Database, Row, Session, idempotency
+from uriba.db import Database, Row, Session
 from uriba.db.idempotency import Claim
 from uriba.fulfillment import parcels
 from uriba.inventory import ledger
@@ -63,8 +64,8 @@ class Begun:
     """What the first transaction came to: an order that is placed, or one that is being paid, or was before."""
 
     order_id: UUID
-    attempt_id: UUID | None
-    placed: Row | None
+    attempt: Attempt | None = None
+    placed: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,11 @@ class Checkout:
                     raise refusal from refused
         else:
             raise DomainError("Too many customers want this at once; please try again.", "cartId")
-        if begun.placed is not None:
-            return begun.placed
-        if begun.attempt_id is not None:
-            await self.pay(begun.attempt_id)
+        placed = begun.placed
+        if begun.attempt is not None:
+            placed = await self.pay(begun.attempt)
+        if placed is not None:
+            return placed
         async with self.database.reading() as session:
             return await queries.of_checkout(session, begun.order_id)
 
@@ -102,23 +104,30 @@ class Checkout:
         """The first transaction: the whole checkout where no provider takes part."""
         by_provider = any(payment.method != CASH for payment in asked.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
-        answer = {"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None}
-        if earlier := await idempotency.begin(session, claim, answer=answer):
-            return Begun(UUID(earlier["order"]), UUID(earlier["attempt"]) if earlier["attempt"] else None, None)
         reached = request.contact(asked)
-        becomes = CartStatus.ACTIVE if by_provider else CartStatus.ORDERED
-        cart = await carts.take(session, cart_id=asked.cart_id, actor=actor, status=becomes)
+        cart = await carts.take_once(
+            session,
+            claim=claim,
+            answer={"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None},
+            cart_id=asked.cart_id,
+            actor=actor,
+            status=CartStatus.ACTIVE if by_provider else CartStatus.ORDERED,
+        )
+        if isinstance(cart, Earlier):
+            return await self._begun_before(session, **cart.answer)
         tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
         made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
         total = made.draft.total_minor
         request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
         try:
             if attempt_id is None:
-                return Begun(order_id, None, await self._place(session, cart, made, tenders, actor))
-            await self._agree(session, attempt_id, cart, made, tenders, actor)
+                return Begun(order_id, placed=await self._place(session, cart, made, tenders, actor))
+            return Begun(order_id, attempt=await self._agree(session, attempt_id, cart, made, tenders, actor))
         except LedgerRefused as refused:
             raise PlanRefused(made, cart.priced_in_id, refused.refusals) from refused
-        return Begun(order_id, attempt_id, None)
+
+    async def _begun_before(self, session: Session, order: str, attempt: str | None) -> Begun:
+        return Begun(UUID(order), attempt=await attempts.load(session, UUID(attempt)) if attempt else None)
 
     async def _place(self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor) -> Row:
         data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
@@ -137,10 +146,10 @@ class Checkout:
         made: Plan,
         tenders: list[Tendered],
         actor: Actor,
-    ) -> None:
-        await carts.tell(session, cart)
+    ) -> Attempt:
+        emit(session, carts.updated(cart))
         agreed = Agreed(draft=made.draft, parcels=made.parcels, charges=attempts.charges(tenders, attempt_id, CASH))
-        await attempts.begin(
+        return await attempts.begin(
             session,
             attempt_id=attempt_id,
             agreed=agreed,
@@ -166,20 +175,20 @@ class Checkout:
         async with self.database.reading() as session:
             return await plan.out_of_stock(session, made.lines, sorted({n for _, n in hit}), refused.channel_id)
 
-    async def pay(self, attempt_id: UUID) -> None:
-        """Take the money of an attempt and make its order; harmless to call again, from anywhere, at any time.
+    async def pay(self, attempt: Attempt) -> Row | None:
+        """Take the money of an attempt and make its order: the order's row, or None where somebody else has made it.
+        Harmless to call again, from anywhere, at any time.
 
         Errors: `PaymentDeclined`, `PaymentPending`, `OutOfStock`.
         """
-        async with self.database.reading() as session:
-            attempt = await attempts.load(session, attempt_id)
         if attempt.status is AttemptStatus.PENDING:
             try:
-                await self._charge(attempt)
+                if (placed := await self._charge(attempt)) is not None:
+                    return placed
             except (TimeoutError, GatewayUnreachable) as error:
                 raise PaymentPending(LOST_ANSWER, "payments") from error
             async with self.database.reading() as session:
-                attempt = await attempts.load(session, attempt_id)
+                attempt = await attempts.load(session, attempt.id)
         match attempt.status:
             case AttemptStatus.PENDING | AttemptStatus.ENDING:
                 raise PaymentPending(LOST_ANSWER, "payments")
@@ -187,15 +196,16 @@ class Checkout:
                 raise OutOfStock(attempt.reason or SOLD_MEANWHILE, "cartId")
             case AttemptStatus.DECLINED | AttemptStatus.ABANDONED:
                 raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
+        return None
 
-    async def _charge(self, attempt: Attempt) -> None:
+    async def _charge(self, attempt: Attempt) -> Row | None:
         """Errors: `TimeoutError`, `GatewayUnreachable`; the attempt stays open then."""
         try:
             references = await self._capture(attempt)
         except Declined as declined:
             await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
-        else:
-            await self._settle(attempt, references)
+            return None
+        return await self._settle(attempt, references)
 
     async def _capture(self, attempt: Attempt) -> list[str | None]:
         """The providers' references. Errors: `Declined`, `TimeoutError`, `GatewayUnreachable`."""
@@ -214,13 +224,14 @@ class Checkout:
             references.append(reference)
         return references
 
-    async def _settle(self, attempt: Attempt, references: list[str | None]) -> None:
-        """The second transaction. Where the hold had ended and the goods are gone, the money goes back."""
+    async def _settle(self, attempt: Attempt, references: list[str | None]) -> Row | None:
+        """The second transaction: the order. Where the hold had ended and the goods are gone, the money goes back."""
         try:
             async with self.database.transaction() as session:
-                await attempts.complete(session, attempt.id, references)
+                return await attempts.complete(session, attempt, references)
         except LedgerRefused:
             await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
+            return None
 
     async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
         """End an attempt: first decide it, then undo the charges, then let stock and cart go."""

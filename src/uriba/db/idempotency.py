@@ -56,6 +56,9 @@ class Claim:
         return cls(caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest())
 
 
+NO_CLAIM = Claim("", "", None, b"")
+"""Of a call whose caller asked for no such promise."""
+
 CLAIM = """
     INSERT INTO idempotency_key (caller, operation, key, digest, answer)
     SELECT $1, $2, $3, $4, $5::jsonb WHERE $3::text IS NOT NULL
@@ -104,4 +107,4 @@ async def forget(session: Session, *, older_than_s: int) -> int:
     return len(rows)
 
 
-__all__ = ["CLAIM", "Claim", "IdempotencyKey", "arguments", "begin", "earlier", "forget"]
+__all__ = ["CLAIM", "NO_CLAIM", "Claim", "IdempotencyKey", "arguments", "begin", "earlier", "forget"]

@@ -25,18 +25,25 @@ async def fresh(info: Info) -> None:
 
 
 async def follow(
-    info: Info, subject: str, read: Callable[[], Awaitable[T | None]], *, missing: NotFound
+    info: Info, subject: str, read: Callable[[], Awaitable[tuple[T, int] | None]], *, missing: NotFound
 ) -> AsyncGenerator[T, None]:
-    """Errors: `missing` where the subject is not the caller's at the beginning; it ends where that becomes so."""
+    """`read`: the state, and how many of the subject's events are in it. No state is shown twice.
+
+    Errors: `missing` where the subject is not the caller's at the beginning; it ends where that becomes so.
+    """
     async with info.context.hub.live.watch(subject) as watch:
         await fresh(info)
-        state = await read()
-        if state is None:
+        found = await read()
+        if found is None:
             raise missing
+        state, seen = found
         yield state
-        async for _ in watch.changes():
+        async for change in watch.changes():
+            if change.subject == subject and change.version <= seen:
+                continue
             await fresh(info)
-            state = await read()
-            if state is None:
+            found = await read()
+            if found is None:
                 return
+            state, seen = found
             yield state

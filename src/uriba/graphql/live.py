@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -22,28 +22,34 @@ log = structlog.get_logger()
 Match = Callable[[str], bool]
 
 
+class Change(NamedTuple):
+    """A subject, and the version that it has reached at least: the number of its events."""
+
+    subject: str
+    version: int
+
+
 class Watch:
     """One subscriber's wishes: subjects that changed since it last looked, each once, in order of change."""
 
     def __init__(self, wanted: Match | None) -> None:
         self._wanted = wanted
-        self._changed: dict[str, None] = {}
+        self._changed: dict[str, int] = {}
         self._woken = asyncio.Event()
 
-    def tell(self, subject: str) -> None:
+    def tell(self, subject: str, version: int) -> None:
         if self._wanted is None or self._wanted(subject):
-            self._changed[subject] = None
+            self._changed[subject] = version
             self._woken.set()
 
-    async def changes(self) -> AsyncIterator[str]:
-        """Subjects as they change, for ever."""
+    async def changes(self) -> AsyncIterator[Change]:
+        """Subjects as they change, for ever. What the subscriber had seen before it was told may be among them."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             while self._changed:
                 subject = next(iter(self._changed))
-                del self._changed[subject]
-                yield subject
+                yield Change(subject, self._changed.pop(subject))
 
 
 class Live:
@@ -140,15 +146,16 @@ class Live:
                     self._tell(row)
 
     def _tell(self, row: Mapping[str, Any]) -> None:
-        for subject in _subjects(row):
-            for watch in self._by_subject.get(subject, ()):
-                watch.tell(subject)
-            for watch in self._by_match:
-                watch.tell(subject)
+        subject, version = row["subject"], row["version"]
+        for followed in _followed(row):
+            for watch in self._by_subject.get(followed, ()):
+                watch.tell(subject, version)
+        for watch in self._by_match:
+            watch.tell(subject, version)
 
 
-def _subjects(row: Mapping[str, Any]) -> list[str]:
-    """Whom an event is about. An order's events are its cart's too: a guest follows the order through the cart."""
+def _followed(row: Mapping[str, Any]) -> list[str]:
+    """By following whom an event is heard: an order's are its cart's too, and so a guest follows the order."""
     subject: str = row["subject"]
     if not subject.startswith("Order:"):
         return [subject]

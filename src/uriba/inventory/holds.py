@@ -59,13 +59,15 @@ async def end(session: Session, *, owner_id: UUID, status: HoldStatus) -> list[H
 
     The change is conditional on the hold being live: of several callers at once one gets the units, the others none.
     """
-    rows = await session.fetch(
-        "UPDATE hold SET status = $2 WHERE owner_id = $1 AND status = 'HELD' "
-        "RETURNING variant_id, location_id, quantity",
-        owner_id,
-        status,
-    )
+    rows = await session.fetch(END.format(owner="$1", status="$2"), owner_id, status)
     return [Held(row["variant_id"], row["location_id"], row["quantity"]) for row in rows]
+
+
+END = """
+    UPDATE hold SET status = {status} WHERE owner_id = {owner} AND status = 'HELD'
+    RETURNING variant_id, location_id, quantity
+"""
+"""What `end` does, for a hot statement to do as a CTE."""
 
 
 def release(units: Sequence[Held]) -> list[Movement]:

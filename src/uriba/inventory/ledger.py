@@ -102,10 +102,11 @@ async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> Non
     )
 
 
-# `level` yields rows in key order and locks each as it yields it; `changed` can only reach a row that `level` has
-# yielded, so locks are always taken in that order. Under READ COMMITTED a locked row is the newest one, but the update
-# first finds the one of its snapshot and checks the table's constraints on what it would make of that, before it turns
-# to the newest. So it sets whole numbers, made from the locked row, and never adds to what it finds.
+# `level` looks up one row after the other in key order and locks each as it yields it (a lateral lookup: a join would
+# be free to read the whole table); `changed` can only reach a row that `level` has yielded, so locks are always taken
+# in that order. Under READ COMMITTED a locked row is the newest one, but the update first finds the one of its snapshot
+# and checks the table's constraints on what it would make of that, before it turns to the newest. So it sets whole
+# numbers, made from the locked row, and never adds to what it finds.
 _CHANGE = """
     WITH movement AS MATERIALIZED (
         SELECT * FROM json_to_recordset({movements}::json) AS m(
@@ -120,8 +121,10 @@ _CHANGE = """
         FROM movement GROUP BY variant_id, location_id
     ), level AS (
         SELECT l.*, l.on_hand - l.unavailable - l.committed - l.reserved AS free
-        FROM stock_level l JOIN change c USING (variant_id, location_id)
-        ORDER BY l.variant_id, l.location_id FOR UPDATE OF l
+        FROM (SELECT variant_id, location_id FROM change ORDER BY variant_id, location_id) c CROSS JOIN LATERAL (
+            SELECT * FROM stock_level s
+            WHERE (s.variant_id, s.location_id) = (c.variant_id, c.location_id) FOR UPDATE
+        ) l
     ), refused AS (
         SELECT c.variant_id, c.location_id, CASE
             WHEN c.need + c.shelf_need > 0 AND (

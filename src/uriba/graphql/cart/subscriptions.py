@@ -22,9 +22,9 @@ class CartSubscriptions:
         if key is None:
             raise not_found("cart", "cartId")
 
-        async def read() -> Cart | None:
+        async def read() -> tuple[Cart, int] | None:
             view = await info.context.loaders.cart.get(key)
-            return cart_of(view) if view else None
+            return (cart_of(view), view.events) if view else None
 
         async for cart in follow(info, cart_subject(key), read, missing=not_found("cart", "cartId")):
             yield cart

@@ -44,12 +44,13 @@ class InventorySubscriptions:
                 if len(rows) <= PAGE:
                     break
                 after = (rows[PAGE - 1]["variant_id"], rows[PAGE - 1]["location_id"])
-            async for subject in watch.changes():
+            async for change in watch.changes():
+                key = queries.split_level_key(change.subject.removeprefix("StockLevel:"))
+                if change.version <= shown.get(key, 0):
+                    continue
                 await fresh(info)
-                key = queries.split_level_key(subject.removeprefix("StockLevel:"))
-                level = await info.context.loaders.level.get(key)
-                # What came before the present state may be told after it.
-                if level is not None and level["version"] != shown.pop(key, None):
+                if (level := await info.context.loaders.level.get(key)) is not None:
+                    shown[key] = level["version"]
                     yield level_of(level)
 
     @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that differs.")
@@ -67,9 +68,9 @@ class InventorySubscriptions:
                 await fresh(info)
                 shown[variant_id] = await info.context.loaders.supply(known.id).get(variant_id)
                 yield await load_variant(info, variant_id, channel)
-            async for subject in watch.changes():
+            async for change in watch.changes():
                 await fresh(info)
-                variant_id, _ = queries.split_level_key(subject.removeprefix("StockLevel:"))
+                variant_id, _ = queries.split_level_key(change.subject.removeprefix("StockLevel:"))
                 supply = await info.context.loaders.supply(known.id).get(variant_id)
                 if supply != shown[variant_id]:
                     shown[variant_id] = supply

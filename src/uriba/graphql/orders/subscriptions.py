@@ -22,9 +22,9 @@ class OrderSubscriptions:
         if key is None:
             raise not_found("order", "orderId")
 
-        async def read() -> Order | None:
+        async def read() -> tuple[Order, int] | None:
             row = await info.context.loaders.order.get(key)
-            return order_of(row) if row else None
+            return (order_of(row), row["version"]) if row else None
 
         async for order in follow(info, order_subject(key), read, missing=not_found("order", "orderId")):
             yield order
