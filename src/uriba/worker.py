@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 PAUSE_S = 0.5
 """After a fault of PostgreSQL or Valkey, before the next try."""
+
+REST_S = 0.015
+"""From one turn of the relay to the next: commits that follow each other closely share a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,10 @@ async def relay_for_ever(work: Work) -> None:
         while True:
             woken.clear()
             if await relay_once(work) < relay.BATCH:
-                try:
+                await asyncio.sleep(REST_S)
+                with suppress(TimeoutError):
                     async with asyncio.timeout(work.settings.relay_poll_s):
                         await woken.wait()
-                except TimeoutError:
-                    continue
     finally:
         listener.cancel()
 

@@ -127,6 +127,17 @@ async def test_refuses_what_is_too_complex_over_a_socket(stage: Stage, name: str
     assert {error["extensions"]["code"] for error in answer["payload"]} == {TOO_COMPLEX}
 
 
+async def test_what_was_allowed_for_few_rows_is_still_refused_for_many(stage: Stage) -> None:
+    document, few = ALLOWED["some rows by a variable"]
+
+    codes = []
+    for variables in (few, {"n": 100}, few, {"n": None}, {"n": "many"}, {}):
+        answer = await stage["staff"].raw(document, **variables)
+        codes.append([error["extensions"]["code"] for error in answer.get("errors", ())])
+
+    assert codes == [[], ["QUERY_TOO_COMPLEX"], [], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"]]
+
+
 @pytest.mark.parametrize("name", ALLOWED)
 async def test_allows_what_a_shop_asks(stage: Stage, name: str) -> None:
     document, variables = ALLOWED[name]

@@ -101,13 +101,14 @@ def format_rate(rate: Fraction) -> str:
     return text or "0"
 
 
-def rounded(exact: Fraction, mode: Rounding) -> int:
-    """The whole number that the mode makes of a fraction; half up is away from zero for halves."""
+def divided(numerator: int, denominator: int, mode: Rounding) -> int:
+    """The whole number that the mode makes of a quotient; half up is away from zero for halves. The divisor is above
+    zero."""
     match mode:
         case Rounding.FLOOR:
-            return exact.numerator // exact.denominator
+            return numerator // denominator
         case Rounding.CEIL:
-            return -(-exact.numerator // exact.denominator)
+            return -(-numerator // denominator)
         case Rounding.HALF_UP:
-            half = Fraction(1, 2)
-            return int(exact + half) if exact >= 0 else -int(-exact + half)
+            up = (2 * abs(numerator) + denominator) // (2 * denominator)
+            return up if numerator >= 0 else -up

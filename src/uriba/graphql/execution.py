@@ -196,6 +196,19 @@ class Executor:
     def __init__(self) -> None:
         # A plan holds its document, so that the document's identity stays its own.
         self._plans: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = OrderedDict()
+        self._accepted: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
+
+    def accept(self, query: str, operation_name: str | None, document: DocumentNode) -> None:
+        """Remember that this text has passed parsing, validation and the limits; its cost may yet be another, since
+        that is of the variables too."""
+        known = self._plans.get((id(document), operation_name))
+        if known is not None and known[1] is not None:
+            self._accepted[query, operation_name] = known[1]
+            if len(self._accepted) > PLANS_MAX:
+                self._accepted.popitem(last=False)
+
+    def accepted(self, query: str, operation_name: str | None) -> Plan | None:
+        return self._accepted.get((query, operation_name))
 
     def __call__(self, schema: GraphQLSchema, document: DocumentNode, **given: Any) -> Any:
         """In the place of graphql-core's `execute`."""
@@ -208,6 +221,15 @@ class Executor:
         if not isinstance(variables, VariableValues):
             return ExecutionResult(None, variables)
         return Run(plan, schema, given.get("context_value"), variables).all()
+
+    async def run(
+        self, schema: GraphQLSchema, plan: Plan, context: Any, variable_values: dict[str, Any]
+    ) -> ExecutionResult:
+        """The answer of an accepted operation."""
+        variables = get_variable_values(schema, plan.operation.variable_definitions or (), variable_values)
+        if not isinstance(variables, VariableValues):
+            return ExecutionResult(None, variables)
+        return await Run(plan, schema, context, variables).all()
 
     def _plan(self, schema: GraphQLSchema, document: DocumentNode, operation_name: str | None) -> Plan | None:
         key = (id(document), operation_name)

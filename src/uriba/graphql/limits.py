@@ -7,7 +7,9 @@ that spread each other takes no time.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Any, ClassVar
 
 from graphql.type import GraphQLField, GraphQLInterfaceType
@@ -15,6 +17,7 @@ from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension
 from strawberry.types import ExecutionContext
 
 from graphql import (
+    ArgumentNode,
     ASTValidationRule,
     DocumentNode,
     FieldNode,
@@ -29,8 +32,10 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
+    Visitor,
     get_named_type,
     get_nullable_type,
+    visit,
 )
 from uriba.config import Settings
 from uriba.core.pages import PAGE_SIZE_MAX
@@ -39,6 +44,7 @@ from uriba.graphql.errors import TOO_COMPLEX
 LIST_SIZE = 5
 MUTATION_COST = 10
 DOCUMENTS_MAX = 512
+COSTS_MAX = 2_048
 
 FIELDS_MAX = 3_000
 """Fields of one operation, those of a fragment wherever it is spread."""
@@ -142,6 +148,52 @@ class Shape(ASTValidationRule):
                 fragment = self.context.get_fragment(node.name.value)
                 if fragment is not None:
                     self._collect(fragment.selection_set, grouped, seen)
+
+
+class Costs:
+    """Costs of documents that come again. Variables are in a cost only where they say how many rows come first."""
+
+    def __init__(self, schema: GraphQLSchema, cost_max: int) -> None:
+        self.schema = schema
+        self.cost_max = cost_max
+        # With its document, so that the document's identity stays its own.
+        self._known: OrderedDict[tuple[object, ...], tuple[DocumentNode, int]] = OrderedDict()
+        self._sizes: OrderedDict[int, tuple[DocumentNode, tuple[str, ...]]] = OrderedDict()
+
+    def exceeded(self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any]) -> bool:
+        return self.of(document, operation_name, variables) > self.cost_max
+
+    def of(self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        """What an operation may cost at most."""
+        said = tuple(variables.get(name) for name in self._names(document))
+        if not all(isinstance(size, (int, NoneType)) for size in said):
+            return cost(self.schema, document, operation_name, variables)
+        key = (id(document), operation_name, *said)
+        if (known := self._known.get(key)) is None:
+            known = self._known[key] = document, cost(self.schema, document, operation_name, variables)
+            if len(self._known) > COSTS_MAX:
+                self._known.popitem(last=False)
+        return known[1]
+
+    def _names(self, document: DocumentNode) -> tuple[str, ...]:
+        """The variables that are given as `first` anywhere in a document."""
+        if (known := self._sizes.get(id(document))) is None:
+            sizes = _Sizes()
+            visit(document, sizes)
+            known = self._sizes[id(document)] = document, tuple(sorted(sizes.names))
+            if len(self._sizes) > COSTS_MAX:
+                self._sizes.popitem(last=False)
+        return known[1]
+
+
+class _Sizes(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> None:
+        if node.name.value == "first" and isinstance(node.value, VariableNode):
+            self.names.add(node.value.name.value)
 
 
 class CostLimit(SchemaExtension):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from strawberry.types.graphql import OperationType as Kind
+
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -68,7 +70,7 @@ class FieldPlan:
 class Plan:
     """One operation of a document."""
 
-    __slots__ = ("document", "fields", "fragments", "operation", "serial")
+    __slots__ = ("document", "fields", "fragments", "kind", "operation", "serial")
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Plan:
         self.fragments = fragments
         self.fields = fields
         self.serial = operation.operation is OperationType.MUTATION
+        self.kind = Kind(operation.operation.value)
 
 
 def make(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None) -> Plan:

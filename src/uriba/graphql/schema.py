@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema_converter import get_arguments
+from strawberry.types import ExecutionResult
 from strawberry.types.field import StrawberryField
+from strawberry.types.graphql import OperationType
 
 from graphql import GraphQLObjectType
 from uriba.config import Settings
-from uriba.graphql import limits
+from uriba.graphql import inputs, limits
 from uriba.graphql.cart.mutations import CartMutations
 from uriba.graphql.cart.queries import CartQueries
 from uriba.graphql.cart.subscriptions import CartSubscriptions
@@ -25,12 +26,13 @@ from uriba.graphql.catalog.types import Channel, Location, Product, Variant
 from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
-from uriba.graphql.errors import PresentErrors
+from uriba.graphql.errors import PresentErrors, presented
 from uriba.graphql.execution import Executor
 from uriba.graphql.inventory.mutations import InventoryMutations
 from uriba.graphql.inventory.queries import InventoryQueries
 from uriba.graphql.inventory.subscriptions import InventorySubscriptions
 from uriba.graphql.inventory.types import StockLevel, StockMovement
+from uriba.graphql.limits import Costs
 from uriba.graphql.nodes import NodeQueries
 from uriba.graphql.orders.mutations import OrderMutations
 from uriba.graphql.orders.queries import OrderQueries
@@ -58,9 +60,40 @@ class Subscription(CartSubscriptions, OrderSubscriptions, InventorySubscriptions
 class Schema(strawberry.Schema):
     """Documents run by plan; errors are logged where they are presented, once."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cost_max: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.executor = Executor()
+        self.costs = Costs(self._schema, cost_max)
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any = None,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """An operation that has passed all checks before is run at once; any other goes strawberry's whole way."""
+        plan = self.executor.accepted(query or "", operation_name)
+        variables = variable_values or {}
+        if (
+            plan is None
+            or (allowed_operation_types is not None and plan.kind not in allowed_operation_types)
+            or self.costs.exceeded(plan.document, operation_name, variables)
+        ):
+            return await super().execute(
+                query,
+                variable_values=variable_values,
+                context_value=context_value,
+                root_value=root_value,
+                operation_name=operation_name,
+                allowed_operation_types=allowed_operation_types,
+                operation_extensions=operation_extensions,
+            )
+        result = await self.executor.run(self._schema, plan, context_value, variables)
+        return ExecutionResult(result.data, [presented(error) for error in result.errors or ()] or None)
 
     def _get_execute_function(self) -> Callable[..., Any]:
         return self.executor
@@ -69,9 +102,20 @@ class Schema(strawberry.Schema):
         return
 
 
+class Accept(SchemaExtension):
+    """What has come as far as its execution has passed all checks."""
+
+    def on_execute(self) -> Iterator[None]:
+        yield
+        context = self.execution_context
+        schema = cast(Schema, context.schema)
+        if context.query and context.graphql_document is not None:
+            schema.executor.accept(context.query, context._provided_operation_name, context.graphql_document)
+
+
 def make(settings: Settings) -> Schema:
     """The schema with the limits of these settings."""
-    extensions: list[Callable[[], SchemaExtension]] = [PresentErrors, *limits.extensions(settings)]
+    extensions: list[Callable[[], SchemaExtension]] = [PresentErrors, *limits.extensions(settings), Accept]
     if not settings.shows_schema:
         extensions.append(DisableIntrospection)
     schema = Schema(
@@ -90,6 +134,7 @@ def make(settings: Settings) -> Schema:
             Payment,
         ],
         extensions=extensions,
+        cost_max=settings.query_cost_max,
         config=StrawberryConfig(
             scalar_map={DecimalString: DECIMAL, datetime: DATE_TIME},
             disable_field_suggestions=not settings.shows_schema,
@@ -119,18 +164,14 @@ def _shorten_ways(schema: Schema) -> None:
 def _direct(schema: Schema, field: StrawberryField) -> Prepare:
     assert field.base_resolver is not None
     function: Callable[..., Any] = field.base_resolver.wrapped_func  # type: ignore[assignment]
-    converter = schema.schema_converter
+    config = schema.schema_converter.config
+    convert = inputs.arguments(field, config)
+    informed = field.base_resolver.info_parameter
 
     def prepare(info: Any, given: dict[str, Any]) -> Callable[[Any], Any]:
-        own = converter.config.info_class(_raw_info=info, _field=field)
-        _, arguments = get_arguments(
-            field=field,
-            source=None,
-            info=own,
-            kwargs=given,
-            config=converter.config,
-            scalar_registry=converter.scalar_registry,
-        )
+        arguments = convert(given)
+        if informed is not None:
+            arguments[informed.name] = config.info_class(_raw_info=info, _field=field)
         return lambda source: function(source, **arguments)
 
     return prepare

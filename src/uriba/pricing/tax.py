@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from uriba.core.money import Rounding, rounded
+from uriba.core.money import Rounding, divided
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,21 @@ class TaxLine:
 
 def per_rate(amounts: Iterable[tuple[Fraction, int]], *, included: bool, rounding: Rounding) -> tuple[TaxLine, ...]:
     """Tax of (rate, amount) pairs, by falling rate; `included`: the amounts hold their tax already."""
-    sums: dict[Fraction, int] = {}
+    # Whole numbers, not fractions: a cart is priced at every look at it.
+    sums: dict[tuple[int, int], int] = {}
+    rates: dict[tuple[int, int], Fraction] = {}
     for rate, amount in amounts:
-        sums[rate] = sums.get(rate, 0) + amount
-    return tuple(
-        _line(rate, amount, included=included, rounding=rounding) for rate, amount in sorted(sums.items(), reverse=True)
-    )
+        ratio = rate.as_integer_ratio()
+        rates[ratio] = rate
+        sums[ratio] = sums.get(ratio, 0) + amount
+    lines = [_line(rates[ratio], amount, included=included, rounding=rounding) for ratio, amount in sums.items()]
+    lines.sort(key=lambda line: line.rate, reverse=True)
+    return tuple(lines)
 
 
 def _line(rate: Fraction, amount: int, *, included: bool, rounding: Rounding) -> TaxLine:
+    share, whole = rate.as_integer_ratio()
     if included:
-        tax = rounded(amount * rate / (1 + rate), rounding)
+        tax = divided(amount * share, whole + share, rounding)
         return TaxLine(rate, amount - tax, tax)
-    return TaxLine(rate, amount, rounded(amount * rate, rounding))
+    return TaxLine(rate, amount, divided(amount * share, whole, rounding))
