@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 import structlog
@@ -25,21 +25,23 @@ log = structlog.get_logger()
 
 
 class Terminated(SystemExit):
-    """SIGTERM came: leave every `with` block on the way out."""
+    """Somebody asked us to end: leave every `with` block on the way out."""
 
 
 @contextmanager
 def terminating() -> Iterator[None]:
-    """Let SIGTERM unwind this process as an interrupt does, so that engines are stopped by whoever started them."""
+    """Let SIGTERM, and the end of the terminal, unwind this process as an interrupt does, so that engines and processes
+    are stopped by whoever started them."""
 
     def unwind(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated(0)
 
-    before = signal.signal(signal.SIGTERM, unwind)
+    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -55,12 +57,12 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def supervise(settings: Settings) -> None:
     """Run API and worker until told to end; one that dies is started again."""
-    inherited = {**os.environ, **environment(settings)}
     # The processes share a folder for their metrics; any API process shows them all.
-    folder = settings.data_dir.resolve() / "metrics"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    inherited["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    with TemporaryDirectory(prefix="uriba-metrics-") as folder:
+        _keep_running({**os.environ, **environment(settings), "PROMETHEUS_MULTIPROC_DIR": folder})
+
+
+def _keep_running(inherited: dict[str, str]) -> None:
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name in ("api", "worker"):

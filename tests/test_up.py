@@ -1,0 +1,70 @@
+"""`uriba up` as a newcomer runs it: engines, API and worker come up together, and all of them end with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from uriba import embedded
+from uriba.embedded import locks
+
+START_S = 60
+END_S = 40
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    with tempfile.TemporaryDirectory(prefix="uriba-test-") as parent:
+        Path(parent).chmod(0o755)
+        data_dir = Path(parent, "data")
+        env = {name: value for name, value in os.environ.items() if not name.startswith("URIBA_")}
+        with subprocess.Popen(
+            [sys.executable, "-m", "uriba", "up", "--data-dir", str(data_dir), "--port", str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        ) as hub:
+            yield hub, data_dir
+            hub.kill()
+
+
+def ready(http: httpx.Client) -> bool:
+    try:
+        return http.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
+def test_everything_ends_with_it(up: tuple[subprocess.Popen[bytes], Path], port: int, ended_by: signal.Signals) -> None:
+    hub, data_dir = up
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as http:  # noqa: S501
+        assert locks.wait_for(lambda: ready(http), within_s=START_S)
+    processes = psutil.Process(hub.pid).children(recursive=True)
+    commands = [" ".join(process.cmdline()) for process in processes]
+    assert any(command.endswith("uriba api") for command in commands)
+    assert any(command.endswith("uriba worker") for command in commands)
+
+    hub.send_signal(ended_by)
+
+    assert hub.wait(END_S) == 0
+    _, left = psutil.wait_procs(processes, timeout=END_S)
+    assert left == []
+    assert embedded.running(data_dir) is None
