@@ -140,6 +140,29 @@ async def test_a_failed_statement_that_was_caught_still_undoes_everything(databa
     await assert_all_clean(database)
 
 
+async def test_writes_that_are_put_off_go_with_the_last_statement_or_the_commit(database: Database) -> None:
+    async with database.transaction() as session:
+        session.later("INSERT INTO note SELECT n FROM unnest($1::bigint[]) AS n WHERE n <> $2", [1, 2, 3], 2)
+        session.later("INSERT INTO note VALUES ($1)", 4)
+        assert await session.fetchval("SELECT count(*) FROM note") == 0
+        await session.together("INSERT INTO note VALUES ($1), ($2)", 5, 6)
+        assert await session.fetchval("SELECT count(*) FROM note") == 5
+        session.later("INSERT INTO note VALUES ($1)", 7)
+
+    assert await notes(database) == [1, 3, 4, 5, 6, 7]
+
+
+async def test_a_write_that_was_put_off_and_fails_takes_all_with_it(database: Database) -> None:
+    with pytest.raises(asyncpg.NotNullViolationError):
+        async with database.transaction() as session:
+            await session.run("INSERT INTO note VALUES (1)")
+            session.later("INSERT INTO note VALUES ($1)", 2)
+            session.later("INSERT INTO note VALUES (NULL)")
+
+    assert await notes(database) == []
+    await assert_all_clean(database)
+
+
 NOTE_AND_COMMIT = Prepared("note_and_commit", "INSERT INTO note SELECT current_setting('test.n')::bigint")
 
 
@@ -156,8 +179,8 @@ async def by_last_statement(database: Database, n: int) -> None:
         await session.prepare(NOTE_AND_COMMIT)
         await session.run("INSERT INTO note VALUES ($1)", n)
         emit(session, Noted(f"Cart:{n}", 1))
-        await event.write(session)
-        await session.run("SELECT set_config('test.n', $1, true)", str(n))
+        event.write(session)
+        await session.together("SELECT set_config('test.n', $1, true)", str(n))
         await session.finish(NOTE_AND_COMMIT)
 
 

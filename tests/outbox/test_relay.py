@@ -55,7 +55,8 @@ async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_
     async def write(n: int) -> None:
         async with database.transaction() as session:
             emit(session, Noted(f"Cart:{n}", 1))
-            await event.write(session)
+            event.write(session)
+            await session.together()
             written[n].set()
             await may_commit[n].wait()
 
@@ -90,7 +91,8 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
         for n in range(6):
             async with database.transaction() as session:
                 emit(session, *(Noted(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
-                await event.write(session)
+                event.write(session)
+                await session.together()
                 for _ in range(chance.randint(0, 8)):
                     await session.fetchval("SELECT 1")
 
@@ -160,7 +162,8 @@ async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
             emit(session, Noted("Cart:1", 1))
-            await event.write(session)
+            event.write(session)
+            await session.together()
             raise ZeroDivisionError
     await note(database, "Cart:2")
 

@@ -67,8 +67,8 @@ async def begin(
     """
     draft = agreed.draft
     assert draft.cart_id is not None
-    await session.run(
-        "WITH closed AS (UPDATE cart SET checkout_id = $1 WHERE id = $2) "
+    session.later("UPDATE cart SET checkout_id = $1 WHERE id = $2", attempt_id, draft.cart_id)
+    session.later(
         "INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at) "
         "VALUES ($1, $2, $3, $4::jsonb, $5, now() + make_interval(secs => $6))",
         attempt_id,
@@ -186,10 +186,10 @@ def _tender(charge: Charge, reference: str | None) -> Tender:
 
 
 async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> Row:
-    """Write the order and its fulfillments; the order's row. Its stock is the caller's next and last step."""
+    """Write the order, and its fulfillments with what comes last: its stock, which is the caller's next step."""
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
-    await parcels.allocate(session, order_id=draft.id, parcels=of)
+    parcels.allocate(session, order_id=draft.id, parcels=of)
     return placed
 
 

@@ -8,9 +8,11 @@ pool needs no reset between turns and no statement costs a hidden round trip.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import asyncpg
@@ -24,7 +26,7 @@ Row = Mapping[str, Any]
 """A row as it was read, by column name."""
 
 Told = Callable[[], None]
-BeforeCommit = Callable[["Session"], Awaitable[None]]
+BeforeCommit = Callable[["Session"], None]
 
 LOST = (
     asyncpg.ConnectionDoesNotExistError,
@@ -37,6 +39,7 @@ LOST = (
 """What a lost connection looks like. At COMMIT it means *unknown*, never *failed*."""
 
 ACQUIRE_TIMEOUT_S = 10
+_PARAMETER = re.compile(r"\$([0-9]+)")
 _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
@@ -63,12 +66,13 @@ class OutcomeUnknown(Exception):
 class Session:
     """One connection's turn; never shared between tasks."""
 
-    __slots__ = ("driver", "ended", "pending")
+    __slots__ = ("driver", "ended", "pending", "writes")
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.ended = False
         self.pending: list[Any] = []
+        self.writes: list[tuple[str, tuple[object, ...]]] = []
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """All rows of one statement; parameters are $1, $2 …"""
@@ -82,6 +86,20 @@ class Session:
 
     async def run(self, sql: str, *args: object) -> None:
         await self.driver.execute(sql, *args)
+
+    def later(self, sql: str, *args: object) -> None:
+        """Put off a write whose result nobody needs: it goes with the last statement of the transaction.
+
+        Writes that go together do not see each other's rows; foreign keys between those are checked after all of them.
+        None of them may have a WITH of its own.
+        """
+        self.writes.append((sql, args))
+
+    async def together(self, sql: str = "SELECT", *args: object) -> None:
+        """Run a statement, and with it, in the same round trip, all that was put off."""
+        writes, self.writes = self.writes, []
+        given = [arg for _, own in writes for arg in own]
+        await self.run(_together(tuple(write for write, _ in writes), sql), *given, *args)
 
     async def prepare(self, statement: Prepared) -> None:
         """Have the connection know a statement; a round trip the first time only."""
@@ -143,9 +161,11 @@ class Database:
             try:
                 await driver.execute("BEGIN")
                 yield session
-                assert not (session.ended and session.pending), "an event after the commit"
+                assert not (session.ended and (session.pending or session.writes)), "a write after the commit"
                 if session.pending and self.before_commit is not None:
-                    await self.before_commit(session)
+                    self.before_commit(session)
+                if session.writes:
+                    await session.together()
             except BaseException:
                 if not session.ended:
                     await unbroken(_rollback(driver))
@@ -162,6 +182,23 @@ class Database:
     async def close(self) -> None:
         if self._pool is not None:
             await self._pool.close()
+
+
+@lru_cache(maxsize=256)
+def _together(writes: tuple[str, ...], last: str) -> str:
+    """One statement of several: each keeps its parameters, counted on from those of the one before."""
+    statements, taken = [], 0
+    for sql in (*writes, last):
+        statements.append(_PARAMETER.sub(partial(_shifted, by=taken), sql))
+        taken += max((int(number) for number in _PARAMETER.findall(sql)), default=0)
+    if not writes:
+        return last
+    parts = ", ".join(f"write_{n} AS ({sql})" for n, sql in enumerate(statements[:-1]))
+    return f"WITH {parts} {statements[-1]}"
+
+
+def _shifted(parameter: re.Match[str], *, by: int) -> str:
+    return f"${int(parameter[1]) + by}"
 
 
 async def _prepare(driver: Any, statement: Prepared) -> None:

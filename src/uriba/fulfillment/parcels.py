@@ -39,34 +39,27 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
         return FulfillmentStatus.HANDED_OVER if carried else FulfillmentStatus.ALLOCATED
 
 
-async def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> None:
-    """Write the fulfillments of a new order."""
-    rows = [
-        {
-            "id": parcel.id,
-            "location_id": parcel.location_id,
-            "method": parcel.method,
-            "status": parcel.status,
-            "lines": parcel.lines,
-        }
-        for parcel in parcels
-    ]
-    await session.run(_ALLOCATE, order_id, msgspec.json.encode(rows).decode())
-
-
-_ALLOCATE = """
-    WITH parcel AS (
-        SELECT * FROM json_to_recordset($2::json)
-            AS p(id uuid, location_id bigint, method text, status text, lines json)
-    ), made AS (
-        INSERT INTO fulfillment (id, order_id, location_id, method, status)
-        SELECT id, $1, location_id, method, status FROM parcel
+def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> None:
+    """Have the fulfillments of a new order written."""
+    rows = [{"id": p.id, "location_id": p.location_id, "method": p.method, "status": p.status} for p in parcels]
+    units: Counter[tuple[UUID, UUID]] = Counter()
+    for parcel in parcels:
+        for line in parcel.lines:
+            units[parcel.id, line.order_line_id] += line.quantity
+    session.later(
+        "INSERT INTO fulfillment (id, order_id, location_id, method, status) "
+        "SELECT id, $1, location_id, method, status FROM json_to_recordset($2::json) "
+        "AS p(id uuid, location_id bigint, method text, status text)",
+        order_id,
+        msgspec.json.encode(rows).decode(),
     )
-    INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity)
-    SELECT p.id, l.order_line_id, sum(l.quantity) FROM parcel p,
-        json_to_recordset(p.lines) AS l(order_line_id uuid, quantity bigint)
-    GROUP BY p.id, l.order_line_id
-"""
+    session.later(
+        "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) "
+        "SELECT f, l, q FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS u(f, l, q)",
+        [fulfillment_id for fulfillment_id, _ in units],
+        [order_line_id for _, order_line_id in units],
+        list(units.values()),
+    )
 
 
 def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:

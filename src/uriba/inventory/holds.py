@@ -29,7 +29,7 @@ async def place(
 
     Errors: `LedgerRefused`.
     """
-    await session.run(
+    session.later(
         "INSERT INTO hold (owner_id, variant_id, location_id, quantity, expires_at) "
         "SELECT $1, v, l, q, now() + make_interval(secs => $5) "
         "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(v, l, q)",

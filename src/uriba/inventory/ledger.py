@@ -18,7 +18,7 @@ from uriba.db import Row, Session
 from uriba.db.session import Prepared
 from uriba.inventory.errors import LedgerRefused, Refusal
 from uriba.inventory.models import StockReason
-from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
+from uriba.outbox import event
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +76,8 @@ async def post_last(session: Session, movements: Sequence[Movement], *, referenc
     """
     assert not any(_may_settle(movement) for movement in movements), "whoever settles shortages uses post"
     await session.prepare(_POST_LAST)
-    events, session.pending = as_json(session.pending), []
-    await session.run(_ARM, msgspec.json.encode(movements).decode(), reference, actor, events)
+    event.write(session)
+    await session.together(_ARM, msgspec.json.encode(movements).decode(), reference, actor)
     try:
         await session.finish(_POST_LAST)
     except asyncpg.PostgresError as error:
@@ -220,8 +220,7 @@ _SETTLE = """
 REFUSED = "UR001"
 """What `refuse_stock` raises, with the refusals as its detail."""
 
-_ARM = f"""
-    WITH told AS ({INSERT_EVENTS} {EVENTS_OF.format(parameter="$4")})
+_ARM = """
     SELECT set_config('uriba.movements', $1, true), set_config('uriba.reference', $2, true),
         set_config('uriba.actor', $3, true)
 """

@@ -43,10 +43,11 @@ INSERT_EVENTS = "INSERT INTO outbox_event (type, subject, version, data) "
 _INSERT = INSERT_EVENTS + EVENTS_OF.format(parameter="$1")
 
 
-async def write(session: Session) -> None:
-    """Write what was emitted, in one statement."""
-    rows, session.pending = as_json(session.pending), []
-    await session.run(_INSERT, rows)
+def write(session: Session) -> None:
+    """Have what was emitted written with the last statement of the transaction."""
+    if session.pending:
+        rows, session.pending = as_json(session.pending), []
+        session.later(_INSERT, rows)
 
 
 def as_json(events: list[Event]) -> str:
