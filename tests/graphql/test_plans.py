@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import strawberry
 
 from graphql import (
     DocumentNode,
@@ -128,6 +129,27 @@ async def test_answers_a_shops_queries_as_the_interpreter_does(shop: Shop, schem
         planned, interpreted = await both.run(document, **variables)
 
         assert same(planned, interpreted), document
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("{ channels { code } }", None),
+        ("query Channels { channels { code } }", None),
+        ("query Channels { channels { code } }", "Channels"),
+    ],
+)
+async def test_what_was_accepted_is_not_checked_again(
+    shop: Shop, schema: Schema, monkeypatch: pytest.MonkeyPatch, document: str, said: str | None
+) -> None:
+    context = context_of(Both(shop.hub, schema).hub, Actor(Role.STAFF, key_id="test"))
+    first = await schema.execute(document, context_value=context, operation_name=said)
+
+    monkeypatch.setattr(strawberry.Schema, "execute", None)
+    again = await schema.execute(document, context_value=context, operation_name=said)
+
+    assert again.data == first.data
+    assert shop.code("web") in {channel["code"] for channel in again.data["channels"]}
 
 
 async def test_answers_random_queries_as_the_interpreter_does(shop: Shop, schema: Schema) -> None:

@@ -198,17 +198,17 @@ class Executor:
         self._plans: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = OrderedDict()
         self._accepted: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
 
-    def accept(self, query: str, operation_name: str | None, document: DocumentNode) -> None:
+    def accept(self, query: str, said_name: str | None, document: DocumentNode, operation_name: str | None) -> None:
         """Remember that this text has passed parsing, validation and the limits; its cost may yet be another, since
-        that is of the variables too."""
+        that is of the variables too. `said_name`: the operation's as the client gave it, which it need not."""
         known = self._plans.get((id(document), operation_name))
         if known is not None and known[1] is not None:
-            self._accepted[query, operation_name] = known[1]
+            self._accepted[query, said_name] = known[1]
             if len(self._accepted) > PLANS_MAX:
                 self._accepted.popitem(last=False)
 
-    def accepted(self, query: str, operation_name: str | None) -> Plan | None:
-        return self._accepted.get((query, operation_name))
+    def accepted(self, query: str, said_name: str | None) -> Plan | None:
+        return self._accepted.get((query, said_name))
 
     def __call__(self, schema: GraphQLSchema, document: DocumentNode, **given: Any) -> Any:
         """In the place of graphql-core's `execute`."""

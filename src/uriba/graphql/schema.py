@@ -110,7 +110,8 @@ class Accept(SchemaExtension):
         context = self.execution_context
         schema = cast(Schema, context.schema)
         if context.query and context.graphql_document is not None:
-            schema.executor.accept(context.query, context._provided_operation_name, context.graphql_document)
+            said = context._provided_operation_name
+            schema.executor.accept(context.query, said, context.graphql_document, context.operation_name)
 
 
 def make(settings: Settings) -> Schema:
