@@ -7,7 +7,6 @@ batch loaders see all of a level's keys. An error makes its field null, or the n
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from typing import Any
@@ -18,6 +17,7 @@ from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema
 from graphql import execute as interpret
 from uriba.graphql import plans
 from uriba.graphql.plans import FieldPlan, Path, Plan, Unplanned
+from uriba.graphql.recent import Recent
 
 PLANS_MAX = 512
 
@@ -195,8 +195,8 @@ class Executor:
 
     def __init__(self) -> None:
         # A plan holds its document, so that the document's identity stays its own.
-        self._plans: OrderedDict[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = OrderedDict()
-        self._accepted: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
+        self._plans: Recent[tuple[int, str | None], tuple[DocumentNode, Plan | None]] = Recent(PLANS_MAX)
+        self._accepted: Recent[tuple[str, str | None], Plan] = Recent(PLANS_MAX)
 
     def accept(self, query: str, said_name: str | None, document: DocumentNode, operation_name: str | None) -> None:
         """Remember that this text has passed parsing, validation and the limits; its cost may yet be another, since
@@ -204,8 +204,6 @@ class Executor:
         known = self._plans.get((id(document), operation_name))
         if known is not None and known[1] is not None:
             self._accepted[query, said_name] = known[1]
-            if len(self._accepted) > PLANS_MAX:
-                self._accepted.popitem(last=False)
 
     def accepted(self, query: str, said_name: str | None) -> Plan | None:
         return self._accepted.get((query, said_name))
@@ -241,6 +239,4 @@ class Executor:
         except Unplanned:
             plan = None
         self._plans[key] = (document, plan)
-        if len(self._plans) > PLANS_MAX:
-            self._plans.popitem(last=False)
         return plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from datetime import datetime
 from hashlib import sha256
 
@@ -12,9 +11,14 @@ from uriba.core import clock
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Unauthenticated
 from uriba.db import Database
+from uriba.graphql.recent import Recent
 
 REMEMBER_S = 5.0
 REMEMBER_MAX = 10_000
+
+
+def _nothing() -> Recent[bytes, tuple[float, Actor, datetime | None]]:
+    return Recent(REMEMBER_MAX)
 
 
 class Identity:
@@ -22,7 +26,7 @@ class Identity:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[bytes, tuple[float, Actor, datetime | None]] = OrderedDict()
+        self._known = _nothing()
 
     async def actor(self, authorization: object, *, address: str) -> Actor:
         """The caller of an `Authorization` header; without one, an anonymous caller.
@@ -49,10 +53,8 @@ class Identity:
             memory.pop(digest, None)
             raise Unauthenticated("This key is forged, expired or revoked.")
         memory[digest] = (time.monotonic() + REMEMBER_S, *found)
-        if len(memory) > REMEMBER_MAX:
-            memory.popitem(last=False)
         return found[0]
 
     def forget(self) -> None:
         """Ask PostgreSQL again from now on."""
-        self._known = OrderedDict()
+        self._known = _nothing()

@@ -7,7 +7,6 @@ that spread each other takes no time.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, ClassVar
@@ -40,6 +39,7 @@ from graphql import (
 from uriba.config import Settings
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.graphql.errors import TOO_COMPLEX
+from uriba.graphql.recent import Recent
 
 LIST_SIZE = 5
 MUTATION_COST = 10
@@ -67,7 +67,7 @@ def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
         lambda: MaxTokensLimiter(max_token_count=settings.query_tokens_max),
         lambda: Parsed(maxsize=DOCUMENTS_MAX),
         lambda: Validated(ShapeOfThese),
-        lambda: CostLimit(settings.query_cost_max),
+        CostLimit,
     ]
 
 
@@ -157,8 +157,8 @@ class Costs:
         self.schema = schema
         self.cost_max = cost_max
         # With its document, so that the document's identity stays its own.
-        self._known: OrderedDict[tuple[object, ...], tuple[DocumentNode, int]] = OrderedDict()
-        self._sizes: OrderedDict[int, tuple[DocumentNode, tuple[str, ...]]] = OrderedDict()
+        self._known: Recent[tuple[object, ...], tuple[DocumentNode, int]] = Recent(COSTS_MAX)
+        self._sizes: Recent[int, tuple[DocumentNode, tuple[str, ...]]] = Recent(COSTS_MAX)
 
     def exceeded(self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any]) -> bool:
         return self.of(document, operation_name, variables) > self.cost_max
@@ -171,8 +171,6 @@ class Costs:
         key = (id(document), operation_name, *said)
         if (known := self._known.get(key)) is None:
             known = self._known[key] = document, cost(self.schema, document, operation_name, variables)
-            if len(self._known) > COSTS_MAX:
-                self._known.popitem(last=False)
         return known[1]
 
     def _names(self, document: DocumentNode) -> tuple[str, ...]:
@@ -181,8 +179,6 @@ class Costs:
             sizes = _Sizes()
             visit(document, sizes)
             known = self._sizes[id(document)] = document, tuple(sorted(sizes.names))
-            if len(self._sizes) > COSTS_MAX:
-                self._sizes.popitem(last=False)
         return known[1]
 
 
@@ -197,10 +193,7 @@ class _Sizes(Visitor):
 
 
 class CostLimit(SchemaExtension):
-    """Refuses an operation whose cost is above the budget, and one of several that nobody named."""
-
-    def __init__(self, cost_max: int) -> None:
-        self.cost_max = cost_max
+    """Refuses an operation whose cost is above the budget of its schema, and one of several that nobody named."""
 
     def on_validate(self) -> Iterator[None]:
         # Before the yield: after it, nobody would look at errors again. The validation's cache has run by now.
@@ -213,11 +206,11 @@ class CostLimit(SchemaExtension):
         assert context.graphql_document is not None
         if not context._provided_operation_name and _operations(context.graphql_document) > 1:
             return GraphQLError("Say by operationName which of these operations to run.")
-        schema: GraphQLSchema = context.schema._schema
-        spent = cost(schema, context.graphql_document, context.operation_name, context.variables or {})
-        if spent <= self.cost_max:
+        costs: Costs = context.schema.costs  # type: ignore[attr-defined]
+        spent = costs.of(context.graphql_document, context.operation_name, context.variables or {})
+        if spent <= costs.cost_max:
             return None
-        sentence = f"This query may cost {spent}, the budget is {self.cost_max}: ask for fewer rows or fields."
+        sentence = f"This query may cost {spent}, the budget is {costs.cost_max}: ask for fewer rows or fields."
         return GraphQLError(sentence, extensions={"code": TOO_COMPLEX})
 
 
