@@ -142,7 +142,11 @@ class Database:
             async with self._opening:
                 self._pool = self._pool or await _pool(self._url, self._settings, self._size)
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as driver:
-            yield driver
+            try:
+                yield driver
+            except (*LOST, OutcomeUnknown):
+                _give_up(driver)
+                raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
@@ -207,9 +211,17 @@ async def _prepare(driver: Any, statement: Prepared) -> None:
 
 
 async def _rollback(driver: Any) -> None:
-    # PostgreSQL rolls back for whoever is lost; what was lost with the connection is told, not this.
-    with suppress(*LOST):
+    try:
         await driver.execute("ROLLBACK")
+    except LOST:
+        # PostgreSQL rolls back for whoever is lost; what was lost with the connection is told, not this.
+        _give_up(driver)
+
+
+def _give_up(driver: Any) -> None:
+    """A lost connection may not know yet that it is closed: whoever comes next must not get it."""
+    with suppress(asyncpg.InterfaceError):  # The pool knew.
+        driver.terminate()
 
 
 async def unbroken(work: Awaitable[Any]) -> None:

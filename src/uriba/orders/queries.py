@@ -20,6 +20,13 @@ COLUMNS = """
 """
 
 
+_LINES = """
+    SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor,
+        c.discount_minor, c.total_minor, o.currency
+    FROM order_line c JOIN orders o ON o.id = c.order_id
+"""
+
+
 async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     """Orders that are the actor's: its customer's, or any for the retailer's own keys."""
     rows = await session.fetch(
@@ -87,9 +94,7 @@ async def some(
 async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
-        "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
-        "c.discount_minor, c.total_minor, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id "
-        "WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
+        f"{_LINES} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
         order_ids,
     )
 
@@ -122,12 +127,7 @@ async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, li
 
 
 async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    rows = await session.fetch(
-        "SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor, "
-        "c.discount_minor, c.total_minor, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id "
-        "WHERE c.id = ANY($1)",
-        ids,
-    )
+    rows = await session.fetch(f"{_LINES} WHERE c.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}
 
 
