@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from client import Client
+from patience import eventually
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
 from uriba.core import ids
 
@@ -150,9 +150,7 @@ async def end_hold(shop: Shop, cart: dict[str, Any]) -> None:
         )
 
 
-async def until_paying(shop: Shop, cart: dict[str, Any], seconds: float = 10) -> UUID:
+async def until_paying(shop: Shop, cart: dict[str, Any]) -> UUID:
     """Wait until the cart's payment is under way; the attempt's id."""
-    async with asyncio.timeout(seconds):
-        while not (found := await attempts(shop, cart)):
-            await asyncio.sleep(0.01)
+    found = await eventually(lambda: attempts(shop, cart))
     return UUID(str(found[-1]["id"]))

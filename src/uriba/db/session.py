@@ -251,7 +251,7 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
             "application_name": "uriba",
             "timezone": "UTC",
             "jit": "off",
-            # Every statement looks rows up by keys: planning them anew for each call costs more than running them.
+            # Almost every statement looks rows up by keys: planning one anew for each call costs more than running it.
             "plan_cache_mode": "force_generic_plan",
             "lock_timeout": str(int(settings.lock_timeout_s * 1000)),
             "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
