@@ -39,11 +39,35 @@ INVARIANTS = (
         """
         SELECT variant_id, location_id, l.on_hand, m.on_hand AS moved FROM stock_level l FULL JOIN (
             SELECT variant_id, location_id, sum(on_hand_delta) AS on_hand, sum(committed_delta) AS committed,
-                sum(reserved_delta) AS reserved, sum(unavailable_delta) AS unavailable
+                sum(reserved_delta) AS reserved, sum(unavailable_delta) AS unavailable, sum(incoming_delta) AS incoming
             FROM stock_movement GROUP BY 1, 2
         ) m USING (variant_id, location_id)
-        WHERE (l.on_hand, l.committed, l.reserved, l.unavailable) IS DISTINCT FROM
-            (coalesce(m.on_hand, 0), coalesce(m.committed, 0), coalesce(m.reserved, 0), coalesce(m.unavailable, 0))
+        WHERE (l.on_hand, l.committed, l.reserved, l.unavailable, l.incoming) IS DISTINCT FROM (
+            coalesce(m.on_hand, 0), coalesce(m.committed, 0), coalesce(m.reserved, 0), coalesce(m.unavailable, 0),
+            coalesce(m.incoming, 0))
+        """,
+    ),
+    Invariant(
+        1,
+        "unavailable units each have a state",
+        """
+        SELECT variant_id, location_id, l.unavailable, u.units FROM stock_level l FULL JOIN (
+            SELECT variant_id, location_id, sum(quantity) AS units, min(quantity) AS least
+            FROM stock_unavailable GROUP BY 1, 2
+        ) u USING (variant_id, location_id)
+        WHERE coalesce(l.unavailable, 0) <> coalesce(u.units, 0) OR u.least < 0
+        """,
+    ),
+    Invariant(
+        2,
+        "incoming is what transfers carry",
+        """
+        SELECT variant_id, location_id, l.incoming, t.units FROM stock_level l FULL JOIN (
+            SELECT c.variant_id, t.to_location_id AS location_id,
+                sum(greatest(0, shipped - received - returned)) AS units
+            FROM stock_transfer t JOIN stock_transfer_line c ON c.transfer_id = t.id
+            WHERE t.status IN ('IN_TRANSIT', 'PARTIALLY_RECEIVED') GROUP BY 1, 2
+        ) t USING (variant_id, location_id) WHERE coalesce(l.incoming, 0) <> coalesce(t.units, 0)
         """,
     ),
     Invariant(

@@ -27,6 +27,16 @@ class StockReason(StrEnum):
     RELEASE = "RELEASE"
     RESERVE = "RESERVE"
     IMPORT = "IMPORT"
+    MOVE = "MOVE"
+
+
+class StockState(StrEnum):
+    """What units on hand are fit for: all but SELLABLE are `unavailable`."""
+
+    SELLABLE = "SELLABLE"
+    DAMAGED = "DAMAGED"
+    DISPLAY = "DISPLAY"
+    INSPECTION = "INSPECTION"
 
 
 class StockLevel(Base):
@@ -34,7 +44,8 @@ class StockLevel(Base):
 
     on_hand: physically there. committed: promised to placed orders. reserved: held by carts that are paying.
     unavailable: damaged, on display, in inspection. safety_stock: kept back from all but the location's own tills.
-    shortage: promised units that facts took away, not settled yet. `version` counts the level's events.
+    incoming: on its way here. shortage: promised units that facts took away, not settled yet. `version` counts the
+    level's events. The last count is that of `counted_at` and, of two at that time, of the later `counted_by`.
     """
 
     __tablename__ = "stock_level"
@@ -54,6 +65,7 @@ class StockLevel(Base):
     incoming: Mapped[int] = mapped_column(server_default=text("0"))
     shortage: Mapped[int] = mapped_column(server_default=text("0"))
     counted_at: Mapped[datetime | None]
+    counted_by: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("0"))
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -61,11 +73,13 @@ class StockLevel(Base):
 class StockMovement(Base):
     """One line of the ledger; never changed, never deleted (a trigger refuses it).
 
-    `quantity` is what was said (units moved, or counted); the deltas are what it did to each bucket.
+    `quantity` is what was said (units moved, or counted); the deltas are what it did to each bucket. Of one level, the
+    order of `id` is that of `recorded_at`; facts are ordered by `occurred_at`, then `reference`. `state`: which units
+    became unavailable, or fit for sale again.
     """
 
     __tablename__ = "stock_movement"
-    __table_args__ = (Index(None, "variant_id", "location_id", "id"),)
+    __table_args__ = (Index(None, "variant_id", "location_id", "recorded_at", "id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     variant_id: Mapped[int]
@@ -76,10 +90,23 @@ class StockMovement(Base):
     committed_delta: Mapped[int]
     reserved_delta: Mapped[int]
     unavailable_delta: Mapped[int]
+    incoming_delta: Mapped[int] = mapped_column(server_default=text("0"))
+    state: Mapped[str | None]
     reference: Mapped[str | None]
     actor: Mapped[str]
     occurred_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StockUnavailable(Base):
+    """Why units of a level are unavailable: their sum is the level's `unavailable`."""
+
+    __tablename__ = "stock_unavailable"
+
+    variant_id: Mapped[int] = mapped_column(primary_key=True)
+    location_id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    quantity: Mapped[int]
 
 
 class Shortage(Base):
@@ -129,3 +156,56 @@ class Hold(Base):
     status: Mapped[str] = mapped_column(server_default=text("'HELD'"))
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TransferStatus(StrEnum):
+    """How far a transfer is."""
+
+    DRAFT = "DRAFT"
+    IN_TRANSIT = "IN_TRANSIT"
+    PARTIALLY_RECEIVED = "PARTIALLY_RECEIVED"
+    RECEIVED = "RECEIVED"
+    CANCELLED = "CANCELLED"
+
+
+class StockTransfer(Base):
+    """Goods on their way from one location to another."""
+
+    __tablename__ = "stock_transfer"
+    __table_args__ = (
+        CheckConstraint("from_location_id <> to_location_id", name="locations"),
+        Index(None, "from_location_id", "id"),
+        Index(None, "to_location_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    from_location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    to_location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    status: Mapped[str] = mapped_column(server_default=text("'DRAFT'"))
+    reference: Mapped[str | None]
+    reason: Mapped[str | None]
+    actor: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    shipped_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class StockTransferLine(Base):
+    """Units of a variant in a transfer: planned, shipped, received; `returned` went back to where they came from.
+
+    `discrepancy` says why more or less arrived than was shipped.
+    """
+
+    __tablename__ = "stock_transfer_line"
+    __table_args__ = (
+        CheckConstraint("quantity > 0 AND shipped >= 0 AND received >= 0 AND returned >= 0", name="quantity"),
+    )
+
+    transfer_id: Mapped[UUID] = mapped_column(ForeignKey("stock_transfer.id"), primary_key=True)
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"), primary_key=True)
+    position: Mapped[int]
+    quantity: Mapped[int]
+    shipped: Mapped[int] = mapped_column(server_default=text("0"))
+    received: Mapped[int] = mapped_column(server_default=text("0"))
+    returned: Mapped[int] = mapped_column(server_default=text("0"))
+    discrepancy: Mapped[str | None]

@@ -13,6 +13,10 @@ LEVEL = """
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
     l.shortage, l.version, l.updated_at
 """
+_MOVEMENT = """
+    id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, incoming_delta, state,
+    reference, actor, occurred_at, recorded_at
+"""
 _LEVEL_KEY = re.compile("([0-9]{1,18}):([0-9]{1,18})", re.ASCII)
 AVAILABLE = "l.on_hand - l.unavailable - l.committed - l.reserved - l.safety_stock"
 
@@ -91,9 +95,9 @@ async def movements(
 ) -> list[Row]:
     """A level's movements, newest first, one more than asked for."""
     return await session.fetch(
-        "SELECT id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, reference, "
-        "actor, occurred_at, recorded_at FROM stock_movement "
-        "WHERE variant_id = $1 AND location_id = $2 AND ($3::bigint IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+        f"SELECT {_MOVEMENT} FROM stock_movement WHERE variant_id = $1 AND location_id = $2 "
+        "AND ($3::bigint IS NULL OR (recorded_at, id) < (SELECT recorded_at, id FROM stock_movement WHERE id = $3)) "
+        "ORDER BY recorded_at DESC, id DESC LIMIT $4",
         variant_id,
         location_id,
         before,
@@ -127,8 +131,4 @@ async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> 
 
 
 async def movement_by_id(session: Session, movement_id: int) -> Row | None:
-    return await session.fetchrow(
-        "SELECT id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, reference, "
-        "actor, occurred_at, recorded_at FROM stock_movement WHERE id = $1",
-        movement_id,
-    )
+    return await session.fetchrow(f"SELECT {_MOVEMENT} FROM stock_movement WHERE id = $1", movement_id)

@@ -38,7 +38,10 @@ class PaymentStatus(StrEnum):
 
 
 class Order(Base):
-    """An order: never edited. Amounts in minor units of `currency`; `version` counts its events."""
+    """An order: never edited. Amounts in minor units of `currency`; `version` counts its events.
+
+    `receipt` is the number that a till printed for its sale.
+    """
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -50,6 +53,7 @@ class Order(Base):
         CheckConstraint("refunded_minor BETWEEN 0 AND total_minor", name="refunded"),
         Index("ix_orders_customer_id", "customer_id", "placed_at"),
         Index("ix_orders_placed_at", "placed_at", "id"),
+        Index("ix_orders_receipt", "receipt", postgresql_where=text("receipt IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -72,6 +76,7 @@ class Order(Base):
     email: Mapped[str | None]
     phone: Mapped[str | None]
     address: Mapped[Any | None] = mapped_column(JSONB)
+    receipt: Mapped[str | None]
     version: Mapped[int]
     placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -133,6 +138,48 @@ class Payment(Base):
     refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
     reference: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderReturn(Base):
+    """Goods that a customer brought back to a location, and what was paid back for them, in minor units.
+
+    A till may tell of a return before its sale, or without one: `order_id` is null until the sale is known.
+    """
+
+    __tablename__ = "order_return"
+    __table_args__ = (
+        CheckConstraint("refund_minor >= 0", name="refund"),
+        Index(None, "order_id"),
+        Index(
+            "ix_order_return_waiting",
+            "original_receipt",
+            postgresql_where=text("order_id IS NULL AND original_receipt IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID | None] = mapped_column(ForeignKey("orders.id"))
+    location_id: Mapped[int] = mapped_column(ForeignKey("location.id"))
+    currency: Mapped[str]
+    refund_minor: Mapped[int]
+    receipt: Mapped[str | None]
+    original_receipt: Mapped[str | None]
+    reference: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderReturnLine(Base):
+    """Units that came back; `order_line_id` says which bought units they are, where that is known."""
+
+    __tablename__ = "order_return_line"
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index(None, "return_id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    return_id: Mapped[UUID] = mapped_column(ForeignKey("order_return.id"))
+    order_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_line.id"))
+    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"))
+    quantity: Mapped[int]
+    restocked: Mapped[bool]
 
 
 class OrderEvent(Base):

@@ -1,0 +1,73 @@
+"""The table of conflicts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, BigInteger, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from uriba.db.base import Base
+
+
+class ConflictKind(StrEnum):
+    """What is in conflict.
+
+    SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: the
+    identity of an earlier fact with other content. PARKED: a fact that cannot be applied as it is. PRICE_VARIANCE: a
+    till printed another price than the price list had. RETURN_MISMATCH: more came back than was bought.
+    """
+
+    SHORTAGE = "SHORTAGE"
+    DOUBLE_SALE = "DOUBLE_SALE"
+    TAMPERED = "TAMPERED"
+    PARKED = "PARKED"
+    PRICE_VARIANCE = "PRICE_VARIANCE"
+    RETURN_MISMATCH = "RETURN_MISMATCH"
+
+
+class ConflictStatus(StrEnum):
+    """A conflict is open until the hub or a person has settled it."""
+
+    OPEN = "OPEN"
+    RESOLVED = "RESOLVED"
+
+
+class Conflict(Base):
+    """One case. `event`: a till's fact as it was sent. `key` tells cases of one kind apart. `times`: how often met."""
+
+    __tablename__ = "conflict"
+    __table_args__ = (
+        Index("ix_conflict_open", "id", postgresql_where=text("status = 'OPEN'")),
+        Index("ix_conflict_location", "location_id", "id"),
+        Index("uq_conflict_fact", "key", unique=True, postgresql_where=text("kind IN ('PARKED', 'TAMPERED')")),
+        Index(
+            "uq_conflict_price",
+            "key",
+            unique=True,
+            postgresql_where=text("kind = 'PRICE_VARIANCE' AND status = 'OPEN'"),
+        ),
+        Index("uq_conflict_shortage", "shortage_id", unique=True, postgresql_where=text("shortage_id IS NOT NULL")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    kind: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=text("'OPEN'"))
+    key: Mapped[str | None]
+    location_id: Mapped[int | None]
+    variant_id: Mapped[int | None]
+    order_id: Mapped[UUID | None]
+    shortage_id: Mapped[int | None]
+    terminal: Mapped[str | None]
+    quantity: Mapped[int | None]
+    message: Mapped[str]
+    problems: Mapped[Any | None] = mapped_column(JSON)
+    event: Mapped[Any | None] = mapped_column(JSON)
+    times: Mapped[int] = mapped_column(server_default=text("1"))
+    opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    resolved_at: Mapped[datetime | None]
+    resolved_by: Mapped[str | None]
+    note: Mapped[str | None]
