@@ -32,7 +32,6 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("problems", sa.JSON(), nullable=True),
         sa.Column("event", sa.JSON(), nullable=True),
-        sa.Column("times", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True),
@@ -197,6 +196,7 @@ def upgrade() -> None:
         "ix_orders_receipt", "orders", ["receipt"], unique=False, postgresql_where=sa.text("receipt IS NOT NULL")
     )
     op.add_column("stock_level", sa.Column("counted_by", sa.Text(), nullable=True))
+    op.execute("UPDATE stock_level SET counted_by = '' WHERE counted_at IS NOT NULL")
     op.add_column(
         "stock_movement", sa.Column("incoming_delta", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )

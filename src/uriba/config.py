@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=20, ge=2, le=500)
     lock_timeout_s: float = 5
     statement_timeout_s: float = 15
-    body_size_max: int = 1_000_000
+    body_size_max: int = 4_000_000
     query_depth_max: int = 12
     query_aliases_max: int = 15
     query_tokens_max: int = 2_000
@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     handoff_guesses_max: int = Field(default=10, description="wrong codes of one caller in one handoff term")
     gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
     low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
+    price_variance: bool = Field(
+        default=True, description="whether people are told of tills that print other prices than the price list has"
+    )
     idempotency_term_s: int = Field(default=30 * 86_400, description="how long an answer is kept for its key")
     cart_term_s: int = Field(default=90 * 86_400, description="how long an untouched cart lives")
     relay_poll_s: float = Field(default=0.5, description="how long the relay waits when nobody wakes it")

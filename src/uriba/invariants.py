@@ -111,6 +111,59 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        4,
+        "a till's fact made its movements once",
+        """
+        SELECT reference, f.movements, m.movements AS made FROM (
+            SELECT 'pos:' || t.key_id || ':' || to_char(e.epoch, 'FM0000000000') || ':'
+                || to_char(e.sequence, 'FM0000000000') AS reference, e.movements
+            FROM pos_event e JOIN pos_terminal t ON t.id = e.terminal_id WHERE e.movements > 0
+        ) f FULL JOIN (
+            SELECT reference, count(*) AS movements FROM stock_movement
+            WHERE reference LIKE 'pos:%' AND reference NOT LIKE 'pos:%:%:%:%' GROUP BY 1
+        ) m USING (reference) WHERE f.movements IS DISTINCT FROM m.movements
+        """,
+    ),
+    Invariant(
+        4,
+        "a till's fact is applied, or put aside where people see it",
+        """
+        SELECT e.terminal_id, e.epoch, e.sequence, e.status FROM pos_event e JOIN pos_terminal t ON t.id = e.terminal_id
+        WHERE e.status <> 'APPLIED' AND NOT EXISTS (
+            SELECT FROM conflict c WHERE c.key = t.key_id || ':' || e.epoch || ':' || encode(e.digest, 'hex'))
+        """,
+    ),
+    Invariant(
+        4,
+        "what a till was told is safe is here",
+        """
+        SELECT p.terminal_id, p.epoch, upper(r.safe) - lower(r.safe) AS told, e.kept
+        FROM pos_epoch p CROSS JOIN LATERAL unnest(p.seen) r(safe) CROSS JOIN LATERAL (
+            SELECT count(*) AS kept FROM pos_event e
+            WHERE (e.terminal_id, e.epoch) = (p.terminal_id, p.epoch) AND r.safe @> e.sequence
+        ) e JOIN pos_terminal t ON t.id = p.terminal_id
+        WHERE upper(r.safe) - lower(r.safe) > e.kept + (
+            SELECT count(*) FROM conflict c WHERE c.terminal = t.key_id AND c.event->>'epoch' = p.epoch::text
+                AND r.safe @> (c.event->'sent'->>'sequence')::bigint)
+        """,
+    ),
+    Invariant(
+        5,
+        "on hand is the last count and what came after it",
+        """
+        SELECT l.variant_id, l.location_id, l.on_hand, c.counted, s.since FROM stock_level l
+        CROSS JOIN LATERAL (
+            SELECT max(m.quantity) AS counted FROM stock_movement m
+            WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id) AND m.reason = 'COUNT'
+                AND m.occurred_at = l.counted_at AND m.reference = l.counted_by
+        ) c CROSS JOIN LATERAL (
+            SELECT coalesce(sum(m.on_hand_delta), 0) AS since FROM stock_movement m
+            WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id) AND m.recorded_at >= l.counted_at
+                AND (m.occurred_at, m.reference COLLATE "C") > (l.counted_at, l.counted_by)
+        ) s WHERE l.counted_by <> '' AND l.on_hand IS DISTINCT FROM c.counted + s.since
+        """,
+    ),
+    Invariant(
         6,
         "a cart became an order exactly if it says so",
         """
@@ -189,6 +242,7 @@ INVARIANTS = (
             UNION ALL SELECT 'Cart:' || id, events FROM cart
             UNION ALL SELECT 'Order:' || id, version FROM orders
             UNION ALL SELECT 'Variant:' || id, events FROM variant
+            UNION ALL SELECT 'Terminal:' || key_id, version FROM pos_terminal
         ) s FULL JOIN (SELECT subject, max(version) AS version FROM outbox_event GROUP BY 1) e USING (subject)
         WHERE coalesce(s.version, 0) <> coalesce(e.version, 0)
         """,

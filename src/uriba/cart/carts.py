@@ -11,14 +11,14 @@ import msgspec
 
 from uriba.cart import queries
 from uriba.cart.errors import CartNotActive, CartNotFound
-from uriba.cart.events import CartCreated, CartUpdated, cart_subject
+from uriba.cart.events import CartCreated, CartOrdered, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE
 from uriba.cart.view import CartView, LineView, build, price
 from uriba.core.actor import Actor
 from uriba.core.errors import LimitExceeded
 from uriba.core.ids import new_secret_id
-from uriba.db import Session, idempotency
+from uriba.db import Row, Session, idempotency
 from uriba.db.idempotency import CLAIM, NO_CLAIM, Claim
 from uriba.outbox import Event, emit
 from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
@@ -214,6 +214,28 @@ async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
     if cart is None:
         raise CartNotFound
     return cart
+
+
+async def sold(session: Session, orders: Mapping[UUID, UUID], *, channel_id: int) -> dict[UUID, Row]:
+    """Close carts whose goods a till has sold, by cart the order that each became; the ones that were still to be sold.
+
+    A cart that was ordered, is being paid for or was merged stays as it is: it was sold twice, which people settle.
+    """
+    rows = await session.fetch(_SOLD, list(orders), channel_id)
+    for row in rows:
+        data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(orders[row["id"]])}
+        emit(session, CartOrdered(cart_subject(row["id"]), row["events"], data))
+    return {row["id"]: row for row in rows}
+
+
+_SOLD = """
+    UPDATE cart c SET status = 'ORDERED', version = c.version + 1, events = c.events + 1, updated_at = now(),
+        last_changed_by_id = $2
+    FROM (
+        SELECT id FROM cart WHERE id = ANY($1) AND status IN ('ACTIVE', 'EXPIRED') AND checkout_id IS NULL
+        ORDER BY id FOR UPDATE
+    ) mine WHERE c.id = mine.id RETURNING c.id, c.version, c.events, c.channel_id, c.customer_id
+"""
 
 
 async def expire(session: Session, *, older_than_s: int, limit: int = 500) -> int:

@@ -174,3 +174,14 @@ async def of_store(session: Session, location_id: int) -> int | None:
         location_id,
     )
     return found
+
+
+async def with_rates(session: Session, channel_id: int) -> Row:
+    """A channel and, as pairs, its tax rates by class."""
+    row = await session.fetchrow(
+        f"SELECT {_COLUMNS}, (SELECT json_agg(json_build_array(t.tax_class, t.rate::text) ORDER BY t.tax_class) "
+        "FROM tax_rate t WHERE t.channel_id = c.id) AS rates FROM channel c WHERE c.id = $1",
+        channel_id,
+    )
+    assert row is not None
+    return row

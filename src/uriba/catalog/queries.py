@@ -56,6 +56,18 @@ async def ids_by_sku(session: Session, skus: Sequence[str]) -> dict[str, int]:
     return {row["sku"]: row["id"] for row in rows}
 
 
+async def sold_at(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
+    """Variants by the SKU or barcode that a till has of them, and whether the location has a level of each."""
+    sql = (
+        "SELECT v.id, v.sku, v.barcode, v.name, v.tax_class, EXISTS (SELECT FROM stock_level l "
+        "WHERE (l.variant_id, l.location_id) = (v.id, $2)) AS stocked FROM variant v WHERE v.{0} = ANY($1)"
+    )
+    found = {row["sku"]: row for row in await session.fetch(sql.format("sku"), names, location_id)}
+    if others := [name for name in names if name not in found]:
+        found |= {row["barcode"]: row for row in await session.fetch(sql.format("barcode"), others, location_id)}
+    return found
+
+
 async def products(
     session: Session, *, search: str | None, category: str | None, first: int, after: int | None
 ) -> Sequence[Mapping[str, Any]]:

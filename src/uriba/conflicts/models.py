@@ -37,7 +37,7 @@ class ConflictStatus(StrEnum):
 
 
 class Conflict(Base):
-    """One case. `event`: a till's fact as it was sent. `key` tells cases of one kind apart. `times`: how often met."""
+    """One case. `event`: a till's fact as it was sent. `key` tells cases of one kind apart."""
 
     __tablename__ = "conflict"
     __table_args__ = (
@@ -66,7 +66,6 @@ class Conflict(Base):
     message: Mapped[str]
     problems: Mapped[Any | None] = mapped_column(JSON)
     event: Mapped[Any | None] = mapped_column(JSON)
-    times: Mapped[int] = mapped_column(server_default=text("1"))
     opened_at: Mapped[datetime] = mapped_column(server_default=func.now())
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str | None]

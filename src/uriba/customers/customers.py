@@ -109,6 +109,22 @@ async def find(session: Session, identifier: Identifier) -> Row | None:
     )
 
 
+async def by_card(session: Session, cards: Sequence[str]) -> dict[str, UUID]:
+    """The customers with these loyalty cards. Who is not known yet becomes a customer: a till may hand out cards."""
+    found = await session.fetch("SELECT loyalty_card, id FROM customer WHERE loyalty_card = ANY($1)", cards)
+    known = {row["loyalty_card"]: row["id"] for row in found}
+    if new := sorted(set(cards) - set(known)):
+        await session.run(
+            "INSERT INTO customer (id, loyalty_card) SELECT * FROM unnest($1::uuid[], $2::text[]) "
+            "ON CONFLICT DO NOTHING",
+            [new_id() for _ in new],
+            new,
+        )
+        rows = await session.fetch("SELECT loyalty_card, id FROM customer WHERE loyalty_card = ANY($1)", new)
+        known |= {row["loyalty_card"]: row["id"] for row in rows}
+    return known
+
+
 async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
     rows = await session.fetch(f"SELECT {_COLUMNS} FROM customer c WHERE c.id = ANY($1)", ids)
     return {row["id"]: row for row in rows}

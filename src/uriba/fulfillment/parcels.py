@@ -62,6 +62,28 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
     )
 
 
+def hand_over(session: Session, parcels: Sequence[tuple[UUID, Parcel]]) -> None:
+    """Have parcels of many orders, by order, written as handed over at once."""
+    if not parcels:
+        return
+    session.later(
+        "INSERT INTO fulfillment (id, order_id, location_id, method, status) "
+        "SELECT id, order_id, location_id, 'CARRY_OUT', 'HANDED_OVER' "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS p(id, order_id, location_id)",
+        [parcel.id for _, parcel in parcels],
+        [order_id for order_id, _ in parcels],
+        [parcel.location_id for _, parcel in parcels],
+    )
+    lines = [(parcel.id, line) for _, parcel in parcels for line in parcel.lines]
+    session.later(
+        "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) "
+        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])",
+        [parcel_id for parcel_id, _ in lines],
+        [line.order_line_id for _, line in lines],
+        [line.quantity for _, line in lines],
+    )
+
+
 def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:
     """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
 

@@ -273,11 +273,12 @@ class _Costing:
         return each + self._rows(node, field) * self.of(node.selection_set, get_named_type(field.type))
 
     def _rows(self, node: FieldNode, field: GraphQLField) -> int:
-        if "first" in field.args:
+        is_list = isinstance(get_nullable_type(field.type), GraphQLList)
+        if "first" in field.args and (is_list or str(get_named_type(field.type)).endswith("Connection")):
             return max(1, min(self._first(node, field), 10 * PAGE_SIZE_MAX))
         # The page's own size was counted at its connection.
         is_edges = node.name.value == "edges"
-        return LIST_SIZE if isinstance(get_nullable_type(field.type), GraphQLList) and not is_edges else 1
+        return LIST_SIZE if is_list and not is_edges else 1
 
     def _first(self, node: FieldNode, field: GraphQLField) -> int:
         for argument in node.arguments or ():

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import strawberry
 
+from uriba.conflicts import conflicts
 from uriba.core import ids
 from uriba.core.errors import Invalid
 from uriba.graphql.cart.queries import cart_by_id
@@ -13,10 +14,12 @@ from uriba.graphql.catalog.queries import product_by_id, variant_by_id
 from uriba.graphql.catalog.types import Channel, Location, channel_of, location_of
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
+from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.inventory.types import StockLevel, StockMovement, level_of, movement_of
 from uriba.graphql.orders.queries import order_by_id
 from uriba.graphql.orders.types import Fulfillment, Payment, fulfillment_of, payment_of
-from uriba.graphql.permissions import PUBLIC, query
+from uriba.graphql.permissions import OPERATIONS, PUBLIC, query
+from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
 from uriba.inventory import queries as inventory
 
@@ -57,6 +60,13 @@ async def _movement(info: Info, id: str) -> StockMovement | None:
     return movement_of(row) if row else None
 
 
+async def _transfer(info: Info, id: str) -> StockTransfer | None:
+    if not info.context.actor.works_here:
+        return None
+    async with info.context.reading() as session:
+        return await transfer_by_id(session, id)
+
+
 async def _fulfillment(info: Info, id: str) -> Fulfillment | None:
     key = ids.uuid(id, "Fulfillment")
     row = await info.context.loaders.fulfillment.get(key) if key else None
@@ -69,9 +79,19 @@ async def _payment(info: Info, id: str) -> Payment | None:
     return payment_of(row) if row else None
 
 
+async def _conflict(info: Info, id: str) -> Conflict | None:
+    key = ids.number(id, "Conflict")
+    if key is None or not OPERATIONS.allows(info.context.actor):
+        return None
+    async with info.context.reading() as session:
+        row = await conflicts.by_id(session, key)
+    return conflict_of(row) if row else None
+
+
 READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Cart": cart_by_id,
     "Channel": _channel,
+    "Conflict": _conflict,
     "Customer": _customer,
     "Fulfillment": _fulfillment,
     "Location": _location,
@@ -80,6 +100,7 @@ READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Product": product_by_id,
     "StockLevel": _level,
     "StockMovement": _movement,
+    "StockTransfer": _transfer,
     "Variant": variant_by_id,
 }
 """One reader for each type that has a global id; a test compares it with the schema."""

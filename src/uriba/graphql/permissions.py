@@ -31,6 +31,13 @@ class Rule:
         self.scope = scope
         assert self.roles
 
+    def allows(self, actor: Actor) -> bool:
+        try:
+            self.check(actor)
+        except (Denied, Unauthenticated):
+            return False
+        return True
+
     def check(self, actor: Actor) -> None:
         """Errors: `Unauthenticated` for a caller without a key where one is needed, `Denied`."""
         if actor.role not in self.roles:
@@ -44,6 +51,8 @@ class Rule:
 PUBLIC = Rule(ANYONE)
 SHOPPER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STAFF})
 BUYER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP})
+TILL = Rule({Role.TERMINAL})
+OPERATIONS = Rule({Role.APP, Role.STAFF}, Scope.INVENTORY)
 SHOP = Rule({Role.TERMINAL, Role.APP, Role.STAFF})
 COUNTER = Rule({Role.TERMINAL, Role.STAFF})
 MASTER_DATA = Rule({Role.APP, Role.STAFF}, Scope.CATALOG)
@@ -66,8 +75,11 @@ def query(rule: Rule, description: str) -> Callable[[Resolver], Any]:
     return decorate
 
 
-def mutation(rule: Rule, description: str) -> Callable[[Resolver], Any]:
-    """A field that changes: a refusal becomes the payload's errors, and nothing has changed then."""
+def mutation(rule: Rule, description: str, *, checks_text: bool = True) -> Callable[[Resolver], Any]:
+    """A field that changes: a refusal becomes the payload's errors, and nothing has changed then.
+
+    `checks_text`: text with control characters refuses the whole call; a domain that judges row by row does it itself.
+    """
 
     def decorate(resolver: Resolver) -> Any:
         payload = get_type_hints(resolver)["return"]
@@ -76,7 +88,8 @@ def mutation(rule: Rule, description: str) -> Callable[[Resolver], Any]:
         async def guarded(self: Any, info: Any, **arguments: Any) -> Any:
             rule.check(info.context.actor)
             try:
-                refuse_controls(arguments)
+                if checks_text:
+                    refuse_controls(arguments)
                 return await _certain(resolver, self, info, arguments)
             except DomainError as error:
                 return payload(errors=user_errors(error))

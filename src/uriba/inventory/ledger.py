@@ -188,7 +188,7 @@ _LEVEL = """
 
 # What becomes of levels: `aim` says what each will be, `line` the movements that make it so.
 # `moment`: now that all locks are held. Of one level, the order of these moments is the order of its changes, which the
-# beginnings of transactions are not.
+# beginnings of transactions are not; no two are equal, even where the clock is set back.
 _WRITE = """
     target AS (
         SELECT *, greatest(0, committed + reserved + unavailable - on_hand) AS shortage FROM aim
@@ -271,7 +271,7 @@ _CHANGE = f"""
             CASE WHEN c.counted IS NOT NULL THEN n.moment END AS counts_at,
             CASE WHEN c.counted IS NOT NULL THEN {{reference}} END AS counts_by, n.moment
         FROM level l JOIN change c USING (variant_id, location_id) CROSS JOIN verdict
-        CROSS JOIN LATERAL (SELECT greatest(clock_timestamp(), l.updated_at) AS moment) n WHERE verdict.taken
+        CROSS JOIN LATERAL (SELECT greatest(clock_timestamp(), l.updated_at + interval '1 microsecond') AS moment) n WHERE verdict.taken
     ), line AS (
         SELECT m.variant_id, m.location_id, m.reason, m.quantity,
             coalesce(m.counted - a.on_hand_before, 0) + m.on_hand AS on_hand, m.committed, m.reserved, m.unavailable,
@@ -321,7 +321,7 @@ _POST_FACTS = f"""
         SELECT l.variant_id, l.location_id, l.shortage AS shortage_before, l.committed + l.reserved AS promised_before,
             l.version AS version_before, l.on_hand + s.on_hand AS on_hand, l.committed, l.reserved,
             l.unavailable + s.unavailable AS unavailable, l.incoming, l.safety_stock, c.occurred_at AS counts_at,
-            c.reference AS counts_by, greatest(clock_timestamp(), l.updated_at) AS moment
+            c.reference AS counts_by, greatest(clock_timestamp(), l.updated_at + interval '1 microsecond') AS moment
         FROM level l JOIN (
             SELECT variant_id, location_id, sum(on_hand) AS on_hand, sum(unavailable) AS unavailable
             FROM line GROUP BY 1, 2

@@ -30,5 +30,19 @@ class OrderCompleted(Event):
     type: ClassVar[str] = "order.completed"
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnCreated(Event):
+    """Units came back, and money was given back for them."""
+
+    type: ClassVar[str] = "return.created"
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentUpdated(Event):
+    """A part of an order is to be handled elsewhere, waits for goods, or got further."""
+
+    type: ClassVar[str] = "fulfillment.updated"
+
+
 def order_subject(order_id: UUID) -> str:
     return f"Order:{order_id}"

@@ -42,6 +42,13 @@ async def end_of_feed(session: Session) -> int:
     return int(await session.fetchval("SELECT position FROM feed"))
 
 
+async def subjects(session: Session, *, after: int, limit: int = BATCH) -> list[Row]:
+    """What the feed after a position is about, oldest first."""
+    return await session.fetch(
+        "SELECT position, subject FROM outbox_event WHERE position > $1 ORDER BY position LIMIT $2", after, limit
+    )
+
+
 async def read(session: Session, *, after: int, limit: int = BATCH) -> list[Row]:
     """The feed after a position, oldest first."""
     return await session.fetch(

@@ -148,6 +148,45 @@ began later. `location` is a terminal's, else null: a store's price is for its t
 """
 
 
+async def listed_by_variant(
+    session: Session,
+    variant_ids: Sequence[int],
+    *,
+    channel_id: int,
+    currency: str,
+    location_id: int,
+    ended: bool = True,
+) -> dict[int, list[Row]]:
+    """Every price that a store's tills may have to know of, future ones too, the best of each time first.
+
+    `ended`: those too whose time is over.
+    """
+    found: dict[int, list[Row]] = {variant_id: [] for variant_id in variant_ids}
+    rows = await session.fetch(_LISTED, variant_ids, channel_id, currency, location_id, ended)
+    for row in rows:
+        found[row["variant_id"]].append(row)
+    return found
+
+
+_LISTED = """
+    SELECT p.variant_id, p.amount_minor, p.currency, p.channel_id, p.location_id,
+        nullif(p.valid_from, '-infinity') AS valid_from, p.valid_to, c.code AS channel, s.code AS location
+    FROM price p LEFT JOIN channel c ON c.id = p.channel_id LEFT JOIN location s ON s.id = p.location_id
+    WHERE p.variant_id = ANY($1) AND p.currency = $3 AND ($5 OR p.valid_to IS NULL OR p.valid_to > now())
+        AND (p.channel_id = $2 OR p.channel_id IS NULL) AND (p.location_id = $4 OR p.location_id IS NULL)
+    ORDER BY p.variant_id, p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC
+"""
+
+
+def at(listed: Sequence[Row], moment: datetime) -> int | None:
+    """The price in minor units that was valid at a time, of those `listed_by_variant` found for a variant. Pure."""
+    for row in listed:
+        begun = row["valid_from"] is None or row["valid_from"] <= moment
+        if begun and (row["valid_to"] is None or row["valid_to"] > moment):
+            return int(row["amount_minor"])
+    return None
+
+
 async def now_by_variant(
     session: Session, variant_ids: Sequence[int], *, channel_id: int, currency: str, location_id: int | None
 ) -> dict[int, int]:

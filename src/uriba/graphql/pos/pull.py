@@ -1,0 +1,145 @@
+"""What a till pulls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from uriba.core.ids import global_id
+from uriba.graphql.context import Info
+from uriba.graphql.permissions import TILL, query
+from uriba.graphql.scalars import DecimalString, Money, money_of
+from uriba.pos import pull
+from uriba.pos.pull import Entry, EntryKind
+
+strawberry.enum(EntryKind, name="PosEntryKind", description="What an entry is about.")
+
+
+@strawberry.type(description="A price with its time; of those that are valid, the first one stands.")
+class PosPrice:
+    amount: Money
+    channel: str | None = strawberry.field(description="None: in every channel.")
+    location: str | None = strawberry.field(description="None: at every location.")
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+
+@strawberry.type(description="A variant with every price that is valid now or later here, best first.")
+class PosVariant:
+    sku: str
+    barcode: str | None
+    name: str
+    tax_class: str
+    discontinued: bool
+    prices: list[PosPrice]
+
+
+@strawberry.type(description="The store's level of a variant, in units.")
+class PosStock:
+    on_hand: int
+    available: int
+    committed: int
+    reserved: int
+    unavailable: int
+    safety_stock: int
+    version: int
+
+
+@strawberry.type
+class PosTax:
+    tax_class: str
+    rate: DecimalString
+
+
+@strawberry.type(description="A cart that the store has claimed, or begun, and that is still open.")
+class PosCart:
+    id: strawberry.ID
+    version: int
+    quantity: int
+
+
+@strawberry.type(description="The state of one thing: it replaces what the till has under this kind and key.")
+class PosEntry:
+    kind: EntryKind
+    key: str = strawberry.field(description="The SKU; of a set, its name: a till has one of each.")
+    variant: PosVariant | None = None
+    stock: PosStock | None = None
+    taxes: list[PosTax] | None = strawberry.field(default=None, description="All rates of the store's channel.")
+    carts: list[PosCart] | None = strawberry.field(default=None, description="All open carts of the store.")
+    revocations: list[str] | None = strawberry.field(
+        default=None, description="Ids of all keys of the store's terminals that were revoked."
+    )
+
+
+@strawberry.type
+class PosPullPayload:
+    entries: list[PosEntry]
+    cursor: str = strawberry.field(description="Keep it with the state, and ask with it next time.")
+    more: bool = strawberry.field(description="There is more now.")
+
+
+@strawberry.type
+class PosPullQueries:
+    @query(TILL, "What a till has to know, as one stream of states, first everything, then what changes.")
+    async def pos_pull(self, info: Info, cursor: str | None = None, first: int | None = 500) -> PosPullPayload:
+        size = 500 if first is None else first
+        async with info.context.reading() as session:
+            page = await pull.pull(session, actor=info.context.actor, cursor=cursor, first=size)
+        return PosPullPayload(entries=[_entry(e) for e in page.entries], cursor=page.cursor, more=page.more)
+
+
+def _entry(entry: Entry) -> PosEntry:
+    match entry.kind:
+        case EntryKind.VARIANT:
+            assert entry.row is not None
+            return PosEntry(kind=entry.kind, key=entry.key, variant=_variant(entry.row, entry.prices))
+        case EntryKind.STOCK:
+            assert entry.row is not None
+            return PosEntry(kind=entry.kind, key=entry.key, stock=_stock(entry.row))
+        case EntryKind.TAXES:
+            taxes = [PosTax(tax_class=r["tax_class"], rate=DecimalString(r["rate"])) for r in entry.rows]
+            return PosEntry(kind=entry.kind, key=entry.key, taxes=taxes)
+        case EntryKind.CARTS:
+            carts = [
+                PosCart(id=strawberry.ID(global_id("Cart", r["id"])), version=r["version"], quantity=r["quantity"])
+                for r in entry.rows
+            ]
+            return PosEntry(kind=entry.kind, key=entry.key, carts=carts)
+        case EntryKind.REVOCATIONS:
+            return PosEntry(kind=entry.kind, key=entry.key, revocations=[r["id"] for r in entry.rows])
+
+
+def _variant(row: Mapping[str, Any], prices: Sequence[Mapping[str, Any]]) -> PosVariant:
+    return PosVariant(
+        sku=row["sku"],
+        barcode=row["barcode"],
+        name=row["name"],
+        tax_class=row["tax_class"],
+        discontinued=row["discontinued"],
+        prices=[
+            PosPrice(
+                amount=money_of(p["amount_minor"], p["currency"]),
+                channel=p["channel"],
+                location=p["location"],
+                valid_from=p["valid_from"],
+                valid_to=p["valid_to"],
+            )
+            for p in prices
+        ],
+    )
+
+
+def _stock(row: Mapping[str, Any]) -> PosStock:
+    free = row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] - row["safety_stock"]
+    return PosStock(
+        on_hand=row["on_hand"],
+        available=free,
+        committed=row["committed"],
+        reserved=row["reserved"],
+        unavailable=row["unavailable"],
+        safety_stock=row["safety_stock"],
+        version=row["version"],
+    )

@@ -1,0 +1,84 @@
+"""What the hub knows of the things that facts name, read at once for all facts of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from uuid import UUID
+
+from uriba.catalog import channels, queries
+from uriba.core.ids import uuid
+from uriba.core.money import divided
+from uriba.core.text import CODE_SIZE_MAX, has_control
+from uriba.customers import customers
+from uriba.db import Row, Session
+from uriba.pos.facts import PRICED, Told
+from uriba.pos.models import PosEventType
+from uriba.pos.terminals import Meeting
+from uriba.pricing import prices
+from uriba.pricing.quote import Terms, terms_of
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """Goods by the name that the till has of them, prices by variant, customers by card, carts by id."""
+
+    goods: Mapping[str, Row]
+    terms: Terms | None = None
+    listed: Mapping[int, list[Row]] = field(default_factory=dict)
+    customers: Mapping[str, UUID] = field(default_factory=dict)
+    carts: frozenset[UUID] = frozenset()
+
+    def price(self, variant_id: int, tax_class: str, moment: datetime) -> int | None:
+        """What one unit cost then, tax included, in minor units."""
+        listed = prices.at(self.listed.get(variant_id, ()), moment)
+        if listed is None or self.terms is None or self.terms.prices_include_tax:
+            return listed
+        rate = self.terms.rate(tax_class) + Fraction(1)
+        return divided(listed * rate.numerator, rate.denominator, self.terms.rounding)
+
+
+async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, check_prices: bool) -> Knowledge:
+    """Look up what these facts name."""
+    known = Knowledge(await _goods(session, meeting, facts))
+    priced = [fact for fact in facts if fact.type in PRICED]
+    if not priced or meeting.channel_id is None:
+        return known
+    known.terms = await _terms(session, meeting.channel_id)
+    named = {line.sku for f in priced for line in f.lines if check_prices or line.unit_price is None}
+    if variant_ids := list({known.goods[name]["id"] for name in named if name in known.goods}):
+        known.listed = await prices.listed_by_variant(
+            session,
+            variant_ids,
+            channel_id=meeting.channel_id,
+            currency=known.terms.currency,
+            location_id=meeting.location_id,
+        )
+    if cards := {card for f in priced if (card := _card(f))}:
+        known.customers = await customers.by_card(session, sorted(cards))
+    if carts := [key for f in priced if f.cart_id and (key := uuid(f.cart_id, "Cart"))]:
+        rows = await session.fetch("SELECT id FROM cart WHERE id = ANY($1)", carts)
+        known.carts = frozenset(row["id"] for row in rows)
+    return known
+
+
+def _card(fact: Told) -> str | None:
+    """The card of a sale that will be booked; a bad one parks it."""
+    card = (fact.loyalty_card or "").strip()
+    sold = fact.type is PosEventType.SALE
+    return card if sold and 0 < len(card) <= CODE_SIZE_MAX and not has_control(card) else None
+
+
+async def _goods(session: Session, meeting: Meeting, facts: Sequence[Told]) -> Mapping[str, Row]:
+    named = {line.sku for fact in facts for line in fact.lines}
+    asked = [name for name in named if len(name) <= CODE_SIZE_MAX and not has_control(name)]
+    return await queries.sold_at(session, asked, location_id=meeting.location_id) if asked else {}
+
+
+async def _terms(session: Session, channel_id: int) -> Terms:
+    """How the store's channel counts."""
+    row = await channels.with_rates(session, channel_id)
+    rates = tuple((tax_class, rate) for tax_class, rate in row["rates"] or ())
+    return terms_of(row["currency"], row["prices_include_tax"], row["tax_rounding"], row["shipping_price_minor"], rates)

@@ -1,0 +1,232 @@
+"""What facts about money become: sales are orders, returns are returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from uriba.cart import carts
+from uriba.cart.models import FulfillmentMethod
+from uriba.conflicts.conflicts import Case
+from uriba.conflicts.models import ConflictKind
+from uriba.core.errors import Code, Problem
+from uriba.core.ids import new_id
+from uriba.core.ids import uuid as uuid_of
+from uriba.core.money import Money, format_rate
+from uriba.db import Row, Session
+from uriba.fulfillment.parcels import Parcel, ParcelLine, hand_over
+from uriba.orders import placement, returns, sales
+from uriba.orders.returns import Returned
+from uriba.orders.sales import Sale, SoldLine
+from uriba.pos.facts import Amounts, Told, amounts
+from uriba.pos.knowledge import Knowledge
+from uriba.pos.models import PosEventType
+from uriba.pos.terminals import Meeting
+from uriba.pricing.tax import per_rate
+
+UNSPECIFIED = "UNSPECIFIED"
+"""The tender of a sale whose till does not say how it was paid."""
+
+
+@dataclass(slots=True)
+class Books:
+    """Sales and returns of one batch, to be written together."""
+
+    sales: list[Sale] = field(default_factory=list)
+    returns: list[Returned] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+
+
+def enter(
+    books: Books, fact: Told, *, known: Knowledge, meeting: Meeting, occurred_at: datetime, reference: str
+) -> list[Problem]:
+    """Enter a sale or a return, or say why it cannot be; the goods are known."""
+    if known.terms is None or meeting.channel_id is None:
+        return [Problem(Code.INVALID_STATE, "No STORE channel lists this terminal's location.")]
+    goods = [known.goods[line.sku] for line in fact.lines]
+    unknown = {good["tax_class"] for good in goods if not known.terms.knows(good["tax_class"])}
+    if unknown and fact.type is PosEventType.SALE:
+        return [Problem(Code.INVALID, f"The channel has no tax rate for class {min(unknown)}.", ("lines",))]
+    units = [
+        known.price(g["id"], g["tax_class"], occurred_at) if line.unit_price is None else None
+        for g, line in zip(goods, fact.lines, strict=True)
+    ]
+    if fact.type is PosEventType.RETURN:
+        units = [0 if unit is None else unit for unit in units]
+    worth = amounts(fact, known.terms.currency, units)
+    if isinstance(worth, list):
+        return worth
+    if fact.type is PosEventType.RETURN:
+        books.returns.append(_returned(fact, worth, goods, known, meeting, occurred_at, reference))
+        return []
+    cart_id = uuid_of(fact.cart_id, "Cart") if fact.cart_id else None
+    if fact.cart_id and cart_id not in known.carts:
+        return [Problem(Code.NOT_FOUND, "There is no such cart.", ("cartId",))]
+    books.sales.append(_sale(fact, worth, goods, known, meeting, occurred_at, cart_id))
+    books.cases.extend(_variances(fact, worth, goods, known, meeting, occurred_at))
+    return []
+
+
+def _sale(
+    fact: Told,
+    worth: Amounts,
+    goods: Sequence[Row],
+    known: Knowledge,
+    meeting: Meeting,
+    occurred_at: datetime,
+    cart_id: UUID | None,
+) -> Sale:
+    terms = known.terms
+    assert terms is not None and meeting.channel_id is not None
+    rates = [terms.rate(good["tax_class"]) for good in goods]
+    return Sale(
+        id=new_id(),
+        cart_id=cart_id,
+        channel_id=meeting.channel_id,
+        cart_channel_id=meeting.channel_id,
+        location_id=meeting.location_id,
+        customer_id=known.customers.get((fact.loyalty_card or "").strip()),
+        currency=terms.currency,
+        total_minor=worth.total,
+        receipt=fact.receipt,
+        placed_at=occurred_at,
+        lines=[
+            SoldLine(
+                new_id(),
+                good["id"],
+                good["sku"],
+                good["name"],
+                line.quantity,
+                *minor,
+                good["tax_class"],
+                format_rate(rate),
+            )
+            for line, good, minor, rate in zip(fact.lines, goods, worth.lines, rates, strict=True)
+        ],
+        tax_lines=per_rate(
+            ((rate, total) for rate, (_, _, total) in zip(rates, worth.lines, strict=True)),
+            included=True,
+            rounding=terms.rounding,
+        ),
+        tenders=_tenders(fact, worth),
+    )
+
+
+def _tenders(fact: Told, worth: Amounts) -> list[placement.Tender]:
+    if fact.tenders is None or worth.tenders is None:
+        return [placement.tender(UNSPECIFIED, worth.total)] if worth.total else []
+    return [
+        placement.tender(tender.method.strip(), minor, tender.reference)
+        for tender, minor in zip(fact.tenders, worth.tenders, strict=True)
+    ]
+
+
+def _returned(
+    fact: Told,
+    worth: Amounts,
+    goods: Sequence[Row],
+    known: Knowledge,
+    meeting: Meeting,
+    occurred_at: datetime,
+    reference: str,
+) -> Returned:
+    assert known.terms is not None
+    return Returned(
+        id=new_id(),
+        location_id=meeting.location_id,
+        currency=known.terms.currency,
+        refund_minor=worth.total if worth.tenders is None else sum(worth.tenders),
+        receipt=fact.receipt,
+        original_receipt=fact.original_receipt,
+        reference=reference,
+        created_at=occurred_at,
+        units=[(good["id"], line.quantity, True) for good, line in zip(goods, fact.lines, strict=True)],
+    )
+
+
+def _variances(
+    fact: Told, worth: Amounts, goods: Sequence[Row], known: Knowledge, meeting: Meeting, occurred_at: datetime
+) -> list[Case]:
+    """Prices that are not those of the price list at that time. A price without tax leaves a minor unit to rounding."""
+    assert known.terms is not None
+    slack = 0 if known.terms.prices_include_tax else 1
+    found = []
+    for line, good, (unit, _, _) in zip(fact.lines, goods, worth.lines, strict=True):
+        if line.unit_price is None or good["id"] not in known.listed:
+            continue
+        listed = known.price(good["id"], good["tax_class"], occurred_at)
+        if listed is not None and abs(listed - unit) <= slack:
+            continue
+        printed = Money(unit, known.terms.currency)
+        said = "it has no price here" if listed is None else f"the list says {Money(listed, known.terms.currency)}"
+        found.append(
+            Case(
+                kind=ConflictKind.PRICE_VARIANCE,
+                key=f"{meeting.location_id}:{good['id']}",
+                message=f"A till sold {good['sku']} for {printed}; {said} (receipt {fact.receipt or 'not given'}).",
+                location_id=meeting.location_id,
+                variant_id=good["id"],
+                terminal=meeting.key_id,
+                quantity=line.quantity,
+            )
+        )
+    return found
+
+
+async def write(session: Session, books: Books, *, meeting: Meeting, actor: str) -> None:
+    """Have the books written, carts closed, and returns linked to their sales."""
+    booked = await _close_carts(session, books, meeting)
+    sales.book(session, booked, actor=actor)
+    hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
+    returns.book(session, books.returns)
+    receipts = {r.original_receipt for r in books.returns if r.original_receipt}
+    if sold := [sale.receipt for sale in booked if sale.receipt]:
+        receipts.update(await returns.waiting(session, sold))
+    if receipts:
+        await session.together()
+        await returns.link(session, sorted(receipts), actor=actor)
+
+
+async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list[Sale]:
+    """The sales with the carts that they close. A cart that was sold elsewhere stays that order's: both stand."""
+    first: dict[UUID, UUID] = {}
+    for sale in books.sales:
+        if sale.cart_id is not None:
+            first.setdefault(sale.cart_id, sale.id)
+    if not first:
+        return books.sales
+    assert meeting.channel_id is not None
+    closed = await carts.sold(session, first, channel_id=meeting.channel_id)
+    booked = []
+    for sale in books.sales:
+        if sale.cart_id is None:
+            booked.append(sale)
+        elif (cart := closed.get(sale.cart_id)) is not None and first[sale.cart_id] == sale.id:
+            booked.append(sale._replace(cart_channel_id=cart["channel_id"], customer_id=cart["customer_id"]))
+        else:
+            books.cases.append(_double_sale(sale, meeting))
+            booked.append(sale._replace(cart_id=None))
+    return booked
+
+
+def _double_sale(sale: Sale, meeting: Meeting) -> Case:
+    return Case(
+        kind=ConflictKind.DOUBLE_SALE,
+        message="A till sold this cart, which was sold elsewhere too, or is being paid for. Both sales stand.",
+        location_id=meeting.location_id,
+        order_id=sale.id,
+        terminal=meeting.key_id,
+    )
+
+
+def _parcel(sale: Sale) -> Parcel:
+    return Parcel(
+        id=new_id(),
+        location_id=sale.location_id,
+        method=FulfillmentMethod.CARRY_OUT,
+        lines=tuple(
+            ParcelLine(order_line_id=line.id, variant_id=line.variant_id, quantity=line.quantity) for line in sale.lines
+        ),
+    )
