@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import asyncpg
@@ -39,6 +39,9 @@ LOST = (
 """What a lost connection looks like. At COMMIT it means *unknown*, never *failed*."""
 
 ACQUIRE_TIMEOUT_S = 10
+COPIED_FROM = 100
+"""From so many rows on, COPY costs less than the round trip that it takes."""
+
 _PARAMETER = re.compile(r"\$([0-9]+)")
 _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
@@ -49,6 +52,24 @@ class Prepared:
 
     name: str
     sql: str
+
+
+@dataclass(frozen=True)
+class Insert:
+    """Rows of a table to be written: its columns with their types, in the order in which rows give them."""
+
+    table: str
+    columns: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.columns]
+
+    @cached_property
+    def sql(self) -> str:
+        """The statement for some rows, a parameter for each column."""
+        arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind) in enumerate(self.columns, 1))
+        return f"INSERT INTO {self.table} ({', '.join(self.names)}) SELECT * FROM unnest({arrays})"
 
 
 class Connection(asyncpg.Connection):
@@ -94,6 +115,15 @@ class Session:
         None of them may have a WITH of its own.
         """
         self.writes.append((sql, args))
+
+    async def insert(self, into: Insert, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows: many at once by COPY, after all that was put off; few are put off themselves."""
+        if len(rows) >= COPIED_FROM:
+            if self.writes:
+                await self.together()
+            await self.driver.copy_records_to_table(into.table, columns=into.names, records=rows)
+        elif rows:
+            self.later(into.sql, *(list(column) for column in zip(*rows, strict=True)))
 
     async def together(self, sql: str = "SELECT", *args: object) -> None:
         """Run a statement, and with it, in the same round trip, all that was put off."""
@@ -262,8 +292,22 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
 
 async def _speak_json(driver: Any) -> None:
     """JSON comes as Python values; it is given as text, encoded by whoever knows its shape."""
-    for kind in ("json", "jsonb"):
-        await driver.set_type_codec(kind, encoder=str, decoder=msgspec.json.decode, schema="pg_catalog")
+    await driver.set_type_codec(
+        "json", encoder=str.encode, decoder=msgspec.json.decode, schema="pg_catalog", format="binary"
+    )
+    await driver.set_type_codec("jsonb", encoder=_to_jsonb, decoder=_from_jsonb, schema="pg_catalog", format="binary")
+
+
+def _to_jsonb(text: str) -> bytes:
+    return _JSONB + text.encode()
+
+
+def _from_jsonb(stored: bytes) -> Any:
+    return msgspec.json.decode(memoryview(stored)[1:])
+
+
+_JSONB = b"\x01"
+"""The version that PostgreSQL's binary format of jsonb begins with."""
 
 
 async def _leave(driver: Any) -> None:

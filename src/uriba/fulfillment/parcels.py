@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart.models import FulfillmentMethod
-from uriba.db import Session
+from uriba.db.session import Insert, Session
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.inventory.holds import Held
 from uriba.inventory.ledger import Movement
@@ -62,26 +62,17 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
     )
 
 
-def hand_over(session: Session, parcels: Sequence[tuple[UUID, Parcel]]) -> None:
-    """Have parcels of many orders, by order, written as handed over at once."""
-    if not parcels:
-        return
-    session.later(
-        "INSERT INTO fulfillment (id, order_id, location_id, method, status) "
-        "SELECT id, order_id, location_id, 'CARRY_OUT', 'HANDED_OVER' "
-        "FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS p(id, order_id, location_id)",
-        [parcel.id for _, parcel in parcels],
-        [order_id for order_id, _ in parcels],
-        [parcel.location_id for _, parcel in parcels],
-    )
-    lines = [(parcel.id, line) for _, parcel in parcels for line in parcel.lines]
-    session.later(
-        "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) "
-        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[])",
-        [parcel_id for parcel_id, _ in lines],
-        [line.order_line_id for _, line in lines],
-        [line.quantity for _, line in lines],
-    )
+async def hand_over(session: Session, parcels: Sequence[tuple[UUID, Parcel]]) -> None:
+    """Write parcels of many orders, by order, as they begin."""
+    await session.insert(_PARCELS, [(p.id, order_id, p.location_id, p.method, p.status) for order_id, p in parcels])
+    await session.insert(_LINES, [(p.id, line.order_line_id, line.quantity) for _, p in parcels for line in p.lines])
+
+
+_PARCELS = Insert(
+    "fulfillment",
+    (("id", "uuid"), ("order_id", "uuid"), ("location_id", "bigint"), ("method", "text"), ("status", "text")),
+)
+_LINES = Insert("fulfillment_line", (("fulfillment_id", "uuid"), ("order_line_id", "uuid"), ("quantity", "bigint")))
 
 
 def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:

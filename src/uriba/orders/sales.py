@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from uriba.db import Session
+from uriba.db.session import Insert, Session
 from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.placement import Tender
@@ -50,31 +50,29 @@ class Sale(NamedTuple):
     tenders: Sequence[Tender]
 
 
-def book(session: Session, sales: Sequence[Sale], *, actor: str) -> None:
-    """Have the sales written as completed orders, with their money, their timeline and their events."""
+async def book(session: Session, sales: Sequence[Sale], *, actor: str) -> None:
+    """Write the sales as completed orders, with their money, their timeline and their events."""
     if not sales:
         return
-    session.later(_ORDERS, *_columns(_order(sale) for sale in sales))
-    session.later(
-        _LINES,
-        *_columns((sale.id, position, *line) for sale in sales for position, line in enumerate(sale.lines, 1)),
+    await session.insert(_ORDERS, [_order(sale) for sale in sales])
+    await session.insert(_LINES, [(sale.id, n, *line) for sale in sales for n, line in enumerate(sale.lines, 1)])
+    await session.insert(
+        _TAXES, [(sale.id, _rate(t), t.taxable_minor, t.tax_minor) for sale in sales for t in sale.tax_lines]
     )
-    if taxes := [(sale.id, _rate(t), t.taxable_minor, t.tax_minor) for sale in sales for t in sale.tax_lines]:
-        session.later(_TAXES, *_columns(taxes))
-    if paid := [(t.id, sale.id, t.method, t.amount_minor, t.reference) for sale in sales for t in sale.tenders]:
-        session.later(_PAYMENTS, *_columns(paid))
+    await session.insert(
+        _PAYMENTS,
+        [
+            (t.id, sale.id, t.method, PaymentStatus.PAID, t.amount_minor, t.amount_minor, t.reference)
+            for sale in sales
+            for t in sale.tenders
+        ],
+    )
     told = [(sale, event) for sale in sales for event in _events(sale)]
-    session.later(_TIMELINE, *_columns(_timeline(sale, event) for sale, event in told), actor)
+    await session.insert(_TIMELINE, [_line_of(sale, event, actor) for sale, event in told])
     emit(session, *(event for _, event in told))
 
 
-def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 def _order(sale: Sale) -> tuple[object, ...]:
-    tax = sum(line.tax_minor for line in sale.tax_lines)
-    versions = 2 + len(sale.tenders)
     return (
         sale.id,
         sale.cart_id,
@@ -82,18 +80,25 @@ def _order(sale: Sale) -> tuple[object, ...]:
         sale.cart_channel_id,
         sale.location_id,
         sale.customer_id,
+        OrderStatus.COMPLETED,
+        PaymentStatus.PAID,
         sale.currency,
+        True,
         sale.total_minor,
-        tax,
+        0,
+        0,
+        sum(line.tax_minor for line in sale.tax_lines),
+        sale.total_minor,
         sale.receipt,
-        versions,
+        2 + len(sale.tenders),
         sale.placed_at,
     )
 
 
-def _timeline(sale: Sale, event: Event) -> tuple[object, ...]:
+def _line_of(sale: Sale, event: Event, actor: str) -> tuple[object, ...]:
+    """The event as a line of the sale's timeline."""
     data = msgspec.json.encode(event.data).decode()
-    return (sale.id, event.version, event.type, sale.placed_at, sale.channel_id, data)
+    return (sale.id, event.version, event.type, sale.placed_at, sale.channel_id, data, actor)
 
 
 def _rate(line: TaxLine) -> str:
@@ -112,39 +117,71 @@ def _events(sale: Sale) -> list[Event]:
     return told
 
 
-_ORDERS = """
-    INSERT INTO orders (id, cart_id, channel_id, cart_channel_id, location_id, customer_id, status, payment_status,
-        currency, prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor, total_minor, receipt,
-        version, placed_at)
-    SELECT id, cart_id, channel_id, cart_channel_id, location_id, customer_id, 'COMPLETED', 'PAID', currency, true,
-        total_minor, 0, 0, tax_minor, total_minor, receipt, version, placed_at
-    FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::text[],
-        $8::bigint[], $9::bigint[], $10::text[], $11::bigint[], $12::timestamptz[]) AS o(id, cart_id, channel_id,
-        cart_channel_id, location_id, customer_id, currency, total_minor, tax_minor, receipt, version, placed_at)
-"""
-
-_LINES = """
-    INSERT INTO order_line (order_id, position, id, variant_id, sku, name, quantity, unit_minor, discount_minor,
-        total_minor, tax_class, tax_rate)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
-        $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::numeric[])
-"""
-
-_TAXES = """
-    INSERT INTO order_tax_line (order_id, rate, taxable_minor, tax_minor)
-    SELECT * FROM unnest($1::uuid[], $2::numeric[], $3::bigint[], $4::bigint[])
-"""
-
-_PAYMENTS = """
-    INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, reference)
-    SELECT id, order_id, method, 'PAID', amount_minor, amount_minor, reference
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[])
-        AS p(id, order_id, method, amount_minor, reference)
-"""
-
-_TIMELINE = """
-    INSERT INTO order_event (order_id, version, type, at, channel_id, data, actor)
-    SELECT order_id, version, type, at, channel_id, data, $7
-    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::jsonb[])
-        AS e(order_id, version, type, at, channel_id, data)
-"""
+_ORDERS = Insert(
+    "orders",
+    (
+        ("id", "uuid"),
+        ("cart_id", "uuid"),
+        ("channel_id", "bigint"),
+        ("cart_channel_id", "bigint"),
+        ("location_id", "bigint"),
+        ("customer_id", "uuid"),
+        ("status", "text"),
+        ("payment_status", "text"),
+        ("currency", "text"),
+        ("prices_include_tax", "boolean"),
+        ("subtotal_minor", "bigint"),
+        ("discount_minor", "bigint"),
+        ("shipping_minor", "bigint"),
+        ("tax_minor", "bigint"),
+        ("total_minor", "bigint"),
+        ("receipt", "text"),
+        ("version", "bigint"),
+        ("placed_at", "timestamptz"),
+    ),
+)
+_LINES = Insert(
+    "order_line",
+    (
+        ("order_id", "uuid"),
+        ("position", "bigint"),
+        ("id", "uuid"),
+        ("variant_id", "bigint"),
+        ("sku", "text"),
+        ("name", "text"),
+        ("quantity", "bigint"),
+        ("unit_minor", "bigint"),
+        ("discount_minor", "bigint"),
+        ("total_minor", "bigint"),
+        ("tax_class", "text"),
+        ("tax_rate", "numeric"),
+    ),
+)
+_TAXES = Insert(
+    "order_tax_line",
+    (("order_id", "uuid"), ("rate", "numeric"), ("taxable_minor", "bigint"), ("tax_minor", "bigint")),
+)
+_PAYMENTS = Insert(
+    "payment",
+    (
+        ("id", "uuid"),
+        ("order_id", "uuid"),
+        ("method", "text"),
+        ("status", "text"),
+        ("amount_minor", "bigint"),
+        ("captured_minor", "bigint"),
+        ("reference", "text"),
+    ),
+)
+_TIMELINE = Insert(
+    "order_event",
+    (
+        ("order_id", "uuid"),
+        ("version", "bigint"),
+        ("type", "text"),
+        ("at", "timestamptz"),
+        ("channel_id", "bigint"),
+        ("data", "jsonb"),
+        ("actor", "text"),
+    ),
+)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from uriba.db.session import Session
+from uriba.db.session import Insert, Session
 
 SUBJECT_KINDS = ("Cart", "Order", "StockLevel", "Variant", "Terminal")
 
@@ -48,6 +48,15 @@ def write(session: Session) -> None:
     if session.pending:
         rows, session.pending = as_json(session.pending), []
         session.later(_INSERT, rows)
+
+
+async def write_now(session: Session) -> None:
+    """The same at once, for the many events of a bulk change."""
+    events, session.pending = session.pending, []
+    await session.insert(_ROWS, [(e.type, e.subject, e.version, msgspec.json.encode(e.data).decode()) for e in events])
+
+
+_ROWS = Insert("outbox_event", (("type", "text"), ("subject", "text"), ("version", "bigint"), ("data", "jsonb")))
 
 
 def as_json(events: list[Event]) -> str:

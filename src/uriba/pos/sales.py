@@ -178,8 +178,8 @@ def _variances(
 async def write(session: Session, books: Books, *, meeting: Meeting, actor: str) -> None:
     """Have the books written, carts closed, and returns linked to their sales."""
     booked = await _close_carts(session, books, meeting)
-    sales.book(session, booked, actor=actor)
-    hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
+    await sales.book(session, booked, actor=actor)
+    await hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
     returns.book(session, books.returns)
     receipts = {r.original_receipt for r in books.returns if r.original_receipt}
     if sold := [sale.receipt for sale in booked if sale.receipt]:

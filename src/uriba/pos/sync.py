@@ -18,11 +18,12 @@ from uriba.core.actor import Actor
 from uriba.core.errors import Code, Invalid, Problem
 from uriba.core.quantities import check_rows
 from uriba.db import Session
+from uriba.db.session import Insert
 from uriba.fulfillment import backorders
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Fact
 from uriba.inventory.models import StockReason, StockState
-from uriba.outbox import emit
+from uriba.outbox import emit, event
 from uriba.pos import facts as telling
 from uriba.pos import sales, terminals
 from uriba.pos.events import TerminalSynced, terminal_subject
@@ -266,10 +267,10 @@ def _warnings(fact: Told, meeting: Meeting, occurred_at: datetime) -> list[Probl
 
 async def write(session: Session, meeting: Meeting, effects: Effects, *, actor: Actor) -> int:
     """Write all effects; the promised units that they made impossible to keep."""
-    if effects.events:
-        session.later(_EVENTS, *(list(column) for column in zip(*effects.events, strict=True)))
+    await session.insert(_EVENTS, effects.events)
     await sales.write(session, effects.books, meeting=meeting, actor=actor.label)
     conflicts.open_cases(session, effects.books.cases)
+    await event.write_now(session)
     if not effects.facts:
         return 0
     if effects.unstocked:
@@ -280,12 +281,21 @@ async def write(session: Session, meeting: Meeting, effects: Effects, *, actor: 
     return sum(row["broken"] for row in rows)
 
 
-_EVENTS = """
-    INSERT INTO pos_event (terminal_id, epoch, sequence, event_id, digest, type, status, movements, occurred_at,
-        skew_ms)
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::text[], $7::text[],
-        $8::bigint[], $9::timestamptz[], $10::bigint[])
-"""
+_EVENTS = Insert(
+    "pos_event",
+    (
+        ("terminal_id", "bigint"),
+        ("epoch", "bigint"),
+        ("sequence", "bigint"),
+        ("event_id", "text"),
+        ("digest", "bytea"),
+        ("type", "text"),
+        ("status", "text"),
+        ("movements", "bigint"),
+        ("occurred_at", "timestamptz"),
+        ("skew_ms", "bigint"),
+    ),
+)
 
 
 def _tell(session: Session, meeting: Meeting, new: Sequence[Verdict]) -> None:
