@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from shop import Shop
 from tills import conflicts, now, on_hand, open_till, orders, reasons, statuses
+
+from shop import Shop
 
 
 async def test_a_sale_becomes_a_completed_order_with_the_tills_own_prices(shop: Shop) -> None:

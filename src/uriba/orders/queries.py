@@ -16,7 +16,7 @@ from uriba.orders.models import Order, OrderStatus
 COLUMNS = """
     o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
     o.cart_id, o.currency, o.subtotal_minor, o.discount_minor, o.tax_minor, o.shipping_minor, o.total_minor,
-    o.refunded_minor, o.version, o.placed_at
+    o.refunded_minor, o.receipt, o.version, o.placed_at
 """
 
 
@@ -67,6 +67,7 @@ async def some(
     location_id: int | None,
     customer_id: UUID | None,
     status: OrderStatus | None,
+    receipt: str | None = None,
     first: int,
     after: UUID | None,
 ) -> Sequence[Mapping[str, Any]]:
@@ -85,6 +86,8 @@ async def some(
         statement = statement.where(Order.customer_id == customer_id)
     if status is not None:
         statement = statement.where(Order.status == status)
+    if receipt is not None:
+        statement = statement.where(Order.receipt == receipt)
     if after is not None:
         last = select(Order.placed_at, Order.id).where(Order.id == after)
         statement = statement.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
@@ -115,6 +118,38 @@ async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, l
         "JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.rate DESC",
         order_ids,
     )
+
+
+async def returns(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    return await _children(
+        session, f"{_RETURNS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.created_at", order_ids
+    )
+
+
+_RETURNS = "SELECT c.id, c.order_id, c.location_id, c.currency, c.refund_minor, c.created_at FROM order_return c"
+
+
+async def returns_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
+    rows = await session.fetch(
+        f"{_RETURNS} JOIN orders o ON o.id = c.order_id WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        ids,
+        actor.customer_id,
+        actor.works_here,
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def lines_of_returns(session: Session, return_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    """Units that came back, where it is known which of the order's they are."""
+    found: dict[UUID, list[Row]] = {return_id: [] for return_id in return_ids}
+    rows = await session.fetch(
+        "SELECT return_id, order_line_id, quantity, restocked FROM order_return_line "
+        "WHERE return_id = ANY($1) AND order_line_id IS NOT NULL ORDER BY return_id, id",
+        return_ids,
+    )
+    for row in rows:
+        found[row["return_id"]].append(row)
+    return found
 
 
 async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:

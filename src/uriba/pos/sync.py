@@ -79,23 +79,29 @@ async def sync(
     meeting = await terminals.meet(
         session, actor=actor, sent_at=sent_at, epoch=epoch, sequences=[t.sequence for t in told if t.sequence >= 1]
     )
-    verdicts, new = await _sort(session, meeting, told)
+    verdicts, new, again = await _sort(session, meeting, told)
     known = await gather(session, meeting, [told[n] for n in new], check_prices=settings.price_variance)
     effects = Effects()
     for n in new:
         verdicts[n] = _take(told[n], known, meeting, effects)
+    for n, first in again.items():
+        applied = verdicts[first].status is PosEventStatus.APPLIED
+        verdicts[n] = Verdict(told[n].event_id, PosEventStatus.DUPLICATE) if applied else verdicts[first]
     shortages = await write(session, meeting, effects, actor=actor)
     _tell(session, meeting, [verdicts[n] for n in new])
     made = [verdicts[n] for n in range(len(told))]
     return Synced(made, meeting.acknowledged, meeting.missing, shortages)
 
 
-async def _sort(session: Session, meeting: Meeting, told: Sequence[Told]) -> tuple[dict[int, Verdict], list[int]]:
-    """Verdicts on what is not new, and the places of what is."""
+async def _sort(
+    session: Session, meeting: Meeting, told: Sequence[Told]
+) -> tuple[dict[int, Verdict], list[int], dict[int, int]]:
+    """Verdicts on what the hub has, the places of what is new, and of what stands in this batch again."""
     rows = await session.fetch(_KNOWN, meeting.id, meeting.epoch, [t.sequence for t in told], _ids(told))
     by_sequence = {row["sequence"]: row for row in rows if row["epoch"] == meeting.epoch}
     by_id = {row["event_id"]: row for row in rows}
     new: list[int] = []
+    again: dict[int, int] = {}
     aside: dict[int, str] = {}
     verdicts: dict[int, Verdict] = {}
     for n, fact in enumerate(told):
@@ -104,16 +110,18 @@ async def _sort(session: Session, meeting: Meeting, told: Sequence[Told]) -> tup
             aside[n] = _key(meeting, fact)
         elif (seen := by_sequence.get(fact.sequence) or by_id.get(fact.event_id)) is None:
             new.append(n)
-            by_sequence[fact.sequence] = by_id[fact.event_id] = {**row, "status": PosEventStatus.APPLIED}
+            by_sequence[fact.sequence] = by_id[fact.event_id] = {**row, "status": None, "place": n}
         elif any(seen[name] != value for name, value in row.items()):
             aside[n] = _key(meeting, fact)
+        elif seen["status"] is None:
+            again[n] = seen["place"]
         elif seen["status"] == PosEventStatus.APPLIED:
             verdicts[n] = Verdict(fact.event_id, PosEventStatus.DUPLICATE)
         else:
             aside[n] = _key(meeting, fact)
     if aside:
         verdicts |= await _aside(session, meeting, told, aside)
-    return verdicts, new
+    return verdicts, new, again
 
 
 _KNOWN = """
