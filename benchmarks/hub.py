@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +50,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(data_dir: Path, *, processes: int) -> Iterator[Hub]:
-    """A hub on a free port, drained at the end."""
+def running(data_dir: Path, *, processes: int, settings: Mapping[str, str] | None = None) -> Iterator[Hub]:
+    """A hub on a free port, drained at the end; `settings` are variables that are not the defaults."""
     port = free_port()
     arguments = ("up", "--data-dir", str(data_dir), "--port", str(port), "--processes", str(processes))
     data_dir.mkdir(parents=True)
@@ -62,7 +62,7 @@ def running(data_dir: Path, *, processes: int) -> Iterator[Hub]:
             (sys.executable, "-m", "uriba", *arguments),
             stdout=said,
             stderr=said,
-            env=_environment(),
+            env=_environment() | dict(settings or {}),
             start_new_session=True,
         )
     try:

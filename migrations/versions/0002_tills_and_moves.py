@@ -195,6 +195,20 @@ def upgrade() -> None:
     op.create_index(
         "ix_orders_receipt", "orders", ["receipt"], unique=False, postgresql_where=sa.text("receipt IS NOT NULL")
     )
+    op.create_index(
+        "ix_fulfillment_waiting",
+        "fulfillment",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'BACKORDERED'"),
+    )
+    op.create_index(
+        "ix_stock_level_short",
+        "stock_level",
+        ["variant_id", "location_id"],
+        unique=False,
+        postgresql_where=sa.text("shortage > 0"),
+    )
     op.add_column("stock_level", sa.Column("counted_by", sa.Text(), nullable=True))
     op.execute("UPDATE stock_level SET counted_by = '' WHERE counted_at IS NOT NULL")
     op.add_column(
@@ -221,6 +235,10 @@ def downgrade() -> None:
     op.drop_column("stock_movement", "state")
     op.drop_column("stock_movement", "incoming_delta")
     op.drop_column("stock_level", "counted_by")
+    op.drop_index("ix_stock_level_short", table_name="stock_level", postgresql_where=sa.text("shortage > 0"))
+    op.drop_index(
+        "ix_fulfillment_waiting", table_name="fulfillment", postgresql_where=sa.text("status = 'BACKORDERED'")
+    )
     op.drop_index("ix_orders_receipt", table_name="orders", postgresql_where=sa.text("receipt IS NOT NULL"))
     op.drop_column("orders", "receipt")
     op.drop_index(op.f("ix_order_return_line_return_id"), table_name="order_return_line")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -27,6 +27,8 @@ from uriba.graphql.schema import sdl
 from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
 from uriba.sources.complete_journey import CompleteJourney, SourceMissing
+from uriba.sources.replay_errors import ReplayError
+from uriba.till.commands import till_cli
 
 T = TypeVar("T")
 
@@ -37,6 +39,7 @@ key_cli = typer.Typer(no_args_is_help=True, help="Keys of terminals, apps and st
 load_cli = typer.Typer(no_args_is_help=True, help="Real goods.")
 cli.add_typer(key_cli, name="key")
 cli.add_typer(load_cli, name="load")
+cli.add_typer(till_cli, name="till")
 
 console = Console(stderr=True)
 out = Console()
@@ -247,9 +250,19 @@ def load_complete_journey(
     stores: Annotated[int | None, typer.Option(min=1, help="The busiest stores only.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="What was sold in the first days only.")] = None,
     products: Annotated[int | None, typer.Option(min=1, help="The best selling articles only.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Then sell it all again, as its tills would tell us.")
+    ] = False,
+    chaos: Annotated[
+        bool, typer.Option("--chaos", help="Replay by tills at their worst: late, twice, shuffled.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another number, another chaos.")] = 1,
     data_dir: DataDir = None,
 ) -> None:
     """A real year of a US grocer: stores, articles, prices, households and opening stock. Twice adds nothing."""
+    if replay or chaos:
+        limits = {"stores": stores, "days": days, "products": products}
+        raise typer.Exit(_replay(chosen(data_dir), limits, chaos=seed if chaos else None))
     year = CompleteJourney(stores=stores, days=days, products=products)
 
     async def work(database: Database) -> loading.Loaded:
@@ -258,6 +271,29 @@ def load_complete_journey(
 
     loaded = on_hub(data_dir, work)
     console.print(f"{year.name}: {loaded.levels:,} stock levels, {loaded.received:,} of them received now")
+
+
+def _replay(settings: Settings, limits: Mapping[str, int | None], *, chaos: int | None) -> int:
+    """Sell a slice of the year again; the exit status."""
+    # Its clients take time to import, and API and worker start from this file too.
+    from uriba.sources import replay, replay_result
+    from uriba.sources.replay_trading import Trading
+
+    if settings.production:
+        raise UnsafeSettings("A replay makes tills and sells a year's goods: it is not for production.")
+
+    async def work(database: Database) -> replay.Replayed:
+        hub = replay.Hub(database, supervisor.environment(ready), ready.data_dir)
+        with progress.shown(console) as watch:
+            return await replay.replay(hub, lambda: Trading(**limits), chaos=chaos, watch=watch)
+
+    try:
+        with supervisor.terminating(), running(settings) as ready:
+            ended = asyncio.run(with_database(ready, work))
+    except supervisor.Terminated:
+        return 1  # Nothing was compared.
+    out.print(replay_result.shown(Trading(**limits).name, ended))
+    return 0 if ended.equal else 1
 
 
 @cli.command()
@@ -280,6 +316,6 @@ def main() -> None:
     """The console script."""
     try:
         cli(standalone_mode=True)
-    except (DomainError, SourceMissing, UnsafeSettings, HubFailed, embedded.EmbeddedError) as error:
+    except (DomainError, SourceMissing, ReplayError, UnsafeSettings, HubFailed, embedded.EmbeddedError) as error:
         console.print(f"[red]{error}[/]")
         raise SystemExit(1) from error

@@ -27,6 +27,7 @@ from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.db import Database, idempotency
+from uriba.fulfillment import backorders, shortages
 from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
 from uriba.outbox import relay
@@ -75,6 +76,30 @@ async def expire_carts(work: Work) -> int:
         return await carts.expire(session, older_than_s=work.settings.cart_term_s)
 
 
+async def resource_shortages(work: Work) -> int:
+    """A transaction for each level, so that locks are few and short. A level that fails holds up no other.
+
+    Errors: what the failed ones raised, in a group; they are found again.
+    """
+    async with work.database.reading() as session:
+        short = await shortages.short_levels(session, limit=100)
+    moved, failed = 0, []
+    for level in short:
+        try:
+            async with work.database.transaction() as session:
+                moved += await shortages.resource(session, level)
+        except Exception as error:
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("some shortages could not be settled", failed)
+    return moved
+
+
+async def serve_backorders(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await backorders.serve_waiting(session, limit=100)
+
+
 async def forget_old(work: Work) -> int:
     async with work.database.transaction(tell=False) as session:
         return (
@@ -87,6 +112,8 @@ async def forget_old(work: Work) -> int:
 SWEEPS = (
     Sweep("finish_checkouts", every_s=5, timeout_s=60, run=finish_checkouts),
     Sweep("expire_holds", every_s=5, timeout_s=30, run=expire_holds),
+    Sweep("resource_shortages", every_s=2, timeout_s=60, run=resource_shortages),
+    Sweep("serve_backorders", every_s=10, timeout_s=30, run=serve_backorders),
     Sweep("expire_carts", every_s=60, timeout_s=30, run=expire_carts),
     Sweep("forget_old", every_s=60, timeout_s=60, run=forget_old),
 )

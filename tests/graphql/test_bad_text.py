@@ -89,12 +89,16 @@ def document(operation: str, name: str, field: Any, selection: str) -> str:
     return f"{operation} ({declared}) {{ {name}({given}) {selection} }}"
 
 
+ROW_BY_ROW = frozenset({"posSync"})
+"""Judges each fact by itself: tests/pos has its bad texts."""
+
+
 def with_texts(root: GraphQLObjectType | None) -> list[str]:
     assert root is not None
     return [name for name, field in root.fields.items() if any(texts(a.type, ()) for a in field.args.values())]
 
 
-@pytest.mark.parametrize("name", with_texts(SCHEMA.mutation_type))
+@pytest.mark.parametrize("name", [name for name in with_texts(SCHEMA.mutation_type) if name not in ROW_BY_ROW])
 async def test_refuses_control_characters_in_every_text_of_a_mutation(
     stage: Stage, unchanged: Unchanged, name: str
 ) -> None:
@@ -122,7 +126,7 @@ async def test_refuses_control_characters_in_every_text_of_a_query(stage: Stage,
     tried = 0
 
     for path, variables in spoilt(field):
-        errors = (await stage["staff"].raw(query, **variables))["errors"]
+        errors = (await stage["till" if name == "posPull" else "staff"].raw(query, **variables))["errors"]
 
         assert [(e["extensions"]["code"], e["extensions"]["argument"]) for e in errors] == [("INVALID", path)]
         tried += 1

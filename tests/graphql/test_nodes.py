@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,14 +28,17 @@ GUESTS = frozenset(RETAILER)
 SEEN_BY = {
     "Cart": HANAS,
     "Channel": EVERYBODY,
+    "Conflict": frozenset({"app inventory", "staff"}),
     "Customer": HANAS,
     "Fulfillment": HANAS,
     "Location": EVERYBODY,
     "Order": HANAS,
     "Payment": HANAS,
     "Product": EVERYBODY,
+    "Return": HANAS,
     "StockLevel": GUESTS,
     "StockMovement": GUESTS,
+    "StockTransfer": GUESTS,
     "Variant": EVERYBODY,
 }
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
@@ -71,19 +74,32 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
         skus=[shop.sku("TEA")],
     )
     level = data["stockLevels"]["edges"][0]["node"]
+    transfer = await staff.do(
+        "mutation ($i: StockTransferCreateInput!) { stockTransferCreate(input: $i) { transfer { id } errors { code } } }",
+        i={
+            "from": shop.code("S1"),
+            "to": shop.code("S2"),
+            "lines": [{"sku": shop.sku("TEA"), "quantity": 1}],
+            "idempotencyKey": "a plan",
+        },
+    )
+    conflict, returned = await _brought_back(stage, order)
     yield Things(
         stage,
         {
             "Cart": stage.cart("hana"),
             "Channel": data["channels"][0]["id"],
+            "Conflict": conflict,
             "Customer": order["customer"]["id"],
             "Fulfillment": order["fulfillments"][0]["id"],
             "Location": level["location"]["id"],
             "Order": order["id"],
             "Payment": order["payments"][0]["id"],
             "Product": data["variant"]["product"]["id"],
+            "Return": returned,
             "StockLevel": level["id"],
             "StockMovement": level["movements"]["edges"][0]["node"]["id"],
+            "StockTransfer": transfer["transfer"]["id"],
             "Variant": data["variant"]["id"],
         },
         {
@@ -94,6 +110,29 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
         },
         guests["number"],
     )
+
+
+async def _brought_back(stage: Stage, order: dict[str, Any]) -> tuple[str, str]:
+    """A till tells of units that came back, of that order, and of a SKU that there is not: the case, the return."""
+    told = {"type": "RETURN", "occurredAt": "2026-01-01T00:00:00Z"}
+    lines = [{"sku": stage.shop.sku("TEA"), "quantity": 1, "unitPrice": "1"}]
+    await stage["till"].do(
+        "mutation ($i: PosSyncInput!) { posSync(input: $i) { results { status } } }",
+        i={
+            "sentAt": "2026-01-01T00:00:00Z",
+            "events": [
+                told | {"eventId": "1", "sequence": 1, "lines": lines, "originalReceipt": order["number"]},
+                told | {"eventId": "2", "sequence": 2, "lines": [{"sku": "no such SKU", "quantity": 1}]},
+            ],
+        },
+    )
+    data = await stage["staff"].run(
+        """query ($id: ID!, $at: String) { order(id: $id) { returns { id } }
+            conflicts(location: $at, kind: PARKED) { edges { node { id } } } }""",
+        id=order["id"],
+        at=stage.shop.code("S1"),
+    )
+    return data["conflicts"]["edges"][0]["node"]["id"], data["order"]["returns"][0]["id"]
 
 
 def test_every_type_with_an_id_has_a_reader_and_rights() -> None:

@@ -36,10 +36,16 @@ BUYERS = EVERYBODY - {"staff"}
 CATALOG = frozenset({"app catalog", "staff"})
 CUSTOMERS = frozenset({"app customers", "staff"})
 STOCK_ROOM = frozenset({"till", "app inventory", "staff"})
+STOCK_ROOMS = STOCK_ROOM | {"elsewhere"}
+OFFICE = frozenset({"app inventory", "staff"})
+TILLS = frozenset({"till", "elsewhere"})
 
 EMPTY = f"{{ count {ERRORS} }}"
 CART = f"{{ cart {{ id }} {ERRORS} }}"
+TRANSFER = f"{{ transfer {{ id }} {ERRORS} }}"
 STOCK = {"sku": "$sku:TEA", "location": "$code:S1"}
+NO_UNITS = {"sku": "$sku:TEA", "quantity": 0}
+NOTHING_MOVES = {"quantity": 0, "from": "SELLABLE", "to": "DAMAGED"}
 
 Operation = tuple[frozenset[str], str, dict[str, Any]]
 """Who may, a document, and variables that do no harm where they are allowed."""
@@ -57,6 +63,15 @@ OPERATIONS: dict[str, Operation] = {
     "Query.order": (EVERYBODY, 'query { order(number: "x") { id } }', {}),
     "Query.orders": (RETAILER, "{ orders { edges { node { id } } } }", {}),
     "Query.stockLevels": (RETAILER, "{ stockLevels { edges { node { id } } } }", {}),
+    "Query.stockLevel": (
+        RETAILER,
+        "query ($sku: String!, $at: String!) { stockLevel(sku: $sku, location: $at) { id } }",
+        {"sku": "$sku:TEA", "at": "$code:S1"},
+    ),
+    "Query.stockTransfer": (RETAILER, "query ($id: ID!) { stockTransfer(id: $id) { id } }", {"id": NOWHERE}),
+    "Query.stockTransfers": (RETAILER, "{ stockTransfers { edges { node { id } } } }", {}),
+    "Query.conflicts": (OFFICE, "{ conflicts { edges { node { id } } } }", {}),
+    "Query.posPull": (TILLS, "{ posPull(first: 1) { more } }", {}),
     "Mutation.channelsUpsert": (CATALOG, f"mutation {{ channelsUpsert(channels: []) {EMPTY} }}", {}),
     "Mutation.locationsUpsert": (CATALOG, f"mutation {{ locationsUpsert(locations: []) {EMPTY} }}", {}),
     "Mutation.productsUpsert": (CATALOG, f"mutation {{ productsUpsert(products: []) {EMPTY} }}", {}),
@@ -108,6 +123,46 @@ OPERATIONS: dict[str, Operation] = {
         STOCK_ROOM,
         f"mutation ($input: StockSetInput!) {{ stockSet(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
         {"input": {"changes": [STOCK | {"onHand": -1}], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockMove": (
+        STOCK_ROOM,
+        f"mutation ($input: StockMoveInput!) {{ stockMove(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
+        {"input": {"moves": [STOCK | NOTHING_MOVES], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockCountSubmit": (
+        STOCK_ROOM,
+        f"mutation ($input: StockCountInput!) {{ stockCountSubmit(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
+        {"input": {"location": "$code:S1", "lines": [{"sku": "$sku:TEA", "counted": -1}], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockTransferCreate": (
+        STOCK_ROOM,
+        f"mutation ($input: StockTransferCreateInput!) {{ stockTransferCreate(input: $input) {TRANSFER} }}",
+        {"input": {"from": "$code:S1", "to": "$code:W1", "lines": [NO_UNITS], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockTransferShip": (
+        STOCK_ROOMS,
+        f"mutation ($input: StockTransferShipInput!) {{ stockTransferShip(input: $input) {TRANSFER} }}",
+        {"input": {"id": NOWHERE, "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockTransferReceive": (
+        STOCK_ROOMS,
+        f"mutation ($input: StockTransferReceiveInput!) {{ stockTransferReceive(input: $input) {TRANSFER} }}",
+        {"input": {"id": NOWHERE, "lines": [], "close": True, "idempotencyKey": "$key"}},
+    ),
+    "Mutation.stockTransferCancel": (
+        STOCK_ROOMS,
+        f"mutation ($input: StockTransferCancelInput!) {{ stockTransferCancel(input: $input) {TRANSFER} }}",
+        {"input": {"id": NOWHERE, "idempotencyKey": "$key"}},
+    ),
+    "Mutation.posSync": (
+        TILLS,
+        f"mutation ($input: PosSyncInput!) {{ posSync(input: $input) {{ acknowledged {ERRORS} }} }}",
+        {"input": {"sentAt": "2026-01-01T00:00:00Z", "epoch": 0, "events": []}},
+    ),
+    "Mutation.conflictResolve": (
+        OFFICE,
+        f"mutation ($input: ConflictResolveInput!) {{ conflictResolve(input: $input) {{ conflict {{ id }} {ERRORS} }} }}",
+        {"input": {"id": NOWHERE, "action": "DISMISS", "note": "x"}},
     ),
     "Subscription.cartChanged": (
         EVERYBODY,

@@ -41,6 +41,7 @@ class Fulfillment(Base):
             "id",
             postgresql_where=text("status IN ('ALLOCATED', 'PICKED', 'READY_FOR_PICKUP')"),
         ),
+        Index("ix_fulfillment_waiting", "id", postgresql_where=text("status = 'BACKORDERED'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

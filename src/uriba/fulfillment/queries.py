@@ -7,6 +7,7 @@ from uuid import UUID
 
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
+from uriba.fulfillment.models import PROMISED
 
 
 async def by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
@@ -43,3 +44,35 @@ async def lines(session: Session, fulfillment_ids: Sequence[UUID]) -> dict[UUID,
     for row in rows:
         found[row["fulfillment_id"]].append(row)
     return found
+
+
+async def promises_by_level(
+    session: Session, keys: Sequence[tuple[int, int]], *, rows_max: int
+) -> dict[tuple[int, int], list[Row]]:
+    """The open fulfillments that (variant, location) are committed to, the oldest `rows_max`.
+
+    Each with its order's number, the units, when that order was placed (`at`), and how many there are (`total`).
+    """
+    found: dict[tuple[int, int], list[Row]] = {key: [] for key in keys}
+    rows = await session.fetch(
+        _PROMISES, [variant_id for variant_id, _ in keys], [location_id for _, location_id in keys], rows_max
+    )
+    for row in rows:
+        found[row["variant_id"], row["location_id"]].append(row)
+    return found
+
+
+# The states are written out: the index of open fulfillments is for these and for no parameter.
+_PROMISES = f"""
+    SELECT * FROM (
+        SELECT k.variant_id, k.location_id, f.id, o.number, sum(fl.quantity)::bigint AS quantity, o.placed_at AS at,
+            count(*) OVER w AS total, row_number() OVER (w ORDER BY f.id) AS n
+        FROM unnest($1::bigint[], $2::bigint[]) AS k(variant_id, location_id)
+        JOIN fulfillment f ON f.location_id = k.location_id AND f.status IN ({", ".join(f"'{s}'" for s in PROMISED)})
+        JOIN fulfillment_line fl ON fl.fulfillment_id = f.id
+        JOIN order_line l ON l.id = fl.order_line_id AND l.variant_id = k.variant_id
+        JOIN orders o ON o.id = f.order_id
+        GROUP BY k.variant_id, k.location_id, f.id, o.number, o.placed_at
+        WINDOW w AS (PARTITION BY k.variant_id, k.location_id)
+    ) promised WHERE n <= $3 ORDER BY variant_id, location_id, n
+"""

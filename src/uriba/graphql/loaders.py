@@ -128,6 +128,18 @@ class Loaders:
         return self._batch(orders.tax_lines)
 
     @cached_property
+    def returns_of_order(self) -> Batch[Any, Any]:
+        return self._batch(orders.returns)
+
+    @cached_property
+    def order_return(self) -> Batch[Any, Any]:
+        return self._batch(orders.returns_by_id, actor=self._actor)
+
+    @cached_property
+    def lines_of_return(self) -> Batch[Any, Any]:
+        return self._batch(orders.lines_of_returns)
+
+    @cached_property
     def timeline_of_order(self) -> Batch[Any, Any]:
         return self._batch(orders.timeline)
 

@@ -17,7 +17,7 @@ from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.inventory.types import StockLevel, StockMovement, level_of, movement_of
 from uriba.graphql.orders.queries import order_by_id
-from uriba.graphql.orders.types import Fulfillment, Payment, fulfillment_of, payment_of
+from uriba.graphql.orders.types import Fulfillment, Payment, Return, fulfillment_of, payment_of, return_of
 from uriba.graphql.permissions import OPERATIONS, PUBLIC, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
@@ -88,6 +88,12 @@ async def _conflict(info: Info, id: str) -> Conflict | None:
     return conflict_of(row) if row else None
 
 
+async def _return(info: Info, id: str) -> Return | None:
+    key = ids.uuid(id, "Return")
+    row = await info.context.loaders.order_return.get(key) if key else None
+    return return_of(row) if row else None
+
+
 READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Cart": cart_by_id,
     "Channel": _channel,
@@ -98,6 +104,7 @@ READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Order": order_by_id,
     "Payment": _payment,
     "Product": product_by_id,
+    "Return": _return,
     "StockLevel": _level,
     "StockMovement": _movement,
     "StockTransfer": _transfer,

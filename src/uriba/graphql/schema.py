@@ -28,9 +28,12 @@ from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
 from uriba.graphql.errors import PresentErrors, presented
 from uriba.graphql.execution import Executor
+from uriba.graphql.inventory.moves import MoveMutations
 from uriba.graphql.inventory.mutations import InventoryMutations
 from uriba.graphql.inventory.queries import InventoryQueries
 from uriba.graphql.inventory.subscriptions import InventorySubscriptions
+from uriba.graphql.inventory.transfers import StockTransfer, TransferQueries
+from uriba.graphql.inventory.transfers_mutations import TransferMutations
 from uriba.graphql.inventory.types import StockLevel, StockMovement
 from uriba.graphql.limits import Costs
 from uriba.graphql.nodes import NodeQueries
@@ -39,16 +42,38 @@ from uriba.graphql.orders.queries import OrderQueries
 from uriba.graphql.orders.subscriptions import OrderSubscriptions
 from uriba.graphql.orders.types import Fulfillment, Payment
 from uriba.graphql.plans import Prepare
+from uriba.graphql.pos.mutations import PosMutations
+from uriba.graphql.pos.pull import PosPullQueries
+from uriba.graphql.pos.queries import PosQueries
 from uriba.graphql.scalars import DATE_TIME, DECIMAL, DecimalString
 
 
 @strawberry.type
-class Query(CatalogQueries, CustomerQueries, CartQueries, OrderQueries, InventoryQueries, NodeQueries):
+class Query(
+    CatalogQueries,
+    CustomerQueries,
+    CartQueries,
+    OrderQueries,
+    InventoryQueries,
+    TransferQueries,
+    PosQueries,
+    PosPullQueries,
+    NodeQueries,
+):
     """What can be read."""
 
 
 @strawberry.type
-class Mutation(CatalogMutations, CustomerMutations, CartMutations, OrderMutations, InventoryMutations):
+class Mutation(
+    CatalogMutations,
+    CustomerMutations,
+    CartMutations,
+    OrderMutations,
+    InventoryMutations,
+    MoveMutations,
+    TransferMutations,
+    PosMutations,
+):
     """What can be done."""
 
 
@@ -131,6 +156,7 @@ def make(settings: Settings) -> Schema:
             Customer,
             StockLevel,
             StockMovement,
+            StockTransfer,
             Fulfillment,
             Payment,
         ],

@@ -53,6 +53,7 @@ class StockLevel(Base):
         CheckConstraint("committed >= 0 AND reserved >= 0 AND unavailable >= 0 AND safety_stock >= 0", name="signs"),
         CheckConstraint("shortage = greatest(0, committed + reserved + unavailable - on_hand)", name="shortage"),
         Index(None, "location_id", "variant_id"),
+        Index("ix_stock_level_short", "variant_id", "location_id", postgresql_where=text("shortage > 0")),
     )
 
     variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"), primary_key=True)

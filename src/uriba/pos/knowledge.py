@@ -34,10 +34,15 @@ class Knowledge:
     def price(self, variant_id: int, tax_class: str, moment: datetime) -> int | None:
         """What one unit cost then, tax included, in minor units."""
         listed = prices.at(self.listed.get(variant_id, ()), moment)
-        if listed is None or self.terms is None or self.terms.prices_include_tax:
-            return listed
-        rate = self.terms.rate(tax_class) + Fraction(1)
-        return divided(listed * rate.numerator, rate.denominator, self.terms.rounding)
+        return listed if listed is None or self.terms is None else with_tax(listed, tax_class, self.terms)
+
+
+def with_tax(amount_minor: int, tax_class: str, terms: Terms) -> int:
+    """A price of the list as a till prints it, in minor units: with its tax. Pure."""
+    if terms.prices_include_tax:
+        return amount_minor
+    rate = terms.rate(tax_class) + Fraction(1)
+    return divided(amount_minor * rate.numerator, rate.denominator, terms.rounding)
 
 
 async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, check_prices: bool) -> Knowledge:
@@ -46,7 +51,7 @@ async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, c
     priced = [fact for fact in facts if fact.type in PRICED]
     if not priced or meeting.channel_id is None:
         return known
-    known.terms = await _terms(session, meeting.channel_id)
+    known.terms = await terms_of_channel(session, meeting.channel_id)
     named = {line.sku for f in priced for line in f.lines if check_prices or line.unit_price is None}
     if variant_ids := list({known.goods[name]["id"] for name in named if name in known.goods}):
         known.listed = await prices.listed_by_variant(
@@ -77,7 +82,7 @@ async def _goods(session: Session, meeting: Meeting, facts: Sequence[Told]) -> M
     return await queries.sold_at(session, asked, location_id=meeting.location_id) if asked else {}
 
 
-async def _terms(session: Session, channel_id: int) -> Terms:
+async def terms_of_channel(session: Session, channel_id: int) -> Terms:
     """How the store's channel counts."""
     row = await channels.with_rates(session, channel_id)
     rates = tuple((tax_class, rate) for tax_class, rate in row["rates"] or ())

@@ -8,7 +8,7 @@ from what the cursor has. A till that was away for very long begins anew: that i
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -16,13 +16,15 @@ from typing import Any
 
 import msgspec
 
-from uriba.catalog import channels, queries
+from uriba.catalog import queries
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.inventory.queries import levels_by_key, split_level_key
 from uriba.outbox import relay
+from uriba.pos.knowledge import terms_of_channel, with_tax
 from uriba.pricing import prices
+from uriba.pricing.quote import Terms
 
 PAGE_MAX = 1_000
 SCANNED_MAX = 5_000
@@ -79,6 +81,8 @@ async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int
         raise Invalid(f"first is from 1 to {PAGE_MAX:,}.", "first")
     end = await relay.end_of_feed(session)
     at = _read(cursor) if cursor is not None else Cursor(end, 0)
+    if at.position > end:
+        raise Invalid("This cursor is ahead of the hub, which was restored: begin anew, without a cursor.", "cursor")
     if at.variant_id is None and end - at.position > BEHIND_MAX:
         at = Cursor(end, 0, at.sets)
     if at.variant_id is not None:
@@ -140,18 +144,27 @@ async def _variants(session: Session, actor: Actor, ids: Sequence[int]) -> list[
     if not ids:
         return []
     rows = await queries.variants_by_id(session, ids)
-    listed: Mapping[int, Sequence[Row]] = {}
-    if actor.channel_id is not None and actor.location_id is not None:
-        channel = (await channels.by_id(session, [actor.channel_id]))[actor.channel_id]
-        listed = await prices.listed_by_variant(
-            session,
-            ids,
-            channel_id=actor.channel_id,
-            currency=channel["currency"],
-            location_id=actor.location_id,
-            ended=False,
-        )
-    return [Entry(EntryKind.VARIANT, rows[i]["sku"], rows[i], listed.get(i, ())) for i in ids if i in rows]
+    if actor.channel_id is None or actor.location_id is None:
+        return [Entry(EntryKind.VARIANT, rows[i]["sku"], rows[i]) for i in ids if i in rows]
+    terms = await terms_of_channel(session, actor.channel_id)
+    listed = await prices.listed_by_variant(
+        session,
+        ids,
+        channel_id=actor.channel_id,
+        currency=terms.currency,
+        location_id=actor.location_id,
+        ended=False,
+    )
+    return [
+        Entry(EntryKind.VARIANT, rows[i]["sku"], rows[i], [_printed(p, rows[i], terms) for p in listed[i]])
+        for i in ids
+        if i in rows
+    ]
+
+
+def _printed(listed: Row, variant: Row, terms: Terms) -> Row:
+    """A price as a till prints it: with its tax."""
+    return {**listed, "amount_minor": with_tax(listed["amount_minor"], variant["tax_class"], terms)}
 
 
 async def _stock(session: Session, actor: Actor, ids: Sequence[int]) -> list[Entry]:

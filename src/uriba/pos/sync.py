@@ -187,6 +187,7 @@ def _ms(span: timedelta) -> int:
 def _take(fact: Told, known: Knowledge, meeting: Meeting, effects: Effects) -> Verdict:
     """Apply a new fact, or put it aside."""
     occurred_at = meeting.corrected(fact.occurred_at)
+    cases = len(effects.books.cases)
     problems = enter(
         effects, fact, known=known, meeting=meeting, occurred_at=occurred_at, reference=meeting.reference(fact.sequence)
     )
@@ -209,7 +210,9 @@ def _take(fact: Told, known: Knowledge, meeting: Meeting, effects: Effects) -> V
     if problems:
         effects.books.cases.append(_case(ConflictKind.PARKED, meeting, fact, problems))
         return Verdict(fact.event_id, status, problems)
-    return Verdict(fact.event_id, status, warnings=_warnings(fact, meeting, occurred_at))
+    warnings = _warnings(fact, meeting, occurred_at)
+    warnings += [Problem(Code.PRICE_CHANGED, case.message, ("lines",)) for case in effects.books.cases[cases:]]
+    return Verdict(fact.event_id, status, warnings=warnings)
 
 
 def enter(

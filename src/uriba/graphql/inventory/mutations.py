@@ -8,6 +8,7 @@ import strawberry
 
 from uriba.db import Row, Session, idempotency
 from uriba.graphql.context import Info
+from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.types import StockLevel, level_of
 from uriba.graphql.permissions import STOCK_ROOM, mutation
 from uriba.graphql.scalars import UserError
@@ -60,15 +61,16 @@ class InventoryMutations:
         claim = info.context.claim("stockAdjust", input.idempotency_key, content)
         async with info.context.transaction() as session:
             if await idempotency.begin(session, claim, answer=True):
-                return await _levels_now(session, changes)
-            rows = await adjustments.adjust(
+                return await levels_now(session, [(c.sku, c.location) for c in changes])
+            rows: Sequence[Row] = await adjustments.adjust(
                 session,
                 actor=info.context.actor,
                 changes=changes,
                 reason=input.reason,
                 reference=f"adjustment:{claim.key}",
             )
-        return _payload(rows)
+            rows = await served(session, rows, actor=info.context.actor)
+        return payload_of(rows)
 
     @mutation(STOCK_ROOM, "Set what is on hand: a count as of now, or a compare and set.")
     async def stock_set(self, info: Info, input: StockSetInput) -> StockPayload:
@@ -76,17 +78,18 @@ class InventoryMutations:
         claim = info.context.claim("stockSet", input.idempotency_key, {"changes": changes})
         async with info.context.transaction() as session:
             if await idempotency.begin(session, claim, answer=True):
-                return await _levels_now(session, changes)
-            rows = await adjustments.count(
+                return await levels_now(session, [(c.sku, c.location) for c in changes])
+            rows: Sequence[Row] = await adjustments.count(
                 session, actor=info.context.actor, changes=changes, reference=f"count:{claim.key}"
             )
-        return _payload(rows)
+            rows = await served(session, rows, actor=info.context.actor)
+        return payload_of(rows)
 
 
-def _payload(rows: list[Row]) -> StockPayload:
+def payload_of(rows: Sequence[Row]) -> StockPayload:
     return StockPayload(levels=[level_of(row) for row in rows])
 
 
-async def _levels_now(session: Session, changes: Sequence[Adjustment | Count]) -> StockPayload:
-    """The levels of a call that was made before, as they are now."""
-    return _payload(await queries.levels_by_name(session, [(c.sku, c.location) for c in changes]))
+async def levels_now(session: Session, named: Sequence[tuple[str, str]]) -> StockPayload:
+    """The levels of a call that was made before, as they are now; by SKU and location code."""
+    return payload_of(await queries.levels_by_name(session, named))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import strawberry
 
 from uriba.catalog import locations as places
@@ -9,8 +11,9 @@ from uriba.catalog import queries as catalog
 from uriba.core.errors import NotFound
 from uriba.core.quantities import check_rows
 from uriba.graphql.context import Context, Info
-from uriba.graphql.inventory.types import StockLevelConnection, page_of_levels
+from uriba.graphql.inventory.types import StockLevel, StockLevelConnection, level_of, page_of_levels
 from uriba.graphql.permissions import SHOP, query
+from uriba.inventory import explain, queries
 
 
 @strawberry.type
@@ -32,6 +35,21 @@ class InventoryQueries:
             first=50 if first is None else first,
             after=after,
         )
+
+    @query(
+        SHOP,
+        "One level as it is, or as the hub believed it to be at a time: the sum of what it had recorded by then, null "
+        "where that was nothing. Its safetyStock is today's always. For terminals, apps and staff.",
+    )
+    async def stock_level(
+        self, info: Info, sku: str, location: str, as_of: datetime | None = None
+    ) -> StockLevel | None:
+        async with info.context.reading() as session:
+            if as_of is not None:
+                row = await explain.level_as_of(session, sku=sku, location=location, as_of=as_of)
+            else:
+                row = next(iter(await queries.levels_by_name(session, [(sku, location)])), None)
+        return level_of(row, as_of=as_of) if row else None
 
 
 async def narrow(context: Context, location: str | None, skus: list[str] | None) -> tuple[list[int] | None, int | None]:

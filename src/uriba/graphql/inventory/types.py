@@ -13,9 +13,11 @@ from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Location, Variant, load_location, load_variant
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
+from uriba.graphql.inventory import terms
+from uriba.graphql.inventory.terms import StockStateUnits, StockTerm
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import queries
-from uriba.inventory.models import StockReason
+from uriba.inventory.models import StockReason, StockState
 
 strawberry.enum(StockReason, description="Why a level changed.")
 
@@ -29,6 +31,8 @@ class StockMovement(Node):
     committed_delta: int
     reserved_delta: int
     unavailable_delta: int
+    incoming_delta: int
+    state: StockState | None = strawberry.field(description="Which units became unavailable, or fit for sale again.")
     reference: str | None = strawberry.field(description="The order, cart, count or change that caused it.")
     actor: str = strawberry.field(description="Who did it.")
     occurred_at: datetime
@@ -44,6 +48,8 @@ def movement_of(row: Mapping[str, Any]) -> StockMovement:
         committed_delta=row["committed_delta"],
         reserved_delta=row["reserved_delta"],
         unavailable_delta=row["unavailable_delta"],
+        incoming_delta=row["incoming_delta"],
+        state=StockState(row["state"]) if row["state"] is not None else None,
         reference=row["reference"],
         actor=row["actor"],
         occurred_at=row["occurred_at"],
@@ -67,6 +73,7 @@ class StockMovementConnection:
 class StockLevel(Node):
     variant_key: strawberry.Private[int]
     location_key: strawberry.Private[int]
+    as_of: strawberry.Private[datetime | None]
     id: strawberry.ID
     on_hand: int = strawberry.field(description="Physically there.")
     committed: int = strawberry.field(description="Promised to placed orders, not handed over yet.")
@@ -86,6 +93,14 @@ class StockLevel(Node):
     async def location(self, info: Info) -> Location:
         return await load_location(info, self.location_key)
 
+    @strawberry.field(description="The units that are unavailable, by state.")
+    async def unavailable_by_state(self, info: Info) -> list[StockStateUnits]:
+        return await terms.states(info, (self.variant_key, self.location_key), self.as_of)
+
+    @strawberry.field(description="The terms of available, which they add up to, read in one moment.")
+    async def explain(self, info: Info) -> list[StockTerm]:
+        return await terms.explained(info, (self.variant_key, self.location_key), vars(self), self.as_of)
+
     @strawberry.field(description="Newest first.")
     async def movements(self, info: Info, first: int | None = 20, after: str | None = None) -> StockMovementConnection:
         size = pages.check_first(20 if first is None else first)
@@ -101,11 +116,13 @@ class StockLevel(Node):
         return connect(StockMovementConnection, StockMovementEdge, page, movement_of)  # type: ignore[no-any-return]
 
 
-def level_of(row: Mapping[str, Any]) -> StockLevel:
+def level_of(row: Mapping[str, Any], *, as_of: datetime | None = None) -> StockLevel:
+    """A level as it is, or as it was believed to be."""
     available = row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] - row["safety_stock"]
     return StockLevel(
         variant_key=row["variant_id"],
         location_key=row["location_id"],
+        as_of=as_of,
         id=strawberry.ID(global_id("StockLevel", queries.level_key(row))),
         on_hand=row["on_hand"],
         committed=row["committed"],

@@ -37,6 +37,7 @@ class OrderQueries:
         channel: str | None = None,
         location: str | None = None,
         status: OrderStatus | None = None,
+        receipt: str | None = None,
     ) -> OrderConnection:
         channel_id = (await info.context.channel(channel)).id if channel is not None else None
         location_id = None
@@ -53,6 +54,7 @@ class OrderQueries:
             channel_id=channel_id,
             location_id=location_id,
             status=status,
+            receipt=receipt,
         )
 
 

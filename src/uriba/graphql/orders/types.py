@@ -133,6 +133,48 @@ def payment_of(row: Mapping[str, Any]) -> Payment:
     )
 
 
+@strawberry.type(description="Units of an order's line that came back.")
+class ReturnLine:
+    line_key: strawberry.Private[UUID]
+    quantity: int
+    restocked: bool = strawberry.field(description="Fit for sale again, and counted so.")
+
+    @strawberry.field
+    async def order_line(self, info: Info) -> OrderLine:
+        return line_of(await info.context.loaders.order_line.get(self.line_key))  # type: ignore[arg-type]
+
+
+@strawberry.type(description="Goods that came back to a location, and what was paid back for them.")
+class Return(Node):
+    key: strawberry.Private[UUID]
+    location_key: strawberry.Private[int]
+    id: strawberry.ID
+    refund: Money
+    created_at: datetime
+
+    @strawberry.field
+    async def location(self, info: Info) -> Location:
+        return await load_location(info, self.location_key)
+
+    @strawberry.field
+    async def lines(self, info: Info) -> list[ReturnLine]:
+        rows = await info.context.loaders.lines_of_return.get(self.key)
+        return [
+            ReturnLine(line_key=row["order_line_id"], quantity=row["quantity"], restocked=row["restocked"])
+            for row in rows or ()
+        ]
+
+
+def return_of(row: Mapping[str, Any]) -> Return:
+    return Return(
+        key=row["id"],
+        location_key=row["location_id"],
+        id=strawberry.ID(global_id("Return", row["id"])),
+        refund=money_of(row["refund_minor"], row["currency"]),
+        created_at=row["created_at"],
+    )
+
+
 @strawberry.type(description="One line of an order's story.")
 class OrderEvent:
     type: str
@@ -165,6 +207,7 @@ class Order(Node):
     shipping: Money
     total: Money
     refunded: Money
+    receipt: str | None = strawberry.field(description="The number that a till printed.")
     placed_at: datetime
 
     @strawberry.field(description="Where it was checked out.")
@@ -197,6 +240,10 @@ class Order(Node):
     async def payments(self, info: Info) -> list[Payment]:
         return [payment_of(row) for row in await info.context.loaders.payments_of_order.get(self.row["id"]) or ()]
 
+    @strawberry.field(description="What came back, oldest first.")
+    async def returns(self, info: Info) -> list[Return]:
+        return [return_of(row) for row in await info.context.loaders.returns_of_order.get(self.row["id"]) or ()]
+
     @strawberry.field(description="One per rate, rounded once.")
     async def tax_lines(self, info: Info) -> list[TaxLine]:
         return [tax_line_of(row) for row in await info.context.loaders.tax_lines_of_order.get(self.row["id"]) or ()]
@@ -220,6 +267,7 @@ def order_of(row: Mapping[str, Any]) -> Order:
         shipping=money_of(row["shipping_minor"], currency),
         total=money_of(row["total_minor"], currency),
         refunded=money_of(row["refunded_minor"], currency),
+        receipt=row["receipt"],
         placed_at=row["placed_at"],
     )
 
@@ -245,6 +293,7 @@ async def page_of_orders(
     location_id: int | None = None,
     customer_id: UUID | None = None,
     status: OrderStatus | None = None,
+    receipt: str | None = None,
 ) -> OrderConnection:
     """The caller has checked who may list these."""
     size = pages.check_first(first)
@@ -255,6 +304,7 @@ async def page_of_orders(
             location_id=location_id,
             customer_id=customer_id,
             status=status,
+            receipt=receipt,
             first=size,
             after=queries.after_order(pages.after_key(after)),
         )

@@ -9,6 +9,7 @@ from typing import Any
 import strawberry
 
 from uriba.core.ids import global_id
+from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import TILL, query
 from uriba.graphql.scalars import DecimalString, Money, money_of
@@ -20,7 +21,7 @@ strawberry.enum(EntryKind, name="PosEntryKind", description="What an entry is ab
 
 @strawberry.type(description="A price with its time; of those that are valid, the first one stands.")
 class PosPrice:
-    amount: Money
+    amount: Money = strawberry.field(description="As a till prints it: tax included.")
     channel: str | None = strawberry.field(description="None: in every channel.")
     location: str | None = strawberry.field(description="None: at every location.")
     valid_from: datetime | None
@@ -75,20 +76,26 @@ class PosEntry:
 
 
 @strawberry.type
-class PosPullPayload:
+class PosPullPage:
     entries: list[PosEntry]
     cursor: str = strawberry.field(description="Keep it with the state, and ask with it next time.")
     more: bool = strawberry.field(description="There is more now.")
+
+    @strawberry.field(description="The terminal's own location.")
+    async def location(self, info: Info) -> Location:
+        key = info.context.actor.location_id
+        assert key is not None
+        return await load_location(info, key)
 
 
 @strawberry.type
 class PosPullQueries:
     @query(TILL, "What a till has to know, as one stream of states, first everything, then what changes.")
-    async def pos_pull(self, info: Info, cursor: str | None = None, first: int | None = 500) -> PosPullPayload:
+    async def pos_pull(self, info: Info, cursor: str | None = None, first: int | None = 500) -> PosPullPage:
         size = 500 if first is None else first
         async with info.context.reading() as session:
             page = await pull.pull(session, actor=info.context.actor, cursor=cursor, first=size)
-        return PosPullPayload(entries=[_entry(e) for e in page.entries], cursor=page.cursor, more=page.more)
+        return PosPullPage(entries=[_entry(e) for e in page.entries], cursor=page.cursor, more=page.more)
 
 
 def _entry(entry: Entry) -> PosEntry:

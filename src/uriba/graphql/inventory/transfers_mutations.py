@@ -1,0 +1,145 @@
+"""Transfers between locations: changes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+
+from uriba.core import ids
+from uriba.core.ids import global_id, new_id
+from uriba.db import Session, idempotency
+from uriba.graphql.context import Info
+from uriba.graphql.inventory.backorders import served
+from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
+from uriba.graphql.permissions import STOCK_ROOM, mutation
+from uriba.graphql.scalars import UserError
+from uriba.inventory import transfer_arrivals, transfers
+from uriba.inventory.transfer_arrivals import Arrival, Discrepancy
+from uriba.inventory.transfers import Units
+
+
+@strawberry.input
+class StockTransferLineInput:
+    sku: str
+    quantity: int
+
+
+@strawberry.input
+class StockTransferCreateInput:
+    from_: str = strawberry.field(name="from", description="A location's code.")
+    to: str = strawberry.field(description="A location's code.")
+    lines: list[StockTransferLineInput]
+    idempotency_key: str
+    reference: str | None = None
+
+
+@strawberry.input
+class StockTransferShipInput:
+    id: strawberry.ID
+    idempotency_key: str
+    lines: list[StockTransferLineInput] | None = strawberry.field(
+        default=None, description="All that was planned, where it is not said."
+    )
+
+
+@strawberry.input
+class StockTransferArrivalInput:
+    sku: str
+    quantity: int = strawberry.field(description="0 only with a reason, in a call that closes.")
+    reason: Discrepancy | None = strawberry.field(
+        default=None,
+        description="DAMAGED: these units are. Else, or with 0: why more or fewer arrived than were shipped.",
+    )
+
+
+@strawberry.input
+class StockTransferReceiveInput:
+    id: strawberry.ID
+    idempotency_key: str
+    lines: list[StockTransferArrivalInput]
+    close: bool = strawberry.field(default=False, description="Nothing else will come.")
+
+
+@strawberry.input
+class StockTransferCancelInput:
+    id: strawberry.ID
+    idempotency_key: str
+    reason: str | None = None
+
+
+@strawberry.type
+class StockTransferPayload:
+    transfer: StockTransfer | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class TransferMutations:
+    @mutation(STOCK_ROOM, "Plan a transfer: nothing moves yet.")
+    async def stock_transfer_create(self, info: Info, input: StockTransferCreateInput) -> StockTransferPayload:
+        lines = [Units(**vars(line)) for line in input.lines]
+        content = {"from": input.from_, "to": input.to, "reference": input.reference, "lines": lines}
+        claim = info.context.claim("stockTransferCreate", input.idempotency_key, content)
+        transfer_id = new_id()
+        async with info.context.transaction() as session:
+            if earlier := await idempotency.begin(session, claim, answer=str(transfer_id)):
+                return await _payload(session, global_id("StockTransfer", earlier))
+            await transfers.create(
+                session,
+                transfer_id=transfer_id,
+                actor=info.context.actor,
+                source=input.from_,
+                destination=input.to,
+                note=input.reference,
+                lines=lines,
+            )
+            return await _payload(session, global_id("StockTransfer", transfer_id))
+
+    @mutation(STOCK_ROOM, "Ship a transfer: its units leave the source, and are incoming where they go.")
+    async def stock_transfer_ship(self, info: Info, input: StockTransferShipInput) -> StockTransferPayload:
+        lines = None if input.lines is None else [Units(**vars(line)) for line in input.lines]
+        claim = info.context.claim("stockTransferShip", input.idempotency_key, {"id": input.id, "lines": lines})
+        async with info.context.transaction() as session:
+            if not await idempotency.begin(session, claim, answer=True):
+                await transfers.ship(session, actor=info.context.actor, transfer_id=_key(input.id), lines=lines)
+            return await _payload(session, input.id)
+
+    @mutation(STOCK_ROOM, "Receive units of a transfer, all at once or in parts; the last call closes it.")
+    async def stock_transfer_receive(self, info: Info, input: StockTransferReceiveInput) -> StockTransferPayload:
+        arrivals = [Arrival(**vars(line)) for line in input.lines]
+        content = {"id": input.id, "lines": arrivals, "close": input.close}
+        claim = info.context.claim("stockTransferReceive", input.idempotency_key, content)
+        async with info.context.transaction() as session:
+            if not await idempotency.begin(session, claim, answer=True):
+                rows = await transfer_arrivals.receive(
+                    session,
+                    actor=info.context.actor,
+                    transfer_id=_key(input.id),
+                    arrivals=arrivals,
+                    close=input.close,
+                )
+                await served(session, rows, actor=info.context.actor)
+            return await _payload(session, input.id)
+
+    @mutation(STOCK_ROOM, "Give a transfer up: units on the way go back on hand where they came from.")
+    async def stock_transfer_cancel(self, info: Info, input: StockTransferCancelInput) -> StockTransferPayload:
+        claim = info.context.claim(
+            "stockTransferCancel", input.idempotency_key, {"id": input.id, "reason": input.reason}
+        )
+        async with info.context.transaction() as session:
+            if not await idempotency.begin(session, claim, answer=True):
+                rows = await transfers.cancel(
+                    session, actor=info.context.actor, transfer_id=_key(input.id), reason=input.reason
+                )
+                await served(session, rows, actor=info.context.actor)
+            return await _payload(session, input.id)
+
+
+def _key(id: str) -> UUID | None:
+    return ids.uuid(id, "StockTransfer")
+
+
+async def _payload(session: Session, id: str) -> StockTransferPayload:
+    """The transfer as it is now, also for a call that was made before."""
+    return StockTransferPayload(transfer=await transfer_by_id(session, id))

@@ -1,0 +1,119 @@
+"""Replaying the year: its baskets go through posSync as its stores' tills would send them; then the books are compared.
+
+All of it is carried: 155,848 baskets of 457 stores, 1,469,307 lines, 4,596,039.58 dollars; `replay_trading` says how.
+Levels begin with what each store sold in the slice and a margin, as for any load. An event is taken once, so a replay
+that broke off, or is run again, ends in the same books.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uriba.db import Database
+from uriba.outbox import relay
+from uriba.sources import loading, replay_comparison, replay_plan, replay_sending
+from uriba.sources.loading import Watch
+from uriba.sources.replay_comparison import Compared
+from uriba.sources.replay_errors import ReplayRefused
+from uriba.sources.replay_hub import serving
+from uriba.sources.replay_plan import Plan
+from uriba.sources.replay_receipts import Receipts
+from uriba.sources.replay_sending import Line, Told
+from uriba.sources.replay_tills import keys_of_tills
+from uriba.sources.replay_trading import Trading
+
+LOG = "replay.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """How a replay ended. `seconds` is what the sending took; `memory_mb` the most that this program held, loading
+    before, and after."""
+
+    rows: list[Compared]
+    told: Told
+    events: int
+    seconds: float
+    memory_mb: tuple[int, int]
+
+    @property
+    def equal(self) -> bool:
+        return all(row.equal for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The hub to replay into: its database, its settings as variables, and its data dir."""
+
+    database: Database
+    environment: Mapping[str, str]
+    folder: Path
+
+
+async def replay(hub: Hub, slice_: Callable[[], Trading], *, chaos: int | None, watch: Watch) -> Replayed:
+    """Load a slice, send all that it sold, and compare; `chaos` is the seed of a bad year.
+
+    Errors: `ReplayRefused` where the hub has sold something else, `ReplayFailed` where it does not take what is sent.
+    """
+    # Made anew below: what only loading looks at need not stay in memory.
+    await loading.load(hub.database, slice_(), watch=watch)
+    loaded_mb = _memory_mb()
+    year = slice_()
+    receipts = await asyncio.to_thread(Receipts, year)
+    plan = _plan(receipts, chaos)
+    replayed = year.name if chaos is None else f"{year.name}, with chaos {chaos}"
+    stores = [till.store for till in receipts.tills]
+    keys = await keys_of_tills(hub.database, hub.folder, replayed=replayed, stores=stores)
+    lines = [Line(keys[store], clock_s) for store, clock_s in zip(stores, plan.clocks_s, strict=True)]
+    async with serving(hub.environment, hub.folder / LOG) as url:
+        began = time.perf_counter()
+        with watch("sales", plan.events) as count:
+            told = await replay_sending.send(url, plan, receipts, lines, count)
+        seconds = time.perf_counter() - began
+    await _relay(hub.database, watch)
+    with watch("comparing", receipts.size) as count:
+        rows = await replay_comparison.compare(hub.database, receipts, petrol=year.petrol, count=count)
+    rows += [_acknowledged(receipts, lines), _parked(told)]
+    return Replayed(rows, told, plan.events, seconds, (loaded_mb, _memory_mb()))
+
+
+def _plan(receipts: Receipts, seed: int | None) -> Plan:
+    if not receipts.size:
+        raise ReplayRefused("Nothing was sold in this slice.")
+    places, seconds = [till.places for till in receipts.tills], receipts.seconds
+    if seed is None:
+        return replay_plan.calm(places, seconds)
+    return replay_plan.chaos(places, seconds, seed=seed)
+
+
+async def _relay(database: Database, watch: Watch) -> None:
+    """Give the sales' events their place in the feed, as a worker would."""
+    async with database.reading() as session:
+        waiting = await relay.waiting(session)
+    with watch("events", waiting) as count:
+        while numbered := (await relay.number(database))[0]:
+            count(numbered)
+
+
+def _acknowledged(receipts: Receipts, lines: Sequence[Line]) -> Compared:
+    """What the tills may forget: all of it, none missing."""
+    safe = sum(line.acknowledged for line in lines)
+    equal = safe == receipts.size and not any(line.missing for line in lines)
+    return Compared("events safe with the hub", f"{receipts.size:,}", f"{safe:,}", equal)
+
+
+def _parked(told: Told) -> Compared:
+    parked = sum(told.statuses.get(status, 0) for status in told.statuses if status not in ("APPLIED", "DUPLICATE"))
+    return Compared("events that a person has to look at", "0", f"{parked:,}", not parked)
+
+
+def _memory_mb() -> int:
+    """The most memory that this program has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)

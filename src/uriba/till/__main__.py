@@ -1,0 +1,6 @@
+"""`python -m uriba.till`: the till alone, without loading the hub."""
+
+from uriba.till.commands import till_cli
+
+if __name__ == "__main__":
+    till_cli(prog_name="uriba till")

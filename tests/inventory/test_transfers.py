@@ -1,0 +1,623 @@
+"""Transfers: planned, shipped, received in parts, closed with a reason, or given up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from stockroom import adjust, codes, committed, variant_and_place
+
+from client import Client
+from shop import ERRORS, Shop
+from uriba.core.actor import SYSTEM, Scope
+from uriba.core.ids import global_id, new_id, uuid
+from uriba.db import Row, Session
+from uriba.inventory import transfer_arrivals, transfers
+from uriba.inventory.transfer_arrivals import Arrival
+from uriba.inventory.transfers import Units
+
+TRANSFER = """
+    id status reference reason actor shippedAt closedAt from { code } to { code }
+    lines { quantity shipped received returned discrepancy variant { sku } }
+"""
+
+
+def document(operation: str) -> str:
+    verb = operation.removeprefix("stockTransfer")
+    return f"mutation ($i: StockTransfer{verb}Input!) {{ {operation}(input: $i) {{ transfer {{ {TRANSFER} }} {ERRORS} }} }}"
+
+
+CREATE, SHIP, RECEIVE, CANCEL = (document(f"stockTransfer{verb}") for verb in ("Create", "Ship", "Receive", "Cancel"))
+
+
+async def plan(shop: Shop, *, by: Client | None = None, given: dict[str, Any] | None = None, **units: int) -> Any:
+    """stockTransferCreate from S1 to S2: plan(shop, TEA=3); the payload."""
+    lines = [{"sku": shop.sku(sku), "quantity": quantity} for sku, quantity in units.items()]
+    wanted = {"from": shop.code("S1"), "to": shop.code("S2"), "lines": lines, "idempotencyKey": uuid4().hex}
+    return await (by or shop.staff).do(CREATE, i=wanted | (given or {}))
+
+
+async def planned(shop: Shop, **units: int) -> str:
+    """A transfer's id."""
+    payload = await plan(shop, **units)
+    assert not payload["errors"], payload
+    return payload["transfer"]["id"]  # type: ignore[no-any-return]
+
+
+async def act(shop: Shop, document: str, transfer: str, *, by: Client | None = None, **given: Any) -> dict[str, Any]:
+    """The payload of a change."""
+    return await (by or shop.staff).do(document, i={"id": transfer, "idempotencyKey": uuid4().hex, **given})
+
+
+async def shipped(shop: Shop, **units: int) -> str:
+    """The id of a transfer whose goods, which were all there was, have left S1 for S2."""
+    await shop.receive(**{f"{sku}_S1": quantity for sku, quantity in units.items()})
+    transfer = await planned(shop, **units)
+    payload = await act(shop, SHIP, transfer)
+    assert not payload["errors"], payload
+    return transfer
+
+
+def arrived(shop: Shop, *rows: tuple[str, int] | tuple[str, int, str]) -> list[dict[str, Any]]:
+    names = ("sku", "quantity", "reason")
+    return [dict(zip(names, (shop.sku(row[0]), *row[1:]), strict=False)) for row in rows]
+
+
+async def units(shop: Shop, sku: str, location: str) -> tuple[int, int, int, int]:
+    """On hand, available, unavailable, incoming."""
+    level = await shop.level(sku, location)
+    return level["onHand"], level["available"], level["unavailable"], level["incoming"]
+
+
+async def movements(shop: Shop, sku: str, location: str) -> list[tuple[Any, ...]]:
+    """(reason, quantity, on hand, incoming, unavailable, state, reference, actor), oldest first."""
+    key = await variant_and_place(shop, sku, location)
+    async with shop.hub.database.reading() as session:
+        rows = await session.fetch(
+            "SELECT reason, quantity, on_hand_delta, incoming_delta, unavailable_delta, state, reference, actor "
+            "FROM stock_movement WHERE (variant_id, location_id) = ($1, $2) ORDER BY recorded_at, id",
+            *key,
+        )
+    return [tuple(row.values()) for row in rows]
+
+
+def number(transfer: str) -> str:
+    """How the ledger names a transfer."""
+    return f"transfer:{uuid(transfer, 'StockTransfer')}"
+
+
+async def test_a_plan_moves_nothing(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+
+    payload = await plan(shop, TEA=3, POT=1, given={"reference": " truck 7 "})
+
+    transfer = payload["transfer"]
+    assert (transfer["status"], transfer["reference"], transfer["shippedAt"]) == ("DRAFT", "truck 7", None)
+    assert (transfer["from"]["code"], transfer["to"]["code"]) == (shop.code("S1"), shop.code("S2"))
+    assert [(row["variant"]["sku"], row["quantity"], row["shipped"]) for row in transfer["lines"]] == [
+        (shop.sku("TEA"), 3, 0),
+        (shop.sku("POT"), 1, 0),
+    ]
+    assert await units(shop, "TEA", "S1") == (5, 5, 0, 0)
+
+
+async def test_shipping_takes_from_the_shelf_and_is_incoming_there(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    transfer = await planned(shop, TEA=3)
+
+    payload = await act(shop, SHIP, transfer)
+
+    assert payload["transfer"]["status"] == "IN_TRANSIT"
+    assert payload["transfer"]["shippedAt"] and not payload["transfer"]["closedAt"]
+    assert await units(shop, "TEA", "S1") == (2, 2, 0, 0)
+    assert await units(shop, "TEA", "S2") == (0, 0, 0, 3)
+    staff = f"staff:{shop.staff.key.split('_')[2]}"  # type: ignore[union-attr]
+    assert (await movements(shop, "TEA", "S1"))[1:] == [("TRANSFER_OUT", 3, -3, 0, 0, None, number(transfer), staff)]
+    assert await movements(shop, "TEA", "S2") == [("TRANSFER_IN", 3, 0, 3, 0, None, number(transfer), staff)]
+
+
+async def test_part_of_a_plan_is_shipped(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5, POT_S1=5)
+    transfer = await planned(shop, TEA=3, POT=2)
+
+    await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 2)))
+    payload = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+
+    assert payload["transfer"]["status"] == "RECEIVED"
+    assert [(row["quantity"], row["shipped"], row["received"]) for row in payload["transfer"]["lines"]] == [
+        (3, 2, 2),
+        (2, 0, 0),
+    ]
+    assert await units(shop, "POT", "S1") == (5, 5, 0, 0)
+
+
+async def test_nothing_is_shipped_that_is_not_available(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5, POT_S1=5, CUP_S1=1)
+    await committed(shop, "TEA", 3)
+    transfer = await planned(shop, POT=5, CUP=2, TEA=3)
+
+    refused = await act(shop, SHIP, transfer)
+
+    assert sorted(codes(refused)) == [
+        ("OUT_OF_STOCK", ("lines", "1", "quantity")),
+        ("OUT_OF_STOCK", ("lines", "2", "quantity")),
+    ]
+    assert await units(shop, "POT", "S1") == (5, 5, 0, 0)
+    assert await status(shop, transfer) == "DRAFT"
+
+
+async def status(shop: Shop, transfer: str) -> str:
+    data = await shop.staff.run("query ($id: ID!) { stockTransfer(id: $id) { status } }", id=transfer)
+    return data["stockTransfer"]["status"]  # type: ignore[no-any-return]
+
+
+async def test_safety_stock_stays_where_it_is(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    await shop.staff.do(
+        "mutation ($i: StockSetInput!) { stockSet(input: $i) { errors { code } } }",
+        i={
+            "changes": [{"sku": shop.sku("TEA"), "location": shop.code("S1"), "onHand": 5, "safetyStock": 2}],
+            "idempotencyKey": uuid4().hex,
+        },
+    )
+    transfer = await planned(shop, TEA=4)
+
+    refused = await act(shop, SHIP, transfer)
+    taken = await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 3)))
+
+    assert codes(refused) == [("OUT_OF_STOCK", ("lines", "0", "quantity"))]
+    assert "Only 3" in refused["errors"][0]["message"]
+    assert not taken["errors"]
+    assert await units(shop, "TEA", "S1") == (2, 0, 0, 0)
+
+
+async def test_what_arrives_in_parts_is_on_hand_part_by_part(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5, POT=1)
+
+    first = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+    between = await units(shop, "TEA", "S2")
+    second = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("POT", 1)))
+
+    assert first["transfer"]["status"] == "PARTIALLY_RECEIVED"
+    assert between == (2, 2, 0, 3)
+    assert second["transfer"]["status"] == "RECEIVED"
+    assert second["transfer"]["closedAt"]
+    assert await units(shop, "TEA", "S2") == (5, 5, 0, 0)
+    assert await units(shop, "POT", "S2") == (1, 1, 0, 0)
+
+
+async def test_damaged_units_arrive_and_are_not_for_sale(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+
+    payload = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 2, "DAMAGED")))
+
+    (line,) = payload["transfer"]["lines"]
+    assert payload["transfer"]["status"] == "RECEIVED"
+    assert (line["received"], line["discrepancy"]) == (5, "DAMAGED")
+    assert await units(shop, "TEA", "S2") == (5, 3, 2, 0)
+    assert [row[:6] for row in (await movements(shop, "TEA", "S2"))[1:]] == [
+        ("TRANSFER_IN", 3, 3, -3, 0, None),
+        ("TRANSFER_IN", 2, 2, -2, 2, "DAMAGED"),
+    ]
+
+
+async def test_less_needs_a_reason_once_it_is_closed(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5, POT=2)
+
+    refused = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3)), close=True)
+    closed = await act(
+        shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3, "MISCOUNTED"), ("POT", 0, "LOST")), close=True
+    )
+
+    assert codes(refused) == [("INVALID", ("lines", "0", "reason")), ("INVALID", ("lines",))]
+    assert closed["transfer"]["status"] == "RECEIVED"
+    assert [(line["received"], line["discrepancy"]) for line in closed["transfer"]["lines"]] == [
+        (3, "MISCOUNTED"),
+        (0, "LOST"),
+    ]
+    assert await units(shop, "TEA", "S2") == (3, 3, 0, 0)
+    assert await units(shop, "POT", "S2") == (0, 0, 0, 0)
+    assert [row[:4] for row in (await movements(shop, "TEA", "S2"))[1:]] == [
+        ("TRANSFER_IN", 3, 3, -3),
+        ("TRANSFER_IN", 2, 0, -2),
+    ]
+
+
+async def test_more_needs_a_reason_too(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+
+    open_yet = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 7)))
+    between = await units(shop, "TEA", "S2")
+    refused = await act(shop, RECEIVE, transfer, lines=[], close=True)
+    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "MISCOUNTED")), close=True)
+
+    assert open_yet["transfer"]["status"] == "PARTIALLY_RECEIVED"
+    assert between == (7, 7, 0, 0)
+    assert codes(refused) == [("INVALID", ("lines",))]
+    assert (closed["transfer"]["status"], closed["transfer"]["lines"][0]["discrepancy"]) == ("RECEIVED", "MISCOUNTED")
+    assert await units(shop, "TEA", "S2") == (7, 7, 0, 0)
+
+
+async def test_a_reason_that_was_given_before_is_enough(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+
+    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 4, "LOST")))
+    closed = await act(shop, RECEIVE, transfer, lines=[], close=True)
+
+    assert closed["errors"] == []
+    assert (closed["transfer"]["status"], closed["transfer"]["lines"][0]["discrepancy"]) == ("RECEIVED", "LOST")
+    assert await units(shop, "TEA", "S2") == (4, 4, 0, 0)
+
+
+async def test_units_that_arrive_damaged_are_no_reason_for_those_that_do_not_arrive(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+    damaged = ("TEA", 1, "DAMAGED")
+
+    refused = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1), damaged), close=True)
+    await act(shop, RECEIVE, transfer, lines=arrived(shop, damaged))
+    still = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1)), close=True)
+    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, damaged, ("TEA", 2, "LOST")), close=True)
+
+    assert [codes(refused), codes(still)] == [[("INVALID", ("lines", "0", "reason"))]] * 2
+    assert closed["errors"] == []
+    assert closed["transfer"]["lines"][0]["discrepancy"] == "LOST"
+    assert await units(shop, "TEA", "S2") == (4, 2, 2, 0)
+
+
+async def test_what_was_destroyed_on_the_way_did_not_arrive(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+
+    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 0, "DAMAGED")), close=True)
+
+    assert closed["errors"] == []
+    assert closed["transfer"]["lines"][0]["discrepancy"] == "DAMAGED"
+    assert await units(shop, "TEA", "S2") == (3, 3, 0, 0)
+
+
+async def test_a_plan_that_is_given_up_moved_nothing(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    transfer = await planned(shop, TEA=3)
+
+    payload = await act(shop, CANCEL, transfer, reason="no truck")
+
+    assert (payload["transfer"]["status"], payload["transfer"]["reason"]) == ("CANCELLED", "no truck")
+    assert len(await movements(shop, "TEA", "S1")) == 1
+    assert await movements(shop, "TEA", "S2") == []
+
+
+async def test_what_is_on_the_way_goes_back(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5, POT=1)
+    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+
+    payload = await act(shop, CANCEL, transfer)
+
+    assert payload["transfer"]["status"] == "CANCELLED"
+    assert [(line["received"], line["returned"]) for line in payload["transfer"]["lines"]] == [(2, 3), (0, 1)]
+    assert await units(shop, "TEA", "S1") == (3, 3, 0, 0)
+    assert await units(shop, "TEA", "S2") == (2, 2, 0, 0)
+    assert await units(shop, "POT", "S1") == (1, 1, 0, 0)
+    assert (await movements(shop, "TEA", "S1"))[-1][:4] == ("TRANSFER_IN", 3, 3, 0)
+    assert (await movements(shop, "TEA", "S2"))[-1][:4] == ("TRANSFER_OUT", 3, 0, -3)
+
+
+async def test_goods_that_arrive_settle_a_shortage(shop: Shop) -> None:
+    transfer = await shipped(shop, TEA=5)
+    await shop.receive(TEA_S2=2)
+    guest = shop.guest()
+    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S2")
+    await shop.check_out(guest, chosen["cart"], email="hana@example.com")
+    await adjust(shop, ("TEA", "S2", -2))
+    short = (await shop.level("TEA", "S2"))["shortage"]
+
+    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 5)))
+
+    assert short == 2
+    assert (await shop.level("TEA", "S2"))["shortage"] == 0
+
+
+ILLEGAL = [
+    ([], RECEIVE, "DRAFT", "IN_TRANSIT or CANCELLED"),
+    ([SHIP], SHIP, "IN_TRANSIT", "PARTIALLY_RECEIVED or RECEIVED or CANCELLED"),
+    ([SHIP, RECEIVE], SHIP, "RECEIVED", "stays so"),
+    ([SHIP, RECEIVE], RECEIVE, "RECEIVED", "stays so"),
+    ([SHIP, RECEIVE], CANCEL, "RECEIVED", "stays so"),
+    ([CANCEL], SHIP, "CANCELLED", "stays so"),
+    ([CANCEL], RECEIVE, "CANCELLED", "stays so"),
+    ([CANCEL], CANCEL, "CANCELLED", "stays so"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "is_now", "legal"), ILLEGAL, ids=lambda given: given if isinstance(given, str) else ""
+)
+async def test_what_is_not_its_turn_is_refused_and_what_may_be_is_named(
+    shop: Shop, before: list[str], then: str, is_now: str, legal: str
+) -> None:
+    await shop.receive(TEA_S1=5)
+    transfer = await planned(shop, TEA=3)
+    lines = {RECEIVE: {"lines": arrived(shop, ("TEA", 3))}}
+    for step in before:
+        assert not (await act(shop, step, transfer, **lines.get(step, {})))["errors"]
+
+    refused = await act(shop, then, transfer, **lines.get(then, {}))
+
+    assert codes(refused) == [("INVALID_STATE", ("id",))]
+    assert is_now in refused["errors"][0]["message"] and legal in refused["errors"][0]["message"]
+    assert await status(shop, transfer) == is_now
+
+
+async def test_every_wrong_line_of_a_plan_is_named_at_once(shop: Shop) -> None:
+    rows = [("TEA", 0), ("POT", -1), ("CUP", 100_001), ("TEA", 1), ("nothing", 1)]
+    lines = [{"sku": shop.sku(sku), "quantity": quantity} for sku, quantity in rows]
+
+    payload = await plan(shop, given={"lines": lines, "to": "nowhere"})
+    to_itself = await plan(shop, TEA=1, given={"to": shop.code("S1")})
+    from_nowhere = await plan(shop, TEA=1, given={"from": "nowhere"})
+
+    assert sorted(codes(payload)) == [
+        ("INVALID", ("lines", "3", "sku")),
+        ("INVALID_QUANTITY", ("lines", "0", "quantity")),
+        ("INVALID_QUANTITY", ("lines", "1", "quantity")),
+        ("INVALID_QUANTITY", ("lines", "2", "quantity")),
+        ("NOT_FOUND", ("lines", "4", "sku")),
+        ("NOT_FOUND", ("to",)),
+    ]
+    assert codes(to_itself) == [("INVALID", ("to",))]
+    assert codes(from_nowhere) == [("NOT_FOUND", ("from",))]
+    assert [payload["transfer"], to_itself["transfer"]] == [None, None]
+
+
+async def test_a_plan_of_nothing_or_of_too_much_is_refused(shop: Shop) -> None:
+    many = [{"sku": shop.sku("TEA"), "quantity": 1}] * 1_001
+
+    assert codes(await plan(shop)) == [("INVALID", ("lines",))]
+    assert codes(await plan(shop, given={"lines": many})) == [("LIMIT_EXCEEDED", ("lines",))]
+    assert codes(await plan(shop, TEA=1, given={"reference": "x" * 201})) == [("INVALID", ("reference",))]
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [
+        (("TEA", 0), ("INVALID_QUANTITY", ("lines", "0", "quantity"))),
+        (("TEA", -1), ("INVALID_QUANTITY", ("lines", "0", "quantity"))),
+        (("TEA", 100_001), ("INVALID_QUANTITY", ("lines", "0", "quantity"))),
+        (("CUP", 1), ("NOT_FOUND", ("lines", "0", "sku"))),
+        (("nothing", 1), ("NOT_FOUND", ("lines", "0", "sku"))),
+    ],
+)
+async def test_wrong_lines_are_neither_shipped_nor_received(shop: Shop, row: Any, wrong: Any) -> None:
+    await shop.receive(TEA_S1=5)
+    transfer = await planned(shop, TEA=3)
+
+    shipping = await act(shop, SHIP, transfer, lines=arrived(shop, row))
+    await act(shop, SHIP, transfer)
+    receiving = await act(shop, RECEIVE, transfer, lines=arrived(shop, row))
+
+    assert wrong in codes(shipping)
+    assert codes(receiving) == [wrong]
+    assert await units(shop, "TEA", "S2") == (0, 0, 0, 3)
+
+
+async def test_lines_stand_once(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    transfer = await planned(shop, TEA=3)
+    twice = arrived(shop, ("TEA", 1), ("TEA", 1))
+
+    shipping = await act(shop, SHIP, transfer, lines=twice)
+    more = await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 4)))
+    nothing = await act(shop, SHIP, transfer, lines=[])
+    await act(shop, SHIP, transfer)
+    receiving = [
+        await act(shop, RECEIVE, transfer, lines=lines)
+        for lines in (twice, arrived(shop, ("TEA", 1, "DAMAGED"), ("TEA", 1, "DAMAGED")), [])
+    ]
+    nothing_at_all = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "LOST")))
+
+    assert codes(shipping) == [("INVALID", ("lines", "1", "sku"))]
+    assert codes(more) == [("INVALID_QUANTITY", ("lines", "0", "quantity"))]
+    assert codes(nothing) == [("INVALID", ("lines",))]
+    assert [codes(payload) for payload in receiving] == [
+        [("INVALID", ("lines", "1", "sku"))],
+        [("INVALID", ("lines", "1", "sku"))],
+        [("INVALID", ("lines",))],
+    ]
+    assert codes(nothing_at_all) == [("INVALID_QUANTITY", ("lines", "0", "quantity"))]
+
+
+@pytest.mark.parametrize("mutation", [SHIP, RECEIVE, CANCEL], ids=["ship", "receive", "cancel"])
+async def test_an_unknown_transfer_is_not_found(shop: Shop, mutation: str) -> None:
+    lines = {"lines": arrived(shop, ("TEA", 1))} if mutation is RECEIVE else {}
+    for transfer in (global_id("StockTransfer", new_id()), global_id("Order", new_id()), "x", ""):
+        assert codes(await act(shop, mutation, transfer, **lines)) == [("NOT_FOUND", ("id",))]
+
+
+async def test_a_key_does_each_step_once(shop: Shop) -> None:
+    await shop.receive(TEA_S1=9)
+    keys = {verb: uuid4().hex for verb in (CREATE, SHIP, RECEIVE, CANCEL)}
+    first = await plan(shop, TEA=3, given={"idempotencyKey": keys[CREATE]})
+    again = await plan(shop, TEA=3, given={"idempotencyKey": keys[CREATE]})
+    other = await plan(shop, TEA=4, given={"idempotencyKey": keys[CREATE]})
+    transfer = first["transfer"]["id"]
+
+    answers = {}
+    for verb, given in ((SHIP, {}), (RECEIVE, {"lines": arrived(shop, ("TEA", 1))}), (CANCEL, {})):
+        answers[verb] = [await act(shop, verb, transfer, idempotencyKey=keys[verb], **given) for _ in range(2)]
+        reused = await act(shop, verb, transfer, idempotencyKey=keys[verb], **{**given, **another(shop, verb)})
+        assert codes(reused) == [("IDEMPOTENCY_KEY_REUSED", ("idempotencyKey",))]
+
+    assert again == first
+    assert codes(other) == [("IDEMPOTENCY_KEY_REUSED", ("idempotencyKey",))]
+    assert all(one == two and not one["errors"] for one, two in answers.values())
+    assert await units(shop, "TEA", "S1") == (8, 8, 0, 0)
+    assert await units(shop, "TEA", "S2") == (1, 1, 0, 0)
+
+
+def another(shop: Shop, verb: str) -> dict[str, Any]:
+    """Another input of the same verb."""
+    return {"reason": "else"} if verb is CANCEL else {"lines": arrived(shop, ("TEA", 2))}
+
+
+async def test_a_terminal_ships_from_its_place_and_receives_at_its_place(shop: Shop) -> None:
+    here, there, elsewhere = [await shop.terminal(place) for place in ("S1", "S2", "W1")]
+    await shop.receive(TEA_S1=5)
+    transfer = (await plan(shop, TEA=3, by=there))["transfer"]["id"]
+
+    foreign = [await raw(CREATE, elsewhere, **foreign_plan(shop))]
+    foreign += [await raw(SHIP, by, id=transfer) for by in (there, elsewhere)]
+    sent = await act(shop, SHIP, transfer, by=here)
+    foreign += [await raw(RECEIVE, by, id=transfer, lines=arrived(shop, ("TEA", 3))) for by in (here, elsewhere)]
+    foreign += [await raw(CANCEL, by, id=transfer) for by in (there, elsewhere)]
+    received = await act(shop, RECEIVE, transfer, by=there, lines=arrived(shop, ("TEA", 2)))
+    cancelled = await act(shop, CANCEL, transfer, by=here)
+
+    assert foreign == ["FORBIDDEN"] * 7
+    assert [p["errors"] for p in (sent, received, cancelled)] == [[], [], []]
+    assert await units(shop, "TEA", "S1") == (3, 3, 0, 0)
+
+
+def foreign_plan(shop: Shop) -> dict[str, Any]:
+    return {"from": shop.code("S1"), "to": shop.code("S2"), "lines": arrived(shop, ("TEA", 3))}
+
+
+async def raw(document: str, by: Client, **given: Any) -> str:
+    """The code of a refusal at the top of the answer."""
+    answer = await by.raw(document, i={"idempotencyKey": uuid4().hex, **given})
+    return answer["errors"][0]["extensions"]["code"]  # type: ignore[no-any-return]
+
+
+async def test_an_app_needs_the_scope_and_customers_see_no_transfer(shop: Shop) -> None:
+    transfer = await planned(shop, TEA=3)
+    read = "query ($id: ID!) { stockTransfer(id: $id) { id } }"
+    node = "query ($id: ID!) { node(id: $id) { __typename } }"
+    app, allowed = await shop.app("app"), await shop.app("app", Scope.INVENTORY)
+    customer, guest = await shop.customer(), shop.guest()
+
+    refused = [await raw(CANCEL, by, id=transfer) for by in (app, customer, guest)]
+    unseen = [await by.raw(read, id=transfer) for by in (customer, guest)]
+    nodes = [(await by.run(node, id=transfer))["node"] for by in (customer, guest, app, allowed)]
+    cancelled = await act(shop, CANCEL, transfer, by=allowed)
+
+    assert refused == ["FORBIDDEN", "FORBIDDEN", "UNAUTHENTICATED"]
+    assert [one["errors"][0]["extensions"]["code"] for one in unseen] == ["FORBIDDEN", "UNAUTHENTICATED"]
+    assert nodes == [None, None, {"__typename": "StockTransfer"}, {"__typename": "StockTransfer"}]
+    assert cancelled["transfer"]["status"] == "CANCELLED"
+
+
+async def test_transfers_are_found_by_either_place_and_status_newest_first(shop: Shop) -> None:
+    made = [await planned(shop, TEA=1) for _ in range(3)]
+    back = (await plan(shop, TEA=1, given={"from": shop.code("S2"), "to": shop.code("W1")}))["transfer"]["id"]
+    await act(shop, CANCEL, made[1])
+
+    assert await listed(shop, location="S1") == made[::-1]
+    assert await listed(shop, location="S2") == [back, *made[::-1]]
+    assert await listed(shop, location="W1") == [back]
+    assert await listed(shop, location="S1", status="DRAFT") == [made[2], made[0]]
+    assert await listed(shop, location="S2", status="CANCELLED") == [made[1]]
+    unknown = await shop.staff.raw('{ stockTransfers(location: "nowhere") { edges { node { id } } } }')
+    assert unknown["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
+async def listed(shop: Shop, *, location: str, status: str | None = None) -> list[str]:
+    """The ids of all pages of 2."""
+    query = """query ($l: String, $s: StockTransferStatus, $a: String) {
+        stockTransfers(first: 2, location: $l, status: $s, after: $a) {
+            edges { node { id } } pageInfo { hasNextPage endCursor } } }"""
+    found: list[str] = []
+    after = None
+    while True:
+        page = (await shop.staff.run(query, l=shop.code(location), s=status, a=after))["stockTransfers"]
+        found += [edge["node"]["id"] for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+
+
+async def test_two_who_ship_or_receive_at_once_move_the_goods_once(shop: Shop) -> None:
+    await shop.receive(TEA_S1=10)
+    transfer = await planned(shop, TEA=3)
+
+    sent = await asyncio.gather(*(act(shop, SHIP, transfer) for _ in range(4)))
+    got = await asyncio.gather(*(act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3))) for _ in range(4)))
+
+    for payloads in (sent, got):
+        assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1, 1]
+        assert {code for payload in payloads for code, _ in codes(payload)} == {"INVALID_STATE"}
+    assert await units(shop, "TEA", "S1") == (7, 7, 0, 0)
+    assert await units(shop, "TEA", "S2") == (3, 3, 0, 0)
+
+
+async def test_transfers_in_both_directions_at_once_wait_for_each_other_in_one_order(shop: Shop) -> None:
+    await shop.receive(TEA_S1=20, POT_S1=20, TEA_S2=20, POT_S2=20)
+    there = [await planned(shop, TEA=1, POT=1) for _ in range(8)]
+    reverse = {"from": shop.code("S2"), "to": shop.code("S1")}
+    back = [(await plan(shop, POT=1, TEA=1, given=reverse))["transfer"]["id"] for _ in range(8)]
+
+    payloads = await asyncio.gather(
+        *(act(shop, SHIP, transfer) for pair in zip(there, back, strict=True) for transfer in pair)
+    )
+
+    assert all(not payload["errors"] for payload in payloads)
+    assert await units(shop, "TEA", "S1") == (12, 12, 0, 8)
+    assert await units(shop, "POT", "S2") == (12, 12, 0, 8)
+
+
+async def test_many_lines_take_as_many_statements_as_one(shop: Shop) -> None:
+    skus = [shop.sku(f"BULK{n}") for n in range(50)]
+    await shop.staff.do(
+        "mutation ($p: [ProductInput!]!) { productsUpsert(products: $p) { count errors { code } } }",
+        p=[{"handle": sku, "name": sku, "variants": [{"sku": sku, "name": sku}]} for sku in skus],
+    )
+    await adjust(shop, *[(f"BULK{n}", "S1", 5) for n in range(50)])
+
+    assert await statements(shop, skus[:1]) == await statements(shop, skus) == (4, 5, 5)
+
+
+async def statements(shop: Shop, skus: list[str]) -> tuple[int, int, int]:
+    """How many statements it takes to plan, to ship and to receive."""
+    lines = [Units(sku, 2) for sku in skus]
+    transfer_id = new_id()
+    found = []
+    for step in ("plan", "ship", "receive"):
+        async with shop.hub.database.transaction() as session:
+            counting = Counting(session.driver)
+            if step == "plan":
+                await transfers.create(
+                    counting,
+                    transfer_id=transfer_id,
+                    actor=SYSTEM,
+                    source=shop.code("S1"),
+                    destination=shop.code("S2"),
+                    note=None,
+                    lines=lines,
+                )
+            elif step == "ship":
+                await transfers.ship(counting, actor=SYSTEM, transfer_id=transfer_id, lines=lines)
+            else:
+                arrivals = [Arrival(sku, 2) for sku in skus]
+                await transfer_arrivals.receive(
+                    counting, actor=SYSTEM, transfer_id=transfer_id, arrivals=arrivals, close=False
+                )
+            found.append(counting.statements)
+    return found[0], found[1], found[2]
+
+
+class Counting(Session):
+    """A session that counts its statements."""
+
+    def __init__(self, driver: Any) -> None:
+        super().__init__(driver)
+        self.statements = 0
+
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
+        self.statements += 1
+        return await super().fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        self.statements += 1
+        return await super().fetchrow(sql, *args)
+
+    async def run(self, sql: str, *args: object) -> None:
+        self.statements += 1
+        await super().run(sql, *args)
