@@ -17,12 +17,15 @@ _LEVEL = """
             SELECT * FROM stock_level s
             WHERE (s.variant_id, s.location_id) = (c.variant_id, c.location_id) FOR UPDATE
         ) l
+    ), now AS MATERIALIZED (
+        SELECT greatest(clock_timestamp(), max(updated_at) + interval '1 microsecond') AS moment FROM level
     )
 """
 
-# What becomes of levels: `aim` says what each will be, `line` the movements that make it so.
-# `moment`: now that all locks are held. Of one level, the order of these moments is the order of its changes, which the
-# beginnings of transactions are not; no two are equal, even where the clock is set back.
+# What becomes of levels: `aim` says what each will be, `line` the movements that make it so, and nothing where the
+# ledger refuses. `now` is the moment at which all locks are held. Of one level, the order of these moments is the order
+# of its changes, which the beginnings of transactions are not; no two are equal, even where the clock is set back.
+# Few joins: PostgreSQL expects one row of each part, and would look through all of one for each row of another.
 _WRITE = """
     target AS (
         SELECT *, greatest(0, committed + reserved + unavailable - on_hand) AS shortage FROM aim
@@ -33,23 +36,21 @@ _WRITE = """
             version = t.version_before + CASE WHEN t.shortage <> t.shortage_before THEN 2 ELSE 1 END,
             updated_at = t.moment
         FROM target t WHERE (l.variant_id, l.location_id) = (t.variant_id, t.location_id)
-        RETURNING l.*, t.shortage_before, least(t.shortage_before, t.promised_before) AS broken_before
+        RETURNING l.*, t.shortage_before, least(t.shortage_before, t.promised_before) AS broken_before, t.because
     ), moved AS (
         INSERT INTO stock_movement (variant_id, location_id, reason, quantity, on_hand_delta, committed_delta,
             reserved_delta, unavailable_delta, incoming_delta, state, reference, actor, occurred_at, recorded_at)
-        SELECT variant_id, location_id, m.reason, m.quantity, m.on_hand, m.committed, m.reserved, m.unavailable,
-            m.incoming, m.state, m.reference, {actor}, coalesce(m.occurred_at, c.updated_at), c.updated_at
-        FROM line m JOIN changed c USING (variant_id, location_id)
+        SELECT m.variant_id, m.location_id, m.reason, m.quantity, m.on_hand, m.committed, m.reserved, m.unavailable,
+            m.incoming, m.state, m.reference, {actor}, coalesce(m.occurred_at, now.moment), now.moment
+        FROM line m CROSS JOIN now
     ), put AS (
         INSERT INTO stock_unavailable AS u (variant_id, location_id, state, quantity)
-        SELECT m.variant_id, m.location_id, m.state, sum(m.unavailable)
-        FROM line m JOIN changed USING (variant_id, location_id) WHERE m.state IS NOT NULL GROUP BY 1, 2, 3
+        SELECT variant_id, location_id, state, sum(unavailable) FROM line WHERE state IS NOT NULL GROUP BY 1, 2, 3
         ON CONFLICT (variant_id, location_id, state) DO UPDATE SET quantity = u.quantity + excluded.quantity
     ), opened AS (
         INSERT INTO shortage (variant_id, location_id, quantity, reference)
-        SELECT c.variant_id, c.location_id, c.shortage - c.shortage_before,
-            (SELECT max(m.reference) FROM line m WHERE (m.variant_id, m.location_id) = (c.variant_id, c.location_id))
-        FROM changed c WHERE c.shortage > c.shortage_before RETURNING *
+        SELECT variant_id, location_id, shortage - shortage_before, because FROM changed
+        WHERE shortage > shortage_before RETURNING *
     ), told_people AS (
         INSERT INTO conflict (kind, location_id, variant_id, shortage_id, quantity, message)
         SELECT 'SHORTAGE', location_id, variant_id, id, quantity,
@@ -95,7 +96,7 @@ _CHANGE = f"""
         FROM change c LEFT JOIN level l USING (variant_id, location_id)
     ), verdict AS MATERIALIZED (
         SELECT count(why) = 0 AS taken FROM refused
-    ), aim AS (
+    ), aim AS MATERIALIZED (
         SELECT l.variant_id, l.location_id, l.on_hand AS on_hand_before, l.shortage AS shortage_before,
             l.committed + l.reserved AS promised_before, l.version AS version_before,
             coalesce(c.counted, l.on_hand) + c.on_hand AS on_hand,
@@ -103,11 +104,9 @@ _CHANGE = f"""
             l.unavailable + c.unavailable AS unavailable, l.incoming + c.incoming AS incoming,
             coalesce(c.safety_stock, l.safety_stock) AS safety_stock,
             CASE WHEN c.counted IS NOT NULL THEN n.moment END AS counts_at,
-            CASE WHEN c.counted IS NOT NULL THEN {{reference}} END AS counts_by, n.moment
-        FROM level l JOIN change c USING (variant_id, location_id) CROSS JOIN verdict
-        CROSS JOIN LATERAL (
-            SELECT greatest(clock_timestamp(), l.updated_at + interval '1 microsecond') AS moment
-        ) n WHERE verdict.taken
+            CASE WHEN c.counted IS NOT NULL THEN {{reference}} END AS counts_by, {{reference}} AS because, n.moment
+        FROM level l JOIN change c USING (variant_id, location_id) CROSS JOIN verdict CROSS JOIN now n
+        WHERE verdict.taken
     ), line AS (
         SELECT m.variant_id, m.location_id, m.reason, m.quantity,
             coalesce(m.counted - a.on_hand_before, 0) + m.on_hand AS on_hand, m.committed, m.reserved, m.unavailable,
@@ -122,46 +121,54 @@ _AS_NOW = """
 """
 """A level after a change; `broken`: promised units that the change made impossible."""
 
-# `last` is the newest count of a level among the facts, where it is newer than the one that the level knows. What the
-# facts add counts if it occurred after the newer of the two. A new last count moves on hand to what was counted and
-# what was added since: movements that occurred after a time were recorded after it too, which is what the index is by.
+# Of each level, the first of `w` is the newest count among the facts, if one is newer than the count that the level
+# knows (`recounted`). What a fact adds counts if it occurred after the newer of the two. A new last count moves on hand
+# to what was counted and what was added since: movements that occurred after a time were recorded after it too, which
+# is what the index is by.
 POST_FACTS = f"""
     WITH fact AS MATERIALIZED (
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
             $7::bigint[], $8::text[], $9::timestamptz[], $10::text[]) WITH ORDINALITY AS f(variant_id, location_id,
             reason, quantity, on_hand, unavailable, counted, state, occurred_at, reference, n)
-    ), {_LEVEL.format(given="fact")}, last AS (
-        SELECT DISTINCT ON (variant_id, location_id) variant_id, location_id, f.n, f.occurred_at, f.reference,
-            f.counted - l.on_hand + coalesce((
-                SELECT sum(m.on_hand_delta) FROM stock_movement m
-                WHERE (m.variant_id, m.location_id) = (f.variant_id, f.location_id) AND m.recorded_at >= f.occurred_at
-                    AND (m.occurred_at, m.reference COLLATE "C") > (f.occurred_at, f.reference)
-            ), 0) AS on_hand
+    ), {_LEVEL.format(given="fact")}, seen AS (
+        SELECT f.*, l.on_hand AS was_on_hand, l.committed, l.reserved, l.unavailable AS was_unavailable, l.incoming,
+            l.safety_stock, l.shortage, l.version, l.counted_at, l.counted_by, f.counted IS NOT NULL AND (
+                l.counted_at IS NULL OR (f.occurred_at, f.reference COLLATE "C") > (l.counted_at, l.counted_by)
+            ) AS recounts
         FROM fact f JOIN level l USING (variant_id, location_id)
-        WHERE f.counted IS NOT NULL AND (l.counted_at IS NULL
-            OR (f.occurred_at, f.reference COLLATE "C") > (l.counted_at, l.counted_by))
-        ORDER BY variant_id, location_id, f.occurred_at DESC, f.reference COLLATE "C" DESC
-    ), line AS MATERIALIZED (
-        SELECT f.variant_id, f.location_id, f.reason, f.quantity, CASE
-                WHEN f.n = c.n THEN c.on_hand
-                WHEN f.counted IS NOT NULL THEN 0
-                WHEN (f.occurred_at, f.reference COLLATE "C") > (c.occurred_at, c.reference) THEN f.on_hand
-                WHEN c.n IS NOT NULL THEN 0
-                WHEN l.counted_at IS NULL THEN f.on_hand
-                WHEN (f.occurred_at, f.reference COLLATE "C") > (l.counted_at, l.counted_by) THEN f.on_hand
+    ), ranked AS (
+        SELECT *, first_value(recounts) OVER w AS recounted, first_value(n) OVER w AS last_n,
+            first_value(occurred_at) OVER w AS last_at, first_value(reference) OVER w AS last_by
+        FROM seen WINDOW w AS (PARTITION BY variant_id, location_id
+            ORDER BY recounts DESC, occurred_at DESC, reference COLLATE "C" DESC)
+    ), told_line AS MATERIALIZED (
+        SELECT f.*, CASE
+                WHEN recounted AND n = last_n THEN counted - was_on_hand + coalesce((
+                    SELECT sum(m.on_hand_delta) FROM stock_movement m
+                    WHERE (m.variant_id, m.location_id) = (f.variant_id, f.location_id)
+                        AND m.recorded_at >= f.occurred_at
+                        AND (m.occurred_at, m.reference COLLATE "C") > (f.occurred_at, f.reference)
+                ), 0)
+                WHEN counted IS NOT NULL THEN 0
+                WHEN recounted THEN
+                    CASE WHEN (occurred_at, reference COLLATE "C") > (last_at, last_by) THEN on_hand ELSE 0 END
+                WHEN counted_at IS NULL OR (occurred_at, reference COLLATE "C") > (counted_at, counted_by) THEN on_hand
                 ELSE 0
-            END AS on_hand, 0 AS committed, 0 AS reserved, f.unavailable, 0 AS incoming, f.state, f.reference,
-            f.occurred_at
-        FROM fact f JOIN level l USING (variant_id, location_id) LEFT JOIN last c USING (variant_id, location_id)
-    ), aim AS (
-        SELECT l.variant_id, l.location_id, l.shortage AS shortage_before, l.committed + l.reserved AS promised_before,
-            l.version AS version_before, l.on_hand + s.on_hand AS on_hand, l.committed, l.reserved,
-            l.unavailable + s.unavailable AS unavailable, l.incoming, l.safety_stock, c.occurred_at AS counts_at,
-            c.reference AS counts_by, greatest(clock_timestamp(), l.updated_at + interval '1 microsecond') AS moment
-        FROM level l JOIN (
-            SELECT variant_id, location_id, sum(on_hand) AS on_hand, sum(unavailable) AS unavailable
-            FROM line GROUP BY 1, 2
-        ) s USING (variant_id, location_id) LEFT JOIN last c USING (variant_id, location_id)
+            END AS moved
+        FROM ranked f
+    ), line AS (
+        SELECT variant_id, location_id, reason, quantity, moved AS on_hand, 0 AS committed, 0 AS reserved, unavailable,
+            0 AS incoming, state, reference, occurred_at
+        FROM told_line
+    ), aim AS MATERIALIZED (
+        SELECT variant_id, location_id, shortage AS shortage_before, committed + reserved AS promised_before,
+            version AS version_before, was_on_hand + sum(moved) AS on_hand, committed, reserved,
+            was_unavailable + sum(unavailable) AS unavailable, incoming, safety_stock,
+            max(last_at) FILTER (WHERE recounted) AS counts_at, max(last_by) FILTER (WHERE recounted) AS counts_by,
+            max(reference) AS because, now.moment
+        FROM told_line CROSS JOIN now
+        GROUP BY variant_id, location_id, shortage, committed, reserved, version, was_on_hand, was_unavailable,
+            incoming, safety_stock, now.moment
     ), {_WRITE.format(actor="$11")}
     SELECT {_AS_NOW} FROM changed ORDER BY variant_id, location_id
 """

@@ -13,10 +13,11 @@ BATCH = 1_000
 
 _TURN = "SELECT position FROM feed FOR UPDATE"
 # A statement of its own: its snapshot is taken after the turn was won, so that no row is numbered twice.
-_NUMBER = """
+# The limit is written in: of a parameter PostgreSQL expects a tenth of all that wait, and reads through all of them.
+_NUMBER = f"""
     WITH due AS (
         SELECT id, row_number() OVER (ORDER BY id) AS n
-        FROM (SELECT id FROM outbox_event WHERE position IS NULL ORDER BY id LIMIT $2) AS first
+        FROM (SELECT id FROM outbox_event WHERE position IS NULL ORDER BY id LIMIT {BATCH}) AS first
     ), numbered AS (
         UPDATE outbox_event AS e SET position = $1 + due.n FROM due WHERE e.id = due.id RETURNING e.position
     )
@@ -29,7 +30,7 @@ async def number(database: Database) -> tuple[int, int]:
     """Give places to at most `BATCH` waiting events. Returns how many, and the feed's end."""
     async with database.transaction(tell=False) as session:
         end: int = await session.fetchval(_TURN)
-        new_end: int | None = await session.fetchval(_NUMBER, end, BATCH)
+        new_end: int | None = await session.fetchval(_NUMBER, end)
     return (0, end) if new_end is None else (new_end - end, new_end)
 
 

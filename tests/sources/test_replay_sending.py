@@ -1,0 +1,107 @@
+"""A till's line to the hub: sent again where no answer came, given up where the hub says no."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from uriba.core import clock
+from uriba.sources import replay_sending
+from uriba.sources.replay_errors import ReplayFailed
+from uriba.sources.replay_sending import TRIES_MAX, Line, Post
+
+EVENTS = '{"eventId":"1"},{"eventId":"2"}'
+RESULTS = [{"status": "APPLIED", "errors": []}, {"status": "DUPLICATE", "errors": []}]
+
+
+def answer(**given: Any) -> httpx.Response:
+    payload = {"results": RESULTS, "acknowledged": 2, "missing": [], "errors": []} | given
+    return httpx.Response(200, json={"data": {"posSync": payload}})
+
+
+@asynccontextmanager
+async def posting(hub: Callable[[httpx.Request], httpx.Response]) -> AsyncIterator[Post]:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hub)) as client:
+        yield Post(client, "http://hub/graphql")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_sending, "PAUSE_S", 0)
+
+
+async def test_sends_a_batch_with_the_tills_key_and_clock() -> None:
+    seen: list[httpx.Request] = []
+
+    def hub(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return answer()
+
+    async with posting(hub) as post:
+        payload = await post(Line("a-key", clock_s=3_600), EVENTS)
+
+    (request,) = seen
+    given = json.loads(request.content)["variables"]["input"]
+    ahead = datetime.fromisoformat(given["sentAt"]) - clock.now()
+    assert request.headers["authorization"] == "Bearer a-key"
+    assert given["events"] == [{"eventId": "1"}, {"eventId": "2"}]
+    assert timedelta(minutes=59) < ahead <= timedelta(hours=1)
+    assert ([result.status for result in payload.results], payload.acknowledged) == (["APPLIED", "DUPLICATE"], 2)
+
+
+async def test_sends_the_same_events_again_at_a_later_time_until_an_answer_comes() -> None:
+    sent: list[dict[str, Any]] = []
+
+    def hub(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content)["variables"]["input"])
+        if len(sent) == 1:
+            raise httpx.ReadError("lost")
+        return httpx.Response(500, text="fault") if len(sent) == 2 else answer()
+
+    async with posting(hub) as post:
+        assert (await post(Line("a-key", clock_s=0), EVENTS)).acknowledged == 2
+
+    assert [one["events"] for one in sent] == [sent[0]["events"]] * 3
+    assert len({one["sentAt"] for one in sent}) == 3
+
+
+async def test_gives_up_after_some_tries_and_says_why() -> None:
+    tries: list[int] = []
+
+    def hub(_: httpx.Request) -> httpx.Response:
+        tries.append(1)
+        return httpx.Response(503, text="not now")
+
+    async with posting(hub) as post:
+        with pytest.raises(ReplayFailed, match="HTTP 503: not now"):
+            await post(Line("a-key", clock_s=0), EVENTS)
+
+    assert len(tries) == TRIES_MAX
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (answer(errors=[{"code": "LIMIT_EXCEEDED", "message": "At most 1,000 events."}]), "At most 1,000 events."),
+        (httpx.Response(413, text="too large"), "HTTP 413: too large"),
+        (httpx.Response(400, text="malformed"), "HTTP 400: malformed"),
+    ],
+)
+async def test_does_not_ask_again_what_the_hub_refuses(refusal: httpx.Response, said: str) -> None:
+    tries: list[int] = []
+
+    def hub(_: httpx.Request) -> httpx.Response:
+        tries.append(1)
+        return refusal
+
+    async with posting(hub) as post:
+        with pytest.raises(ReplayFailed, match=said):
+            await post(Line("a-key", clock_s=0), EVENTS)
+
+    assert len(tries) == 1
