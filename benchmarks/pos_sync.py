@@ -227,7 +227,7 @@ async def _ceilings(url: str, batches: Sequence[Sequence[Batch]], lines_per_s: f
     await driver.execute("CREATE TABLE ceiling_movement (LIKE stock_movement INCLUDING ALL)")
     await driver.execute(
         "INSERT INTO ceiling_level (variant_id, location_id, on_hand) "
-        "SELECT v.id, t, 100000 FROM variant v, generate_series(0, $1::bigint - 1) t",
+        "SELECT v.id, t, 1000000000 FROM variant v, generate_series(0, $1::bigint - 1) t",
         len(batches),
     )
     await driver.execute("VACUUM ANALYZE ceiling_level")

@@ -168,6 +168,11 @@ BREAKS: dict[str, list[str]] = {
         "UPDATE order_line SET cancelled_quantity = 1 WHERE order_id = '{g.waiting}'",
         f"DELETE FROM fulfillment_line WHERE fulfillment_id IN {PARCELS}",
     ],
+    "every line is of goods that there are, and of its own order": [
+        "UPDATE order_line SET variant_id = -1 WHERE order_id = '{g.waiting}'",
+        f"UPDATE fulfillment_line SET order_line_id = gen_random_uuid() WHERE fulfillment_id IN {PARCELS}",
+        f"UPDATE fulfillment SET order_id = '{{g.carried_out}}' WHERE id IN {PARCELS}",
+    ],
     "an order is open exactly while goods are to be handed over": [
         "UPDATE orders SET status = 'COMPLETED' WHERE id = '{g.waiting}'",
         "UPDATE orders SET status = 'OPEN' WHERE id = '{g.carried_out}'",

@@ -215,6 +215,10 @@ def upgrade() -> None:
         "stock_movement", sa.Column("incoming_delta", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
     op.add_column("stock_movement", sa.Column("state", sa.Text(), nullable=True))
+    # What a till's sale would pay for on each of its lines.
+    op.drop_constraint("fk_order_line_variant_id", "order_line")
+    op.drop_constraint("fk_fulfillment_line_order_line_id", "fulfillment_line")
+    op.drop_index("ix_fulfillment_line_order_line_id", table_name="fulfillment_line")
     op.drop_index(op.f("ix_stock_movement_variant_id_location_id_id"), table_name="stock_movement")
     op.create_index(
         op.f("ix_stock_movement_variant_id_location_id_recorded_at_id"),
@@ -225,6 +229,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.create_index("ix_fulfillment_line_order_line_id", "fulfillment_line", ["order_line_id"])
+    op.create_foreign_key(
+        "fk_fulfillment_line_order_line_id", "fulfillment_line", "order_line", ["order_line_id"], ["id"]
+    )
+    op.create_foreign_key("fk_order_line_variant_id", "order_line", "variant", ["variant_id"], ["id"])
     op.drop_index(op.f("ix_stock_movement_variant_id_location_id_recorded_at_id"), table_name="stock_movement")
     op.create_index(
         op.f("ix_stock_movement_variant_id_location_id_id"),

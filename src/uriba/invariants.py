@@ -194,6 +194,18 @@ INVARIANTS = (
     ),
     Invariant(
         6,
+        "every line is of goods that there are, and of its own order",
+        """
+        SELECT l.id, l.order_id, l.variant_id FROM order_line l LEFT JOIN variant v ON v.id = l.variant_id
+        WHERE v.id IS NULL
+        UNION ALL
+        SELECT fl.order_line_id, f.order_id, l.variant_id FROM fulfillment_line fl
+        JOIN fulfillment f ON f.id = fl.fulfillment_id LEFT JOIN order_line l ON l.id = fl.order_line_id
+        WHERE l.order_id IS DISTINCT FROM f.order_id
+        """,
+    ),
+    Invariant(
+        6,
         "an order is open exactly while goods are to be handed over",
         """
         SELECT o.id, o.status FROM orders o WHERE o.status <> 'CANCELLED' AND (o.status = 'OPEN') <> EXISTS (

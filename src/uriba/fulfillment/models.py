@@ -56,8 +56,8 @@ class FulfillmentLine(Base):
     """Units of an order's line in a fulfillment."""
 
     __tablename__ = "fulfillment_line"
-    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index(None, "order_line_id"))
+    __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)
 
     fulfillment_id: Mapped[UUID] = mapped_column(ForeignKey("fulfillment.id"), primary_key=True)
-    order_line_id: Mapped[UUID] = mapped_column(ForeignKey("order_line.id"), primary_key=True)
+    order_line_id: Mapped[UUID] = mapped_column(primary_key=True)
     quantity: Mapped[int]

@@ -82,7 +82,10 @@ class Order(Base):
 
 
 class OrderLine(Base):
-    """Units of a variant as they were bought: name, price and tax are copied, the catalog may change."""
+    """Units of a variant as they were bought: name, price and tax are copied, the catalog may change.
+
+    No foreign key to the variant: it would lock and write the variant's row for each line that is sold.
+    """
 
     __tablename__ = "order_line"
     __table_args__ = (
@@ -95,7 +98,7 @@ class OrderLine(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"))
     position: Mapped[int]
-    variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"))
+    variant_id: Mapped[int]
     sku: Mapped[str]
     name: Mapped[str]
     quantity: Mapped[int]
