@@ -111,7 +111,7 @@ async def forget_old(work: Work) -> int:
 
 SWEEPS = (
     Sweep("finish_checkouts", every_s=5, timeout_s=60, run=finish_checkouts),
-    Sweep("expire_holds", every_s=5, timeout_s=30, run=expire_holds),
+    Sweep("expire_holds", every_s=1, timeout_s=30, run=expire_holds),
     Sweep("resource_shortages", every_s=2, timeout_s=60, run=resource_shortages),
     Sweep("serve_backorders", every_s=10, timeout_s=30, run=serve_backorders),
     Sweep("expire_carts", every_s=60, timeout_s=30, run=expire_carts),

@@ -197,6 +197,26 @@ async def test_a_hold_that_ended_frees_the_stock_while_the_cart_stays_closed(sho
     assert (await pay(till, await shop.cart(till, TEA=1), cash("648")))["order"]["status"] == "COMPLETED"
 
 
+@pytest.mark.parametrize("method", ["CARRY_OUT", "PICKUP", "SHIP"])
+async def test_a_hold_is_over_for_other_buyers_as_soon_as_its_term_is(shop: Shop, method: str) -> None:
+    await shop.receive(TEA_S1=1)
+    guest, other, till = shop.guest("app"), shop.guest("web"), await shop.terminal("S1")
+    cart = await picked_up(shop, guest, TEA=1)
+    await shop.check_out(guest, cart, token="timeout")
+    buying = {"CARRY_OUT": None, "PICKUP": picked_up, "SHIP": shipped}[method]
+    theirs = await buying(shop, other, TEA=1) if buying else await shop.cart(till, TEA=1)
+
+    async def buy() -> dict[str, Any]:
+        return await (shop.check_out(other, theirs) if buying else pay(till, theirs, cash("648")))
+
+    held = await buy()
+    await end_hold(shop, cart)
+    free = await buy()
+
+    assert codes(held) == ["OUT_OF_STOCK"]
+    assert free["errors"] == [] and free["order"]["paymentStatus"] == "PAID"
+
+
 async def test_a_payment_that_was_slower_than_its_hold_still_gets_goods_that_are_there(shop: Shop) -> None:
     await shop.receive(TEA_W1=2)
     guest = shop.guest("app")

@@ -34,7 +34,7 @@ from uriba.core.ids import new_id
 from uriba.db import Database, Row, Session
 from uriba.db.idempotency import Claim
 from uriba.fulfillment import parcels
-from uriba.inventory import ledger
+from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
 from uriba.orders import placement, queries
 from uriba.outbox import emit
@@ -88,8 +88,13 @@ class Checkout:
                     begun = await self._begin(session, actor, claim, asked)
                 break
             except PlanRefused as refused:
+                if await self._freed():
+                    continue
                 if (refusal := await self._refusal(refused)) is not None:
                     raise refusal from refused
+            except OutOfStock:
+                if not await self._freed():
+                    raise
         else:
             raise DomainError("Too many customers want this at once; please try again.", "cartId")
         placed = begun.placed
@@ -99,6 +104,11 @@ class Checkout:
             return placed
         async with self.database.reading() as session:
             return await queries.of_checkout(session, begun.order_id)
+
+    async def _freed(self) -> bool:
+        """Whether holds had ended whose units were not put back yet: what a sweep tidies is over at once for buyers."""
+        async with self.database.transaction() as session:
+            return await holds.expire(session) > 0
 
     async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Begun:
         """The first transaction: the whole checkout where no provider takes part."""
