@@ -143,8 +143,8 @@ INVARIANTS = (
             WHERE (e.terminal_id, e.epoch) = (p.terminal_id, p.epoch) AND r.safe @> e.sequence
         ) e JOIN pos_terminal t ON t.id = p.terminal_id
         WHERE upper(r.safe) - lower(r.safe) > e.kept + (
-            SELECT count(*) FROM conflict c WHERE c.terminal = t.key_id AND c.event->>'epoch' = p.epoch::text
-                AND r.safe @> (c.event->'sent'->>'sequence')::bigint)
+            SELECT count(*) FROM conflict c WHERE c.terminal = t.key_id AND split_part(c.key, ':', 2) = p.epoch::text
+                AND r.safe @> substring(c.event::text FROM '"sequence":(-?[0-9]+)')::bigint)
         """,
     ),
     Invariant(

@@ -30,6 +30,7 @@ from uriba.db import Database, idempotency
 from uriba.fulfillment import backorders, shortages
 from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
+from uriba.orders import returns
 from uriba.outbox import relay
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
@@ -69,6 +70,11 @@ async def finish_checkouts(work: Work) -> int:
 async def expire_holds(work: Work) -> int:
     async with work.database.transaction() as session:
         return await holds.expire(session)
+
+
+async def link_returns(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await returns.link_waiting(session)
 
 
 async def expire_carts(work: Work) -> int:
@@ -114,6 +120,7 @@ SWEEPS = (
     Sweep("expire_holds", every_s=1, timeout_s=30, run=expire_holds),
     Sweep("resource_shortages", every_s=2, timeout_s=60, run=resource_shortages),
     Sweep("serve_backorders", every_s=10, timeout_s=30, run=serve_backorders),
+    Sweep("link_returns", every_s=10, timeout_s=30, run=link_returns),
     Sweep("expire_carts", every_s=60, timeout_s=30, run=expire_carts),
     Sweep("forget_old", every_s=60, timeout_s=60, run=forget_old),
 )

@@ -121,10 +121,10 @@ async def test_two_relays_without_turns_number_the_same_facts_twice(database: Da
     async def number_again() -> int | None:
         async with database.transaction() as session:
             pid.set_result(await backend(session))
-            return await session.fetchval(relay._NUMBER, 0, 10)
+            return await session.fetchval(relay._NUMBER, 0)
 
     async with database.transaction() as first:
-        assert await first.fetchval(relay._NUMBER, 0, 10) == 1
+        assert await first.fetchval(relay._NUMBER, 0) == 1
         second = asyncio.create_task(number_again())
         await is_blocked(database, await pid)
 

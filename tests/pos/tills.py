@@ -107,3 +107,22 @@ async def orders(shop: Shop, store: str = "S1") -> list[dict[str, Any]]:
         l=shop.code(store),
     )
     return [edge["node"] for edge in found["orders"]["edges"]]
+
+
+async def left_behind(till: Till) -> int:
+    """How many facts of a till the hub has, applied or put aside."""
+    assert till.client.key is not None
+    async with till.shop.hub.database.reading() as session:
+        return int(
+            await session.fetchval(
+                "SELECT (SELECT count(*) FROM pos_event e JOIN pos_terminal t ON t.id = e.terminal_id "
+                "WHERE t.key_id = $1) + (SELECT count(*) FROM conflict WHERE terminal = $1 AND event IS NOT NULL)",
+                key_id(till),
+            )
+        )
+
+
+def key_id(till: Till) -> str:
+    """The public part of a till's key."""
+    assert till.client.key is not None
+    return till.client.key.split("_")[2]

@@ -35,10 +35,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_cases(session: Session, cases: Sequence[Case]) -> None:
     """Have the cases written with this transaction."""
-    # As JSON text of their own: what a till sent may hold what no text of PostgreSQL can, such as NUL.
+    # As JSON text of their own: what a till sent may hold what no text of PostgreSQL can, such as NUL. In the order of
+    # the keys that two tills may share: whoever inserts one that another has inserted waits for that one's end.
     rows = [
         (c.kind, c.key, c.location_id, c.variant_id, c.order_id, c.terminal, c.quantity, c.message, *_as_json(c))
-        for c in cases
+        for c in sorted(cases, key=lambda c: (c.key or "") if c.kind is ConflictKind.PRICE_VARIANCE else "")
     ]
     if rows:
         session.later(_OPEN, *(list(column) for column in zip(*rows, strict=True)))

@@ -95,6 +95,10 @@ async def post_facts(session: Session, facts: Sequence[Fact], *, actor: str) -> 
 
     Source of the rule: the domain's "How counts and late facts meet".
     """
+    if any(fact.counted is not None for fact in facts):
+        # A new last count adds up what was moved after it. A statement sees the ledger as it was when the statement
+        # began: whoever is waited for has to be done before that.
+        await session.run(_LOCK, [f.variant_id for f in facts], [f.location_id for f in facts])
     rows = await session.fetch(
         POST_FACTS,
         [f.variant_id for f in facts],
@@ -111,6 +115,14 @@ async def post_facts(session: Session, facts: Sequence[Fact], *, actor: str) -> 
     )
     await _settle(session, rows)
     return rows
+
+
+_LOCK = """
+    SELECT FROM (SELECT DISTINCT v, p FROM unnest($1::bigint[], $2::bigint[]) AS k(v, p) ORDER BY v, p) k
+    CROSS JOIN LATERAL (
+        SELECT FROM stock_level s WHERE (s.variant_id, s.location_id) = (k.v, k.p) FOR UPDATE
+    ) l
+"""
 
 
 async def _settle(session: Session, rows: Sequence[Row]) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from uriba.conflicts import conflicts
 from uriba.conflicts.conflicts import Case
 from uriba.conflicts.models import ConflictKind
+from uriba.core import clock
 from uriba.core.actor import SYSTEM
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
@@ -227,10 +228,23 @@ def _mismatches(returned: Row, order: Row, matched: Sequence[_Matched]) -> Itera
 
 
 async def link_waiting(session: Session, *, limit: int = 200) -> int:
-    """Link returns whose sale is known by now: a till may have told of it at the same moment. How many."""
-    rows = await session.fetch(
-        "SELECT DISTINCT r.original_receipt FROM order_return r WHERE r.order_id IS NULL AND EXISTS ("
-        "SELECT FROM orders o WHERE o.receipt = r.original_receipt) LIMIT $1",
-        limit,
-    )
+    """Link returns whose sale is known by now; how many.
+
+    A sale finds the returns that wait for it, and a return its sale; two tills that tell of them at the same moment may
+    miss each other. So only the returns of the last hour are looked at.
+    """
+    since = UUID(int=int((clock.now().timestamp() - RECENT_S) * 1000) << 80)
+    rows = await session.fetch(_RECENT, since, limit)
     return await link(session, [r["original_receipt"] for r in rows], actor=SYSTEM.label) if rows else 0
+
+
+RECENT_S = 3_600
+
+# Ids of returns are ordered by time.
+_RECENT = """
+    SELECT DISTINCT r.original_receipt FROM order_return r CROSS JOIN LATERAL (
+        SELECT count(*) AS all, count(*) FILTER (WHERE o.location_id = r.location_id) AS here FROM orders o
+        WHERE (o.receipt = r.original_receipt OR o.number = r.original_receipt) AND o.currency = r.currency
+            AND o.status <> 'CANCELLED'
+    ) meant WHERE r.id > $1 AND r.order_id IS NULL AND (meant.here = 1 OR meant.all = 1) LIMIT $2
+"""

@@ -157,6 +157,8 @@ def amounts(fact: Told, currency: str, unit_minors: Sequence[int | None]) -> Amo
     if found:
         return found
     made = Amounts(tuple(lines), None if fact.tenders is None else tuple(tenders))
+    if max(made.total, sum(tenders)) > money.AMOUNT_MINOR_MAX:
+        return [Problem(Code.INVALID, "This is more than an amount can be.", ("lines",))]
     if fact.type is PosEventType.SALE and made.tenders is not None and sum(made.tenders) != made.total:
         said, due = money.Money(sum(made.tenders), currency), money.Money(made.total, currency)
         return [Problem(Code.PAYMENT_MISMATCH, f"The tenders are {said}, the lines are {due}.", ("tenders",))]

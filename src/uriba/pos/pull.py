@@ -45,11 +45,13 @@ class EntryKind(StrEnum):
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far a till has come: the feed's position, the last variant while it reads all, and digests of its sets."""
+    """How far a till has come: the feed's position, the last variant while it reads all, digests of its sets, and of
+    how its channel counts: prices are printed by that."""
 
     position: int
     variant_id: int | None
     sets: tuple[str, ...] = ("", "", "")
+    terms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +82,34 @@ async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int
     if not 1 <= first <= PAGE_MAX:
         raise Invalid(f"first is from 1 to {PAGE_MAX:,}.", "first")
     end = await relay.end_of_feed(session)
-    at = _read(cursor) if cursor is not None else Cursor(end, 0)
+    terms = await _terms(session, actor)
+    at = _read(cursor) if cursor is not None else Cursor(end, 0, terms=terms)
     if at.position > end:
         raise Invalid("This cursor is ahead of the hub, which was restored: begin anew, without a cursor.", "cursor")
-    if at.variant_id is None and end - at.position > BEHIND_MAX:
-        at = Cursor(end, 0, at.sets)
+    if at.terms != terms or (at.variant_id is None and end - at.position > BEHIND_MAX):
+        at = Cursor(end, 0, at.sets, terms)
     if at.variant_id is not None:
         entries, reached = await _all(session, actor, at.variant_id, max(1, first // 2))
-        return Page(entries, _written(Cursor(at.position, reached, at.sets)), more=True)
+        return Page(entries, _written(Cursor(at.position, reached, at.sets, terms)), more=True)
     entries, position = await _changed(session, actor, at.position, first)
-    sets = at.sets
-    if position >= end:
-        changed, sets = await _sets(session, actor, at.sets)
+    sets, whole = at.sets, position >= end
+    if whole:
+        changed, sets, whole = await _sets(session, actor, at.sets, first - len(entries))
         entries += changed
-    return Page(entries, _written(Cursor(position, None, sets)), more=position < end)
+    return Page(entries, _written(Cursor(position, None, sets, terms)), more=not whole)
+
+
+async def _terms(session: Session, actor: Actor) -> str:
+    """A digest of what printed prices depend on besides the price list: which channel it is, and how that counts."""
+    if actor.channel_id is None:
+        return ""
+    terms = await terms_of_channel(session, actor.channel_id)
+    rates = {} if terms.prices_include_tax else {name: str(rate) for name, rate in sorted(terms.rates.items())}
+    return _digest((actor.channel_id, terms.currency, terms.prices_include_tax, terms.rounding, rates))
+
+
+def _digest(value: object) -> str:
+    return sha256(msgspec.json.encode(value)).hexdigest()[:16]
 
 
 def _read(cursor: str) -> Cursor:
@@ -101,7 +117,7 @@ def _read(cursor: str) -> Cursor:
         found = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Cursor)
     except (ValueError, msgspec.MsgspecError):
         raise Invalid("This cursor is not one of ours.", "cursor") from None
-    if found.position < 0 or (found.variant_id or 0) < 0 or len(found.sets) != len(_SETS):
+    if found.position < 0 or not 0 <= (found.variant_id or 0) < 2**63 or len(found.sets) != len(_SETS):
         raise Invalid("This cursor is not one of ours.", "cursor")
     return found
 
@@ -176,17 +192,24 @@ async def _stock(session: Session, actor: Actor, ids: Sequence[int]) -> list[Ent
     return [Entry(EntryKind.STOCK, skus[v]["sku"], levels[v, at]) for v, at in sorted(levels) if v in skus]
 
 
-async def _sets(session: Session, actor: Actor, known: Sequence[str]) -> tuple[list[Entry], tuple[str, ...]]:
-    """The sets that are not as the till has them, and the digests of all."""
-    entries, digests = [], []
+async def _sets(
+    session: Session, actor: Actor, known: Sequence[str], room: int
+) -> tuple[list[Entry], tuple[str, ...], bool]:
+    """The sets that are not as the till has them, as many as there is room for; the digests of what it has then, and
+    whether those are all."""
+    entries: list[Entry] = []
+    digests, whole = [], True
     for (kind, sql), before in zip(_SETS.items(), known, strict=True):
         by_channel = kind is EntryKind.TAXES
         rows = await session.fetch(sql, actor.channel_id if by_channel else actor.location_id)
         values = [dict(row) for row in rows]
-        digests.append(sha256(msgspec.json.encode(values)).hexdigest()[:16])
-        if digests[-1] != before:
+        digest = _digest(values)
+        if digest != before and len(entries) == room:
+            digest, whole = before, False
+        elif digest != before:
             entries.append(Entry(kind, kind.lower(), rows=values))
-    return entries, tuple(digests)
+        digests.append(digest)
+    return entries, tuple(digests), whole
 
 
 _SETS = {

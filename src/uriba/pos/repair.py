@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -82,11 +82,11 @@ async def apply(
 
 
 async def _meeting(session: Session, row: Mapping[str, Any]) -> Meeting:
-    """The till as it was when it sent the fact."""
+    """The till as it was when it sent the fact, with the time of receipt: a time to come was taken as that."""
     epoch = row["event"]["epoch"]
     skew = timedelta(milliseconds=row["event"]["skewMs"])
     till = await session.fetchrow(
-        "SELECT id, location_id, version, clock_timestamp() AS moment FROM pos_terminal WHERE key_id = $1",
+        "SELECT id, location_id, version FROM pos_terminal WHERE key_id = $1",
         row["terminal"],
     )
     assert till is not None
@@ -97,7 +97,7 @@ async def _meeting(session: Session, row: Mapping[str, Any]) -> Meeting:
         location_id=till["location_id"],
         channel_id=channel_id,
         epoch=epoch,
-        received_at=till["moment"],
+        received_at=datetime.fromisoformat(row["event"]["receivedAt"]),
         skew=skew,
         version=till["version"],
         acknowledged=0,

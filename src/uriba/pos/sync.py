@@ -31,7 +31,7 @@ from uriba.pos.facts import PRICED, Told
 from uriba.pos.knowledge import Knowledge, gather
 from uriba.pos.models import PosEventStatus, PosEventType
 from uriba.pos.sales import Books
-from uriba.pos.terminals import TOLERANCE, Meeting
+from uriba.pos.terminals import Meeting
 
 EVENTS_MAX = 1_000
 
@@ -176,7 +176,12 @@ def _case(kind: ConflictKind, meeting: Meeting, fact: Told, problems: Sequence[P
         location_id=meeting.location_id,
         terminal=meeting.key_id,
         problems=tuple(problems),
-        event={"sent": fact, "epoch": meeting.epoch, "skewMs": _ms(meeting.skew)},
+        event={
+            "sent": fact,
+            "epoch": meeting.epoch,
+            "skewMs": _ms(meeting.skew),
+            "receivedAt": meeting.received_at,
+        },
     )
 
 
@@ -210,7 +215,7 @@ def _take(fact: Told, known: Knowledge, meeting: Meeting, effects: Effects) -> V
     if problems:
         effects.books.cases.append(_case(ConflictKind.PARKED, meeting, fact, problems))
         return Verdict(fact.event_id, status, problems)
-    warnings = _warnings(fact, meeting, occurred_at)
+    warnings = _warnings(fact, meeting)
     warnings += [Problem(Code.PRICE_CHANGED, case.message, ("lines",)) for case in effects.books.cases[cases:]]
     return Verdict(fact.event_id, status, warnings=warnings)
 
@@ -265,13 +270,13 @@ _EFFECTS: dict[PosEventType, tuple[int, int, StockState | None]] = {
 """What one unit adds to on hand and to unavailable, and the state that it is in then."""
 
 
-def _warnings(fact: Told, meeting: Meeting, occurred_at: datetime) -> list[Problem]:
+def _warnings(fact: Told, meeting: Meeting) -> list[Problem]:
     found = []
     if meeting.skew:
         minutes = meeting.skew.total_seconds() / 60
         said = f"The terminal's clock is {abs(minutes):,.0f} minutes {'ahead' if minutes > 0 else 'behind'}."
         found.append(Problem(Code.INVALID, f"{said} The time was corrected.", ("occurredAt",)))
-    if fact.occurred_at - meeting.skew - occurred_at > TOLERANCE:
+    if meeting.is_ahead(fact.occurred_at):
         found.append(Problem(Code.INVALID, "This time is in the future: it was taken as now.", ("occurredAt",)))
     return found
 

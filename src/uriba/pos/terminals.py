@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from uriba.core.actor import Actor
@@ -18,6 +18,9 @@ SAME_CLOCK_MS = 30_000
 
 RANGES_MAX = 1_000
 """Gaps that one answer names."""
+
+EARLIEST, LATEST = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+"""The ends of the calendar. A clock that says more is no reason to lose what comes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,22 @@ class Meeting:
 
     def corrected(self, occurred_at: datetime) -> datetime:
         """When it happened, by the hub's clock: never later than now."""
-        return min(occurred_at - self.skew, self.received_at)
+        return min(self._by_our_clock(occurred_at), self.received_at)
+
+    def is_ahead(self, occurred_at: datetime) -> bool:
+        """Whether the till says that this is still to come."""
+        return self._by_our_clock(occurred_at) > self.received_at + TOLERANCE
+
+    def _by_our_clock(self, occurred_at: datetime) -> datetime:
+        try:
+            return max(EARLIEST, in_calendar(occurred_at) - self.skew)
+        except OverflowError:
+            return EARLIEST if self.skew > timedelta(0) else LATEST
+
+
+def in_calendar(moment: datetime) -> datetime:
+    """The moment in UTC, or the end of the calendar that it is beyond."""
+    return EARLIEST if moment < EARLIEST else LATEST if moment > LATEST else moment.astimezone(UTC)
 
 
 def reference(key_id: str, epoch: int, sequence: int) -> str:
@@ -55,7 +73,7 @@ async def meet(session: Session, *, actor: Actor, sent_at: datetime, epoch: int,
         _MEET,
         actor.key_id,
         actor.location_id,
-        sent_at,
+        in_calendar(sent_at),
         epoch,
         sequences,
         int(TOLERANCE.total_seconds() * 1000),
@@ -90,7 +108,8 @@ _MEET = """
         FROM (SELECT clock_timestamp() AS moment,
             (extract(epoch FROM $3::timestamptz - clock_timestamp()) * 1000)::bigint AS skew_ms) m
         ON CONFLICT (key_id) DO UPDATE SET synced_at = clock_timestamp(), skew_ms = CASE
-            WHEN excluded.skew_ms <> 0 AND abs(excluded.skew_ms - t.skew_ms) <= $7 THEN t.skew_ms
+            WHEN t.skew_ms <> 0 AND abs(extract(epoch FROM $3 - clock_timestamp()) * 1000 - t.skew_ms) <= $7
+                THEN t.skew_ms
             ELSE excluded.skew_ms END
         RETURNING t.id, t.skew_ms, t.version, t.synced_at
     ), epoch AS (

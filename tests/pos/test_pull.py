@@ -1,0 +1,269 @@
+"""posPull: what a till keeps on its disk. Whoever applies all entries in order has what a fresh till has."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+from tills import conflicts, key_id, now, on_hand, open_till
+
+from client import Client, Refused
+from patience import eventually
+from shop import ERRORS, Shop
+from uriba.access import keys
+from uriba.pos import pull
+
+PULL = """query ($c: String, $f: Int) { posPull(cursor: $c, first: $f) { cursor more location { code } entries {
+    kind key
+    variant { sku barcode name taxClass discontinued prices {
+        amount { amount currency } channel location validFrom validTo } }
+    stock { onHand available committed reserved unavailable safetyStock version }
+    taxes { taxClass rate } carts { id version quantity } revocations } } }"""
+
+State = dict[tuple[str, str], Any]
+
+
+class Disk:
+    """What one till keeps."""
+
+    def __init__(self, client: Client, first: int | None = None) -> None:
+        self.client, self.first = client, first
+        self.state: State = {}
+        self.cursor: str | None = None
+        self.pages: list[int] = []
+
+    async def catch_up(self) -> State:
+        """Pull until there is no more."""
+        more = True
+        while more:
+            page = (await self.client.run(PULL, c=self.cursor, f=self.first))["posPull"]
+            self.state |= {(entry["kind"], entry["key"]): entry for entry in page["entries"]}
+            self.pages.append(len(page["entries"]))
+            self.cursor, more = page["cursor"], page["more"]
+        return self.state
+
+
+async def fresh(client: Client) -> State:
+    """The state of a till that begins now, once everybody was told of everything."""
+    return await Disk(client).catch_up()
+
+
+async def told(shop: Shop) -> None:
+    """Wait until the feed has all events."""
+
+    async def look() -> bool:
+        async with shop.hub.database.reading() as session:
+            return not await session.fetchval("SELECT EXISTS (SELECT FROM outbox_event WHERE position IS NULL)")
+
+    await eventually(look)
+
+
+async def upsert(shop: Shop, mutation: str, argument: str, kind: str, /, **row: Any) -> None:
+    payload = await shop.staff.do(
+        f"mutation ($r: [{kind}!]!) {{ {mutation}({argument}: $r) {{ count {ERRORS} }} }}", r=[row]
+    )
+    assert not payload["errors"], payload
+
+
+async def store_channel(shop: Shop, *, include: bool = True, standard: str = "0.10") -> None:
+    rates = [{"taxClass": "standard", "rate": standard}, {"taxClass": "reduced", "rate": "0.08"}]
+    channel = {"code": shop.code("stores"), "name": "Stores", "kind": "STORE", "currency": "JPY", "taxRates": rates}
+    places = [shop.code("S1"), shop.code("S2"), shop.code("W1")]
+    await upsert(
+        shop, "channelsUpsert", "channels", "ChannelInput", **channel, locations=places, pricesIncludeTax=include
+    )
+
+
+async def price(shop: Shop, sku: str, amount: str, **given: Any) -> None:
+    money = {"amount": amount, "currency": "JPY"}
+    await upsert(shop, "pricesUpsert", "prices", "PriceInput", sku=shop.sku(sku), amount=money, **given)
+
+
+async def variant(shop: Shop, sku: str, **given: Any) -> None:
+    row = {"sku": shop.sku(sku), "name": sku, "taxClass": "standard", **given}
+    product = {"handle": shop.code(sku.lower()), "name": sku, "category": "Kitchen", "variants": [row]}
+    await upsert(shop, "productsUpsert", "products", "ProductInput", **product)
+
+
+async def revoked(shop: Shop, store: str = "S1") -> str:
+    other = await open_till(shop, store)
+    async with shop.hub.database.transaction() as session:
+        await keys.revoke(session, key_id=key_id(other))
+    return key_id(other)
+
+
+async def test_a_fresh_till_gets_all_that_it_needs(shop: Shop) -> None:
+    await shop.receive(TEA_S1=7, TEA_S2=99, POT_S2=99)
+    till = await open_till(shop)
+    gone = await revoked(shop)
+    cart = await shop.cart(till.client, TEA=2)
+    await told(shop)
+
+    state = await fresh(till.client)
+
+    tea = state["VARIANT", shop.sku("TEA")]["variant"]
+    assert [(p["amount"]["amount"], p["channel"]) for p in tea["prices"]] == [("648", shop.code("stores"))]
+    stock = {key: entry["stock"]["onHand"] for (kind, key), entry in state.items() if kind == "STOCK"}
+    assert stock == {shop.sku("TEA"): 7}
+    taxes = {tax["taxClass"]: tax["rate"] for tax in state["TAXES", "taxes"]["taxes"]}
+    assert taxes == {"reduced": "0.08", "standard": "0.1"}
+    assert [(c["id"], c["quantity"]) for c in state["CARTS", "carts"]["carts"]] == [(cart["id"], 2)]
+    assert state["REVOCATIONS", "revocations"]["revocations"] == [gone]
+
+
+async def test_after_changes_of_every_kind_an_old_till_is_as_a_fresh_one(shop: Shop) -> None:
+    await shop.receive(TEA_S1=7)
+    till = await open_till(shop)
+    await told(shop)
+    disk = Disk(till.client)
+    before = dict(await disk.catch_up())
+
+    await price(shop, "TEA", "700", channel=shop.code("stores"))
+    await price(shop, "POT", "3000", location=shop.code("S1"), validFrom=now(days=-1).isoformat())
+    await variant(shop, "HAT", barcode=shop.mark)
+    await variant(shop, "CUP", discontinued=True)
+    await shop.receive(POT_S1=3, TEA_S2=5)
+    await till.verdicts(till.sale(TEA=1, price=700), till.moved("DAMAGE", TEA=1), till.moved("COUNT", HAT=4))
+    await store_channel(shop, standard="0.12")
+    await shop.cart(till.client, TEA=1)
+    await revoked(shop)
+    await told(shop)
+    after = await disk.catch_up()
+
+    assert after == await fresh(till.client)
+    changed = {kind for key in after if after[key] != before.get(key) for kind in [key[0]]}
+    assert changed == {"VARIANT", "STOCK", "TAXES", "CARTS", "REVOCATIONS"}
+    assert after["STOCK", shop.sku("TEA")]["stock"]["onHand"] == 6
+
+
+async def test_nothing_new_is_an_empty_page(shop: Shop) -> None:
+    till = await open_till(shop)
+    await told(shop)
+    disk = Disk(till.client)
+    await disk.catch_up()
+    disk.pages.clear()
+
+    await shop.receive(TEA_S2=5)
+    await told(shop)
+    await disk.catch_up()
+
+    assert disk.pages == [0]
+
+
+@pytest.mark.parametrize("include", [True, False])
+async def test_prices_are_printed_by_the_channels_new_terms(shop: Shop, include: bool) -> None:
+    till = await open_till(shop)
+    await store_channel(shop, include=include)
+    disk = Disk(till.client)
+    first = dict(await disk.catch_up())
+
+    await store_channel(shop, include=False, standard="0.20")
+    await told(shop)
+    state = await disk.catch_up()
+
+    pots = [s["VARIANT", shop.sku("POT")]["variant"]["prices"][0]["amount"]["amount"] for s in (first, state)]
+    assert pots == ["3300" if include else "3630", "3960"]
+    assert state == await fresh(till.client)
+
+
+@pytest.mark.parametrize("first", [9, 1_000])
+async def test_pages_are_no_larger_than_asked_for(shop: Shop, first: int) -> None:
+    await shop.receive(TEA_S1=1, POT_S1=1, CUP_S1=1)
+    till = await open_till(shop)
+    await told(shop)
+    disk = Disk(till.client, first)
+    await disk.catch_up()
+    for sku in ("TEA", "POT", "CUP"):
+        await price(shop, sku, "999", channel=shop.code("stores"))
+    await shop.cart(till.client, TEA=1)
+    await told(shop)
+
+    state = await disk.catch_up()
+
+    assert max(disk.pages) <= first
+    assert state == await fresh(till.client)
+
+
+async def test_one_entry_at_a_time_comes_to_an_end(shop: Shop) -> None:
+    till = await open_till(shop)
+    await told(shop)
+    disk = Disk(till.client)
+    await disk.catch_up()
+    await shop.receive(TEA_S1=1, POT_S1=1)
+    await shop.cart(till.client, TEA=1)
+    await told(shop)
+    disk.first, disk.pages = 1, []
+
+    assert await disk.catch_up() == await fresh(till.client)
+    assert max(disk.pages) == 1
+
+
+async def test_a_till_that_is_far_behind_begins_anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    till = await open_till(shop)
+    await told(shop)
+    disk = Disk(till.client, 100)
+    await disk.catch_up()
+    await shop.receive(TEA_S1=3)
+    await price(shop, "TEA", "5", channel=shop.code("stores"))
+    await told(shop)
+    monkeypatch.setattr(pull, "BEHIND_MAX", 1)
+    disk.pages.clear()
+
+    state = await disk.catch_up()
+
+    assert len(disk.pages) > 1
+    monkeypatch.undo()
+    assert state == await fresh(till.client)
+
+
+def forged(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "", "nonsense", "\x00", "売り場", forged("[-1,null]"), forged("[0,-1]"), forged(f"[0,{2**64}]"),
+        forged(f"[{2**70},null]"), forged('[0,"1"]'), forged('[0,null,["a"]]'), forged("[0]"), forged("{}"),
+        forged("[999999999999,null]"),
+    ],
+)  # fmt: skip
+async def test_forged_cursors_are_refused(shop: Shop, cursor: str) -> None:
+    till = await open_till(shop)
+
+    with pytest.raises(Refused) as refused:
+        await till.client.run(PULL, c=cursor)
+
+    assert refused.value.codes == ["INVALID"] or "INTERNAL" not in refused.value.codes
+
+
+@pytest.mark.parametrize("first", [0, -1, 1_001])
+async def test_pages_of_no_sense_are_refused(shop: Shop, first: int) -> None:
+    till = await open_till(shop)
+
+    with pytest.raises(Refused) as refused:
+        await till.client.run(PULL, f=first)
+
+    assert "INTERNAL" not in refused.value.codes
+
+
+async def test_only_tills_pull(shop: Shop) -> None:
+    for caller in (shop.staff, await shop.app(), await shop.customer(), shop.guest()):
+        with pytest.raises(Refused) as refused:
+            await caller.run(PULL)
+        assert set(refused.value.codes) <= {"FORBIDDEN", "UNAUTHENTICATED"}
+
+
+async def test_a_store_that_no_channel_lists_has_stock_and_parks_sales(shop: Shop) -> None:
+    await upsert(shop, "locationsUpsert", "locations", "LocationInput", code=shop.code("S9"), name="New", kind="STORE")
+    till = await open_till(shop, "S9")
+
+    verdicts = await till.verdicts(till.moved("RECEIPT", TEA=3), till.sale(TEA=1), till.moved("RETURN", TEA=1))
+    await told(shop)
+
+    assert verdicts == ["APPLIED", "PARKED", "PARKED"]
+    assert {c["errors"][0]["code"] for c in await conflicts(shop, "S9")} == {"INVALID_STATE"}
+    state = await fresh(till.client)
+    assert (await on_hand(shop, "TEA", "S9"), state["STOCK", shop.sku("TEA")]["stock"]["onHand"]) == (3, 3)
+    assert state["VARIANT", shop.sku("TEA")]["variant"]["prices"] == []
