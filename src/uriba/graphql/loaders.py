@@ -15,6 +15,8 @@ from uriba.core.actor import Actor
 from uriba.customers import customers
 from uriba.db import Database, Session
 from uriba.fulfillment import queries as fulfillments
+from uriba.fulfillment import terms
+from uriba.inventory import explain
 from uriba.inventory import queries as inventory
 from uriba.orders import queries as orders
 from uriba.pricing import prices
@@ -94,6 +96,14 @@ class Loaders:
     @cached_property
     def level(self) -> Batch[tuple[int, int], Any]:
         return self._batch(inventory.levels_by_key)
+
+    @cached_property
+    def states_of_level(self) -> Batch[tuple[int, int], Any]:
+        return self._batch(explain.states_by_level)
+
+    @cached_property
+    def terms_of_level(self) -> Batch[tuple[int, int], Any]:
+        return self._batch(terms.by_level)
 
     @cached_property
     def cart(self) -> Batch[Any, Any]:

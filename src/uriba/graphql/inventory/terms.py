@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import strawberry
 
 from uriba.core.ids import global_id
-from uriba.db import Database, Row, Session
-from uriba.fulfillment import queries as fulfillments
+from uriba.db import Row
 from uriba.graphql.context import Info
-from uriba.graphql.loaders import Batch, Loaders
-from uriba.inventory import explain, queries
+from uriba.inventory import explain
 from uriba.inventory.explain import Cause, CauseKind, Key, Term, TermName
 from uriba.inventory.models import StockState
 
@@ -81,25 +78,6 @@ def _cause_of(cause: Cause) -> StockCause:
     )
 
 
-class LevelBatches:
-    """What is read of many levels at once, for one request."""
-
-    def __init__(self, database: Database) -> None:
-        self.states: Batch[Key, list[Row]] = Batch(database, explain.states_by_level)
-        self.terms: Batch[Key, list[Term]] = Batch(database, _terms_by_level)
-
-
-_BATCHES: WeakKeyDictionary[Loaders, LevelBatches] = WeakKeyDictionary()
-"""They live as long as the request's other loaders do."""
-
-
-def _batches(info: Info) -> LevelBatches:
-    loaders = info.context.loaders
-    if loaders not in _BATCHES:
-        _BATCHES[loaders] = LevelBatches(info.context.hub.database)
-    return _BATCHES[loaders]
-
-
 async def states(info: Info, key: Key, as_of: datetime | None) -> list[StockStateUnits]:
     """The units of a level that are unavailable, or were believed to be, by state."""
     return [units_of(row) for row in await _states(info, key, as_of)]
@@ -108,29 +86,12 @@ async def states(info: Info, key: Key, as_of: datetime | None) -> list[StockStat
 async def explained(info: Info, key: Key, level: Mapping[str, Any], as_of: datetime | None) -> list[StockTerm]:
     """The terms of a level. Which orders and carts those of the past stood for is not kept."""
     if as_of is None:
-        return [term_of(term) for term in await _batches(info).terms.get(key) or ()]
+        return [term_of(term) for term in await info.context.loaders.terms_of_level.get(key) or ()]
     return [term_of(term) for term in explain.terms(level, await _states(info, key, as_of))]
 
 
 async def _states(info: Info, key: Key, as_of: datetime | None) -> Sequence[Row]:
     if as_of is None:
-        return await _batches(info).states.get(key) or ()
+        return await info.context.loaders.states_of_level.get(key) or ()
     async with info.context.reading() as session:
         return await explain.states_as_of(session, key, as_of=as_of)
-
-
-async def _terms_by_level(session: Session, keys: list[Key]) -> dict[Key, list[Term]]:
-    """All in one snapshot, so that terms add up and rows add up to terms."""
-    await session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    try:
-        levels = await queries.levels_by_key(session, keys)
-        states = await explain.states_by_level(session, keys)
-        counts = await explain.counts_by_level(session, keys)
-        holds = await explain.holds_by_level(session, keys)
-        promises = await fulfillments.promises_by_level(session, keys, rows_max=explain.ROWS_MAX)
-    finally:
-        await session.run("ROLLBACK")
-    return {
-        key: explain.terms(level, states[key], count=counts.get(key), promises=promises[key], holds=holds[key])
-        for key, level in levels.items()
-    }
