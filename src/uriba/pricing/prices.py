@@ -168,9 +168,12 @@ async def listed_by_variant(
     return found
 
 
+# Times beyond the calendar of Python are as good as none.
 _LISTED = """
     SELECT p.variant_id, p.amount_minor, p.currency, p.channel_id, p.location_id,
-        nullif(p.valid_from, '-infinity') AS valid_from, p.valid_to, c.code AS channel, s.code AS location
+        CASE WHEN p.valid_from < '0001-01-02' THEN NULL
+            WHEN p.valid_from > '9999-12-30' THEN '9999-12-30'::timestamptz ELSE p.valid_from END AS valid_from,
+        CASE WHEN p.valid_to <= '9999-12-30' THEN p.valid_to END AS valid_to, c.code AS channel, s.code AS location
     FROM price p LEFT JOIN channel c ON c.id = p.channel_id LEFT JOIN location s ON s.id = p.location_id
     WHERE p.variant_id = ANY($1) AND p.currency = $3 AND ($5 OR p.valid_to IS NULL OR p.valid_to > now())
         AND (p.channel_id = $2 OR p.channel_id IS NULL) AND (p.location_id = $4 OR p.location_id IS NULL)
