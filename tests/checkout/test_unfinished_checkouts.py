@@ -33,7 +33,7 @@ from uriba.checkout.gateways.test_provider import TestProvider
 from uriba.inventory import holds, ledger
 
 STEPS = {
-    "before the charge": (TestProvider, "capture", "ok"),
+    "before the charge": (TestProvider, "charge", "ok"),
     "after the charge": (steps, "complete", "ok"),
     "while the order is written": (ledger, "post_last", "ok"),
     "before a declined charge is called off": (TestProvider, "void", "declined"),

@@ -167,7 +167,7 @@ async def test_prices_are_printed_by_the_channels_new_terms(shop: Shop, include:
     assert state == await fresh(till.client)
 
 
-@pytest.mark.parametrize("first", [9, 1_000])
+@pytest.mark.parametrize("first", [100, 1_000])
 async def test_pages_are_no_larger_than_asked_for(shop: Shop, first: int) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1, CUP_S1=1)
     till = await open_till(shop)
@@ -267,3 +267,15 @@ async def test_a_store_that_no_channel_lists_has_stock_and_parks_sales(shop: Sho
     state = await fresh(till.client)
     assert (await on_hand(shop, "TEA", "S9"), state["STOCK", shop.sku("TEA")]["stock"]["onHand"]) == (3, 3)
     assert state["VARIANT", shop.sku("TEA")]["variant"]["prices"] == []
+
+
+async def test_a_price_from_beyond_the_calendar_is_one_without_ends(shop: Shop) -> None:
+    till = await open_till(shop)
+    span = {"validFrom": "0001-01-01T00:00:00+10:00", "validTo": "9999-12-31T23:59:59-10:00"}
+    await price(shop, "TEA", "999", channel=shop.code("stores"), **span)
+
+    listed = (await fresh(till.client))["VARIANT", shop.sku("TEA")]["variant"]["prices"]
+
+    assert [
+        (p["amount"]["amount"], p["validFrom"], p["validTo"]) for p in listed if p["amount"]["amount"] == "999"
+    ] == [("999", None, None)]

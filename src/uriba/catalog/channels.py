@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from uriba.catalog.models import SHIPPING_TAX_CLASS, ChannelKind
+from uriba.catalog.models import SHIPPING_TAX_CLASS, Capture, ChannelKind
 from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, Refusals
 from uriba.core.money import Rounding
@@ -19,6 +20,16 @@ from uriba.db import Row, Session
 class Rate:
     tax_class: str
     rate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Whose receipts a channel's are; `registration_number`: of tax, in Japan T and 13 digits."""
+
+    name: str
+    registration_number: str | None = None
+    address: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,13 @@ class ChannelRow:
     prices_include_tax: bool = True
     shipping_price: str = "0"
     tax_rounding: Rounding = Rounding.HALF_UP
+    capture: Capture = Capture.AT_CHECKOUT
+    split_limit: int | None = None
+    return_window_days: int | None = None
+    return_approval_above: str | None = None
+    points_per_unit: str = "0"
+    point_value: str = "0"
+    issuer: Issuer | None = None
 
 
 async def upsert(session: Session, rows: Sequence[ChannelRow]) -> int:
@@ -73,10 +91,53 @@ def _parse(row: ChannelRow, index: int, refusals: Refusals) -> dict[str, object]
             "shipping_price_minor": shipping,
             "locations": list(dict.fromkeys(row.locations)),
             "rates": rates,
+            **_terms(row, currency, *at),
         }
     except DomainError as error:
         refusals.caught(error)
         return {}
+
+
+def _terms(row: ChannelRow, currency: str, *at: str | int) -> dict[str, object]:
+    """How a channel captures, ships, takes back and rewards."""
+    above = row.return_approval_above
+    return {
+        "capture": row.capture,
+        "split_limit": _at_least(row.split_limit, 1, *at, "splitLimit"),
+        "return_window_days": _at_least(row.return_window_days, 0, *at, "returnWindowDays"),
+        "return_approval_minor": None if above is None else _amount(above, currency, *at, "returnApprovalAbove"),
+        "points_per_unit": _points(row.points_per_unit, *at, "pointsPerUnit"),
+        "point_value_minor": _amount(row.point_value, currency, *at, "pointValue"),
+        "issuer": None if row.issuer is None else _issuer(row.issuer, *at, "issuer"),
+    }
+
+
+def _at_least(value: int | None, least: int, *at: str | int) -> int | None:
+    if value is not None and not least <= value <= 10_000:
+        raise Invalid(f"This is between {least} and 10,000.", *at)
+    return value
+
+
+def _amount(value: str, currency: str, *at: str | int) -> int:
+    minor = money.to_minor(value, currency, *at)
+    if minor < 0:
+        raise Invalid("This is not negative.", *at)
+    return minor
+
+
+def _points(value: str, *at: str | int) -> str:
+    if re.fullmatch(r"(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?", value, re.ASCII) is None:
+        raise Invalid("Points for a unit of money are a decimal from 0 to 9999.9999.", *at)
+    return value
+
+
+def _issuer(issuer: Issuer, *at: str | int) -> dict[str, str | None]:
+    return {
+        "name": text.text(issuer.name, *at, "name"),
+        "registration_number": text.optional_text(issuer.registration_number, *at, "registrationNumber"),
+        "address": text.optional_text(issuer.address, *at, "address"),
+        "phone": text.optional_text(issuer.phone, *at, "phone"),
+    }
 
 
 def _rates(rates: Sequence[Rate], *at: str | int) -> dict[str, str]:
@@ -116,15 +177,22 @@ async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], r
 
 _ROWS = """
     json_to_recordset($1::json) AS r(code text, name text, kind text, currency text, prices_include_tax boolean,
-        tax_rounding text, shipping_price_minor bigint, locations json, rates json)
+        tax_rounding text, shipping_price_minor bigint, capture text, split_limit int, return_window_days int,
+        return_approval_minor bigint, points_per_unit numeric, point_value_minor bigint, issuer jsonb, locations json,
+        rates json)
 """
 _UPSERT = f"""
-    INSERT INTO channel (code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor)
-    SELECT code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor FROM {_ROWS}
-    ORDER BY code
+    INSERT INTO channel (code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor, capture,
+        split_limit, return_window_days, return_approval_minor, points_per_unit, point_value_minor, issuer)
+    SELECT code, name, kind, currency, prices_include_tax, tax_rounding, shipping_price_minor, capture, split_limit,
+        return_window_days, return_approval_minor, points_per_unit, point_value_minor, issuer
+    FROM {_ROWS} ORDER BY code
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind,
         prices_include_tax = excluded.prices_include_tax, tax_rounding = excluded.tax_rounding,
-        shipping_price_minor = excluded.shipping_price_minor
+        shipping_price_minor = excluded.shipping_price_minor, capture = excluded.capture,
+        split_limit = excluded.split_limit, return_window_days = excluded.return_window_days,
+        return_approval_minor = excluded.return_approval_minor, points_per_unit = excluded.points_per_unit,
+        point_value_minor = excluded.point_value_minor, issuer = excluded.issuer
 """
 _LINKS = f"""
     WITH r AS (SELECT c.id, r.locations, r.rates FROM {_ROWS} JOIN channel c USING (code)),
@@ -148,7 +216,8 @@ _LINKS = f"""
 """
 
 _COLUMNS = """
-    c.id, c.code, c.name, c.kind, c.currency, c.prices_include_tax, c.tax_rounding, c.shipping_price_minor
+    c.id, c.code, c.name, c.kind, c.currency, c.prices_include_tax, c.tax_rounding, c.shipping_price_minor, c.capture,
+    c.split_limit, c.return_window_days, c.return_approval_minor, c.points_per_unit, c.point_value_minor, c.issuer
 """
 
 

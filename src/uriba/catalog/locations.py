@@ -26,6 +26,13 @@ class LocationRow:
     timezone: str = "UTC"
     offers_pickup: bool = False
     ships_orders: bool = False
+    region: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    address: str | None = None
+    phone: str | None = None
+    pickup_ready_minutes: int = 60
+    pickup_hold_days: int = 7
 
 
 async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
@@ -57,6 +64,7 @@ def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> 
         if row.timezone not in _timezones():
             raise Invalid("This is no time zone: give an IANA name such as Asia/Tokyo.", *at, "timezone")
         name = text.text(row.name, *at, "name")
+        place = _place(row, *at)
     except DomainError as error:
         refusals.caught(error)
         return {}
@@ -67,18 +75,50 @@ def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> 
         "timezone": row.timezone,
         "offers_pickup": row.offers_pickup,
         "ships_orders": row.ships_orders,
+        **place,
+    }
+
+
+def _place(row: LocationRow, *at: str | int) -> dict[str, object]:
+    """Where it is, and how soon and how long goods wait there for their customer."""
+    if (row.latitude is None) != (row.longitude is None):
+        raise Invalid("A place on earth is a latitude and a longitude.", *at, "latitude")
+    for name, value, most in (("latitude", row.latitude, 90), ("longitude", row.longitude, 180)):
+        if value is not None and not -most <= value <= most:
+            raise Invalid(f"This is between -{most} and {most} degrees.", *at, name)
+    if not 0 <= row.pickup_ready_minutes <= 100_000:
+        raise Invalid("This is between 0 and 100,000 minutes.", *at, "pickupReadyMinutes")
+    if not 1 <= row.pickup_hold_days <= 365:
+        raise Invalid("This is between 1 and 365 days.", *at, "pickupHoldDays")
+    return {
+        "region": text.optional_text(row.region, *at, "region"),
+        "latitude": row.latitude,
+        "longitude": row.longitude,
+        "address": text.optional_text(row.address, *at, "address"),
+        "phone": text.optional_text(row.phone, *at, "phone"),
+        "pickup_ready_minutes": row.pickup_ready_minutes,
+        "pickup_hold_days": row.pickup_hold_days,
     }
 
 
 _UPSERT = """
-    INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders)
-    SELECT code, name, kind, timezone, offers_pickup, ships_orders FROM json_to_recordset($1::json)
-        AS r(code text, name text, kind text, timezone text, offers_pickup boolean, ships_orders boolean)
+    INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address,
+        phone, pickup_ready_minutes, pickup_hold_days)
+    SELECT code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address, phone,
+        pickup_ready_minutes, pickup_hold_days FROM json_to_recordset($1::json)
+        AS r(code text, name text, kind text, timezone text, offers_pickup boolean, ships_orders boolean, region text,
+            latitude float8, longitude float8, address text, phone text, pickup_ready_minutes int, pickup_hold_days int)
     ORDER BY code
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind, timezone = excluded.timezone,
-        offers_pickup = excluded.offers_pickup, ships_orders = excluded.ships_orders
+        offers_pickup = excluded.offers_pickup, ships_orders = excluded.ships_orders, region = excluded.region,
+        latitude = excluded.latitude, longitude = excluded.longitude, address = excluded.address,
+        phone = excluded.phone, pickup_ready_minutes = excluded.pickup_ready_minutes,
+        pickup_hold_days = excluded.pickup_hold_days
 """
-_COLUMNS = "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders"
+_COLUMNS = (
+    "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders, l.region, l.latitude, l.longitude, "
+    "l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days"
+)
 
 
 async def some(session: Session, *, first: int, after: int | None) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -15,7 +16,7 @@ from sqlalchemy import (
     Numeric,
     text,
 )
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
@@ -40,8 +41,21 @@ class LocationKind(StrEnum):
     WAREHOUSE = "WAREHOUSE"
 
 
+class Capture(StrEnum):
+    """When a card that was authorised is charged."""
+
+    AT_CHECKOUT = "AT_CHECKOUT"
+    AT_SHIPMENT = "AT_SHIPMENT"
+
+
 class Channel(Base):
-    """A channel and its way of counting money."""
+    """A channel: its way of counting money, and its terms of trade.
+
+    `split_limit`: parcels that an order is shipped in at most. `return_window_days` from the day that goods left, and
+    `return_approval_minor`, above which a refund needs staff; null: no limit. `points_per_unit`: loyalty points earned
+    for a major unit of money; `point_value_minor`: what a point pays, 0 where points pay nothing. `issuer`: whose
+    receipts these are.
+    """
 
     __tablename__ = "channel"
 
@@ -53,10 +67,17 @@ class Channel(Base):
     prices_include_tax: Mapped[bool]
     tax_rounding: Mapped[str]
     shipping_price_minor: Mapped[int]
+    capture: Mapped[str] = mapped_column(server_default=text("'AT_CHECKOUT'"))
+    split_limit: Mapped[int | None]
+    return_window_days: Mapped[int | None]
+    return_approval_minor: Mapped[int | None]
+    points_per_unit: Mapped[Decimal] = mapped_column(Numeric(9, 4), server_default=text("0"))
+    point_value_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    issuer: Mapped[Any | None] = mapped_column(JSONB)
 
 
 class Location(Base):
-    """A store or a warehouse."""
+    """A store or a warehouse. Pickups are ready after `pickup_ready_minutes` and kept for `pickup_hold_days`."""
 
     __tablename__ = "location"
 
@@ -67,6 +88,13 @@ class Location(Base):
     timezone: Mapped[str]
     offers_pickup: Mapped[bool]
     ships_orders: Mapped[bool]
+    region: Mapped[str | None]
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    address: Mapped[str | None]
+    phone: Mapped[str | None]
+    pickup_ready_minutes: Mapped[int] = mapped_column(server_default=text("60"))
+    pickup_hold_days: Mapped[int] = mapped_column(server_default=text("7"))
 
 
 class ChannelLocation(Base):

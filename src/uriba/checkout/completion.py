@@ -225,13 +225,14 @@ class Checkout:
                 references.append(charge.reference)
                 continue
             async with asyncio.timeout(self.settings.gateway_timeout_s):
-                reference = await self.gateways[charge.method].capture(
+                answer = await self.gateways[charge.method].charge(
                     key=charge.key,
                     amount_minor=charge.amount_minor,
                     currency=attempt.agreed.draft.currency,
                     token=charge.token,
+                    capture=True,
                 )
-            references.append(reference)
+            references.append(answer.reference)
         return references
 
     async def _settle(self, attempt: Attempt, references: list[str | None]) -> Row | None:
@@ -279,10 +280,10 @@ class Checkout:
                 references.append(charge.reference)
                 continue
             async with asyncio.timeout(self.settings.gateway_timeout_s):
-                reference = await self.gateways[charge.method].find(key=charge.key)
-            if reference is None:
+                answer = await self.gateways[charge.method].find(key=charge.key)
+            if answer is None:
                 return None
-            references.append(reference)
+            references.append(answer.reference)
         return references
 
 

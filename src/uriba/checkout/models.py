@@ -52,11 +52,36 @@ class CheckoutAttempt(Base):
     order_id: Mapped[UUID]
     status: Mapped[str] = mapped_column(server_default=text("'PENDING'"))
     reason: Mapped[str | None]
+    action: Mapped[Any | None] = mapped_column(JSONB)
     draft: Mapped[Any] = mapped_column(JSONB)
     actor: Mapped[str]
     next_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+
+
+class ProviderEvent(Base):
+    """What a provider told of a charge, once each: by its answer, by its webhook, or when it was asked."""
+
+    __tablename__ = "provider_event"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    event: Mapped[str] = mapped_column(primary_key=True)
+    charge: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    heard_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class TestMove(Base):
+    """A capture or refund in the book of the provider TEST, by the hub's key: the same key moves money once."""
+
+    __tablename__ = "test_move"
+    __test__ = False
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    charge: Mapped[str]
+    kind: Mapped[str]
+    amount_minor: Mapped[int]
 
 
 class TestCharge(Base):
@@ -68,5 +93,7 @@ class TestCharge(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     status: Mapped[str]
     amount_minor: Mapped[int]
+    captured_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
     currency: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
@@ -30,7 +33,10 @@ PROMISED = (FulfillmentStatus.ALLOCATED, FulfillmentStatus.PICKED, FulfillmentSt
 
 
 class Fulfillment(Base):
-    """A part of an order that one location handles in one way."""
+    """A part of an order that one location handles in one way.
+
+    `sourcing`: why this location. A pickup that is ready waits until `hold_until` for whoever has `pickup_code`.
+    """
 
     __tablename__ = "fulfillment"
     __table_args__ = (
@@ -41,6 +47,7 @@ class Fulfillment(Base):
             "id",
             postgresql_where=text("status IN ('ALLOCATED', 'PICKED', 'READY_FOR_PICKUP')"),
         ),
+        Index("ix_fulfillment_pickup_term", "hold_until", postgresql_where=text("status = 'READY_FOR_PICKUP'")),
         Index("ix_fulfillment_waiting", "id", postgresql_where=text("status = 'BACKORDERED'")),
     )
 
@@ -50,6 +57,12 @@ class Fulfillment(Base):
     method: Mapped[str]
     status: Mapped[str]
     tracking: Mapped[str | None]
+    reason: Mapped[str | None]
+    pickup_code: Mapped[str | None]
+    ready_by: Mapped[datetime | None]
+    hold_until: Mapped[datetime | None]
+    sourcing: Mapped[Any | None] = mapped_column(JSONB)
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class FulfillmentLine(Base):

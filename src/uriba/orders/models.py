@@ -35,6 +35,7 @@ class PaymentStatus(StrEnum):
     PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
     REFUNDED = "REFUNDED"
     FAILED = "FAILED"
+    VOIDED = "VOIDED"
 
 
 class Order(Base):
@@ -77,8 +78,22 @@ class Order(Base):
     phone: Mapped[str | None]
     address: Mapped[Any | None] = mapped_column(JSONB)
     receipt: Mapped[str | None]
+    exchange_of: Mapped[UUID | None] = mapped_column(ForeignKey("orders.id"))
     version: Mapped[int]
     placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderPromotion(Base):
+    """What a promotion took off an order, as it was told to the customer; in minor units."""
+
+    __tablename__ = "order_promotion"
+
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    promotion: Mapped[str]
+    name: Mapped[str]
+    coupon: Mapped[str | None]
+    amount_minor: Mapped[int]
 
 
 class OrderLine(Base):
@@ -123,11 +138,18 @@ class OrderTaxLine(Base):
 
 
 class Payment(Base):
-    """A tender of an order. `reference` is the provider's or the till's own."""
+    """A tender of an order. Amounts in minor units.
+
+    `reference` is the provider's or the till's own, `key` the hub's of the charge. What was authorised is captured,
+    or voided where the order needs it no more. `tendered_minor`: cash that was handed over; the rest was change.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (
-        CheckConstraint("amount_minor >= 0 AND captured_minor BETWEEN 0 AND amount_minor", name="captured"),
+        CheckConstraint(
+            "captured_minor >= 0 AND voided_minor >= 0 AND captured_minor + voided_minor <= amount_minor",
+            name="captured",
+        ),
         CheckConstraint("refunded_minor BETWEEN 0 AND captured_minor", name="refunded"),
         Index(None, "order_id"),
     )
@@ -139,14 +161,64 @@ class Payment(Base):
     amount_minor: Mapped[int]
     captured_minor: Mapped[int]
     refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    voided_minor: Mapped[int] = mapped_column(server_default=text("0"))
+    tendered_minor: Mapped[int | None]
     reference: Mapped[str | None]
+    key: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OperationKind(StrEnum):
+    """What is done to a payment after its order was placed."""
+
+    CAPTURE = "CAPTURE"
+    REFUND = "REFUND"
+    VOID = "VOID"
+
+
+class OperationStatus(StrEnum):
+    """PENDING until the provider, or the till that pays cash out, has done it."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class PaymentOperation(Base):
+    """Money that is to move: decided with the change that asks for it, done afterwards, once.
+
+    Its id is the provider's idempotency key. The payment's sums hold it from the moment it was decided.
+    """
+
+    __tablename__ = "payment_operation"
+    __table_args__ = (
+        CheckConstraint("amount_minor > 0", name="amount"),
+        Index(None, "order_id"),
+        Index(None, "payment_id"),
+        Index("ix_payment_operation_due", "next_at", postgresql_where=text("status = 'PENDING'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID] = mapped_column(ForeignKey("orders.id"))
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payment.id"))
+    return_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_return.id"))
+    kind: Mapped[str]
+    amount_minor: Mapped[int]
+    status: Mapped[str] = mapped_column(server_default=text("'PENDING'"))
+    reason: Mapped[str]
+    reference: Mapped[str | None]
+    actor: Mapped[str]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None]
 
 
 class OrderReturn(Base):
     """Goods that a customer brought back to a location, and what was paid back for them, in minor units.
 
-    A till may tell of a return before its sale, or without one: `order_id` is null until the sale is known.
+    A till may tell of a return before its sale, or without one: `order_id` is null until the sale is known. An exchange
+    is a return and a new order in one.
     """
 
     __tablename__ = "order_return"
@@ -168,7 +240,29 @@ class OrderReturn(Base):
     receipt: Mapped[str | None]
     original_receipt: Mapped[str | None]
     reference: Mapped[str]
+    exchange_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("orders.id"))
+    note: Mapped[str | None]
+    actor: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderReturnTax(Base):
+    """What was paid back of a rate: gross, and the tax inside it, in minor units."""
+
+    __tablename__ = "order_return_tax"
+
+    return_id: Mapped[UUID] = mapped_column(ForeignKey("order_return.id"), primary_key=True)
+    rate: Mapped[Decimal] = mapped_column(Numeric(7, 6), primary_key=True)
+    gross_minor: Mapped[int]
+    tax_minor: Mapped[int]
+
+
+class Condition(StrEnum):
+    """How goods came back: what is not SELLABLE is put aside."""
+
+    SELLABLE = "SELLABLE"
+    DAMAGED = "DAMAGED"
+    INSPECTION = "INSPECTION"
 
 
 class OrderReturnLine(Base):
@@ -183,6 +277,9 @@ class OrderReturnLine(Base):
     variant_id: Mapped[int] = mapped_column(ForeignKey("variant.id"))
     quantity: Mapped[int]
     restocked: Mapped[bool]
+    condition: Mapped[str | None]
+    reason: Mapped[str | None]
+    refund_minor: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class OrderEvent(Base):

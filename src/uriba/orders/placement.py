@@ -48,6 +48,16 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
 
 
+class DraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a promotion takes off, and the coupon that it needed."""
+
+    promotion: str
+    name: str
+    amount_minor: int
+    coupon: str | None = None
+    coupon_id: int | None = None
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """All that an order will be, before its money is taken. Amounts in minor units."""
 
@@ -69,6 +79,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     address: Any | None
     lines: tuple[DraftLine, ...]
     tax_lines: tuple[DraftTax, ...]
+    promotions: tuple[DraftPromotion, ...] = ()
+    exchange_of: UUID | None = None
 
 
 async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:

@@ -1,5 +1,21 @@
 """Payment providers: the port, and those that the hub brings."""
 
-from uriba.checkout.gateways.port import Declined, GatewayUnreachable, PaymentGateway
+from uriba.checkout.gateways.port import (
+    Answer,
+    ChargeState,
+    Declined,
+    GatewayUnreachable,
+    NotGenuine,
+    PaymentGateway,
+    ProviderEvent,
+)
 
-__all__ = ["Declined", "GatewayUnreachable", "PaymentGateway"]
+__all__ = [
+    "Answer",
+    "ChargeState",
+    "Declined",
+    "GatewayUnreachable",
+    "NotGenuine",
+    "PaymentGateway",
+    "ProviderEvent",
+]

@@ -7,9 +7,9 @@ from datetime import datetime
 import strawberry
 
 from uriba.catalog import channels, locations, products
-from uriba.catalog.channels import ChannelRow, Rate
+from uriba.catalog.channels import ChannelRow, Issuer, Rate
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import ChannelKind, LocationKind
+from uriba.catalog.models import Capture, ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.core.money import Rounding
 from uriba.graphql.context import Info
@@ -37,6 +37,14 @@ class TaxRateInput:
     rate: DecimalString
 
 
+@strawberry.input(description="Whose receipts a channel's are; in Japan the registration number is T and 13 digits.")
+class IssuerInput:
+    name: str
+    registration_number: str | None = None
+    address: str | None = None
+    phone: str | None = None
+
+
 @strawberry.input
 class ChannelInput:
     code: str
@@ -48,6 +56,21 @@ class ChannelInput:
     prices_include_tax: bool = True
     shipping_price: DecimalString = DecimalString("0")
     tax_rounding: TaxRounding = Rounding.HALF_UP  # type: ignore[valid-type]
+    capture: Capture = strawberry.field(default=Capture.AT_CHECKOUT, description="When an authorised card is charged.")
+    split_limit: int | None = strawberry.field(default=None, description="Parcels that an order ships in at most.")
+    return_window_days: int | None = strawberry.field(
+        default=None, description="How long after goods left they may come back without staff's approval."
+    )
+    return_approval_above: DecimalString | None = strawberry.field(
+        default=None, description="Refunds above this need staff's approval."
+    )
+    points_per_unit: DecimalString = strawberry.field(
+        default=DecimalString("0"), description="Loyalty points for each major unit of money paid."
+    )
+    point_value: DecimalString = strawberry.field(
+        default=DecimalString("0"), description="What a loyalty point pays; 0: points pay nothing here."
+    )
+    issuer: IssuerInput | None = None
 
 
 @strawberry.input
@@ -58,6 +81,13 @@ class LocationInput:
     timezone: str = "UTC"
     offers_pickup: bool = False
     ships_orders: bool = False
+    region: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    address: str | None = None
+    phone: str | None = None
+    pickup_ready_minutes: int = strawberry.field(default=60, description="From an order to its goods being ready.")
+    pickup_hold_days: int = strawberry.field(default=7, description="How long goods that are ready are kept.")
 
 
 @strawberry.input
@@ -119,7 +149,10 @@ upsert_prices = prices.upsert
 
 
 def _channel(row: ChannelInput) -> ChannelRow:
-    given = vars(row) | {"tax_rates": [Rate(**vars(rate)) for rate in row.tax_rates]}
+    given = vars(row) | {
+        "tax_rates": [Rate(**vars(rate)) for rate in row.tax_rates],
+        "issuer": Issuer(**vars(row.issuer)) if row.issuer else None,
+    }
     return ChannelRow(**given)
 
 

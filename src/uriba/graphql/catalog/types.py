@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from uriba.catalog.models import ChannelKind, LocationKind
+from uriba.catalog.models import Capture, ChannelKind, LocationKind
 from uriba.core.ids import global_id
 from uriba.core.pages import check_first
 from uriba.graphql.context import Info
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import SHOP
-from uriba.graphql.scalars import Money, Node, PageInfo, money_of
+from uriba.graphql.scalars import DecimalString, Money, Node, PageInfo, money_of
 
 if TYPE_CHECKING:
     from uriba.graphql.inventory.types import StockLevelConnection
 
 strawberry.enum(ChannelKind, description="Where a customer meets the retailer.")
 strawberry.enum(LocationKind, description="A place that holds stock.")
+strawberry.enum(Capture, description="When a card that was authorised is charged.")
 
 
 @strawberry.enum(description="What a channel may promise, in a word.")
@@ -45,6 +46,13 @@ class Location(Node):
     timezone: str
     offers_pickup: bool
     ships_orders: bool
+    region: str | None
+    latitude: float | None
+    longitude: float | None
+    address: str | None
+    phone: str | None
+    pickup_ready_minutes: int
+    pickup_hold_days: int
 
 
 def location_of(row: Mapping[str, Any]) -> Location:
@@ -56,6 +64,13 @@ def location_of(row: Mapping[str, Any]) -> Location:
         timezone=row["timezone"],
         offers_pickup=row["offers_pickup"],
         ships_orders=row["ships_orders"],
+        region=row["region"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        address=row["address"],
+        phone=row["phone"],
+        pickup_ready_minutes=row["pickup_ready_minutes"],
+        pickup_hold_days=row["pickup_hold_days"],
     )
 
 
@@ -72,6 +87,12 @@ class Channel(Node):
     kind: ChannelKind
     currency: str
     prices_include_tax: bool
+    capture: Capture
+    split_limit: int | None
+    return_window_days: int | None
+    return_approval_above: Money | None
+    points_per_unit: DecimalString
+    point_value: Money
 
     @strawberry.field(description="The locations whose stock this channel sells, best first.")
     async def locations(self, info: Info) -> list[Location]:
@@ -80,6 +101,7 @@ class Channel(Node):
 
 
 def channel_of(row: Mapping[str, Any]) -> Channel:
+    above = row["return_approval_minor"]
     return Channel(
         key=row["id"],
         id=strawberry.ID(global_id("Channel", row["id"])),
@@ -88,6 +110,12 @@ def channel_of(row: Mapping[str, Any]) -> Channel:
         kind=ChannelKind(row["kind"]),
         currency=row["currency"],
         prices_include_tax=row["prices_include_tax"],
+        capture=Capture(row["capture"]),
+        split_limit=row["split_limit"],
+        return_window_days=row["return_window_days"],
+        return_approval_above=None if above is None else money_of(above, row["currency"]),
+        points_per_unit=DecimalString(f"{row['points_per_unit'].normalize():f}"),
+        point_value=money_of(row["point_value_minor"], row["currency"]),
     )
 
 
