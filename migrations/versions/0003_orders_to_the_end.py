@@ -142,6 +142,7 @@ def upgrade() -> None:
     op.add_column("payment", sa.Column("voided_minor", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.add_column("payment", sa.Column("tendered_minor", sa.BigInteger(), nullable=True))
     op.add_column("payment", sa.Column("key", sa.Text(), nullable=True))
+    op.add_column("payment", sa.Column("capture_once", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column(
         "test_charge", sa.Column("captured_minor", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
@@ -166,6 +167,7 @@ def downgrade() -> None:
     )
     op.drop_column("test_charge", "refunded_minor")
     op.drop_column("test_charge", "captured_minor")
+    op.drop_column("payment", "capture_once")
     op.drop_column("payment", "key")
     op.drop_column("payment", "tendered_minor")
     op.drop_column("payment", "voided_minor")

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     hold_term_s: int = Field(default=600, description="how long stock is held for a cart that is paying")
     handoff_term_s: int = Field(default=600, description="how long a handoff code can be claimed")
     handoff_guesses_max: int = Field(default=10, description="wrong codes of one caller in one handoff term")
+    action_poll_s: float = Field(
+        default=15, description="how often a provider is asked for a payment that waits for its customer"
+    )
     gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
     low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
     price_variance: bool = Field(

@@ -13,6 +13,7 @@ from uriba.pricing.prices import PRICE_NOW
 HEAD = """
     c.id, c.status, c.version, c.events, c.channel_id, c.priced_in_id, c.location_id, c.customer_id, c.address,
     c.checkout_id, c.updated_at, p.currency, p.prices_include_tax, p.tax_rounding, p.shipping_price_minor,
+    p.capture,
     (SELECT b.code FROM channel b WHERE b.id = c.last_changed_by_id) AS last_changed_by,
     (SELECT json_agg(json_build_array(t.tax_class, t.rate::text) ORDER BY t.tax_class)
         FROM tax_rate t WHERE t.channel_id = p.id) AS rates

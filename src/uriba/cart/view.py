@@ -63,6 +63,7 @@ class CartView:
     checkout_id: UUID | None
     updated_at: datetime
     terms: Terms
+    capture: str
     lines: Sequence[LineView]
     quote: Quote
 
@@ -91,6 +92,7 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         checkout_id=head["checkout_id"],
         updated_at=head["updated_at"],
         terms=terms,
+        capture=head["capture"],
         lines=shown,
         quote=price(shown, terms),
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from uriba.cart.events import CartOrdered, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
+from uriba.checkout.gateways import Answer, ChargeState, PaymentGateway, ProviderEvent
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
 from uriba.db import Row, Session
@@ -30,6 +32,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     token: str | None = None
     reference: str | None = None
+    tendered_minor: int | None = None
+    capture_once: bool = False
 
 
 class Agreed(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,7 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
     draft: Draft
     parcels: tuple[Parcel, ...]
     charges: tuple[Charge, ...]
+    capture: bool = True
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +55,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     agreed: Agreed
     actor: str
+    action: Mapping[str, Any] | None = None
+    age_s: float = 0
 
 
 async def begin(
@@ -111,15 +118,19 @@ def _units(of: Sequence[Parcel]) -> list[Held]:
     ]
 
 
-def charges(tenders: Sequence[Tendered], attempt_id: UUID, cash: str) -> tuple[Charge, ...]:
+def charges(
+    tenders: Sequence[Tendered], attempt_id: UUID, providers: Mapping[str, PaymentGateway]
+) -> tuple[Charge, ...]:
     """Charges with keys of their own: the same attempt is the same charge, however often it is asked for."""
     return tuple(
         Charge(
             method=tender.method,
             amount_minor=tender.amount_minor,
-            key=None if tender.method == cash else f"{attempt_id}-{index}",
+            key=f"{attempt_id}-{index}" if tender.method in providers else None,
             token=tender.token,
             reference=tender.reference,
+            tendered_minor=tender.tendered_minor,
+            capture_once=tender.method in providers and not providers[tender.method].multicapture,
         )
         for index, tender in enumerate(tenders)
     )
@@ -128,7 +139,8 @@ def charges(tenders: Sequence[Tendered], attempt_id: UUID, cash: str) -> tuple[C
 async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Attempt:
     """The attempt as it is now."""
     row = await session.fetchrow(
-        "SELECT id, cart_id, order_id, status, reason, draft, actor FROM checkout_attempt WHERE id = $1"
+        "SELECT id, cart_id, order_id, status, reason, draft, actor, action, "
+        "extract(epoch FROM now() - created_at)::float8 AS age_s FROM checkout_attempt WHERE id = $1"
         + (" FOR UPDATE" if lock else ""),
         attempt_id,
     )
@@ -141,10 +153,25 @@ async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Att
         reason=row["reason"],
         agreed=msgspec.convert(row["draft"], Agreed),
         actor=row["actor"],
+        action=row["action"],
+        age_s=row["age_s"],
     )
 
 
-async def complete(session: Session, attempt: Attempt, references: Sequence[str | None]) -> Row | None:
+async def wait(
+    session: Session, attempt_id: UUID, *, charge: int, action: Mapping[str, str], look_after_s: float
+) -> None:
+    """The customer has a step to take for this charge; look again by then."""
+    await session.run(
+        "UPDATE checkout_attempt SET action = $2::jsonb, next_at = now() + make_interval(secs => $3) "
+        "WHERE id = $1 AND status = 'PENDING'",
+        attempt_id,
+        msgspec.json.encode({"charge": charge, **action}).decode(),
+        look_after_s,
+    )
+
+
+async def complete(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
     """Make the order of a paid attempt and commit; its row. None where the attempt is not pending any more.
 
     Errors: `LedgerRefused` where the hold had ended and the stock is gone.
@@ -154,7 +181,8 @@ async def complete(session: Session, attempt: Attempt, references: Sequence[str 
         return None
     data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(attempt.order_id)}
     emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
-    tenders = [_tender(c, reference) for c, reference in zip(attempt.agreed.charges, references, strict=True)]
+    tenders = [_tender(charge, answer) for charge, answer in zip(attempt.agreed.charges, answers, strict=True)]
+    _heard(session, attempt, answers)
     placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     held = [Held(*units) for units in row["held"] or ()]
     moved = parcels.movements(attempt.agreed.parcels, held=held)
@@ -181,8 +209,30 @@ _COMPLETE = f"""
 """
 
 
-def _tender(charge: Charge, reference: str | None) -> Tender:
-    return placement.tender(charge.method, charge.amount_minor, reference or charge.reference)
+def _tender(charge: Charge, answer: Answer | None) -> Tender:
+    return placement.tender(
+        charge.method,
+        charge.amount_minor,
+        answer.reference if answer else charge.reference,
+        key=charge.key,
+        capture_once=charge.capture_once,
+        captured=answer is None or answer.state is ChargeState.CAPTURED,
+        tendered_minor=charge.tendered_minor,
+    )
+
+
+def _heard(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> None:
+    """What the providers answered is heard: a webhook of the same brings nothing new."""
+    found = [(c, a) for c, a in zip(attempt.agreed.charges, answers, strict=True) if a is not None]
+    if found:
+        session.later(
+            "INSERT INTO provider_event (provider, event, charge, kind) "
+            "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING",
+            [charge.method for charge, _ in found],
+            [answer.event for _, answer in found],
+            [charge.key for charge, _ in found],
+            [answer.state for _, answer in found],
+        )
 
 
 async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> Row:
@@ -238,6 +288,31 @@ def _without_tokens(attempt: Attempt) -> str:
     """The charges of an attempt that ends: a token has done its work then, and is not kept."""
     charges_left = [msgspec.structs.replace(charge, token=None) for charge in attempt.agreed.charges]
     return msgspec.json.encode(charges_left).decode()
+
+
+async def heard(session: Session, provider: str, event: ProviderEvent) -> bool:
+    """Keep what a provider tells; False where it was heard before."""
+    new = await session.fetchval(
+        "INSERT INTO provider_event (provider, event, charge, kind) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING RETURNING true",
+        provider,
+        event.event,
+        event.key,
+        event.kind,
+    )
+    return bool(new)
+
+
+async def open_one(session: Session, key: str) -> UUID | None:
+    """The attempt of a charge's key, while it is open."""
+    try:
+        attempt_id = UUID(key[:36])
+    except ValueError:
+        return None
+    found: UUID | None = await session.fetchval(
+        "SELECT id FROM checkout_attempt WHERE id = $1 AND status IN ('PENDING', 'ENDING')", attempt_id
+    )
+    return found
 
 
 async def due(session: Session, *, limit: int) -> list[UUID]:

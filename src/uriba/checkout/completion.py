@@ -19,11 +19,12 @@ from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
+from uriba.catalog.models import Capture
 from uriba.checkout import attempts, plan, request
 from uriba.checkout.attempts import Agreed, Attempt
-from uriba.checkout.errors import PaymentDeclined, PaymentPending
-from uriba.checkout.gateways import Declined, GatewayUnreachable, PaymentGateway
-from uriba.checkout.gateways.port import CASH
+from uriba.checkout.charging import ActionNeeded, Charging
+from uriba.checkout.errors import PaymentActionNeeded, PaymentDeclined, PaymentPending
+from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.plan import Plan
 from uriba.checkout.request import CheckoutRequest, Tendered
@@ -43,6 +44,10 @@ PLANS_MAX = 5
 """How often a checkout plans again because somebody took what it had planned with."""
 
 LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+
+UNANSWERED = "The payment provider did not answer in time."
+
+UNCONFIRMED = "The payment was not confirmed in time."
 
 SOLD_MEANWHILE = "The goods were sold while the payment took too long; nothing was charged."
 
@@ -75,6 +80,10 @@ class Checkout:
     database: Database
     settings: Settings
     gateways: Mapping[str, PaymentGateway]
+
+    @property
+    def charging(self) -> Charging:
+        return Charging(self.gateways, self.settings.gateway_timeout_s)
 
     async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Row:
         """The order that the cart became, now or earlier with the same key.
@@ -112,7 +121,7 @@ class Checkout:
 
     async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Begun:
         """The first transaction: the whole checkout where no provider takes part."""
-        by_provider = any(payment.method != CASH for payment in asked.payments)
+        by_provider = any(payment.method in self.gateways for payment in asked.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
         reached = request.contact(asked)
         cart = await carts.take_once(
@@ -142,7 +151,9 @@ class Checkout:
     async def _place(self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor) -> Row:
         data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
-        taken = [placement.tender(t.method, t.amount_minor, t.reference) for t in tenders]
+        taken = [
+            placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
+        ]
         placed = await attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
         moved = parcels.movements(made.parcels)
         await ledger.post_last(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
@@ -158,7 +169,12 @@ class Checkout:
         actor: Actor,
     ) -> Attempt:
         emit(session, carts.updated(cart))
-        agreed = Agreed(draft=made.draft, parcels=made.parcels, charges=attempts.charges(tenders, attempt_id, CASH))
+        agreed = Agreed(
+            draft=made.draft,
+            parcels=made.parcels,
+            charges=attempts.charges(tenders, attempt_id, self.gateways),
+            capture=cart.capture == Capture.AT_CHECKOUT,
+        )
         return await attempts.begin(
             session,
             attempt_id=attempt_id,
@@ -189,7 +205,7 @@ class Checkout:
         """Take the money of an attempt and make its order: the order's row, or None where somebody else has made it.
         Harmless to call again, from anywhere, at any time.
 
-        Errors: `PaymentDeclined`, `PaymentPending`, `OutOfStock`.
+        Errors: `PaymentDeclined`, `PaymentPending`, `PaymentActionNeeded`, `OutOfStock`.
         """
         if attempt.status is AttemptStatus.PENDING:
             try:
@@ -197,6 +213,9 @@ class Checkout:
                     return placed
             except (TimeoutError, GatewayUnreachable) as error:
                 raise PaymentPending(LOST_ANSWER, "payments") from error
+            except ActionNeeded as needed:
+                await self._wait(attempt, needed)
+                raise PaymentActionNeeded(needed.answer.action or {}) from needed
             async with self.database.reading() as session:
                 attempt = await attempts.load(session, attempt.id)
         match attempt.status:
@@ -209,37 +228,29 @@ class Checkout:
         return None
 
     async def _charge(self, attempt: Attempt) -> Row | None:
-        """Errors: `TimeoutError`, `GatewayUnreachable`; the attempt stays open then."""
+        """Errors: `TimeoutError`, `GatewayUnreachable`, `ActionNeeded`; the attempt stays open then."""
         try:
-            references = await self._capture(attempt)
+            answers = await self.charging.take(attempt)
         except Declined as declined:
             await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
             return None
-        return await self._settle(attempt, references)
+        return await self._settle(attempt, answers)
 
-    async def _capture(self, attempt: Attempt) -> list[str | None]:
-        """The providers' references. Errors: `Declined`, `TimeoutError`, `GatewayUnreachable`."""
-        references: list[str | None] = []
-        for charge in attempt.agreed.charges:
-            if charge.key is None:
-                references.append(charge.reference)
-                continue
-            async with asyncio.timeout(self.settings.gateway_timeout_s):
-                answer = await self.gateways[charge.method].charge(
-                    key=charge.key,
-                    amount_minor=charge.amount_minor,
-                    currency=attempt.agreed.draft.currency,
-                    token=charge.token,
-                    capture=True,
-                )
-            references.append(answer.reference)
-        return references
+    async def _wait(self, attempt: Attempt, needed: ActionNeeded) -> None:
+        async with self.database.transaction(tell=False) as session:
+            await attempts.wait(
+                session,
+                attempt.id,
+                charge=needed.charge,
+                action=needed.answer.action or {},
+                look_after_s=self.settings.action_poll_s,
+            )
 
-    async def _settle(self, attempt: Attempt, references: list[str | None]) -> Row | None:
+    async def _settle(self, attempt: Attempt, answers: list[Answer | None]) -> Row | None:
         """The second transaction: the order. Where the hold had ended and the goods are gone, the money goes back."""
         try:
             async with self.database.transaction() as session:
-                return await attempts.complete(session, attempt, references)
+                return await attempts.complete(session, attempt, answers)
         except LedgerRefused:
             await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
             return None
@@ -249,42 +260,53 @@ class Checkout:
         async with self.database.transaction() as session:
             if not await attempts.start_ending(session, attempt.id):
                 return
-        for charge in attempt.agreed.charges:
-            if charge.key is not None:
-                async with asyncio.timeout(self.settings.gateway_timeout_s):
-                    await self.gateways[charge.method].void(key=charge.key)
+        await self.charging.void(attempt)
         async with self.database.transaction() as session:
             await attempts.give_up(session, attempt.id, status=status, reason=reason)
 
     async def finish(self, attempt_id: UUID) -> None:
         """Find out what became of an attempt that nobody finished, and finish it.
 
-        Captured: the order is made. Not captured: the charge is called off for good, stock and cart are free.
+        Paid: the order is made. Not paid: the charge is called off for good, stock and cart are free. One that waits
+        for its customer goes on where they have confirmed it, and waits as long as its stock is held.
         """
         async with self.database.transaction() as session:
             await attempts.postpone(session, attempt_id, by_s=self.settings.gateway_timeout_s)
             attempt = await attempts.load(session, attempt_id)
         try:
-            if attempt.status is AttemptStatus.PENDING and (found := await self._find(attempt)) is not None:
-                await self._settle(attempt, found)
-            elif attempt.status in (AttemptStatus.PENDING, AttemptStatus.ENDING):
-                await self._take_back(attempt, AttemptStatus.ABANDONED, "The payment provider did not answer in time.")
+            if attempt.status is AttemptStatus.PENDING:
+                await self._find_out(attempt)
+            elif attempt.status is AttemptStatus.ENDING:
+                await self._take_back(attempt, AttemptStatus.ABANDONED, UNANSWERED)
         except (TimeoutError, GatewayUnreachable) as error:
             log.warning("payment provider unreachable", attempt=str(attempt_id), error=str(error))
 
-    async def _find(self, attempt: Attempt) -> list[str | None] | None:
-        """The references of all charges, or None where any of them was not captured."""
-        references: list[str | None] = []
-        for charge in attempt.agreed.charges:
-            if charge.key is None:
-                references.append(charge.reference)
-                continue
-            async with asyncio.timeout(self.settings.gateway_timeout_s):
-                answer = await self.gateways[charge.method].find(key=charge.key)
-            if answer is None:
-                return None
-            references.append(answer.reference)
-        return references
+    async def _find_out(self, attempt: Attempt) -> None:
+        try:
+            if attempt.action is not None:
+                await self._charge(attempt)
+            elif (answers := await self.charging.find(attempt)) is not None:
+                await self._settle(attempt, answers)
+            else:
+                await self._take_back(attempt, AttemptStatus.ABANDONED, UNANSWERED)
+        except ActionNeeded as needed:
+            if attempt.age_s < self.settings.hold_term_s:
+                await self._wait(attempt, needed)
+            else:
+                await self._take_back(attempt, AttemptStatus.ABANDONED, UNCONFIRMED)
+
+    async def hear(self, provider: str, event: ProviderEvent) -> bool:
+        """A provider tells of a charge: find out what became of it. False where this was heard before.
+
+        Nothing is believed but that something happened, and an attempt that has ended stays so.
+        """
+        async with self.database.transaction(tell=False) as session:
+            if not await attempts.heard(session, provider, event):
+                return False
+            attempt_id = await attempts.open_one(session, event.key)
+        if attempt_id is not None:
+            await self.finish(attempt_id)
+        return True
 
 
 async def sweep(checkout: Checkout, *, limit: int = 50) -> int:

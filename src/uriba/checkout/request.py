@@ -33,6 +33,7 @@ class PaymentRequest:
     amount: Amount
     token: str | None = None
     reference: str | None = None
+    tendered: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Tendered:
     amount_minor: int
     token: str | None
     reference: str | None
+    tendered_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,21 @@ def _tender(
         raise Invalid("A payment is above zero.", *at, "amount", "amount")
     if payment.method != CASH and (wrong := gateways[payment.method].check_token(payment.token)):
         raise Invalid(wrong, *at, "token")
-    return Tendered(payment.method, amount, payment.token, text.optional_text(payment.reference, *at, "reference"))
+    handed_over = _handed_over(payment, amount, currency, *at, "tendered")
+    reference = text.optional_text(payment.reference, *at, "reference")
+    return Tendered(payment.method, amount, payment.token, reference, handed_over)
+
+
+def _handed_over(payment: PaymentRequest, amount: int, currency: str, *at: str | int) -> int | None:
+    """Cash that the customer gave, of which `amount` is kept and the rest is change."""
+    if payment.tendered is None:
+        return None
+    if payment.method != CASH:
+        raise Invalid("Only cash has change.", *at)
+    given = minor(payment.tendered, currency, *at)
+    if given < amount:
+        raise PaymentMismatch("This is less cash than the payment.", *at)
+    return given
 
 
 def minor(amount: Amount, currency: str, *path: str | int) -> int:

@@ -141,7 +141,8 @@ class Payment(Base):
     """A tender of an order. Amounts in minor units.
 
     `reference` is the provider's or the till's own, `key` the hub's of the charge. What was authorised is captured,
-    or voided where the order needs it no more. `tendered_minor`: cash that was handed over; the rest was change.
+    or voided where the order needs it no more; `capture_once`: whole at the first shipment. `tendered_minor`: cash that
+    was handed over; the rest was change.
     """
 
     __tablename__ = "payment"
@@ -165,6 +166,7 @@ class Payment(Base):
     tendered_minor: Mapped[int | None]
     reference: Mapped[str | None]
     key: Mapped[str | None]
+    capture_once: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

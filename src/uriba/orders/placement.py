@@ -40,12 +40,23 @@ class DraftTax(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tender(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that was taken: method, minor units, and the provider's or till's reference."""
+    """Money that was taken, or only authorised: method, minor units, and the provider's or till's reference.
+
+    `key`: the hub's of the provider's charge. `tendered_minor`: cash that was handed over, change included.
+    """
 
     id: UUID
     method: str
     amount_minor: int
     reference: str | None = None
+    key: str | None = None
+    captured_minor: int
+    capture_once: bool = False
+    tendered_minor: int | None = None
+
+    @property
+    def status(self) -> PaymentStatus:
+        return PaymentStatus.PAID if self.captured_minor == self.amount_minor else PaymentStatus.AUTHORIZED
 
 
 class DraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,14 +104,24 @@ async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], co
         _PLACE,
         msgspec.json.encode(draft).decode(),
         OrderStatus.COMPLETED if completed else OrderStatus.OPEN,
-        PaymentStatus.PAID,
+        payment_status(tenders),
         msgspec.json.encode(list(tenders)).decode(),
         msgspec.json.encode([{"version": e.version, "type": e.type, "data": e.data} for e in told]).decode(),
         actor,
     )
     assert placed is not None
+    if draft.promotions:
+        session.later(_PROMOTIONS, draft.id, msgspec.json.encode(draft.promotions).decode())
     emit(session, *told)
     return placed
+
+
+_PROMOTIONS = """
+    INSERT INTO order_promotion (order_id, position, promotion, name, coupon, amount_minor)
+    SELECT $1, n, promotion, name, coupon, amount_minor FROM ROWS FROM (json_to_recordset($2::json)
+        AS (promotion text, name text, coupon text, amount_minor bigint))
+        WITH ORDINALITY AS p(promotion, name, coupon, amount_minor, n)
+"""
 
 
 def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
@@ -112,7 +133,7 @@ def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Ev
         state = {
             "payment": str(tender.id),
             "method": tender.method,
-            "status": PaymentStatus.PAID,
+            "status": tender.status,
             "cart": cart,
         }
         amount = {"amountMinor": tender.amount_minor, "currency": draft.currency}
@@ -126,14 +147,14 @@ _PLACE = f"""
     WITH placed AS (
         INSERT INTO orders (id, cart_id, channel_id, cart_channel_id, location_id, customer_id, status,
             payment_status, currency, prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor,
-            total_minor, email, phone, address, version)
+            total_minor, email, phone, address, exchange_of, version)
         SELECT id, cart_id, channel_id, cart_channel_id, location_id, customer_id, $2, $3, currency,
             prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor, total_minor, email, phone,
-            address, json_array_length($5::json)
+            address, exchange_of, json_array_length($5::json)
         FROM json_to_record($1::json) AS d(id uuid, cart_id uuid, channel_id bigint, cart_channel_id bigint,
             location_id bigint, customer_id uuid, currency text, prices_include_tax boolean, subtotal_minor bigint,
             discount_minor bigint, shipping_minor bigint, tax_minor bigint, total_minor bigint, email text,
-            phone text, address jsonb)
+            phone text, address jsonb, exchange_of uuid)
         RETURNING *
     ), new AS (
         SELECT id, channel_id FROM placed
@@ -151,9 +172,12 @@ _PLACE = f"""
         SELECT p.id, rate, taxable_minor, tax_minor FROM new p, json_to_recordset($1::json->'tax_lines')
             AS t(rate numeric, taxable_minor bigint, tax_minor bigint)
     ), paid AS (
-        INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, reference)
-        SELECT t.id, p.id, method, $3, amount_minor, amount_minor, reference FROM new p,
-            json_to_recordset($4::json) AS t(id uuid, method text, amount_minor bigint, reference text)
+        INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, tendered_minor, reference, key,
+            capture_once)
+        SELECT t.id, p.id, method, CASE WHEN captured_minor = amount_minor THEN 'PAID' ELSE 'AUTHORIZED' END,
+            amount_minor, captured_minor, tendered_minor, reference, key, capture_once
+        FROM new p, json_to_recordset($4::json) AS t(id uuid, method text, amount_minor bigint, captured_minor bigint,
+            tendered_minor bigint, reference text, key text, capture_once boolean)
     ), happened AS (
         INSERT INTO order_event (order_id, version, type, channel_id, actor, data)
         SELECT p.id, e.version, e.type, p.channel_id, $6, e.data FROM new p,
@@ -163,6 +187,30 @@ _PLACE = f"""
 """
 
 
-def tender(method: str, amount_minor: int, reference: str | None = None) -> Tender:
+def tender(
+    method: str,
+    amount_minor: int,
+    reference: str | None = None,
+    *,
+    key: str | None = None,
+    captured: bool = True,
+    capture_once: bool = False,
+    tendered_minor: int | None = None,
+) -> Tender:
     """A tender with a new id."""
-    return Tender(id=new_id(), method=method, amount_minor=amount_minor, reference=reference)
+    return Tender(
+        id=new_id(),
+        method=method,
+        amount_minor=amount_minor,
+        reference=reference,
+        key=key,
+        captured_minor=amount_minor if captured else 0,
+        capture_once=capture_once,
+        tendered_minor=tendered_minor,
+    )
+
+
+def payment_status(tenders: Sequence[Tender]) -> PaymentStatus:
+    """PAID once nothing is left to be captured."""
+    paid = all(tender.status is PaymentStatus.PAID for tender in tenders)
+    return PaymentStatus.PAID if paid else PaymentStatus.AUTHORIZED

@@ -78,7 +78,7 @@ class PaymentGateway(Protocol):
         """Take so much of an authorised charge; the provider's reference. Errors: `Declined`, `GatewayUnreachable`."""
 
     async def refund(self, *, key: str, operation: str, amount_minor: int, currency: str) -> str:
-        """Give so much of a captured charge back; the provider's reference. Errors: `Declined`, `GatewayUnreachable`."""
+        """Give so much of what was captured back; the provider's reference. Errors: as `capture`."""
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         """The event that a webhook tells of, None where it is of no charge. Errors: `NotGenuine`."""

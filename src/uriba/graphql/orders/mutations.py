@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import strawberry
 
+from uriba.checkout.errors import PaymentActionNeeded
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import BUYER, mutation
-from uriba.graphql.scalars import MoneyInput, UserError
+from uriba.graphql.scalars import MoneyInput, UserError, user_errors
 
 
 @strawberry.input(description="CASH at a till, or a provider's name with its token.")
@@ -18,6 +19,7 @@ class PaymentInput:
     amount: MoneyInput
     token: str | None = None
     reference: str | None = None
+    tendered: MoneyInput | None = strawberry.field(default=None, description="Cash handed over; the rest is change.")
 
 
 @strawberry.input
@@ -30,9 +32,18 @@ class CheckoutInput:
     phone: str | None = None
 
 
+@strawberry.type(description="What the customer's device needs to confirm a payment, as the provider names it.")
+class PaymentAction:
+    url: str | None = None
+    client_secret: str | None = None
+
+
 @strawberry.type
 class CheckoutPayload:
     order: Order | None = None
+    action: PaymentAction | None = strawberry.field(
+        default=None, description="With PAYMENT_ACTION_REQUIRED: the second step; then ask again with the same key."
+    )
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
@@ -47,7 +58,13 @@ class OrderMutations:
             cart_id=cart_key(input.cart_id),
             idempotency_key=input.idempotency_key,
             payments=[
-                PaymentRequest(**(vars(payment) | {"amount": Amount(**vars(payment.amount))}))
+                PaymentRequest(
+                    method=payment.method,
+                    amount=Amount(**vars(payment.amount)),
+                    token=payment.token,
+                    reference=payment.reference,
+                    tendered=Amount(**vars(payment.tendered)) if payment.tendered else None,
+                )
                 for payment in input.payments
             ],
             expected_total=Amount(**vars(input.expected_total)) if input.expected_total else None,
@@ -55,5 +72,9 @@ class OrderMutations:
             phone=input.phone,
         )
         claim = info.context.claim("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
-        placed = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
+        try:
+            placed = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
+        except PaymentActionNeeded as needed:
+            action = PaymentAction(url=needed.action.get("url"), client_secret=needed.action.get("clientSecret"))
+            return CheckoutPayload(action=action, errors=user_errors(needed))
         return CheckoutPayload(order=order_of(placed))
