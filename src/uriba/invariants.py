@@ -230,11 +230,36 @@ INVARIANTS = (
         "captured less refunded is between nothing and the total",
         """
         SELECT o.id, o.total_minor, p.captured, p.refunded FROM orders o LEFT JOIN (
-            SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded FROM payment GROUP BY 1
+            SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded,
+                sum(voided_minor) AS voided
+            FROM payment GROUP BY 1
         ) p ON p.order_id = o.id
         WHERE coalesce(p.captured - p.refunded, 0) NOT BETWEEN 0 AND o.total_minor
             OR coalesce(p.refunded, 0) <> o.refunded_minor
-            OR o.payment_status = 'PAID' AND coalesce(p.captured, 0) <> o.total_minor
+            OR o.payment_status <> 'AUTHORIZED' AND coalesce(p.captured + p.voided, 0) <> o.total_minor
+            OR o.payment_status = 'PAID' AND coalesce(p.refunded, 0) > 0
+        """,
+    ),
+    Invariant(
+        8,
+        "what was given back of a payment is its refunds, and what was captured later its captures",
+        """
+        SELECT p.id, p.refunded_minor, p.captured_minor, m.refunds, m.captures FROM payment p LEFT JOIN (
+            SELECT payment_id, sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS refunds,
+                sum(amount_minor) FILTER (WHERE kind = 'CAPTURE') AS captures
+            FROM payment_operation WHERE status <> 'FAILED' GROUP BY 1
+        ) m ON m.payment_id = p.id
+        WHERE p.refunded_minor <> coalesce(m.refunds, 0) OR m.captures <> p.captured_minor
+        """,
+    ),
+    Invariant(
+        8,
+        "units of a line that came back are those of its returns",
+        """
+        SELECT l.id, l.returned_quantity, r.units FROM order_line l LEFT JOIN (
+            SELECT order_line_id, sum(quantity) AS units FROM order_return_line
+            WHERE order_line_id IS NOT NULL GROUP BY 1
+        ) r ON r.order_line_id = l.id WHERE l.returned_quantity <> coalesce(r.units, 0)
         """,
     ),
     Invariant(

@@ -27,7 +27,7 @@ from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.db import Database, idempotency
-from uriba.fulfillment import backorders, shortages
+from uriba.fulfillment import backorders, pickups, rejections, shortages
 from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
 from uriba.orders import returns
@@ -65,6 +65,31 @@ class Sweep:
 
 async def finish_checkouts(work: Work) -> int:
     return await completion.sweep(work.checkout)
+
+
+async def settle_payments(work: Work) -> int:
+    return await work.checkout.settlement.sweep()
+
+
+async def expire_pickups(work: Work) -> int:
+    """A transaction for each, so that one that fails holds up no other. Errors: what the failed ones raised."""
+    async with work.database.reading() as session:
+        overdue = await pickups.overdue(session)
+    ended, failed = 0, []
+    for fulfillment_id, order_id in overdue:
+        try:
+            async with work.database.transaction() as session:
+                ended += await pickups.expire(session, fulfillment_id, order_id)
+        except Exception as error:
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("some pickups could not be put back", failed)
+    return ended
+
+
+async def clear_counted(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await rejections.clear_counted(session)
 
 
 async def expire_holds(work: Work) -> int:
@@ -117,6 +142,9 @@ async def forget_old(work: Work) -> int:
 
 SWEEPS = (
     Sweep("finish_checkouts", every_s=5, timeout_s=60, run=finish_checkouts),
+    Sweep("settle_payments", every_s=5, timeout_s=60, run=settle_payments),
+    Sweep("expire_pickups", every_s=30, timeout_s=60, run=expire_pickups),
+    Sweep("clear_counted", every_s=10, timeout_s=30, run=clear_counted),
     Sweep("expire_holds", every_s=1, timeout_s=30, run=expire_holds),
     Sweep("resource_shortages", every_s=2, timeout_s=60, run=resource_shortages),
     Sweep("serve_backorders", every_s=10, timeout_s=30, run=serve_backorders),

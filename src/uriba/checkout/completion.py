@@ -28,6 +28,7 @@ from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, Paymen
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.plan import Plan
 from uriba.checkout.request import CheckoutRequest, Tendered
+from uriba.checkout.settlement import Settlement
 from uriba.config import Settings
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError
@@ -84,6 +85,10 @@ class Checkout:
     @property
     def charging(self) -> Charging:
         return Charging(self.gateways, self.settings.gateway_timeout_s)
+
+    @property
+    def settlement(self) -> Settlement:
+        return Settlement(self.database, self.charging)
 
     async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Row:
         """The order that the cart became, now or earlier with the same key.

@@ -18,7 +18,8 @@ class ConflictKind(StrEnum):
 
     SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: the
     identity of an earlier fact with other content. PARKED: a fact that cannot be applied as it is. PRICE_VARIANCE: a
-    till printed another price than the price list had. RETURN_MISMATCH: more came back than was bought.
+    till printed another price than the price list had. RETURN_MISMATCH: more came back than was bought. STOCK_CHECK: a
+    location did not find what it should have; count it. PAYMENT_FAILED: a provider refused to move money.
     """
 
     SHORTAGE = "SHORTAGE"
@@ -27,6 +28,8 @@ class ConflictKind(StrEnum):
     PARKED = "PARKED"
     PRICE_VARIANCE = "PRICE_VARIANCE"
     RETURN_MISMATCH = "RETURN_MISMATCH"
+    STOCK_CHECK = "STOCK_CHECK"
+    PAYMENT_FAILED = "PAYMENT_FAILED"
 
 
 class ConflictStatus(StrEnum):

@@ -81,6 +81,12 @@ class InvalidQuantity(DomainError):
     code = Code.INVALID_QUANTITY
 
 
+class ApprovalRequired(DomainError):
+    """The channel's terms leave this to staff."""
+
+    code = Code.APPROVAL_REQUIRED
+
+
 class InvalidState(DomainError):
     """Right in itself, but not now."""
 

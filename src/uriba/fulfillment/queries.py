@@ -9,12 +9,37 @@ from uriba.core.actor import Actor
 from uriba.db import Row, Session
 from uriba.fulfillment.models import PROMISED
 
+COLUMNS = """
+    f.id, f.order_id, f.location_id, f.method, f.status, f.tracking, f.reason, f.pickup_code, f.ready_by, f.hold_until,
+    f.sourcing
+"""
+
+
+async def work(
+    session: Session,
+    *,
+    location_id: int,
+    statuses: Sequence[str],
+    first: int,
+    after: UUID | None,
+) -> list[Row]:
+    """A location's fulfillments that are to be worked on, the oldest promise first, one more than asked for."""
+    return await session.fetch(
+        f"SELECT {COLUMNS} FROM fulfillment f JOIN orders o ON o.id = f.order_id "
+        "WHERE f.location_id = $1 AND f.status = ANY($2) AND ($3::uuid IS NULL OR (o.placed_at, f.id) > ("
+        "SELECT p.placed_at, a.id FROM fulfillment a JOIN orders p ON p.id = a.order_id WHERE a.id = $3)) "
+        "ORDER BY o.placed_at, f.id LIMIT $4",
+        location_id,
+        statuses,
+        after,
+        first + 1,
+    )
+
 
 async def by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     found: dict[UUID, list[Row]] = {order_id: [] for order_id in order_ids}
     rows = await session.fetch(
-        "SELECT id, order_id, location_id, method, status, tracking FROM fulfillment WHERE order_id = ANY($1) "
-        "ORDER BY order_id, id",
+        f"SELECT {COLUMNS} FROM fulfillment f WHERE f.order_id = ANY($1) ORDER BY f.order_id, f.id",
         order_ids,
     )
     for row in rows:
@@ -24,8 +49,8 @@ async def by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, li
 
 async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     rows = await session.fetch(
-        "SELECT f.id, f.order_id, f.location_id, f.method, f.status, f.tracking FROM fulfillment f "
-        "JOIN orders o ON o.id = f.order_id WHERE f.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        f"SELECT {COLUMNS} FROM fulfillment f JOIN orders o ON o.id = f.order_id "
+        "WHERE f.id = ANY($1) AND (o.customer_id = $2 OR $3)",
         ids,
         actor.customer_id,
         actor.works_here,

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from uriba.core.ids import new_id
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
@@ -47,7 +47,7 @@ async def post(session: Session, splits: Sequence[Split], *, reason: str, actor:
         movements = [movement for part in parts for movement in _movements(part)]
         await ledger.post(session, movements, reference=f"order:{order_id}", actor=actor)
     touched = await _rewrite(session, splits)
-    await _tell(session, touched, reason=reason, actor=actor)
+    await tell(session, touched, reason=reason, actor=actor)
     return sum(split.quantity for split in splits)
 
 
@@ -134,28 +134,29 @@ _TAKE_OUT = """
 """
 
 
-async def _tell(session: Session, fulfillment_ids: Sequence[UUID], *, reason: str, actor: str) -> None:
+async def tell(session: Session, fulfillment_ids: Sequence[UUID], *, reason: str | None, actor: str) -> None:
     """A line for each in its order's timeline: where it is to come from, how far it is, how many units it has."""
     rows = await session.fetch(
-        "SELECT f.id, f.order_id, f.status, f.method, p.code, ("
+        "SELECT f.id, f.order_id, f.status, f.method, f.tracking, f.hold_until, p.code, ("
         "SELECT sum(quantity) FROM fulfillment_line fl WHERE fl.fulfillment_id = f.id)::bigint AS units "
         "FROM unnest($1::uuid[]) WITH ORDINALITY AS k(id, n) JOIN fulfillment f USING (id) "
         "JOIN location p ON p.id = f.location_id ORDER BY k.n",
         fulfillment_ids,
     )
-    told = [
-        Told(
-            row["order_id"],
-            FulfillmentUpdated,
-            {
-                "fulfillment": str(row["id"]),
-                "status": row["status"],
-                "location": row["code"],
-                "method": row["method"],
-                "units": row["units"],
-                "reason": reason,
-            },
-        )
-        for row in rows
-    ]
-    await timeline.record(session, told, actor=actor)
+    await timeline.record(session, [_told(row, reason) for row in rows], actor=actor)
+
+
+def _told(row: Row, reason: str | None) -> Told:
+    data = {
+        "fulfillment": str(row["id"]),
+        "status": row["status"],
+        "location": row["code"],
+        "method": row["method"],
+        "units": row["units"],
+        "reason": reason,
+    }
+    if row["tracking"]:
+        data["tracking"] = row["tracking"]
+    if row["status"] == FulfillmentStatus.READY_FOR_PICKUP and row["hold_until"]:
+        data["holdUntil"] = row["hold_until"].isoformat()
+    return Told(row["order_id"], FulfillmentUpdated, data)

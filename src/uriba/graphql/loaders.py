@@ -18,6 +18,7 @@ from uriba.fulfillment import queries as fulfillments
 from uriba.fulfillment import terms
 from uriba.inventory import explain
 from uriba.inventory import queries as inventory
+from uriba.orders import operations
 from uriba.orders import queries as orders
 from uriba.pricing import prices
 
@@ -132,6 +133,14 @@ class Loaders:
     @cached_property
     def payment(self) -> Batch[Any, Any]:
         return self._batch(orders.payments_by_id, actor=self._actor)
+
+    @cached_property
+    def refunds_of_order(self) -> Batch[Any, Any]:
+        return self._batch(operations.refunds)
+
+    @cached_property
+    def promotions_of_order(self) -> Batch[Any, Any]:
+        return self._batch(orders.promotions)
 
     @cached_property
     def tax_lines_of_order(self) -> Batch[Any, Any]:

@@ -16,8 +16,10 @@ from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.inventory.types import StockLevel, StockMovement, level_of, movement_of
+from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
+from uriba.graphql.orders.payments import Payment, payment_of
 from uriba.graphql.orders.queries import order_by_id
-from uriba.graphql.orders.types import Fulfillment, Payment, Return, fulfillment_of, payment_of, return_of
+from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.permissions import OPERATIONS, PUBLIC, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node

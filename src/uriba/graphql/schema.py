@@ -37,10 +37,12 @@ from uriba.graphql.inventory.transfers_mutations import TransferMutations
 from uriba.graphql.inventory.types import StockLevel, StockMovement
 from uriba.graphql.limits import Costs
 from uriba.graphql.nodes import NodeQueries
+from uriba.graphql.orders.after_sales import AfterSalesMutations
+from uriba.graphql.orders.fulfillments import Fulfillment
 from uriba.graphql.orders.mutations import OrderMutations
+from uriba.graphql.orders.payments import Payment
 from uriba.graphql.orders.queries import OrderQueries
 from uriba.graphql.orders.subscriptions import OrderSubscriptions
-from uriba.graphql.orders.types import Fulfillment, Payment
 from uriba.graphql.plans import Prepare
 from uriba.graphql.pos.mutations import PosMutations
 from uriba.graphql.pos.pull import PosPullQueries
@@ -69,6 +71,7 @@ class Mutation(
     CustomerMutations,
     CartMutations,
     OrderMutations,
+    AfterSalesMutations,
     InventoryMutations,
     MoveMutations,
     TransferMutations,

@@ -31,6 +31,20 @@ class OrderCompleted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OrderCancelled(Event):
+    """Nothing of it will be handed over."""
+
+    type: ClassVar[str] = "order.cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLinesCancelled(Event):
+    """Units of it will not be handed over."""
+
+    type: ClassVar[str] = "order.lines_cancelled"
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnCreated(Event):
     """Units came back, and money was given back for them."""
 

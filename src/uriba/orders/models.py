@@ -54,6 +54,8 @@ class Order(Base):
         CheckConstraint("refunded_minor BETWEEN 0 AND total_minor", name="refunded"),
         Index("ix_orders_customer_id", "customer_id", "placed_at"),
         Index("ix_orders_placed_at", "placed_at", "id"),
+        Index("ix_orders_email", "email", postgresql_where=text("email IS NOT NULL")),
+        Index("ix_orders_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
         Index("ix_orders_receipt", "receipt", postgresql_where=text("receipt IS NOT NULL")),
     )
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
-
-from sqlalchemy import select, tuple_
 
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
-from uriba.orders.models import Order, OrderStatus
 
 COLUMNS = """
     o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
     o.cart_id, o.currency, o.subtotal_minor, o.discount_minor, o.tax_minor, o.shipping_minor, o.total_minor,
-    o.refunded_minor, o.receipt, o.version, o.placed_at
+    o.refunded_minor, o.receipt, o.exchange_of, o.version, o.placed_at
 """
 
 
 _LINES = """
-    SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.unit_minor,
-        c.discount_minor, c.total_minor, o.currency
+    SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.cancelled_quantity,
+        c.unit_minor, c.discount_minor, c.total_minor, o.currency
     FROM order_line c JOIN orders o ON o.id = c.order_id
 """
 
@@ -60,40 +56,6 @@ async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Row]
     return {row["cart_id"]: row for row in rows}
 
 
-async def some(
-    session: Session,
-    *,
-    channel_id: int | None,
-    location_id: int | None,
-    customer_id: UUID | None,
-    status: OrderStatus | None,
-    receipt: str | None = None,
-    first: int,
-    after: UUID | None,
-) -> Sequence[Mapping[str, Any]]:
-    """Orders, newest first, one more than asked for. The caller has checked who may list."""
-    names = [name.strip().removeprefix("o.") for name in COLUMNS.split(",")]
-    statement = (
-        select(*(Order.__table__.c[name] for name in names))
-        .order_by(Order.placed_at.desc(), Order.id.desc())
-        .limit(first + 1)
-    )
-    if channel_id is not None:
-        statement = statement.where(Order.channel_id == channel_id)
-    if location_id is not None:
-        statement = statement.where(Order.location_id == location_id)
-    if customer_id is not None:
-        statement = statement.where(Order.customer_id == customer_id)
-    if status is not None:
-        statement = statement.where(Order.status == status)
-    if receipt is not None:
-        statement = statement.where(Order.receipt == receipt)
-    if after is not None:
-        last = select(Order.placed_at, Order.id).where(Order.id == after)
-        statement = statement.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
-    return await session.select(statement)
-
-
 async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
@@ -105,8 +67,23 @@ async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[
 async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
-        "SELECT c.id, c.order_id, c.method, c.status, c.amount_minor, c.reference, o.currency "
-        "FROM payment c JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.id",
+        f"{_PAYMENTS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.id",
+        order_ids,
+    )
+
+
+_PAYMENTS = """
+    SELECT c.id, c.order_id, c.method, c.status, c.amount_minor, c.captured_minor, c.refunded_minor, c.tendered_minor,
+        c.reference, o.currency
+    FROM payment c JOIN orders o ON o.id = c.order_id
+"""
+
+
+async def promotions(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+    return await _children(
+        session,
+        "SELECT c.order_id, c.promotion, c.name, c.coupon, c.amount_minor, o.currency FROM order_promotion c "
+        "JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
         order_ids,
     )
 
@@ -126,7 +103,10 @@ async def returns(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, lis
     )
 
 
-_RETURNS = "SELECT c.id, c.order_id, c.location_id, c.currency, c.refund_minor, c.created_at FROM order_return c"
+_RETURNS = """
+    SELECT c.id, c.order_id, c.location_id, c.currency, c.refund_minor, c.note, c.exchange_order_id, c.created_at
+    FROM order_return c
+"""
 
 
 async def returns_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
@@ -143,8 +123,9 @@ async def lines_of_returns(session: Session, return_ids: Sequence[UUID]) -> dict
     """Units that came back, where it is known which of the order's they are."""
     found: dict[UUID, list[Row]] = {return_id: [] for return_id in return_ids}
     rows = await session.fetch(
-        "SELECT return_id, order_line_id, quantity, restocked FROM order_return_line "
-        "WHERE return_id = ANY($1) AND order_line_id IS NOT NULL ORDER BY return_id, id",
+        "SELECT l.return_id, l.order_line_id, l.quantity, l.restocked, l.condition, l.reason, l.refund_minor, "
+        "r.currency FROM order_return_line l JOIN order_return r ON r.id = l.return_id "
+        "WHERE l.return_id = ANY($1) AND l.order_line_id IS NOT NULL ORDER BY l.return_id, l.id",
         return_ids,
     )
     for row in rows:
@@ -168,8 +149,7 @@ async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
 
 async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
     rows = await session.fetch(
-        "SELECT c.id, c.method, c.status, c.amount_minor, c.reference, o.currency "
-        "FROM payment c JOIN orders o ON o.id = c.order_id WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
+        f"{_PAYMENTS} WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
         ids,
         actor.customer_id,
         actor.works_here,

@@ -80,7 +80,7 @@ async def link(session: Session, receipts: Sequence[str], *, actor: str) -> int:
     linked = [returned for returned in returns if returned["id"] in meant]
     matched = _match(linked, meant, bought, brought)
     session.later("DELETE FROM order_return_line WHERE id = ANY($1)", [m.was for m in matched])
-    await _write(session, linked, meant, matched)
+    await _write(session, linked, meant, matched, actor=actor)
     told = [
         Told(meant[r["id"]]["id"], ReturnCreated, {"return": str(r["id"]), "refundMinor": r["refund_minor"]})
         for r in linked
@@ -162,7 +162,7 @@ def _matched(line: Row, order_line_id: UUID | None, quantity: int) -> _Matched:
 
 
 async def _write(
-    session: Session, linked: Sequence[Row], meant: Mapping[UUID, Row], matched: Sequence[_Matched]
+    session: Session, linked: Sequence[Row], meant: Mapping[UUID, Row], matched: Sequence[_Matched], *, actor: str
 ) -> None:
     lines = [(new_id(), m.return_id, m.variant_id, m.quantity, m.restocked, m.order_line_id) for m in matched]
     session.later(_MATCHED, *(list(column) for column in zip(*lines, strict=True)))
@@ -186,7 +186,7 @@ async def _write(
     for returned in linked:
         paid_back[meant[returned["id"]]["id"]] += returned["refund_minor"]
     await session.together()
-    await session.run(_REFUND, list(paid_back), list(paid_back.values()))
+    await session.run(_REFUND, list(paid_back), list(paid_back.values()), actor)
 
 
 _MATCHED = """
@@ -197,22 +197,29 @@ _MATCHED = """
 # Never more than was paid; of several payments the first is given back first.
 _REFUND = """
     WITH due AS (
-        SELECT o.id, least(o.total_minor, o.refunded_minor + u.amount) AS refunded, o.total_minor
+        SELECT o.id, least(o.total_minor - o.refunded_minor, u.amount) AS amount
         FROM orders o JOIN unnest($1::uuid[], $2::bigint[]) AS u(id, amount) ON u.id = o.id
     ), paid AS (
-        SELECT p.id, p.captured_minor, greatest(0, least(p.captured_minor, due.refunded
-            - (sum(p.captured_minor) OVER (PARTITION BY p.order_id ORDER BY p.id) - p.captured_minor))) AS refunded
+        SELECT p.id, p.order_id, p.captured_minor, p.refunded_minor, greatest(0, least(
+            p.captured_minor - p.refunded_minor, due.amount - (sum(p.captured_minor - p.refunded_minor)
+                OVER (PARTITION BY p.order_id ORDER BY p.id) - (p.captured_minor - p.refunded_minor)))) AS amount
         FROM payment p JOIN due ON due.id = p.order_id
+    ), moved AS (
+        INSERT INTO payment_operation (id, order_id, payment_id, kind, amount_minor, status, reason, actor, settled_at)
+        SELECT gen_random_uuid(), order_id, id, 'REFUND', amount, 'SUCCEEDED', 'RETURNED', $3, now()
+        FROM paid WHERE amount > 0
     ), given AS (
-        UPDATE payment p SET refunded_minor = paid.refunded, status = CASE
-            WHEN paid.refunded = 0 THEN p.status WHEN paid.refunded = p.captured_minor THEN 'REFUNDED'
-            ELSE 'PARTIALLY_REFUNDED' END
-        FROM paid WHERE p.id = paid.id
+        UPDATE payment p SET refunded_minor = p.refunded_minor + paid.amount,
+            status = CASE WHEN p.refunded_minor + paid.amount = p.captured_minor THEN 'REFUNDED'
+                ELSE 'PARTIALLY_REFUNDED' END
+        FROM paid WHERE p.id = paid.id AND paid.amount > 0
+    ), sums AS (
+        SELECT order_id, sum(amount) AS amount FROM paid GROUP BY 1 HAVING sum(amount) > 0
     )
-    UPDATE orders o SET refunded_minor = due.refunded, payment_status = CASE
-        WHEN due.refunded = 0 THEN o.payment_status WHEN due.refunded = o.total_minor THEN 'REFUNDED'
-        ELSE 'PARTIALLY_REFUNDED' END
-    FROM due WHERE o.id = due.id
+    UPDATE orders o SET refunded_minor = o.refunded_minor + s.amount,
+        payment_status = CASE WHEN o.payment_status = 'AUTHORIZED' THEN o.payment_status
+            WHEN o.refunded_minor + s.amount = o.total_minor THEN 'REFUNDED' ELSE 'PARTIALLY_REFUNDED' END
+    FROM sums s WHERE o.id = s.order_id
 """
 
 

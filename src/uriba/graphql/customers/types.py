@@ -43,8 +43,11 @@ class Customer(Node):
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Annotated[OrderConnection, strawberry.lazy("uriba.graphql.orders.types")]:
         from uriba.graphql.orders.types import page_of_orders
+        from uriba.orders.search import Search
 
-        return await page_of_orders(info, first=20 if first is None else first, after=after, customer_id=self.key)
+        return await page_of_orders(
+            info, Search(customer_id=self.key), first=20 if first is None else first, after=after
+        )
 
 
 def customer_of(row: Mapping[str, Any]) -> Customer:

@@ -1,0 +1,88 @@
+"""Returns in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from uriba.core.ids import global_id
+from uriba.graphql.catalog.types import Location, load_location
+from uriba.graphql.context import Info
+from uriba.graphql.orders.lines import OrderLine, line_of
+from uriba.graphql.scalars import Money, Node, money_of
+from uriba.orders.models import Condition
+
+if TYPE_CHECKING:
+    from uriba.graphql.orders.types import Order
+
+strawberry.enum(
+    Condition, name="ReturnCondition", description="How goods came back: what is not SELLABLE is put aside."
+)
+
+
+@strawberry.type(description="Units of an order's line that came back.")
+class ReturnLine:
+    line_key: strawberry.Private[UUID]
+    quantity: int
+    restocked: bool = strawberry.field(description="Fit for sale again, and counted so.")
+    condition: Condition | None = strawberry.field(description="How it came back; null: it was not kept as stock.")
+    reason: str | None
+    refund: Money = strawberry.field(description="What was paid for these units, with their tax.")
+
+    @strawberry.field
+    async def order_line(self, info: Info) -> OrderLine:
+        return line_of(await info.context.loaders.order_line.get(self.line_key))  # type: ignore[arg-type]
+
+
+def return_line_of(row: Mapping[str, Any]) -> ReturnLine:
+    return ReturnLine(
+        line_key=row["order_line_id"],
+        quantity=row["quantity"],
+        restocked=row["restocked"],
+        condition=Condition(row["condition"]) if row["condition"] else None,
+        reason=row["reason"],
+        refund=money_of(row["refund_minor"], row["currency"]),
+    )
+
+
+@strawberry.type(description="Goods that came back to a location, and what was paid back for them.")
+class Return(Node):
+    key: strawberry.Private[UUID]
+    exchange_key: strawberry.Private[UUID | None]
+    location_key: strawberry.Private[int]
+    id: strawberry.ID
+    refund: Money
+    note: str | None
+    created_at: datetime
+
+    @strawberry.field
+    async def location(self, info: Info) -> Location:
+        return await load_location(info, self.location_key)
+
+    @strawberry.field(description="The new order of an exchange.")
+    async def exchange(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
+        from uriba.graphql.orders.types import order_of
+
+        row = await info.context.loaders.order.get(self.exchange_key) if self.exchange_key else None
+        return order_of(row) if row else None
+
+    @strawberry.field
+    async def lines(self, info: Info) -> list[ReturnLine]:
+        rows = await info.context.loaders.lines_of_return.get(self.key)
+        return [return_line_of(row) for row in rows or ()]
+
+
+def return_of(row: Mapping[str, Any]) -> Return:
+    return Return(
+        key=row["id"],
+        exchange_key=row["exchange_order_id"],
+        location_key=row["location_id"],
+        id=strawberry.ID(global_id("Return", row["id"])),
+        refund=money_of(row["refund_minor"], row["currency"]),
+        note=row["note"],
+        created_at=row["created_at"],
+    )

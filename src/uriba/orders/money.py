@@ -1,0 +1,218 @@
+"""The money of an order: what is taken, given back and let go, decided here and done by `payment_operation`s.
+
+The caller has locked the order. A payment's sums hold an amount from the moment it was decided, so that nothing is
+given back twice, and never more than was taken. Providers, and tills that pay cash out, do it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from uriba.core.ids import new_id
+from uriba.db import Row, Session
+from uriba.orders import timeline
+from uriba.orders.events import PaymentUpdated
+from uriba.orders.models import OperationKind, OperationStatus
+from uriba.orders.timeline import Told
+from uriba.stored_value import tenders
+
+
+class Reason(StrEnum):
+    """Why money moves."""
+
+    CANCELLED = "CANCELLED"
+    RETURNED = "RETURNED"
+    SHIPPED = "SHIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """So much of a payment is captured, refunded or voided."""
+
+    id: UUID
+    payment: Row
+    kind: OperationKind
+    amount_minor: int
+    status: OperationStatus
+
+    @property
+    def by_hand(self) -> bool:
+        """Cash, and whatever no provider and no ledger of the hub's knows: a till pays it out."""
+        return self.payment["key"] is None and self.payment["method"] not in tenders.METHODS
+
+
+async def take_back(
+    session: Session,
+    order: Row,
+    amount_minor: int,
+    *,
+    reason: Reason,
+    actor: str,
+    at_till: bool = False,
+    return_id: UUID | None = None,
+) -> int:
+    """Give so much back, the way it was paid, the last tender first; how much that is, in minor units.
+
+    What was only authorised is let go before anything is refunded. Never more than the order was paid. `at_till`: what
+    is paid out by hand is paid out now; else it waits for a till.
+    """
+    payments = await _locked(session, order["id"])
+    moves: list[_Move] = []
+    left = amount_minor
+    for kind in (OperationKind.VOID, OperationKind.REFUND):
+        for payment in reversed(payments):
+            have = (
+                _open(payment) if kind is OperationKind.VOID else payment["captured_minor"] - payment["refunded_minor"]
+            )
+            if (part := min(left, have)) > 0:
+                left -= part
+                moves.append(_move(payment, kind, part, at_till))
+    await _write(session, order, moves, reason=reason, actor=actor, return_id=return_id)
+    await _credit(session, order, [m for m in moves if m.payment["method"] in tenders.METHODS], actor)
+    return sum(move.amount_minor for move in moves if move.kind is OperationKind.REFUND)
+
+
+async def capture(session: Session, order: Row, amount_minor: int, *, actor: str) -> None:
+    """Take so much of what was authorised; all of it where the provider captures once."""
+    moves: list[_Move] = []
+    left = amount_minor
+    for payment in await _locked(session, order["id"]):
+        have = _open(payment)
+        part = have if payment["capture_once"] and left > 0 else min(left, have)
+        if part > 0:
+            left -= part
+            moves.append(_move(payment, OperationKind.CAPTURE, part, at_till=False))
+    await _write(session, order, moves, reason=Reason.SHIPPED, actor=actor, return_id=None)
+
+
+async def paid_minor(session: Session, order_id: UUID) -> int:
+    """What the order has been paid and not given back; what is authorised counts."""
+    found: int = await session.fetchval(
+        "SELECT coalesce(sum(amount_minor - voided_minor - refunded_minor), 0)::bigint FROM payment "
+        "WHERE order_id = $1",
+        order_id,
+    )
+    return found
+
+
+def _open(payment: Row) -> int:
+    return int(payment["amount_minor"] - payment["captured_minor"] - payment["voided_minor"])
+
+
+def _move(payment: Row, kind: OperationKind, amount_minor: int, at_till: bool) -> _Move:
+    done = payment["key"] is None and (at_till or payment["method"] in tenders.METHODS)
+    return _Move(new_id(), payment, kind, amount_minor, OperationStatus.SUCCEEDED if done else OperationStatus.PENDING)
+
+
+async def _locked(session: Session, order_id: UUID) -> list[Row]:
+    return await session.fetch("SELECT * FROM payment WHERE order_id = $1 ORDER BY id FOR UPDATE", order_id)
+
+
+async def _credit(session: Session, order: Row, moves: Sequence[_Move], actor: str) -> None:
+    """What was paid from the hub's own ledgers goes back into them."""
+    for move in moves:
+        if move.kind is OperationKind.REFUND:
+            await tenders.refund(
+                session,
+                order_id=order["id"],
+                method=move.payment["method"],
+                reference=move.payment["reference"],
+                amount_minor=move.amount_minor,
+                operation_id=move.id,
+                actor=actor,
+            )
+
+
+async def _write(
+    session: Session, order: Row, moves: Sequence[_Move], *, reason: Reason, actor: str, return_id: UUID | None
+) -> None:
+    if not moves:
+        return
+    # What is let go of a charge that is also captured in part needs no word to the provider.
+    kept = [m for m in moves if m.kind is not OperationKind.VOID or m.amount_minor == m.payment["amount_minor"]]
+    await session.run(
+        _OPERATIONS,
+        order["id"],
+        [m.id for m in kept],
+        [m.payment["id"] for m in kept],
+        [m.kind for m in kept],
+        [m.amount_minor for m in kept],
+        [m.status for m in kept],
+        [m.by_hand for m in kept],
+        reason,
+        actor,
+        return_id,
+    )
+    rows = await session.fetch(
+        _PAYMENTS,
+        [m.payment["id"] for m in moves],
+        [m.kind for m in moves],
+        [m.amount_minor for m in moves],
+    )
+    await summarise(session, order["id"])
+    await timeline.record(session, [_told(order, row, reason) for row in rows], actor=actor)
+
+
+def _told(order: Row, payment: Row, reason: str) -> Told:
+    data = {
+        "payment": str(payment["id"]),
+        "method": payment["method"],
+        "status": payment["status"],
+        "amount": {"amountMinor": payment["amount_minor"], "currency": order["currency"]},
+        "capturedMinor": payment["captured_minor"],
+        "refundedMinor": payment["refunded_minor"],
+        "reason": reason,
+    }
+    return Told(order["id"], PaymentUpdated, data)
+
+
+async def summarise(session: Session, order_id: UUID) -> None:
+    """Write what the payments of an order come to."""
+    await session.run(_ORDER, order_id)
+
+
+_OPERATIONS = """
+    INSERT INTO payment_operation (id, order_id, payment_id, return_id, kind, amount_minor, status, reason, actor,
+        next_at, settled_at)
+    SELECT id, $1, payment_id, $10, kind, amount_minor, status, $8, $9,
+        CASE WHEN by_hand AND status = 'PENDING' THEN 'infinity' ELSE now() END,
+        CASE WHEN status = 'SUCCEEDED' THEN now() END
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::boolean[])
+        AS m(id, payment_id, kind, amount_minor, status, by_hand)
+"""
+
+STATUS = """
+    CASE WHEN captured_minor + voided_minor < amount_minor THEN 'AUTHORIZED'
+        WHEN captured_minor = 0 AND amount_minor > 0 THEN 'VOIDED' WHEN refunded_minor = 0 THEN 'PAID'
+        WHEN refunded_minor = captured_minor THEN 'REFUNDED' ELSE 'PARTIALLY_REFUNDED' END
+"""
+"""What the sums of a payment come to."""
+
+_PAYMENTS = f"""
+    WITH moved AS (
+        SELECT payment_id, sum(amount) FILTER (WHERE kind = 'CAPTURE') AS captured,
+            sum(amount) FILTER (WHERE kind = 'REFUND') AS refunded, sum(amount) FILTER (WHERE kind = 'VOID') AS voided
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS m(payment_id, kind, amount) GROUP BY 1
+    ), sums AS (
+        SELECT p.id, p.amount_minor, p.captured_minor + coalesce(m.captured, 0) AS captured_minor,
+            p.refunded_minor + coalesce(m.refunded, 0) AS refunded_minor,
+            p.voided_minor + coalesce(m.voided, 0) AS voided_minor
+        FROM payment p JOIN moved m ON m.payment_id = p.id
+    )
+    UPDATE payment p SET captured_minor = s.captured_minor, refunded_minor = s.refunded_minor,
+        voided_minor = s.voided_minor, status = s.status
+    FROM (SELECT *, {STATUS} AS status FROM sums) s WHERE p.id = s.id RETURNING p.*
+"""
+
+_ORDER = f"""
+    WITH sums AS (
+        SELECT coalesce(sum(amount_minor), 0) AS amount_minor, coalesce(sum(captured_minor), 0) AS captured_minor,
+            coalesce(sum(voided_minor), 0) AS voided_minor, coalesce(sum(refunded_minor), 0) AS refunded_minor
+        FROM payment WHERE order_id = $1
+    )
+    UPDATE orders o SET refunded_minor = s.refunded_minor, payment_status = s.status
+    FROM (SELECT *, {STATUS} AS status FROM sums) s WHERE o.id = $1
+"""

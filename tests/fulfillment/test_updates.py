@@ -1,0 +1,154 @@
+"""Fulfillments go on as people say, and stock and money go with them."""
+
+from __future__ import annotations
+
+import pytest
+from aftersales import move, state, terms, value
+from promises import picked_up, shipped
+
+from shop import Shop
+
+
+async def figures(shop: Shop, sku: str, location: str) -> tuple[int, int, int]:
+    level = await shop.level(sku, location)
+    return level["onHand"], level["committed"], level["available"]
+
+
+async def test_a_pickup_is_picked_ready_and_handed_over(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    placed = await picked_up(shop, TEA=2)
+    till = await shop.terminal("S1")
+    (part,) = (await state(shop, placed.order))["fulfillments"]
+    assert part["nextStatuses"] == ["PICKED", "READY_FOR_PICKUP", "HANDED_OVER", "REJECTED", "CANCELLED"]
+
+    await move(till, part, "PICKED")
+    ready = await move(till, part, "READY_FOR_PICKUP")
+
+    assert ready["order"]["fulfillments"][0]["holdUntil"] is not None
+    assert ready["order"]["fulfillments"][0]["pickupCode"] is None, "a till does not see what the customer has to say"
+    assert await figures(shop, "TEA", "S1") == (5, 2, 3)
+    code = await value(shop, "SELECT pickup_code FROM fulfillment WHERE order_id = $1", placed.order)
+    wrong = await move(till, part, "HANDED_OVER", code="WRONG1")
+    assert [(e["code"], e["path"]) for e in wrong["errors"]] == [("INVALID", ["code"])]
+
+    done = await move(till, part, "HANDED_OVER", code=code.lower())
+
+    assert (done["order"]["status"], done["order"]["fulfillments"][0]["status"]) == ("COMPLETED", "HANDED_OVER")
+    assert await figures(shop, "TEA", "S1") == (3, 0, 3)
+    messages = [event["message"] for event in done["order"]["timeline"]]
+    assert f"{shop.code('S1')} has handed over 2 units." in messages
+    assert messages[-1] == "Everything was handed over."
+
+
+async def test_a_parcel_is_shipped_with_tracking_and_delivered(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    placed = await shipped(shop, TEA=2)
+    (part,) = (await state(shop, placed.order))["fulfillments"]
+
+    sent = await move(shop.staff, part, "SHIPPED", tracking="YMT-1")
+
+    assert (sent["order"]["status"], sent["fulfillment"]["tracking"]) == ("OPEN", "YMT-1")
+    assert await figures(shop, "TEA", "W1") == (3, 0, 3)
+    again = await move(shop.staff, part, "SHIPPED", tracking="YMT-2")
+    assert (again["errors"], again["fulfillment"]["tracking"]) == ([], "YMT-2"), "said again, nothing moves twice"
+    assert await figures(shop, "TEA", "W1") == (3, 0, 3)
+    assert (await move(shop.staff, part, "DELIVERED"))["order"]["status"] == "COMPLETED"
+
+
+async def test_a_part_of_a_parcel_is_shipped_alone(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5, POT_W1=1)
+    placed = await shipped(shop, TEA=3, POT=1)
+    whole = await state(shop, placed.order)
+    tea = next(one for one in whole["lines"] if one["sku"] == shop.sku("TEA"))
+
+    sent = await move(
+        shop.staff, whole["fulfillments"][0], "SHIPPED", lines=[{"orderLineId": tea["id"], "quantity": 2}]
+    )
+
+    parts = {
+        one["status"]: {l["orderLine"]["sku"]: l["quantity"] for l in one["lines"]}
+        for one in sent["order"]["fulfillments"]
+    }
+    assert parts == {"SHIPPED": {shop.sku("TEA"): 2}, "ALLOCATED": {shop.sku("TEA"): 1, shop.sku("POT"): 1}}
+    assert await figures(shop, "TEA", "W1") == (3, 1, 2)
+    more = await move(
+        shop.staff, whole["fulfillments"][0], "SHIPPED", lines=[{"orderLineId": tea["id"], "quantity": 2}]
+    )
+    assert [(e["code"], e["path"]) for e in more["errors"]] == [("INVALID_QUANTITY", ["lines", "0", "quantity"])]
+
+
+@pytest.mark.parametrize(
+    ("method", "before", "to", "says"),
+    [
+        ("PICKUP", [], "SHIPPED", "PICKED, READY_FOR_PICKUP, HANDED_OVER, REJECTED, CANCELLED"),
+        ("PICKUP", ["READY_FOR_PICKUP", "HANDED_OVER"], "CANCELLED", "that is its end"),
+        ("SHIP", [], "DELIVERED", "PICKED, SHIPPED, REJECTED, CANCELLED"),
+        ("SHIP", ["SHIPPED"], "CANCELLED", "it can become DELIVERED"),
+        ("SHIP", ["SHIPPED", "DELIVERED"], "SHIPPED", "that is its end"),
+        ("SHIP", ["PICKED"], "ALLOCATED", "SHIPPED, REJECTED, CANCELLED"),
+    ],
+)
+async def test_refuses_illegal_moves_with_those_that_are_legal(
+    shop: Shop, method: str, before: list[str], to: str, says: str
+) -> None:
+    await shop.receive(TEA_S1=1, TEA_W1=1)
+    placed = await (picked_up(shop, TEA=1) if method == "PICKUP" else shipped(shop, TEA=1))
+    (part,) = (await state(shop, placed.order))["fulfillments"]
+    for status in before:
+        assert not (await move(shop.staff, part, status))["errors"]
+    was = await state(shop, placed.order)
+
+    refused = await move(shop.staff, part, to)
+
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("INVALID_STATE", ["status"])]
+    assert says in refused["errors"][0]["message"]
+    assert await state(shop, placed.order) == was
+
+
+async def test_a_terminal_handles_its_own_locations_parts_only(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1)
+    placed = await picked_up(shop, TEA=1)
+    (part,) = (await state(shop, placed.order))["fulfillments"]
+
+    refused = await move(await shop.terminal("S2"), part, "PICKED")
+
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("NOT_FOUND", ["fulfillmentId"])]
+
+
+async def test_a_card_is_charged_when_its_goods_leave(shop: Shop) -> None:
+    await terms(shop, "web", capture="AT_SHIPMENT")
+    await shop.receive(TEA_W1=2, POT_W1=1)
+    placed = await shipped(shop, "web", TEA=2, POT=1)
+    before = await state(shop, placed.order)
+    assert (before["paymentStatus"], before["payments"][0]["captured"]["amount"]) == ("AUTHORIZED", "0")
+    tea = next(one for one in before["lines"] if one["sku"] == shop.sku("TEA"))
+
+    part = before["fulfillments"][0]
+    first = await move(shop.staff, part, "SHIPPED", lines=[{"orderLineId": tea["id"], "quantity": 2}])
+    assert (first["order"]["paymentStatus"], first["order"]["payments"][0]["captured"]["amount"]) == (
+        "AUTHORIZED",
+        "1296",
+    )
+    rest = await move(shop.staff, part, "SHIPPED")
+
+    assert (rest["order"]["paymentStatus"], rest["order"]["payments"][0]["captured"]["amount"]) == ("PAID", "5096")
+    charged = "SELECT t.captured_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+    assert await value(shop, charged, placed.order) == 5096
+
+
+async def test_the_queue_of_a_store_begins_with_the_oldest_promise(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    first, second = await picked_up(shop, TEA=1), await picked_up(shop, TEA=2)
+    till = await shop.terminal("S1")
+    query = """query ($after: String, $s: [FulfillmentStatus!]) { workQueue(first: 1, after: $after, statuses: $s) {
+        edges { cursor node { status order { number } } } pageInfo { hasNextPage } } }"""
+
+    page = (await till.run(query))["workQueue"]
+    after = (await till.run(query, after=page["edges"][0]["cursor"]))["workQueue"]
+
+    assert [page["edges"][0]["node"]["order"]["number"], after["edges"][0]["node"]["order"]["number"]] == [
+        first.order["number"],
+        second.order["number"],
+    ]
+    assert (page["pageInfo"]["hasNextPage"], after["pageInfo"]["hasNextPage"]) == (True, False)
+    assert (await till.run(query, s=["READY_FOR_PICKUP"]))["workQueue"]["edges"] == []
