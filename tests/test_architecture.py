@@ -21,7 +21,16 @@ NAMES_REFUSED = {"utils", "util", "helpers", "helper", "manager", "service", "se
 FILE_LINES_MAX = 350
 FUNCTION_LINES_MAX = 60
 
-EDGES = ("graphql/", "demo/", "sources/", "cli.py", "worker.py", "checkout/completion.py", "outbox/relay.py")
+EDGES = (
+    "graphql/",
+    "demo/",
+    "sources/",
+    "cli.py",
+    "worker.py",
+    "checkout/completion.py",
+    "checkout/settlement.py",
+    "outbox/relay.py",
+)
 """Who begins and ends transactions; completion does so around a payment provider's call."""
 
 CLOCK = "core/clock.py"

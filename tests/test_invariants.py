@@ -194,6 +194,16 @@ BREAKS: dict[str, list[str]] = {
         "UPDATE payment SET refunded_minor = 1 WHERE order_id = '{g.waiting}'",
         "UPDATE orders SET refunded_minor = 1 WHERE id = '{g.waiting}'",
     ],
+    "what was given back of a payment is its refunds, and what was captured later its captures": [
+        "UPDATE payment SET refunded_minor = 1 WHERE order_id = '{g.waiting}'",
+        "INSERT INTO payment_operation (id, order_id, payment_id, kind, amount_minor, reason, actor) "
+        "SELECT id, order_id, id, 'CAPTURE', 1, 'SHIPPED', 'x' FROM payment WHERE order_id = '{g.waiting}'",
+        "INSERT INTO payment_operation (id, order_id, payment_id, kind, amount_minor, reason, actor) "
+        "SELECT id, order_id, id, 'REFUND', 1, 'RETURNED', 'x' FROM payment WHERE order_id = '{g.waiting}'",
+    ],
+    "units of a line that came back are those of its returns": [
+        "UPDATE order_line SET returned_quantity = 1 WHERE order_id = '{g.carried_out}'",
+    ],
     "each subject's events are numbered 1, 2, 3 …": [
         "DELETE FROM outbox_event WHERE subject = 'Cart:{g.cart}' AND version = 1",
         "UPDATE outbox_event SET version = version + 7 WHERE subject = 'Cart:{g.cart}' AND version = "

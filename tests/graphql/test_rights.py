@@ -68,6 +68,11 @@ OPERATIONS: dict[str, Operation] = {
         "query ($sku: String!, $at: String!) { stockLevel(sku: $sku, location: $at) { id } }",
         {"sku": "$sku:TEA", "at": "$code:S1"},
     ),
+    "Query.workQueue": (
+        RETAILER,
+        "query ($at: String) { workQueue(location: $at, statuses: []) { edges { node { id } } } }",
+        {"at": "$code:S1"},
+    ),
     "Query.stockTransfer": (RETAILER, "query ($id: ID!) { stockTransfer(id: $id) { id } }", {"id": NOWHERE}),
     "Query.stockTransfers": (RETAILER, "{ stockTransfers { edges { node { id } } } }", {}),
     "Query.conflicts": (OFFICE, "{ conflicts { edges { node { id } } } }", {}),
@@ -163,6 +168,26 @@ OPERATIONS: dict[str, Operation] = {
         OFFICE,
         f"mutation ($input: ConflictResolveInput!) {{ conflictResolve(input: $input) {{ conflict {{ id }} {ERRORS} }} }}",
         {"input": {"id": NOWHERE, "action": "DISMISS", "note": "x"}},
+    ),
+    "Mutation.orderCancel": (
+        RETAILER,
+        f"mutation ($id: ID!) {{ orderCancel(orderId: $id) {{ order {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.fulfillmentUpdate": (
+        RETAILER,
+        f"mutation ($id: ID!) {{ fulfillmentUpdate(fulfillmentId: $id, status: PICKED) {{ order {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.orderReturn": (
+        RETAILER,
+        f"mutation ($input: OrderReturnInput!) {{ orderReturn(input: $input) {{ order {{ id }} {ERRORS} }} }}",
+        {"input": {"orderId": NOWHERE, "lines": [], "idempotencyKey": "$key"}},
+    ),
+    "Mutation.refundPayOut": (
+        TILLS,
+        f"mutation ($id: ID!) {{ refundPayOut(refundId: $id) {{ order {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
     ),
     "Subscription.cartChanged": (
         EVERYBODY,

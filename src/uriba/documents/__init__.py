@@ -1,0 +1,1 @@
+"""Receipts, invoices and gift receipts: what an order comes to, on paper."""

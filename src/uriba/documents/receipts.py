@@ -1,0 +1,246 @@
+"""Receipts, invoices and gift receipts of orders, and invoices of returns: built from rows, nothing counted anew. Pure.
+
+A Japanese receipt is a qualified simplified invoice (適格簡易請求書), and one that names who bought a qualified invoice,
+where its issuer has a registration number: issuer and number, the day, what was bought with a mark on what is taxed at
+the reduced rate, and for each rate its total and its tax. A return's is a qualified return invoice (適格返還請求書): it
+also says when the goods were sold. Source: Consumption Tax Act, articles 57-4 (1) to (3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from uriba.core.money import Money
+from uriba.db import Row
+from uriba.documents import registration
+from uriba.documents.document import (
+    Document,
+    DocumentKind,
+    Issuer,
+    Line,
+    Promotion,
+    TaxTotal,
+    Tender,
+    Totals,
+)
+from uriba.orders.models import OrderStatus, PaymentStatus
+
+REDUCED = Decimal("0.08")
+"""Japan's reduced rate: what is taxed by it is marked."""
+
+REDUCED_MARK = "※"
+
+SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED})
+
+
+def of_order(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
+    """An order's receipt, invoice or gift receipt."""
+    japanese, marks = is_japanese(row), _marks(row)
+    named = kind is DocumentKind.INVOICE
+    qualified, settled = japanese and _qualifies(row), row["payment_status"] in SETTLED
+    document = Document(
+        kind=kind,
+        lang=lang or ("ja" if japanese else "en"),
+        number=row["number"],
+        issued_at=row["placed_at"],
+        zone=row["timezone"],
+        issuer=_issuer(row, japanese),
+        lines=[_bought(line, row["currency"], marks) for line in row["lines"]],
+        receipt=row["receipt"],
+        recipient=row["recipient"] if named else None,
+        japanese=japanese,
+        qualified=qualified and settled and row["status"] != OrderStatus.CANCELLED,
+        settled=settled,
+        cancelled=row["status"] == OrderStatus.CANCELLED,
+        prices_include_tax=row["prices_include_tax"],
+        promotions=[Promotion(p["name"], Money(p["amount"], row["currency"])) for p in row["promotions"]],
+        totals=_totals(row),
+        taxes=_taxes(row, marks),
+        tenders=[_tender(payment, row["currency"]) for payment in row["payments"]],
+        warnings=_warnings(row, japanese),
+    )
+    return without_amounts(document) if kind is DocumentKind.GIFT_RECEIPT else document
+
+
+def without_amounts(document: Document) -> Document:
+    """What goes with a gift: the goods that were handed over, and the number by which a till finds the order."""
+    return Document(
+        kind=DocumentKind.GIFT_RECEIPT,
+        lang=document.lang,
+        number=document.number,
+        issued_at=document.issued_at,
+        zone=document.zone,
+        issuer=document.issuer,
+        lines=[
+            Line(name=line.name, sku=line.sku, quantity=line.quantity - line.cancelled)
+            for line in document.lines
+            if line.quantity > line.cancelled
+        ],
+        receipt=document.receipt,
+        japanese=document.japanese,
+        cancelled=document.cancelled,
+    )
+
+
+def of_return(row: Row, *, lang: str | None) -> Document:
+    """The invoice of a return: of the goods that came back, and of the money that was given back for them.
+
+    A return that only a till knows of has no taxes in the hub's books: then it is a plain receipt.
+    """
+    japanese, currency = is_japanese(row), row["currency"]
+    marks = _marks(row)
+    taxes = [
+        TaxTotal(
+            rate=Decimal(tax["rate"]),
+            mark=marks.get(Decimal(tax["rate"])),
+            gross=Money(tax["gross"], currency),
+            taxable=Money(tax["gross"] - tax["tax"], currency),
+            tax=Money(tax["tax"], currency),
+        )
+        for tax in row["taxes"]
+    ]
+    return Document(
+        kind=DocumentKind.RETURN,
+        lang=lang or ("ja" if japanese else "en"),
+        number=row["number"],
+        return_number=return_number(row),
+        issued_at=row["created_at"],
+        sold_at=row["placed_at"],
+        zone=row["timezone"],
+        issuer=_issuer(row, japanese),
+        lines=[_brought_back(line, currency, marks, priced=bool(taxes)) for line in row["lines"]],
+        receipt=row["receipt"],
+        japanese=japanese,
+        qualified=japanese and bool(taxes) and _qualifies(row),
+        prices_include_tax=True,
+        totals=_given_back(row),
+        taxes=taxes,
+        tenders=[Tender(p["method"], Money(p["amount"], currency)) for p in row["payments"]],
+        warnings=_warnings(row, japanese),
+    )
+
+
+def return_number(row: Row) -> str:
+    """A number for people: the order's, and the end of the return's id."""
+    return f"{row['number']}-R{row['return_id'].hex[-6:].upper()}"
+
+
+def is_japanese(row: Row) -> bool:
+    """Whether Japan's rules are the document's: it is in yen, or its issuer is registered there."""
+    return row["currency"] == "JPY" or registration.normal(_said(row).get("registration_number")) is not None
+
+
+def _said(row: Row) -> dict[str, Any]:
+    return row["issuer"] or {}
+
+
+def _issuer(row: Row, japanese: bool) -> Issuer:
+    """The channel's issuer; what it leaves out is the store's."""
+    said, place = _said(row), row["place"]
+    number = said.get("registration_number")
+    name = said.get("name") or place or row["channel_name"]
+    return Issuer(
+        name=name,
+        registration_number=registration.normal(number) if japanese else number,
+        address=said.get("address") or row["place_address"],
+        phone=said.get("phone") or row["place_phone"],
+        place=place if place != name else None,
+    )
+
+
+def _qualifies(row: Row) -> bool:
+    day = row["placed_at"].astimezone(ZoneInfo(row["timezone"])).date()
+    return day >= registration.BEGAN and registration.normal(_said(row).get("registration_number")) is not None
+
+
+def _warnings(row: Row, japanese: bool) -> Sequence[str]:
+    return registration.warnings(_said(row).get("registration_number")) if japanese else ()
+
+
+def _marks(row: Row) -> dict[Decimal, str]:
+    """In Japan ※ at the reduced rate; elsewhere a letter for each of several rates."""
+    rates = [Decimal(tax["rate"]) for tax in row["taxes"]]
+    if is_japanese(row):
+        return {rate: REDUCED_MARK for rate in rates if rate == REDUCED}
+    return dict(zip(rates, "ABCDEFGHIJ", strict=False)) if len(rates) > 1 else {}
+
+
+def _bought(line: dict[str, Any], currency: str, marks: dict[Decimal, str]) -> Line:
+    rate = Decimal(line["rate"])
+    return Line(
+        name=line["name"],
+        sku=line["sku"],
+        quantity=line["quantity"],
+        cancelled=line["cancelled"],
+        unit=Money(line["unit"], currency),
+        discount=Money(line["discount"], currency),
+        total=Money(line["total"], currency),
+        rate=rate,
+        mark=marks.get(rate),
+    )
+
+
+def _brought_back(line: dict[str, Any], currency: str, marks: dict[Decimal, str], *, priced: bool) -> Line:
+    """A till tells what it paid back for a whole return, not for its lines."""
+    rate = Decimal(line["rate"]) if line["rate"] else None
+    return Line(
+        name=line["name"],
+        sku=line["sku"],
+        quantity=line["quantity"],
+        total=Money(line["refund"], currency) if priced else None,
+        rate=rate,
+        mark=marks.get(rate) if rate is not None else None,
+    )
+
+
+def _totals(row: Row) -> Totals:
+    of = partial(Money, currency=row["currency"])
+    return Totals(
+        total=of(row["total_minor"]),
+        subtotal=of(row["subtotal_minor"]),
+        discount=of(row["discount_minor"]),
+        shipping=of(row["shipping_minor"]),
+        tax=of(row["tax_minor"]),
+        not_charged=of(sum(payment["voided"] for payment in row["payments"])),
+        refunded=of(row["refunded_minor"]),
+    )
+
+
+def _given_back(row: Row) -> Totals:
+    """What came back beyond the lines is what had been paid for shipping."""
+    of, gross = partial(Money, currency=row["currency"]), sum(tax["gross"] for tax in row["taxes"])
+    lines = sum(line["refund"] for line in row["lines"])
+    return Totals(
+        total=of(row["refund_minor"]),
+        shipping=of(gross - lines) if row["taxes"] else None,
+        tax=of(sum(tax["tax"] for tax in row["taxes"])) if row["taxes"] else None,
+    )
+
+
+def _taxes(row: Row, marks: dict[Decimal, str]) -> list[TaxTotal]:
+    currency = row["currency"]
+    return [
+        TaxTotal(
+            rate=Decimal(tax["rate"]),
+            mark=marks.get(Decimal(tax["rate"])),
+            gross=Money(tax["taxable"] + tax["tax"], currency),
+            taxable=Money(tax["taxable"], currency),
+            tax=Money(tax["tax"], currency),
+        )
+        for tax in row["taxes"]
+    ]
+
+
+def _tender(payment: dict[str, Any], currency: str) -> Tender:
+    tendered, amount = payment["tendered"], payment["amount"]
+    return Tender(
+        method=payment["method"],
+        amount=Money(amount, currency),
+        tendered=None if tendered is None else Money(tendered, currency),
+        change=None if tendered is None else Money(tendered - amount, currency),
+        reference=payment["reference"],
+    )
