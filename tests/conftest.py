@@ -7,6 +7,7 @@ every test all invariants are checked over everything.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.outbox.hints import COMMITTED, Hints
+
+os.environ["COLUMNS"] = "200"
+"""Tables are as wide as what they say, whatever terminal the tests run in."""
 
 
 @dataclass(frozen=True, slots=True)
