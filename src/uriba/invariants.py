@@ -218,11 +218,12 @@ INVARIANTS = (
         "an order's total is its lines, shipping and tax",
         """
         SELECT o.id FROM orders o
-        LEFT JOIN (SELECT order_id, sum(total_minor) AS lines FROM order_line GROUP BY 1) l ON l.order_id = o.id
+        LEFT JOIN (SELECT order_id, sum(unit_minor * quantity) AS lines, sum(discount_minor) AS discounts
+            FROM order_line GROUP BY 1) l ON l.order_id = o.id
         LEFT JOIN (SELECT order_id, sum(tax_minor) AS tax, sum(taxable_minor + tax_minor) AS gross
             FROM order_tax_line GROUP BY 1) t ON t.order_id = o.id
-        WHERE o.subtotal_minor <> coalesce(l.lines, 0) OR o.tax_minor <> coalesce(t.tax, 0)
-            OR o.total_minor <> coalesce(t.gross, 0)
+        WHERE o.subtotal_minor <> coalesce(l.lines, 0) OR o.discount_minor <> coalesce(l.discounts, 0)
+            OR o.tax_minor <> coalesce(t.tax, 0) OR o.total_minor <> coalesce(t.gross, 0)
         """,
     ),
     Invariant(

@@ -184,6 +184,11 @@ OPERATIONS: dict[str, Operation] = {
         f"mutation ($input: OrderReturnInput!) {{ orderReturn(input: $input) {{ order {{ id }} {ERRORS} }} }}",
         {"input": {"orderId": NOWHERE, "lines": [], "idempotencyKey": "$key"}},
     ),
+    "Mutation.orderExchange": (
+        TILLS,
+        f"mutation ($input: OrderExchangeInput!) {{ orderExchange(input: $input) {{ order {{ id }} {ERRORS} }} }}",
+        {"input": {"orderId": NOWHERE, "lines": [], "cartId": NOWHERE, "idempotencyKey": "$key"}},
+    ),
     "Mutation.refundPayOut": (
         TILLS,
         f"mutation ($id: ID!) {{ refundPayOut(refundId: $id) {{ order {{ id }} {ERRORS} }} }}",

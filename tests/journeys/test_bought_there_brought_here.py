@@ -60,7 +60,7 @@ async def test_journey_d(shop: Shop) -> None:
     assert (level["onHand"], level["available"]) == (1, 1)
     assert [event["message"] for event in seen["timeline"]][-2:] == [
         "1 unit came back.",
-        "Of the TEST payment of ¥14,878, ¥13,582 was given back.",
+        "Of the TEST payment of ¥15,378, ¥13,582 was given back.",
     ]
 
     # Visible everywhere: the web may promise it again, staff find the order, the feed tells of each step in order.

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     """Why money moves."""
 
     CANCELLED = "CANCELLED"
+    EXCHANGED = "EXCHANGED"
     RETURNED = "RETURNED"
     SHIPPED = "SHIPPED"
 
@@ -73,6 +74,17 @@ async def take_back(
     await _write(session, order, moves, reason=reason, actor=actor, return_id=return_id)
     await _credit(session, order, [m for m in moves if m.payment["method"] in tenders.METHODS], actor)
     return sum(move.amount_minor for move in moves if move.kind is OperationKind.REFUND)
+
+
+async def keep(session: Session, order: Row, amount_minor: int, *, actor: str, return_id: UUID) -> None:
+    """So much of what an order was paid pays for what its goods are exchanged for: no money leaves the house."""
+    moves: list[_Move] = []
+    left = amount_minor
+    for payment in reversed(await _locked(session, order["id"])):
+        if (part := min(left, payment["captured_minor"] - payment["refunded_minor"])) > 0:
+            left -= part
+            moves.append(_Move(new_id(), payment, OperationKind.REFUND, part, OperationStatus.SUCCEEDED))
+    await _write(session, order, moves, reason=Reason.EXCHANGED, actor=actor, return_id=return_id)
 
 
 async def capture(session: Session, order: Row, amount_minor: int, *, actor: str) -> None:

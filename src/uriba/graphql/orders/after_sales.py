@@ -8,6 +8,8 @@ from uuid import UUID
 
 import strawberry
 
+from uriba.checkout.exchange import exchange
+from uriba.checkout.request import CheckoutRequest
 from uriba.core import ids
 from uriba.core.actor import Role
 from uriba.core.errors import Code, NotFound, Refusals
@@ -17,8 +19,10 @@ from uriba.fulfillment import books, cancellation, returns, updates
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.returns import Back, ReturnRequest
 from uriba.fulfillment.updates import Update
+from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
+from uriba.graphql.orders.mutations import PaymentInput, payment_of_input
 from uriba.graphql.orders.payments import Refund
 from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.orders.types import Order, order_of
@@ -76,6 +80,26 @@ class FulfillmentPayload:
 class OrderReturnPayload:
     order_return: Return | None = None
     order: Order | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.input(description="Goods that come back, and the cart that goes out for them.")
+class OrderExchangeInput:
+    order_id: strawberry.ID
+    lines: list[OrderReturnLineInput]
+    cart_id: strawberry.ID
+    idempotency_key: str
+    payments: list[PaymentInput] = strawberry.field(
+        default_factory=list, description="What the new goods cost above what comes back; in cash."
+    )
+    note: str | None = None
+
+
+@strawberry.type
+class OrderExchangePayload:
+    order_return: Return | None = None
+    order: Order | None = strawberry.field(default=None, description="Of which goods came back.")
+    exchange: Order | None = strawberry.field(default=None, description="The new order.")
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
@@ -170,6 +194,38 @@ class AfterSalesMutations:
         row = await info.context.loaders.order_return.get(return_id)
         assert row is not None
         return OrderReturnPayload(order_return=return_of(row), order=order)
+
+    @mutation(
+        TILL,
+        "Exchange goods at a till: what comes back pays for the cart; only the difference is paid, in cash, or given "
+        "back the way the first order was paid. One document: a return with its new order.",
+    )
+    async def order_exchange(self, info: Info, input: OrderExchangeInput) -> OrderExchangePayload:
+        back = ReturnRequest(
+            order_id=_key(input.order_id, "Order", "orderId"),
+            lines=[_back(line) for line in input.lines],
+            note=input.note,
+        )
+        out = CheckoutRequest(
+            cart_id=cart_key(input.cart_id),
+            idempotency_key=input.idempotency_key,
+            payments=[payment_of_input(payment) for payment in input.payments],
+        )
+        claim = info.context.claim("orderExchange", input.idempotency_key, {"back": back, "out": out})
+        async with info.context.transaction() as session:
+            done = await exchange(
+                session,
+                actor=info.context.actor,
+                claim=claim,
+                back=back,
+                out=out,
+                gateways=info.context.hub.checkout.gateways,
+            )
+        order = await settled(info, back.order_id)
+        row = await info.context.loaders.order_return.get(done.return_id)
+        new = await info.context.loaders.order.get(done.order_id)
+        assert row is not None and new is not None
+        return OrderExchangePayload(order_return=return_of(row), order=order, exchange=order_of(new))
 
     @mutation(TILL, "Cash that waited to be given back was paid out at this till. Again: nothing more.")
     async def refund_pay_out(self, info: Info, refund_id: strawberry.ID) -> RefundPayload:

@@ -47,6 +47,16 @@ class CheckoutPayload:
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
+def payment_of_input(payment: PaymentInput) -> PaymentRequest:
+    return PaymentRequest(
+        method=payment.method,
+        amount=Amount(**vars(payment.amount)),
+        token=payment.token,
+        reference=payment.reference,
+        tendered=Amount(**vars(payment.tendered)) if payment.tendered else None,
+    )
+
+
 @strawberry.type
 class OrderMutations:
     @mutation(
@@ -57,16 +67,7 @@ class OrderMutations:
         asked = CheckoutRequest(
             cart_id=cart_key(input.cart_id),
             idempotency_key=input.idempotency_key,
-            payments=[
-                PaymentRequest(
-                    method=payment.method,
-                    amount=Amount(**vars(payment.amount)),
-                    token=payment.token,
-                    reference=payment.reference,
-                    tendered=Amount(**vars(payment.tendered)) if payment.tendered else None,
-                )
-                for payment in input.payments
-            ],
+            payments=[payment_of_input(payment) for payment in input.payments],
             expected_total=Amount(**vars(input.expected_total)) if input.expected_total else None,
             email=input.email,
             phone=input.phone,

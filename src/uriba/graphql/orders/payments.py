@@ -54,7 +54,9 @@ class Refund:
     method: str
     amount: Money
     status: RefundStatus  # type: ignore[valid-type]
-    reason: str = strawberry.field(description="CANCELLED or RETURNED.")
+    reason: str = strawberry.field(
+        description="CANCELLED, RETURNED, or EXCHANGED: it paid for what the goods were exchanged for."
+    )
     created_at: datetime
     settled_at: datetime | None
 

@@ -1,0 +1,134 @@
+"""Exchange: goods come back and others go out, in one document, and only the difference is paid, either way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import msgspec
+
+from uriba.cart import carts
+from uriba.cart.carts import Earlier
+from uriba.cart.events import CartOrdered, cart_subject
+from uriba.cart.models import CartStatus
+from uriba.cart.view import CartView
+from uriba.checkout import attempts, plan, request
+from uriba.checkout.errors import PaymentMismatch
+from uriba.checkout.gateways import PaymentGateway
+from uriba.checkout.plan import Plan
+from uriba.checkout.request import CheckoutRequest, Contact, Tendered
+from uriba.core import money as amounts
+from uriba.core.actor import Actor
+from uriba.core.errors import Invalid, InvalidState
+from uriba.core.ids import new_id
+from uriba.db import Session
+from uriba.db.idempotency import Claim
+from uriba.fulfillment import levels, parcels, returns
+from uriba.fulfillment.returns import ReturnRequest, Taken
+from uriba.inventory import ledger
+from uriba.inventory.errors import LedgerRefused, OutOfStock
+from uriba.orders import money, placement
+from uriba.orders.money import Reason
+from uriba.outbox import emit
+
+EXCHANGE = "EXCHANGE"
+"""The tender of an order that what came back has paid for; its reference is the number of the order it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What an exchange came to."""
+
+    order_id: UUID
+    return_id: UUID
+
+
+async def exchange(
+    session: Session,
+    *,
+    actor: Actor,
+    claim: Claim,
+    back: ReturnRequest,
+    out: CheckoutRequest,
+    gateways: Mapping[str, PaymentGateway],
+) -> Exchanged:
+    """Take goods back and make the cart an order, at a till, in one transaction. What came back pays first.
+
+    A difference to pay is paid in cash or from the customer's own balance; one to give back goes to where the first
+    order's money came from.
+
+    Errors: those of `returns.take` and of a checkout; `Invalid` for a payment provider, `PaymentMismatch`.
+    """
+    order_id, return_id = new_id(), new_id()
+    cart = await carts.take_once(
+        session,
+        claim=claim,
+        answer={"order": str(order_id), "return": str(return_id)},
+        cart_id=out.cart_id,
+        actor=actor,
+        status=CartStatus.ORDERED,
+    )
+    if isinstance(cart, Earlier):
+        return Exchanged(UUID(cart.answer["order"]), UUID(cart.answer["return"]))
+    tenders = _tenders(out, cart, actor, gateways)
+    taken = await returns.book(session, back, return_id=return_id, actor=actor)
+    if taken.book.order["currency"] != cart.terms.currency:
+        raise InvalidState("These goods were bought in another currency.", "orderId")
+    contact = Contact(taken.book.order["email"], taken.book.order["phone"])
+    made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
+    made = replace(made, draft=msgspec.structs.replace(made.draft, exchange_of=taken.book.order["id"]))
+    covered = min(taken.credit_minor, made.draft.total_minor)
+    _check(tenders, made.draft.total_minor - covered, cart.terms.currency)
+    await money.keep(session, taken.book.order, covered, actor=actor.label, return_id=return_id)
+    await money.take_back(
+        session,
+        taken.book.order,
+        taken.credit_minor - covered,
+        reason=Reason.RETURNED,
+        actor=actor.label,
+        at_till=True,
+        return_id=return_id,
+    )
+    await _place(session, cart, made, taken, tenders, covered, actor)
+    try:
+        await _move_stock(session, made, taken, back, actor)
+    except LedgerRefused as refused:
+        raise OutOfStock("Not all of this is on the shelf here.", "cartId") from refused
+    return Exchanged(order_id, return_id)
+
+
+def _tenders(
+    out: CheckoutRequest, cart: CartView, actor: Actor, gateways: Mapping[str, PaymentGateway]
+) -> list[Tendered]:
+    for index, payment in enumerate(out.payments):
+        if payment.method in gateways:
+            raise Invalid("The difference of an exchange is paid in cash.", "payments", index, "method")
+    return request.tendered(out, currency=cart.terms.currency, actor=actor, gateways=gateways)
+
+
+def _check(tenders: list[Tendered], due_minor: int, currency: str) -> None:
+    if (paid := sum(tender.amount_minor for tender in tenders)) != due_minor:
+        due, given = amounts.to_decimal(due_minor, currency), amounts.to_decimal(paid, currency)
+        raise PaymentMismatch(f"The payments add up to {given}, the difference is {due} {currency}.", "payments")
+
+
+async def _place(
+    session: Session, cart: CartView, made: Plan, taken: Taken, tenders: list[Tendered], covered: int, actor: Actor
+) -> None:
+    paid = [placement.tender(EXCHANGE, covered, taken.book.order["number"])] if covered else []
+    paid += [placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders]
+    data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
+    emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
+    await attempts.place(session, made.draft, made.parcels, tenders=paid, actor=actor.label)
+    await session.run("UPDATE order_return SET exchange_order_id = $2 WHERE id = $1", taken.id, made.draft.id)
+
+
+async def _move_stock(session: Session, made: Plan, taken: Taken, back: ReturnRequest, actor: Actor) -> None:
+    """Both movements, on levels that are locked together: in one order, whatever comes back and goes out."""
+    out = parcels.movements(made.parcels)
+    here = [(line.variant_id, taken.location_id) for line in taken.book.lines]
+    await ledger.open_levels(session, here)
+    await levels.lock(session, {*here, *((m.variant_id, m.location_id) for m in out)})
+    await returns.put_away(session, taken, back.lines, actor=actor.label)
+    await ledger.post(session, out, reference=f"order:{made.draft.id}", actor=actor.label)
