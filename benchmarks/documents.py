@@ -57,6 +57,16 @@ mutation Pay($input: CheckoutInput!) {{
 }}"""
 
 
+SOLD = f"""
+mutation Sold($input: CheckoutInput!) {{
+  checkout(input: $input) {{ order {{ id lines {{ id }} }} {ERRORS} }}
+}}"""
+RETURN = f"""
+mutation Return($input: OrderReturnInput!) {{
+  orderReturn(input: $input) {{ orderReturn {{ id refund {{ amount }} }} order {{ paymentStatus }} {ERRORS} }}
+}}"""
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
     """A front end: where it calls, with which key, in which channel."""

@@ -28,6 +28,10 @@ TILL_UNITS_PER_S = 300
 """What a second of --seconds is worth in units of the race at the tills; in the web shop it is `WEB_UNITS_PER_S`."""
 
 WEB_UNITS_PER_S = 120
+ONCE_PER_S = 60
+"""What a second of --seconds is worth in things that are used once."""
+
+ONCE_WARM = 50
 TOO_MANY = 100
 """How many more tries than units."""
 
@@ -131,6 +135,47 @@ class Race:
                 yield f"{name}: {found}, not {meant}"
 
 
+@dataclass(slots=True)
+class Once:
+    """An operation that each thing allows once: as many things are made before as `seconds` are worth."""
+
+    name: str
+    title: str
+    shop: Shop
+    callers: Callers
+    seconds: float
+    front: Front
+    make: Callable[[int], Iterator[turns.Turn]]
+    use: Callable[[Sequence[str]], Iterator[turns.Turn]]
+    proof: bytes
+    bodies: list[bytes] = field(default_factory=list)
+
+    def rehearse(self) -> list[bytes]:
+        (thing,) = self._made(1)
+        ((request, answer),) = rehearse(self.front.host, self.front.port, next(self.use([thing])))
+        assert self.proof in answer, answer
+        self.bodies = [request.partition(b"\r\n\r\n")[2]]
+        return [answer]
+
+    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
+        self._used(self._made(ONCE_WARM))
+        things = self._made(round(self.seconds * ONCE_PER_S))
+        before = meters.read()
+        tally = self._used(things)
+        spent = meters.read().since(before)
+        ceiling = ceilings.bare(self.name, self.bodies, callers=CALLERS, seconds=self.seconds / 2)
+        rate = tally.outcomes[DONE] / tally.elapsed_s
+        return judged(self.name, self.title, None, tally, spent, ceiling, per_s=rate, outcome=DONE)
+
+    def _made(self, count: int) -> list[str]:
+        tally = self.callers.call(Job(self.front.host, self.front.port, partial(self.make, count), CALLERS))
+        assert not tally.failures, tally.failures
+        return [thing for thing, _, _ in tally.turns]
+
+    def _used(self, things: Sequence[str]) -> Tally:
+        return self.callers.call(Job(self.front.host, self.front.port, partial(self.use, things), CALLERS))
+
+
 def filled(
     shop: Shop, callers: Callers, front: Front, baskets: Sequence[Sequence[str]], pickup: str | None = None
 ) -> list[str]:
@@ -191,6 +236,30 @@ def till(shop: Shop, callers: Callers, seconds: float) -> Row:
     return Steady("till", title, shop, callers, seconds, ways, {1: b'"paymentStatus":"PAID"'}, JOURNEYS)
 
 
+def baskets(count: int) -> list[tuple[str, str]]:
+    return [(SKUS[n % len(SKUS)], SKUS[(n * 7 + 1) % len(SKUS)]) for n in range(count)]
+
+
+def made_carts(front: Front, count: int) -> Iterator[turns.Turn]:
+    return turns.priced(front, baskets(count), STORES[0])
+
+
+def made_sales(front: Front, count: int) -> Iterator[turns.Turn]:
+    return turns.sales(front, baskets(count))
+
+
+def card(shop: Shop, callers: Callers, seconds: float) -> Row:
+    title = "checkout by card, pickup, 2 lines: 1 request"
+    make, use = partial(made_carts, shop.guest), partial(turns.cards, shop.guest)
+    return Once("card", title, shop, callers, seconds, shop.guest, make, use, b'"paymentStatus":"PAID"')
+
+
+def back(shop: Shop, callers: Callers, seconds: float) -> Row:
+    till, title = shop.tills[0], "return of a unit at a till: 1 request"
+    make, use = partial(made_sales, till), partial(turns.returned, till)
+    return Once("return", title, shop, callers, seconds, till, make, use, b'"PARTIALLY_REFUNDED"')
+
+
 def race_tills(shop: Shop, callers: Callers, seconds: float) -> Row:
     return Race(
         name="race-tills",
@@ -232,6 +301,8 @@ MAKERS: Mapping[str, Callable[[Shop, Callers, float], Row]] = {
     "add": add,
     "journey": journey,
     "till": till,
+    "card": card,
+    "return": back,
     "race-tills": race_tills,
     "race-web": race_web,
 }

@@ -10,7 +10,7 @@ from itertools import count, cycle
 from uuid import uuid4
 
 from benchmarks import documents
-from benchmarks.answers import Refused, cart_id, fine, total
+from benchmarks.answers import Refused, between, cart_id, fine, total
 from benchmarks.documents import Document, Front
 
 Turn = Generator[bytes, bytes, str]
@@ -108,6 +108,60 @@ def till_journeys(tills: Sequence[Front], skus: Sequence[str]) -> Iterator[Turn]
     for n in count():
         till = n % len(tills)
         yield journey(creates[till], checkouts[till], skus[n % len(skus)], skus[(n * 7 + 1) % len(skus)])
+
+
+def priced(front: Front, baskets: Sequence[Sequence[str]], pickup: str) -> Iterator[Turn]:
+    """New carts to be picked up; a turn's outcome is its cart's id and its total."""
+    create, fulfil = Document(front, documents.CREATE), Document(front, documents.FULFIL)
+
+    def begin(skus: Sequence[str]) -> Turn:
+        cart = cart_id(fine((yield create.ask(input={"lines": lines(*skus)}))))
+        answer = fine((yield fulfil.ask(cart=cart, input={"method": "PICKUP", "location": pickup})))
+        return f"{cart} {total(answer)}"
+
+    for skus in baskets:
+        yield begin(skus)
+
+
+def cards(front: Front, carts: Sequence[str]) -> Iterator[Turn]:
+    """Each of these carts, as `priced` says them, is paid by card: one request."""
+    checkout = Document(front, documents.CHECKOUT)
+
+    def pay(cart: str, amount: str) -> Turn:
+        return paid((yield checkout.ask(input=payment(cart, amount, **WEB_TENDER))))
+
+    for said in carts:
+        cart, amount = said.split(" ")
+        yield pay(cart, amount)
+
+
+def sales(till: Front, baskets: Sequence[Sequence[str]]) -> Iterator[Turn]:
+    """Goods sold at a till; a turn's outcome is its order's id and its first line's."""
+    create, checkout = Document(till, documents.CREATE), Document(till, documents.SOLD)
+
+    def sell(skus: Sequence[str]) -> Turn:
+        answer = fine((yield create.ask(input={"lines": lines(*skus)})))
+        answer = fine((yield checkout.ask(input=payment(cart_id(answer), total(answer), **TILL_TENDER))))
+        order, line = between(answer, b'"order":{"id":"'), between(answer, b'"lines":[{"id":"')
+        return f"{order} {line}"
+
+    for skus in baskets:
+        yield sell(skus)
+
+
+def returned(till: Front, orders: Sequence[str]) -> Iterator[Turn]:
+    """A unit of each of these orders, as `sales` says them, comes back: one request."""
+    document = Document(till, documents.RETURN)
+
+    def bring_back(order: str, line: str) -> Turn:
+        back = {"orderId": order, "lines": [{"orderLineId": line, "quantity": 1}], "idempotencyKey": uuid4().hex}
+        if b'"paymentStatus":"PARTIALLY_REFUNDED"' not in (answer := fine((yield document.ask(input=back)))):
+            raise Refused(answer)
+        return DONE
+
+    for said in orders:
+        order, line = said.split(" ")
+        yield bring_back(order, line)
 
 
 def buys(front: Front, cart_ids: Sequence[str], price: str, tender: Mapping[str, str]) -> Iterator[Turn]:
