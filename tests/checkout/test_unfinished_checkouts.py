@@ -169,8 +169,8 @@ async def test_one_payment_that_cannot_be_finished_does_not_keep_the_others_open
         await make_due(shop, cart)
     poisoned, find = str((await attempts(shop, carts[0]))[0]["id"]), TestProvider.find
 
-    async def find_or_crash(self: TestProvider, *, key: str) -> str | None:
-        return await (crash() if key.startswith(poisoned) else find(self, key=key))  # type: ignore[func-returns-value]
+    async def find_or_crash(self: TestProvider, *, key: str, **given: Any) -> Any:
+        return await (crash() if key.startswith(poisoned) else find(self, key=key, **given))  # type: ignore[func-returns-value]
 
     with monkeypatch.context() as patch, pytest.raises(ExceptionGroup) as failed:
         patch.setattr(TestProvider, "find", find_or_crash)

@@ -22,6 +22,7 @@ from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
 from uriba.orders.placement import Draft, Tender
 from uriba.outbox import emit
+from uriba.pricing import redemptions
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,6 +267,7 @@ async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, 
     assert row is not None
     state = {"status": row["status"], "version": row["version"]}
     emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
+    await redemptions.give_back(session, order_id=attempt.order_id)
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
     if released:
         movements = holds.release(released)

@@ -57,15 +57,17 @@ class Charging:
             )
 
     async def _found(self, charge: Charge, attempt: Attempt) -> Answer:
-        found = await self._find(charge)
+        found = await self._find(charge, attempt)
         if found is None:
             raise Declined(REFUSED)
         return found
 
-    async def _find(self, charge: Charge) -> Answer | None:
+    async def _find(self, charge: Charge, attempt: Attempt) -> Answer | None:
         assert charge.key is not None
         async with asyncio.timeout(self.timeout_s):
-            return await self.gateways[charge.method].find(key=charge.key)
+            return await self.gateways[charge.method].find(
+                key=charge.key, amount_minor=charge.amount_minor, currency=attempt.agreed.draft.currency
+            )
 
     async def find(self, attempt: Attempt) -> list[Answer | None] | None:
         """The answers of all charges; None where any of them does not stand. Errors: as `take`, but `Declined`."""
@@ -73,7 +75,7 @@ class Charging:
         for index, charge in enumerate(attempt.agreed.charges):
             answer = None
             if charge.key is not None:
-                answer = await self._find(charge)
+                answer = await self._find(charge, attempt)
                 if answer is None:
                     return None
                 if answer.state is ChargeState.ACTION:
@@ -86,4 +88,6 @@ class Charging:
         for charge in attempt.agreed.charges:
             if charge.key is not None:
                 async with asyncio.timeout(self.timeout_s):
-                    await self.gateways[charge.method].void(key=charge.key)
+                    await self.gateways[charge.method].void(
+                        key=charge.key, amount_minor=charge.amount_minor, currency=attempt.agreed.draft.currency
+                    )

@@ -62,7 +62,7 @@ class Settlement:
     async def _ask(self, operation: Operation) -> str | None:
         gateway = self.charging.gateways[operation.method]
         if operation.kind is OperationKind.VOID:
-            await gateway.void(key=operation.key)
+            await gateway.void(key=operation.key, reference=operation.reference)
             return None
         move = gateway.capture if operation.kind is OperationKind.CAPTURE else gateway.refund
         return await move(
@@ -70,4 +70,5 @@ class Settlement:
             operation=str(operation.id),
             amount_minor=operation.amount_minor,
             currency=operation.currency,
+            reference=operation.reference,
         )

@@ -23,7 +23,7 @@ MOST_PAUSE_S = 3_600
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that a provider is to move; `key` is the charge's."""
+    """Money that a provider is to move; `key` is the hub's of the charge, `reference` the provider's."""
 
     id: UUID
     order_id: UUID
@@ -32,6 +32,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     method: str
     key: str
+    reference: str | None
 
 
 async def due(session: Session, *, order_id: UUID | None = None, limit: int = 50) -> list[Operation]:
@@ -47,13 +48,13 @@ _TAKE = f"""
     UPDATE payment_operation o SET attempts = attempts + 1,
         next_at = now() + make_interval(secs => least({MOST_PAUSE_S}, 15 * 2 ^ least(attempts, 12)))
     FROM (
-        SELECT DISTINCT ON (c.payment_id) c.id, p.method, p.key, r.currency
+        SELECT DISTINCT ON (c.payment_id) c.id, p.method, p.key, p.reference, r.currency
         FROM payment_operation c JOIN payment p ON p.id = c.payment_id JOIN orders r ON r.id = c.order_id
         WHERE c.status = 'PENDING' AND p.key IS NOT NULL AND CASE WHEN $1::uuid IS NULL THEN c.next_at <= now()
             ELSE c.order_id = $1 END
         ORDER BY c.payment_id, c.id LIMIT $2
     ) d WHERE o.id = d.id AND o.status = 'PENDING'
-    RETURNING o.id, o.order_id, o.kind, o.amount_minor, d.currency, d.method, d.key
+    RETURNING o.id, o.order_id, o.kind, o.amount_minor, d.currency, d.method, d.key, d.reference
 """
 
 

@@ -54,7 +54,11 @@ class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentGateway(Protocol):
-    """A provider. Calls carry the hub's keys: the same key is the same charge, capture or refund, done once."""
+    """A provider. Calls carry the hub's keys: the same key is the same charge, capture or refund, done once.
+
+    What is known of the charge goes with its key, for providers that do not find it by the key alone: its amount and
+    currency as they were asked for, and the `reference` that its answer had.
+    """
 
     multicapture: bool
     """Whether an authorised charge can be captured in parts; else it is captured once, and the rest is let go."""
@@ -65,19 +69,37 @@ class PaymentGateway(Protocol):
     async def charge(self, *, key: str, amount_minor: int, currency: str, token: str | None, capture: bool) -> Answer:
         """Take the money, or only authorise it. Errors: `Declined`, `GatewayUnreachable`."""
 
-    async def find(self, *, key: str) -> Answer | None:
+    async def find(
+        self,
+        *,
+        key: str,
+        amount_minor: int | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+    ) -> Answer | None:
         """The charge; None where there is none, or none that can still be paid. Errors: `GatewayUnreachable`."""
 
-    async def void(self, *, key: str) -> None:
+    async def void(
+        self,
+        *,
+        key: str,
+        amount_minor: int | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+    ) -> None:
         """Make sure that nothing is charged under this key, now or later; what was taken goes back whole.
 
         Errors: `GatewayUnreachable`.
         """
 
-    async def capture(self, *, key: str, operation: str, amount_minor: int, currency: str) -> str:
+    async def capture(
+        self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
+    ) -> str:
         """Take so much of an authorised charge; the provider's reference. Errors: `Declined`, `GatewayUnreachable`."""
 
-    async def refund(self, *, key: str, operation: str, amount_minor: int, currency: str) -> str:
+    async def refund(
+        self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
+    ) -> str:
         """Give so much of what was captured back; the provider's reference. Errors: as `capture`."""
 
     def hear(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:

@@ -81,12 +81,26 @@ class TestProvider:
             raise GatewayUnreachable("The answer was lost.")
         return _answer(key, status)
 
-    async def find(self, *, key: str) -> Answer | None:
+    async def find(
+        self,
+        *,
+        key: str,
+        amount_minor: int | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+    ) -> Answer | None:
         async with self._database.reading() as book:
             status = await book.fetchval("SELECT status FROM test_charge WHERE key = $1", key)
         return None if status in (None, "VOIDED") else _answer(key, status)
 
-    async def void(self, *, key: str) -> None:
+    async def void(
+        self,
+        *,
+        key: str,
+        amount_minor: int | None = None,
+        currency: str | None = None,
+        reference: str | None = None,
+    ) -> None:
         async with self._database.reading() as book:
             await book.run(
                 "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, 'VOIDED', 0, 'XXX') "
@@ -94,10 +108,14 @@ class TestProvider:
                 key,
             )
 
-    async def capture(self, *, key: str, operation: str, amount_minor: int, currency: str) -> str:
+    async def capture(
+        self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
+    ) -> str:
         return await self._move(key, operation, "CAPTURE", amount_minor)
 
-    async def refund(self, *, key: str, operation: str, amount_minor: int, currency: str) -> str:
+    async def refund(
+        self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
+    ) -> str:
         return await self._move(key, operation, "REFUND", amount_minor)
 
     async def _move(self, key: str, operation: str, kind: str, amount_minor: int) -> str:
