@@ -82,7 +82,7 @@ def bench(
 async def _measure(running: Hub, year: Trading) -> dict[str, float]:
     console.print("loading goods and stock")
     database = app.open_database(Settings(database_url=running.database_url))
-    await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None))
+    await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
     receipts = Receipts(year)
     stores = [till.store for till in receipts.tills]

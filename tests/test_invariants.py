@@ -204,6 +204,20 @@ BREAKS: dict[str, list[str]] = {
     "units of a line that came back are those of its returns": [
         "UPDATE order_line SET returned_quantity = 1 WHERE order_id = '{g.carried_out}'",
     ],
+    "a coupon was used as often as orders say, and no more than it may be": [
+        "INSERT INTO coupon (code, promotion_id, used, active) VALUES ('{g.cart}', 0, 1, true)",
+    ],
+    "what promotions took off an order is its discount": [
+        "INSERT INTO order_promotion (order_id, position, promotion, name, amount_minor) "
+        "VALUES ('{g.waiting}', 1, 'x', 'x', 7)",
+    ],
+    "a gift card's balance is its entries": [
+        "INSERT INTO gift_card (id, digest, last4, currency, balance_minor) "
+        "VALUES ('{g.cart}', '\\x00', 'x', 'JPY', 5)",
+    ],
+    "a customer's points are their entries": [
+        "INSERT INTO points_account (customer_id, balance, owed) VALUES ('{g.cart}', 5, 0)",
+    ],
     "each subject's events are numbered 1, 2, 3 …": [
         "DELETE FROM outbox_event WHERE subject = 'Cart:{g.cart}' AND version = 1",
         "UPDATE outbox_event SET version = version + 7 WHERE subject = 'Cart:{g.cart}' AND version = "

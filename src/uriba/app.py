@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
+from pydantic import SecretStr
 
 from uriba import logs
 from uriba.checkout.completion import Checkout
@@ -18,11 +19,15 @@ from uriba.checkout.gateways.test_provider import TestProvider
 from uriba.config import Settings, settings
 from uriba.db import Database
 from uriba.graphql.endpoint import endpoint, refusal
+from uriba.graphql.errors import UNAUTHENTICATED
 from uriba.graphql.hub import Hub
 from uriba.graphql.identity import Identity
 from uriba.graphql.live import Live
+from uriba.http.documents import documents
 from uriba.http.health import health
 from uriba.http.metrics import metrics
+from uriba.http.provider_callbacks import provider_callbacks
+from uriba.http.test_payments import test_payments
 from uriba.outbox import event
 from uriba.outbox.hints import COMMITTED, Hints
 
@@ -56,7 +61,14 @@ def create(given: Settings | None = None) -> Litestar:
             await database.close()
 
     return Litestar(
-        route_handlers=[endpoint(hub, chosen), health(database), metrics(database, lambda: hub.live.subscribers)],
+        route_handlers=[
+            endpoint(hub, chosen),
+            documents(database, identity.actor),
+            health(database),
+            metrics(database, lambda: hub.live.subscribers),
+            *provider_callbacks(hub.checkout),
+            *test_payments(hub.checkout),
+        ],
         lifespan=[lifespan],
         request_max_body_size=chosen.body_size_max,
         exception_handlers={HTTPException: _refused, Exception: _fault},
@@ -84,12 +96,29 @@ def open_database(chosen: Settings) -> Database:
 
 def gateways(database: Database, chosen: Settings) -> dict[str, PaymentGateway]:
     """The payment providers that these settings allow."""
-    return {} if chosen.production else {"TEST": TestProvider(database)}
+    found: dict[str, PaymentGateway] = {} if chosen.production else {"TEST": TestProvider(database)}
+    if chosen.stripe_secret_key:
+        found["STRIPE"] = _stripe(chosen, chosen.stripe_secret_key)
+    return found
+
+
+def _stripe(chosen: Settings, secret_key: SecretStr) -> PaymentGateway:
+    """Its library takes half a second to import: only hubs that use it wait for it."""
+    from uriba.checkout.gateways.stripe_provider import StripeProvider
+
+    signing = chosen.stripe_webhook_secret
+    return StripeProvider(
+        secret_key=secret_key.get_secret_value(),
+        webhook_secret=signing.get_secret_value() if signing else None,
+        timeout_s=chosen.gateway_timeout_s,
+        api_base=chosen.stripe_api_base,
+        return_url=chosen.stripe_return_url,
+    )
 
 
 def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """HTTP's own refusals in the shape of the API's."""
-    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+    codes = {401: UNAUTHENTICATED, 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
     return refusal(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -57,6 +57,13 @@ class Settings(BaseSettings):
         default=15, description="how often a provider is asked for a payment that waits for its customer"
     )
     gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
+    stripe_secret_key: SecretStr | None = Field(default=None, description="none: the provider STRIPE is off")
+    stripe_webhook_secret: SecretStr | None = Field(default=None, description="what Stripe signs its events with")
+    stripe_api_base: str = "https://api.stripe.com"
+    stripe_return_url: str | None = Field(
+        default=None,
+        description="where a bank sends customers after their second step; none: the page stays where it is",
+    )
     low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
     price_variance: bool = Field(
         default=True, description="whether people are told of tills that print other prices than the price list has"
@@ -84,6 +91,10 @@ class Settings(BaseSettings):
             raise UnsafeSettings(
                 "Production needs URIBA_DATABASE_URL and URIBA_VALKEY_URL: the embedded engines are for development."
             )
+        if self.stripe_secret_key and not self.stripe_webhook_secret:
+            raise UnsafeSettings("Production needs URIBA_STRIPE_WEBHOOK_SECRET where it has URIBA_STRIPE_SECRET_KEY.")
+        if not self.stripe_api_base.startswith("https://"):
+            raise UnsafeSettings("Production sends Stripe's secret key over https:// only: see URIBA_STRIPE_API_BASE.")
         if self.introspection:
             raise UnsafeSettings("Production does not start with introspection on: unset URIBA_INTROSPECTION.")
         return self

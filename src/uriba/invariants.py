@@ -264,6 +264,43 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        8,
+        "a coupon was used as often as orders say, and no more than it may be",
+        """
+        SELECT c.code, c.used, c.usage_limit, r.times FROM coupon c LEFT JOIN (
+            SELECT coupon_id, count(*) AS times FROM coupon_redemption WHERE reversed_at IS NULL GROUP BY 1
+        ) r ON r.coupon_id = c.id WHERE c.used <> coalesce(r.times, 0) OR c.used > c.usage_limit
+        """,
+    ),
+    Invariant(
+        8,
+        "what promotions took off an order is its discount",
+        """
+        SELECT o.id, o.discount_minor, p.amount FROM orders o JOIN (
+            SELECT order_id, sum(amount_minor) AS amount FROM order_promotion GROUP BY 1
+        ) p ON p.order_id = o.id WHERE o.discount_minor <> p.amount
+        """,
+    ),
+    Invariant(
+        8,
+        "a gift card's balance is its entries",
+        """
+        SELECT g.id, g.balance_minor, e.amount FROM gift_card g LEFT JOIN (
+            SELECT card_id, sum(amount_minor) AS amount FROM gift_card_entry GROUP BY 1
+        ) e ON e.card_id = g.id WHERE g.balance_minor <> coalesce(e.amount, 0) OR g.balance_minor < 0
+        """,
+    ),
+    Invariant(
+        8,
+        "a customer's points are their entries",
+        """
+        SELECT a.customer_id, a.balance, a.owed, e.points FROM points_account a FULL JOIN (
+            SELECT customer_id, sum(points) AS points FROM points_entry GROUP BY 1
+        ) e USING (customer_id)
+        WHERE coalesce(a.balance - a.owed, 0) <> coalesce(e.points, 0) OR a.balance < 0 OR a.owed < 0
+        """,
+    ),
+    Invariant(
         9,
         "each subject's events are numbered 1, 2, 3 …",
         """

@@ -100,6 +100,12 @@ def merge(source: str, into: str | None = None, caller: str = "guest") -> Reques
     return Request(caller, MERGE, {"fromCartId": source, "intoCartId": into})
 
 
+def coupon(what: str, cart: str) -> Request:
+    field = f'cartCoupon{what}(cartId: $cartId, code: "x")'
+    document = f"mutation ($cartId: ID!) {{ {field} {{ cart {{ id }} {ERRORS} }} }}"
+    return Request("guest", document, {"cartId": cart})
+
+
 def pay(amount: str = "1796", currency: str = "JPY", *, cart: str = "$cart:guest", **given: Any) -> Request:
     """A checkout of the guest's cart that would do, but for what is given."""
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": amount, "currency": currency}}
@@ -337,6 +343,8 @@ OF_A_CART = {
     "fulfil": lambda cart: fulfil(cart, address=ADDRESS),
     "fulfil a line": lambda cart: fulfil(cart, lineIds=["$line:hana"], address=ADDRESS),
     "hand off": lambda cart: Request("", HANDOFF, {"cartId": cart}),
+    "give a coupon": lambda cart: coupon("Add", cart),
+    "take a coupon out": lambda cart: coupon("Remove", cart),
     "merge": lambda cart: merge(cart),
     "merge into another": lambda cart: merge(cart, "$cart:guest"),
     "merge another into it": lambda cart: merge("$cart:guest", cart),

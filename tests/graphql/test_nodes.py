@@ -31,6 +31,7 @@ SEEN_BY = {
     "Conflict": frozenset({"app inventory", "staff"}),
     "Customer": HANAS,
     "Fulfillment": HANAS,
+    "GiftCard": frozenset({"app customers", "staff"}),
     "Location": EVERYBODY,
     "Order": HANAS,
     "Payment": HANAS,
@@ -92,6 +93,7 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
             "Conflict": conflict,
             "Customer": order["customer"]["id"],
             "Fulfillment": order["fulfillments"][0]["id"],
+            "GiftCard": await _gift_card(stage),
             "Location": level["location"]["id"],
             "Order": order["id"],
             "Payment": order["payments"][0]["id"],
@@ -110,6 +112,15 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
         },
         guests["number"],
     )
+
+
+async def _gift_card(stage: Stage) -> str:
+    issued = await stage["staff"].do(
+        "mutation ($i: GiftCardIssueInput!) { giftCardIssue(input: $i) { giftCard { id } errors { code } } }",
+        i={"amount": {"amount": "500", "currency": "JPY"}, "idempotencyKey": "a card"},
+    )
+    card: str = issued["giftCard"]["id"]
+    return card
 
 
 async def _brought_back(stage: Stage, order: dict[str, Any]) -> tuple[str, str]:

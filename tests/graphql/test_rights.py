@@ -58,10 +58,16 @@ OPERATIONS: dict[str, Operation] = {
     "Query.product": (EVERYBODY, 'query { product(handle: "x") { id } }', {}),
     "Query.variant": (EVERYBODY, "query ($sku: String) { variant(sku: $sku) { id } }", {"sku": "$sku:TEA"}),
     "Query.cart": (EVERYBODY, "query ($id: ID!) { cart(id: $id) { id } }", {"id": "$cart:guest"}),
+    "Query.checkoutOptions": (
+        EVERYBODY,
+        "query ($id: ID!) { checkoutOptions(cartId: $id) { lines { inStock } shipping { possible } } }",
+        {"id": "$cart:guest"},
+    ),
     "Query.me": (EVERYBODY, "{ me { id } }", {}),
     "Query.customer": (COUNTER, 'query { customer(phone: "12345") { id } }', {}),
     "Query.order": (EVERYBODY, 'query { order(number: "x") { id } }', {}),
     "Query.orders": (RETAILER, "{ orders { edges { node { id } } } }", {}),
+    "Query.document": (EVERYBODY, "query ($id: ID) { document(orderId: $id) { number } }", {"id": NOWHERE}),
     "Query.stockLevels": (RETAILER, "{ stockLevels { edges { node { id } } } }", {}),
     "Query.stockLevel": (
         RETAILER,
@@ -77,10 +83,25 @@ OPERATIONS: dict[str, Operation] = {
     "Query.stockTransfers": (RETAILER, "{ stockTransfers { edges { node { id } } } }", {}),
     "Query.conflicts": (OFFICE, "{ conflicts { edges { node { id } } } }", {}),
     "Query.posPull": (TILLS, "{ posPull(first: 1) { more } }", {}),
+    "Query.giftCard": (RETAILER, 'query { giftCard(code: "no such code") { id } }', {}),
     "Mutation.channelsUpsert": (CATALOG, f"mutation {{ channelsUpsert(channels: []) {EMPTY} }}", {}),
     "Mutation.locationsUpsert": (CATALOG, f"mutation {{ locationsUpsert(locations: []) {EMPTY} }}", {}),
     "Mutation.productsUpsert": (CATALOG, f"mutation {{ productsUpsert(products: []) {EMPTY} }}", {}),
     "Mutation.pricesUpsert": (CATALOG, f"mutation {{ pricesUpsert(prices: []) {EMPTY} }}", {}),
+    "Query.promotions": (CATALOG, "{ promotions { edges { node { code } } } }", {}),
+    "Query.promotion": (CATALOG, 'query { promotion(code: "x") { code } }', {}),
+    "Mutation.promotionsUpsert": (CATALOG, f"mutation {{ promotionsUpsert(promotions: []) {EMPTY} }}", {}),
+    "Mutation.couponsUpsert": (CATALOG, f"mutation {{ couponsUpsert(coupons: []) {EMPTY} }}", {}),
+    "Mutation.cartCouponAdd": (
+        EVERYBODY,
+        f'mutation ($id: ID!) {{ cartCouponAdd(cartId: $id, code: "x") {CART} }}',
+        {"id": NOWHERE},
+    ),
+    "Mutation.cartCouponRemove": (
+        EVERYBODY,
+        f'mutation ($id: ID!) {{ cartCouponRemove(cartId: $id, code: "x") {CART} }}',
+        {"id": NOWHERE},
+    ),
     "Mutation.customersUpsert": (CUSTOMERS, f"mutation {{ customersUpsert(customers: []) {EMPTY} }}", {}),
     "Mutation.customerToken": (CUSTOMERS, f"mutation {{ customerToken(input: {{}}) {{ token {ERRORS} }} }}", {}),
     "Mutation.cartCreate": (
@@ -193,6 +214,33 @@ OPERATIONS: dict[str, Operation] = {
         TILLS,
         f"mutation ($id: ID!) {{ refundPayOut(refundId: $id) {{ order {{ id }} {ERRORS} }} }}",
         {"id": NOWHERE},
+    ),
+    "Mutation.giftCardIssue": (
+        CUSTOMERS,
+        f"mutation ($input: GiftCardIssueInput!) {{ giftCardIssue(input: $input) {{ code {ERRORS} }} }}",
+        {"input": {"amount": {"amount": "0", "currency": "JPY"}, "idempotencyKey": "$key"}},
+    ),
+    "Mutation.giftCardBlock": (
+        CUSTOMERS,
+        f"mutation ($id: ID!) {{ giftCardBlock(id: $id) {{ giftCard {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.giftCardAdjust": (
+        CUSTOMERS,
+        f"mutation ($input: GiftCardAdjustInput!) {{ giftCardAdjust(input: $input) {{ giftCard {{ id }} {ERRORS} }} }}",
+        {
+            "input": {
+                "id": NOWHERE,
+                "amount": {"amount": "1", "currency": "JPY"},
+                "reason": "x",
+                "idempotencyKey": "$key",
+            }
+        },
+    ),
+    "Mutation.pointsAdjust": (
+        CUSTOMERS,
+        f"mutation ($input: PointsAdjustInput!) {{ pointsAdjust(input: $input) {{ customer {{ id }} {ERRORS} }} }}",
+        {"input": {"customerId": NOWHERE, "points": 1, "reason": "x", "idempotencyKey": "$key"}},
     ),
     "Subscription.cartChanged": (
         EVERYBODY,

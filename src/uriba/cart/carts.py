@@ -13,7 +13,7 @@ from uriba.cart import queries
 from uriba.cart.errors import CartNotActive, CartNotFound
 from uriba.cart.events import CartCreated, CartOrdered, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
-from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE
+from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE, WINDOW
 from uriba.cart.view import CartView, LineView, build, price
 from uriba.core.actor import Actor
 from uriba.core.errors import LimitExceeded
@@ -128,11 +128,12 @@ async def with_lines(session: Session, head: Mapping[str, Any]) -> CartView:
     """The cart of a head row, with its lines."""
     lines = await session.fetch(
         f"SELECT {LINE_PRICED_BY} FROM cart_line l JOIN variant v ON v.id = l.variant_id "
-        "WHERE l.cart_id = $1 ORDER BY l.id",
+        f"WHERE l.cart_id = $1 {WINDOW} ORDER BY l.id",
         head["id"],
         head["currency"],
         head["priced_in_id"],
         head["location_id"],
+        head["customer_id"],
     )
     return build(head, lines)
 
@@ -171,8 +172,8 @@ async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView], *
         for line in merged
     ]
     await session.run(_REWRITE, cart.id, msgspec.json.encode(rows).decode(), as_json(list(told)))
-    shown = sorted(merged, key=lambda line: line.id)
-    return replace(cart, lines=shown, quote=price(shown, cart.terms))
+    lines, quote = price(sorted(merged, key=lambda line: line.id), cart.terms, cart.offers)
+    return replace(cart, lines=lines, quote=quote)
 
 
 # What is inserted asks how many lines are gone: so none is inserted before they all are.

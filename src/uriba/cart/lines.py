@@ -11,7 +11,7 @@ import msgspec
 from uriba.cart import carts
 from uriba.cart.events import CartUpdated, cart_subject
 from uriba.cart.models import FulfillmentMethod
-from uriba.cart.queries import HEAD, LINE_PRICED_BY
+from uriba.cart.queries import HEAD, LINE_PRICED_BY, WINDOW
 from uriba.cart.view import CartView, build
 from uriba.core import quantities, text
 from uriba.core.actor import Actor
@@ -81,19 +81,19 @@ _TAKE_AND_FIND = f"""
 _ADD = f"""
     WITH added AS (
         INSERT INTO cart_line AS l (cart_id, variant_id, quantity, method, location_id, added_minor)
-        SELECT $1, r.variant_id, r.quantity, $5, $4, r.price_minor
-        FROM json_to_recordset($6::json) AS r(variant_id bigint, quantity bigint, price_minor bigint)
+        SELECT $1, r.variant_id, r.quantity, $6, $4, r.price_minor
+        FROM json_to_recordset($7::json) AS r(variant_id bigint, quantity bigint, price_minor bigint)
         ON CONFLICT ON CONSTRAINT uq_cart_line_key DO UPDATE
             SET quantity = l.quantity + excluded.quantity, added_minor = excluded.added_minor
         RETURNING l.*
     ), told AS (
-        {INSERT_EVENTS} {EVENTS_OF.format(parameter="$7")}
+        {INSERT_EVENTS} {EVENTS_OF.format(parameter="$8")}
     )
     SELECT {LINE_PRICED_BY}
     FROM (
         SELECT * FROM added
         UNION ALL SELECT o.* FROM cart_line o WHERE o.cart_id = $1 AND o.id NOT IN (SELECT id FROM added)
-    ) l JOIN variant v ON v.id = l.variant_id ORDER BY l.id
+    ) l JOIN variant v ON v.id = l.variant_id {WINDOW} ORDER BY l.id
 """
 
 
@@ -151,6 +151,7 @@ async def _add(session: Session, found: Sequence[Row]) -> CartView:
         head["currency"],
         head["priced_in_id"],
         head["location_id"],
+        head["customer_id"],
         FulfillmentMethod.SHIP if head["location_id"] is None else FulfillmentMethod.CARRY_OUT,
         msgspec.json.encode(list(totals.values())).decode(),
         as_json([told]),

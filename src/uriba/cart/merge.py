@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
-from uriba.cart import carts, queries
+from uriba.cart import carts, coupons, queries
 from uriba.cart.errors import CartNotFound
 from uriba.cart.events import CartMerged, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
@@ -88,6 +88,7 @@ async def _merge(
     if any(line.quantity > QUANTITY_MAX for line in lines):
         raise InvalidQuantity(f"A line has at most {QUANTITY_MAX:,} units.", path)
     await carts.rewrite(session, target, lines)
+    await coupons.bring(session, from_cart_id=source.id, into_cart_id=target.id)
     await session.run("UPDATE cart SET status = 'MERGED', merged_into_id = $2 WHERE id = $1", source.id, target.id)
     emit(
         session,

@@ -100,6 +100,16 @@ class CartLine(Base):
     added_minor: Mapped[int]
 
 
+class CartCoupon(Base):
+    """A coupon that a cart holds; whether it takes anything off is judged whenever the cart is priced."""
+
+    __tablename__ = "cart_coupon"
+
+    cart_id: Mapped[UUID] = mapped_column(ForeignKey("cart.id", ondelete="CASCADE"), primary_key=True)
+    coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"), primary_key=True)
+    added_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class Handoff(Base):
     """A code that gives a cart to another device or a till, once; only its digest is kept."""
 

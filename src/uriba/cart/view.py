@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from uriba.cart.models import CartStatus, FulfillmentMethod
+from uriba.pricing import offers
+from uriba.pricing.coupons import canonical
+from uriba.pricing.items import PLAIN, Traits
+from uriba.pricing.promotions import Coupon, Offers
 from uriba.pricing.quote import Item, Quote, Terms, quote, terms_of
 
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line with its variant's row and its price now (minor units)."""
+    """A line with its variant's row, its price now, and what promotions take off the whole line (minor units)."""
 
     id: int
     variant: Mapping[str, Any]
@@ -25,6 +29,8 @@ class LineView:
     location_id: int | None
     added_minor: int
     price_minor: int | None
+    traits: Traits = PLAIN
+    discount_minor: int = 0
 
     @property
     def unit_minor(self) -> int:
@@ -33,7 +39,7 @@ class LineView:
 
     @property
     def total_minor(self) -> int:
-        return self.unit_minor * self.quantity
+        return self.unit_minor * self.quantity - self.discount_minor
 
     @property
     def sold(self) -> bool:
@@ -64,12 +70,25 @@ class CartView:
     updated_at: datetime
     terms: Terms
     capture: str
+    rewards: bool
+    offers: Offers | None
     lines: Sequence[LineView]
     quote: Quote
 
+    @property
+    def coupons(self) -> list[Coupon]:
+        """The coupons that it holds, by code."""
+        held = [offer.coupon for offer in self.offers.offers if offer.coupon] if self.offers else []
+        return sorted(held, key=lambda coupon: coupon.code)
+
+    def coupon(self, code: str) -> Coupon | None:
+        """One that it holds, however its code is written."""
+        wanted = canonical(code)
+        return next((coupon for coupon in self.coupons if coupon.code == wanted), None)
+
 
 def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartView:
-    """A cart from rows with the columns of `HEAD` and `LINE`."""
+    """A cart from rows with the columns of `HEAD` and `LINE`; a cart without lines has its offers in its head."""
     terms = terms_of(
         head["currency"],
         head["prices_include_tax"],
@@ -77,7 +96,9 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         head["shipping_price_minor"],
         _rates(head["rates"]),
     )
-    shown = [_line(row) for row in lines]
+    found = lines[0]["offers"] if lines else head.get("offers")
+    offered, traits = offers.read(found, channel_id=head["priced_in_id"])
+    shown, quoted = price([_line(row, traits) for row in lines], terms, offered)
     return CartView(
         id=head["id"],
         status=CartStatus(head["status"]),
@@ -93,27 +114,33 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         updated_at=head["updated_at"],
         terms=terms,
         capture=head["capture"],
+        rewards=head["rewards"],
+        offers=offered,
         lines=shown,
-        quote=price(shown, terms),
+        quote=quoted,
     )
 
 
-def price(lines: Sequence[LineView], terms: Terms) -> Quote:
-    """What the lines cost."""
-    return quote(
-        [
-            Item(l.quantity, l.unit_minor, l.variant["tax_class"], l.method is FulfillmentMethod.SHIP)
-            for l in lines  # noqa: E741
-        ],
-        terms,
-    )
+def price(lines: Sequence[LineView], terms: Terms, offered: Offers | None = None) -> tuple[Sequence[LineView], Quote]:
+    """What the lines cost; the lines, each with its discount, whatever it was before."""
+    found = quote([_item(line) for line in lines], terms, offered)
+    discounts = found.discounts or (0,) * len(lines)
+    changed = any(line.discount_minor != off for line, off in zip(lines, discounts, strict=True))
+    if changed:
+        lines = [replace(line, discount_minor=off) for line, off in zip(lines, discounts, strict=True)]
+    return lines, found
+
+
+def _item(line: LineView) -> Item:
+    ships = line.method is FulfillmentMethod.SHIP
+    return Item(line.quantity, line.unit_minor, line.variant["tax_class"], ships, line.traits)
 
 
 def _rates(pairs: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
     return tuple((tax_class, rate) for tax_class, rate in pairs or ())
 
 
-def _line(row: Mapping[str, Any]) -> LineView:
+def _line(row: Mapping[str, Any], traits: Mapping[int, Traits]) -> LineView:
     return LineView(
         id=row["line_id"],
         variant=row,
@@ -124,4 +151,5 @@ def _line(row: Mapping[str, Any]) -> LineView:
         location_id=row["line_location_id"],
         added_minor=row["added_minor"],
         price_minor=row["price_minor"],
+        traits=traits.get(row["variant_id"], PLAIN),
     )

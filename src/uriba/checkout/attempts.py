@@ -23,6 +23,8 @@ from uriba.orders import placement
 from uriba.orders.placement import Draft, Tender
 from uriba.outbox import emit
 from uriba.pricing import redemptions
+from uriba.stored_value import points
+from uriba.stored_value import tenders as stored_value
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -241,6 +243,17 @@ async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
     parcels.allocate(session, order_id=draft.id, parcels=of)
+    if draft.rewards:
+        await points.earn(
+            session,
+            order_id=draft.id,
+            customer_id=draft.customer_id,
+            channel_id=draft.channel_id,
+            currency=draft.currency,
+            total_minor=draft.total_minor,
+            money_minor=sum(t.amount_minor for t in tenders if t.method not in stored_value.METHODS),
+            actor=actor,
+        )
     return placed
 
 
@@ -268,6 +281,8 @@ async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, 
     state = {"status": row["status"], "version": row["version"]}
     emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
     await redemptions.give_back(session, order_id=attempt.order_id)
+    if any(charge.method in stored_value.METHODS for charge in attempt.agreed.charges):
+        await stored_value.give_back(session, order_id=attempt.order_id, actor=attempt.actor)
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
     if released:
         movements = holds.release(released)

@@ -20,7 +20,7 @@ from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.catalog.models import Capture
-from uriba.checkout import attempts, plan, request
+from uriba.checkout import attempts, balances, plan, request
 from uriba.checkout.attempts import Agreed, Attempt
 from uriba.checkout.charging import ActionNeeded, Charging
 from uriba.checkout.errors import PaymentActionNeeded, PaymentDeclined, PaymentPending
@@ -143,6 +143,7 @@ class Checkout:
         made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
         total = made.draft.total_minor
         request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
+        tenders = await balances.taken(session, made.draft, tenders, actor=actor.label)
         try:
             if attempt_id is None:
                 return Begun(order_id, placed=await self._place(session, cart, made, tenders, actor))

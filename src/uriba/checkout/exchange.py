@@ -13,7 +13,7 @@ from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView
-from uriba.checkout import attempts, plan, request
+from uriba.checkout import attempts, balances, plan, request
 from uriba.checkout.errors import PaymentMismatch
 from uriba.checkout.gateways import PaymentGateway
 from uriba.checkout.plan import Plan
@@ -80,6 +80,7 @@ async def exchange(
     made = replace(made, draft=msgspec.structs.replace(made.draft, exchange_of=taken.book.order["id"]))
     covered = min(taken.credit_minor, made.draft.total_minor)
     _check(tenders, made.draft.total_minor - covered, cart.terms.currency)
+    tenders = await balances.taken(session, made.draft, tenders, actor=actor.label)
     await money.keep(session, taken.book.order, covered, actor=actor.label, return_id=return_id)
     await money.take_back(
         session,

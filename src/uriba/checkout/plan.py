@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -12,6 +11,7 @@ from uriba.cart.errors import EmptyCart
 from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView, LineView, price
 from uriba.catalog import locations
+from uriba.checkout.allotment import Allotment, allot, to_ship
 from uriba.checkout.request import Contact
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, DomainError, Invalid, Refusals
@@ -19,10 +19,14 @@ from uriba.core.ids import new_id
 from uriba.core.money import format_rate
 from uriba.db import Session
 from uriba.fulfillment.parcels import Parcel, ParcelLine
-from uriba.fulfillment.sourcing import Need, Piece, Supply, source
+from uriba.fulfillment.sourcing import Piece, Short
 from uriba.inventory.errors import OutOfStock
 from uriba.inventory.queries import supply_by_variant
-from uriba.orders.placement import Draft, DraftLine, DraftTax
+from uriba.orders.placement import Draft, DraftLine, DraftPromotion, DraftTax
+from uriba.pricing import redemptions
+from uriba.pricing.coupons import CouponUsedUp
+from uriba.pricing.promotions import Reason, Verdict
+from uriba.pricing.quote import Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,22 @@ class Plan:
 
 
 async def make(session: Session, *, order_id: UUID, cart: CartView, actor: Actor, contact: Contact) -> Plan:
-    """Plan the order of a locked cart, from stock as it is seen now; taking it decides.
+    """Plan the order of a locked cart, from stock as it is seen now; taking it decides. Its coupons are used with this.
 
-    Errors: `EmptyCart`, DISCONTINUED, `Invalid` (address, method), `OutOfStock` per line.
+    Errors: `EmptyCart`, DISCONTINUED, `Invalid` (address, method), `CouponUsedUp`, `OutOfStock` per line.
     """
     if not cart.lines:
         raise EmptyCart("There is nothing in this cart.", "cartId")
-    lines = resolve(cart.lines, actor)
+    lines: Sequence[LineView] = resolve(cart.lines, actor)
     _refuse(cart, lines, actor)
-    draft = _draft(order_id, cart, lines, actor, contact)
+    lines, priced = price(lines, cart.terms, cart.offers)
+    _refuse_used_up(priced)
+    draft = _draft(order_id, cart, lines, priced, actor, contact)
     placed = _placed(lines, actor)
-    pieces = [*placed, *await _shipped(session, cart, lines, placed)]
-    return Plan(draft, _parcels(draft, lines, pieces), tuple(lines))
+    shipped = await _shipped(session, cart, lines, placed)
+    coupons = [promotion.coupon_id for promotion in draft.promotions if promotion.coupon_id is not None]
+    await redemptions.take(session, order_id=order_id, customer_id=cart.customer_id, coupons=coupons)
+    return Plan(draft, _parcels(draft, lines, placed, shipped), tuple(lines))
 
 
 def resolve(lines: Sequence[LineView], actor: Actor) -> list[LineView]:
@@ -72,8 +80,18 @@ def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
         raise Invalid("Goods that are shipped need an address: give one with cartFulfillment.", "address")
 
 
-def _draft(order_id: UUID, cart: CartView, lines: Sequence[LineView], actor: Actor, contact: Contact) -> Draft:
-    priced = price(lines, cart.terms)
+def _refuse_used_up(priced: Quote) -> None:
+    """A coupon that others were faster with: the customer takes it out, and sees what the cart costs without it."""
+    for verdict in priced.refused:
+        if verdict.reason is Reason.COUPON_USED_UP and verdict.coupon is not None:
+            raise CouponUsedUp(
+                f"The coupon {verdict.coupon.code} is used up: take it out of the cart to go on.", "cartId"
+            )
+
+
+def _draft(
+    order_id: UUID, cart: CartView, lines: Sequence[LineView], priced: Quote, actor: Actor, contact: Contact
+) -> Draft:
     ships = any(line.method is FulfillmentMethod.SHIP for line in lines)
     return Draft(
         id=order_id,
@@ -97,6 +115,19 @@ def _draft(order_id: UUID, cart: CartView, lines: Sequence[LineView], actor: Act
             DraftTax(rate=format_rate(t.rate), taxable_minor=t.taxable_minor, tax_minor=t.tax_minor)
             for t in priced.tax_lines
         ),
+        rewards=cart.rewards and cart.customer_id is not None,
+        promotions=tuple(_draft_promotion(verdict) for verdict in priced.applied),
+    )
+
+
+def _draft_promotion(verdict: Verdict) -> DraftPromotion:
+    coupon = verdict.coupon
+    return DraftPromotion(
+        promotion=verdict.promotion.code,
+        name=verdict.promotion.name,
+        amount_minor=verdict.amount_minor,
+        coupon=coupon.code if coupon else None,
+        coupon_id=coupon.id if coupon else None,
     )
 
 
@@ -108,7 +139,7 @@ def _draft_line(line: LineView, cart: CartView) -> DraftLine:
         name=line.variant["name"],
         quantity=line.quantity,
         unit_minor=line.unit_minor,
-        discount_minor=0,
+        discount_minor=line.discount_minor,
         total_minor=line.total_minor,
         tax_class=line.variant["tax_class"],
         tax_rate=format_rate(cart.terms.rate(line.variant["tax_class"])),
@@ -126,31 +157,13 @@ def _placed(lines: Sequence[LineView], actor: Actor) -> list[Piece]:
     return pieces
 
 
-async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]) -> list[Piece]:
+async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]) -> Allotment:
     """Lines to be shipped, from what the lines whose location is given leave there."""
-    needs = [
-        Need(index, line.variant_id, line.quantity)
-        for index, line in enumerate(lines)
-        if line.method is FulfillmentMethod.SHIP
-    ]
-    if not needs:
-        return []
-    found = await supply_by_variant(session, list({n.variant_id for n in needs}), channel_id=cart.priced_in_id)
-    spent: Counter[tuple[int, int]] = Counter()
-    for piece in placed:
-        spent[piece.variant_id, piece.location_id] += piece.quantity
-    supply = {
-        variant_id: [
-            Supply(row["location_id"], max(0, row["quantity"] - spent[variant_id, row["location_id"]]))
-            for row in rows
-            if row["ships_orders"]
-        ]
-        for variant_id, rows in found.items()
-    }
-    pieces = source(needs, supply)
-    if isinstance(pieces, dict):
-        raise await out_of_stock(session, lines, [n.line for n in needs if n.variant_id in pieces], cart.priced_in_id)
-    return pieces
+    found = await allot(session, cart, lines, placed)
+    if isinstance(found, Short):
+        short = [n.line for n in to_ship(lines) if n.variant_id in found.available]
+        raise await out_of_stock(session, lines, short, cart.priced_in_id)
+    return found
 
 
 async def out_of_stock(
@@ -170,15 +183,23 @@ async def out_of_stock(
     return OutOfStock.of(refusals.problems)
 
 
-def _parcels(draft: Draft, lines: Sequence[LineView], pieces: Sequence[Piece]) -> tuple[Parcel, ...]:
+def _parcels(
+    draft: Draft, lines: Sequence[LineView], placed: Sequence[Piece], shipped: Allotment
+) -> tuple[Parcel, ...]:
     """One parcel for each location and method."""
     grouped: dict[tuple[int, FulfillmentMethod], list[ParcelLine]] = {}
-    for piece in pieces:
+    for piece in (*placed, *shipped.pieces):
         part = ParcelLine(
             order_line_id=draft.lines[piece.line].id, variant_id=piece.variant_id, quantity=piece.quantity
         )
         grouped.setdefault((piece.location_id, lines[piece.line].method), []).append(part)
     return tuple(
-        Parcel(id=new_id(), location_id=location_id, method=method, lines=tuple(parts))
+        Parcel(
+            id=new_id(),
+            location_id=location_id,
+            method=method,
+            lines=tuple(parts),
+            sourcing=shipped.why(location_id, method),
+        )
         for (location_id, method), parts in grouped.items()
     )

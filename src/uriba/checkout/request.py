@@ -13,6 +13,7 @@ from uriba.core import money, text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, DomainError, Invalid, LimitExceeded, Refusals
 from uriba.customers import identifiers
+from uriba.stored_value import tenders
 
 PAYMENTS_MAX = 20
 
@@ -101,13 +102,16 @@ def _tender(
     at = ("payments", index)
     if payment.method == CASH and actor.role is not Role.TERMINAL:
         raise Invalid("Cash is taken at a till only.", *at, "method")
-    if payment.method != CASH and payment.method not in gateways:
-        known = ", ".join(sorted({CASH, *gateways}))
+    own = payment.method in tenders.METHODS
+    if payment.method != CASH and not own and payment.method not in gateways:
+        known = ", ".join(sorted({CASH, *tenders.METHODS, *gateways}))
         raise Invalid(f"There is no such way to pay here: {known}.", *at, "method")
     amount = minor(payment.amount, currency, *at, "amount")
     if amount <= 0:
         raise Invalid("A payment is above zero.", *at, "amount", "amount")
-    if payment.method != CASH and (wrong := gateways[payment.method].check_token(payment.token)):
+    if own:
+        tenders.check(payment.method, payment.token, *at)
+    elif payment.method != CASH and (wrong := gateways[payment.method].check_token(payment.token)):
         raise Invalid(wrong, *at, "token")
     handed_over = _handed_over(payment, amount, currency, *at, "tendered")
     reference = text.optional_text(payment.reference, *at, "reference")
@@ -138,13 +142,13 @@ def minor(amount: Amount, currency: str, *path: str | int) -> int:
     return money.to_minor(amount.amount, currency, *path, "amount")
 
 
-def check_totals(request: CheckoutRequest, tenders: Sequence[Tendered], *, total_minor: int, currency: str) -> None:
+def check_totals(request: CheckoutRequest, given: Sequence[Tendered], *, total_minor: int, currency: str) -> None:
     """Errors: `PriceChanged` where the customer saw another total, `PaymentMismatch` for tenders that do not add up."""
     total = money.to_decimal(total_minor, currency)
     if request.expected_total is not None:
         expected = minor(request.expected_total, currency, "expectedTotal")
         if expected != total_minor:
             raise PriceChanged(f"The total is {total} {currency} now.", "expectedTotal")
-    if (paid := sum(t.amount_minor for t in tenders)) != total_minor:
-        given = money.to_decimal(paid, currency)
-        raise PaymentMismatch(f"The payments add up to {given}, the total is {total} {currency}.", "payments")
+    if (paid := sum(t.amount_minor for t in given)) != total_minor:
+        said = money.to_decimal(paid, currency)
+        raise PaymentMismatch(f"The payments add up to {said}, the total is {total} {currency}.", "payments")

@@ -20,6 +20,7 @@ class ConflictKind(StrEnum):
     identity of an earlier fact with other content. PARKED: a fact that cannot be applied as it is. PRICE_VARIANCE: a
     till printed another price than the price list had. RETURN_MISMATCH: more came back than was bought. STOCK_CHECK: a
     location did not find what it should have; count it. PAYMENT_FAILED: a provider refused to move money.
+    COUPON_OVERUSED: a till took a coupon that is unknown or used up.
     """
 
     SHORTAGE = "SHORTAGE"
@@ -30,6 +31,7 @@ class ConflictKind(StrEnum):
     RETURN_MISMATCH = "RETURN_MISMATCH"
     STOCK_CHECK = "STOCK_CHECK"
     PAYMENT_FAILED = "PAYMENT_FAILED"
+    COUPON_OVERUSED = "COUPON_OVERUSED"
 
 
 class ConflictStatus(StrEnum):

@@ -111,7 +111,7 @@ async def _load(story: Story, database: Database, year: CompleteJourney) -> None
         return
     story.done(f"loading goods of a real grocer's year: {year.name}")
     with progress.shown(story.console) as watch:
-        await loading.load(database, year, watch=watch)
+        await loading.load(database, year, watch=watch, coupons=False)
 
 
 async def _play(story: Story, database: Database, address: str) -> Made | None:

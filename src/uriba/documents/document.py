@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,7 +12,7 @@ from uriba.core.money import Money
 
 
 class DocumentKind(StrEnum):
-    """RECEIPT and GIFT_RECEIPT of an order; INVOICE is a receipt that names who bought; RETURN of goods brought back."""
+    """RECEIPT and GIFT_RECEIPT are of an order, INVOICE is a receipt that names who bought; RETURN is of a return."""
 
     RECEIPT = "RECEIPT"
     INVOICE = "INVOICE"
@@ -101,7 +101,9 @@ class Document:
     """A document of an order (`number`, which tills find it by) or of a return (`return_number`).
 
     `qualified`: it is an invoice of Japan's qualified invoice system. `settled`: the money was taken. `sold_at` is when
-    goods that came back were sold. Times are shown in `zone`. A gift receipt has no amounts at all.
+    goods that came back were sold, `exchange` the order that they were exchanged for, or that an order's were exchanged
+    from. `points`: earned with it, less those that went back. Times are shown in `zone`. A gift receipt has no amounts
+    at all.
     """
 
     kind: DocumentKind
@@ -114,6 +116,7 @@ class Document:
     receipt: str | None = None
     return_number: str | None = None
     sold_at: datetime | None = None
+    exchange: str | None = None
     recipient: str | None = None
     japanese: bool = False
     qualified: bool = False
@@ -124,4 +127,5 @@ class Document:
     totals: Totals | None = None
     taxes: Sequence[TaxTotal] = ()
     tenders: Sequence[Tender] = ()
-    warnings: Sequence[str] = field(default=())
+    points: int = 0
+    warnings: Sequence[str] = ()

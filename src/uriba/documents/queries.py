@@ -1,4 +1,4 @@
-"""What documents are made of, each read in one statement: one moment's truth. What is not the actor's does not exist."""
+"""What documents are made of, each read in one statement, as of one moment. What is not the actor's does not exist."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _ZONE = """
 """The store's zone; for an order of no store, that of the location that its channel sells from first."""
 
 _HEAD = f"""
-    o.id, o.number, o.status, o.currency, o.prices_include_tax, o.placed_at, c.name AS channel_name, c.issuer,
+    o.id, o.number, o.status, o.currency, o.prices_include_tax, o.placed_at, h.name AS channel_name, h.issuer,
     l.name AS place, l.address AS place_address, l.phone AS place_phone, {_ZONE}
 """
 
 _ORDER = f"""
     SELECT {_HEAD}, o.payment_status, o.subtotal_minor, o.discount_minor, o.shipping_minor, o.tax_minor, o.total_minor,
-        o.refunded_minor, o.receipt, coalesce(o.address ->> 'name', u.name) AS recipient,
+        o.refunded_minor, o.receipt, coalesce(o.address ->> 'name', u.name) AS recipient, e.number AS exchange,
         (SELECT coalesce(json_agg(json_build_object('name', x.name, 'sku', x.sku, 'quantity', x.quantity,
             'cancelled', x.cancelled_quantity, 'unit', x.unit_minor, 'discount', x.discount_minor,
             'total', x.total_minor, 'rate', x.tax_rate::text) ORDER BY x.position), '[]')
@@ -34,13 +34,15 @@ _ORDER = f"""
             'reference', CASE WHEN x.key IS NULL THEN x.reference END) ORDER BY x.id), '[]')
             FROM payment x WHERE x.order_id = o.id) AS payments,
         (SELECT coalesce(json_agg(json_build_object('name', x.name, 'amount', x.amount_minor) ORDER BY x.position),
-            '[]') FROM order_promotion x WHERE x.order_id = o.id) AS promotions
-    FROM orders o JOIN channel c ON c.id = o.channel_id LEFT JOIN location l ON l.id = o.location_id
-    LEFT JOIN customer u ON u.id = o.customer_id
+            '[]') FROM order_promotion x WHERE x.order_id = o.id) AS promotions,
+        (SELECT coalesce(sum(x.points), 0)::bigint FROM points_entry x
+            WHERE x.order_id = o.id AND x.kind IN ('EARN', 'REVERSE')) AS points
+    FROM orders o JOIN channel h ON h.id = o.channel_id LEFT JOIN location l ON l.id = o.location_id
+    LEFT JOIN customer u ON u.id = o.customer_id LEFT JOIN orders e ON e.id = o.exchange_of
 """
 
 _RETURN = f"""
-    SELECT {_HEAD}, r.id AS return_id, r.receipt, r.refund_minor, r.created_at, n.number AS exchange_number,
+    SELECT {_HEAD}, r.id AS return_id, r.receipt, r.refund_minor, r.created_at, n.number AS exchange,
         (SELECT coalesce(json_agg(json_build_object('name', coalesce(b.name, v.name), 'sku', coalesce(b.sku, v.sku),
             'quantity', x.quantity, 'refund', x.refund_minor, 'rate', b.tax_rate::text) ORDER BY b.position, x.id),
             '[]')
@@ -49,10 +51,11 @@ _RETURN = f"""
         (SELECT coalesce(json_agg(json_build_object('rate', x.rate::text, 'gross', x.gross_minor,
             'tax', x.tax_minor) ORDER BY x.rate DESC), '[]')
             FROM order_return_tax x WHERE x.return_id = r.id) AS taxes,
-        (SELECT coalesce(json_agg(json_build_object('method', p.method, 'amount', x.amount_minor) ORDER BY x.id), '[]')
-            FROM payment_operation x JOIN payment p ON p.id = x.payment_id
+        (SELECT coalesce(json_agg(json_build_object('method',
+            CASE WHEN x.reason = 'EXCHANGED' THEN 'EXCHANGE' ELSE p.method END, 'amount', x.amount_minor)
+            ORDER BY x.id), '[]') FROM payment_operation x JOIN payment p ON p.id = x.payment_id
             WHERE x.return_id = r.id AND x.kind = 'REFUND' AND x.status <> 'FAILED') AS payments
-    FROM order_return r JOIN orders o ON o.id = r.order_id JOIN channel c ON c.id = o.channel_id
+    FROM order_return r JOIN orders o ON o.id = r.order_id JOIN channel h ON h.id = o.channel_id
     JOIN location l ON l.id = r.location_id LEFT JOIN orders n ON n.id = r.exchange_order_id
 """
 
@@ -68,9 +71,9 @@ async def of_order(session: Session, order_id: UUID, *, actor: Actor) -> Row | N
 
 async def of_cart(session: Session, cart_id: UUID, *, actor: Actor) -> Row | None:
     """The order that a cart became. Whoever may see the cart may see its order: a guest knows the cart's id."""
-    mine = MINE.format(customer="$2", trusted="$3").replace("c.", "k.")
+    mine = MINE.format(customer="$2", trusted="$3")
     return await session.fetchrow(
-        f"{_ORDER} JOIN cart k ON k.id = o.cart_id WHERE k.id = $1 AND {mine}",
+        f"{_ORDER} JOIN cart c ON c.id = o.cart_id WHERE c.id = $1 AND {mine}",
         cart_id,
         actor.customer_id,
         actor.works_here,

@@ -1,14 +1,15 @@
 """Receipts, invoices and gift receipts of orders, and invoices of returns: built from rows, nothing counted anew. Pure.
 
-A Japanese receipt is a qualified simplified invoice (適格簡易請求書), and one that names who bought a qualified invoice,
-where its issuer has a registration number: issuer and number, the day, what was bought with a mark on what is taxed at
+A Japanese receipt is a qualified simplified invoice (適格簡易請求書) where its issuer has a registration number, and a
+qualified invoice where it names who bought: issuer and number, the day, what was bought with a mark on what is taxed at
 the reduced rate, and for each rate its total and its tax. A return's is a qualified return invoice (適格返還請求書): it
-also says when the goods were sold. Source: Consumption Tax Act, articles 57-4 (1) to (3).
+also says when the goods were sold. Source: Japan's Consumption Tax Act, article 57-4 (1) to (3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ from uriba.documents.document import (
     Totals,
 )
 from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.stored_value.tenders import METHODS
 
 REDUCED = Decimal("0.08")
 """Japan's reduced rate: what is taxed by it is marked."""
@@ -51,6 +53,7 @@ def of_order(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
         issuer=_issuer(row, japanese),
         lines=[_bought(line, row["currency"], marks) for line in row["lines"]],
         receipt=row["receipt"],
+        exchange=row["exchange"],
         recipient=row["recipient"] if named else None,
         japanese=japanese,
         qualified=qualified and settled and row["status"] != OrderStatus.CANCELLED,
@@ -61,6 +64,7 @@ def of_order(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
         totals=_totals(row),
         taxes=_taxes(row, marks),
         tenders=[_tender(payment, row["currency"]) for payment in row["payments"]],
+        points=row["points"],
         warnings=_warnings(row, japanese),
     )
     return without_amounts(document) if kind is DocumentKind.GIFT_RECEIPT else document
@@ -74,13 +78,14 @@ def without_amounts(document: Document) -> Document:
         number=document.number,
         issued_at=document.issued_at,
         zone=document.zone,
-        issuer=document.issuer,
+        issuer=replace(document.issuer, registration_number=None),
         lines=[
             Line(name=line.name, sku=line.sku, quantity=line.quantity - line.cancelled)
             for line in document.lines
             if line.quantity > line.cancelled
         ],
         receipt=document.receipt,
+        exchange=document.exchange,
         japanese=document.japanese,
         cancelled=document.cancelled,
     )
@@ -114,6 +119,7 @@ def of_return(row: Row, *, lang: str | None) -> Document:
         issuer=_issuer(row, japanese),
         lines=[_brought_back(line, currency, marks, priced=bool(taxes)) for line in row["lines"]],
         receipt=row["receipt"],
+        exchange=row["exchange"],
         japanese=japanese,
         qualified=japanese and bool(taxes) and _qualifies(row),
         prices_include_tax=True,
@@ -242,5 +248,11 @@ def _tender(payment: dict[str, Any], currency: str) -> Tender:
         amount=Money(amount, currency),
         tendered=None if tendered is None else Money(tendered, currency),
         change=None if tendered is None else Money(tendered - amount, currency),
-        reference=payment["reference"],
+        reference=_reference(payment),
     )
+
+
+def _reference(payment: dict[str, Any]) -> str | None:
+    """What a customer knows a tender by; of gift cards and points the hub's own reference says more than that."""
+    said: str | None = payment["reference"]
+    return said.partition(" ")[0] if said and payment["method"] in METHODS else said

@@ -19,7 +19,7 @@ _WIDE = str.maketrans("TＴ０１２３４５６７８９", "TT0123456789")
 
 
 def normal(number: str | None) -> str | None:
-    """The number as it is printed, "T7000012050002", or None where it is none; hyphens and wide digits are put right."""
+    """The number as it is printed, "T7000012050002", or None where it is none; hyphens and wide digits are mended."""
     written = re.sub(r"[\s-]", "", (number or "").translate(_WIDE)).upper()
     return written if _SHAPE.fullmatch(written) else None
 

@@ -10,6 +10,7 @@ from uriba.fulfillment import levels, splits
 from uriba.fulfillment.levels import Level
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing import Need, Supply, source
+from uriba.fulfillment.sourcing_rules import PLACES_IN_ORDER
 from uriba.fulfillment.splits import Split
 from uriba.inventory.queries import AVAILABLE
 
@@ -53,7 +54,7 @@ def allot(waiting: Sequence[Row], free: Mapping[Level, int]) -> list[Split]:
         places = dict.fromkeys([row["location_id"], *row["ships_from"]])
         supply = [Supply(place, max(0, left.get((variant_id, place), 0))) for place in places]
         units = min(row["quantity"], sum(place.quantity for place in supply))
-        pieces = source([Need(0, variant_id, units)], {variant_id: supply}) if units else []
+        pieces = source([Need(0, variant_id, units)], {variant_id: supply}, rules=PLACES_IN_ORDER) if units else []
         assert not isinstance(pieces, dict)
         for piece in pieces:
             left[variant_id, piece.location_id] -= piece.quantity

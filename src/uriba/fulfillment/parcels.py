@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -25,12 +26,13 @@ class ParcelLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
-    """What one location handles in one way."""
+    """What one location handles in one way; `sourcing`: why this location."""
 
     id: UUID
     location_id: int
     method: FulfillmentMethod
     lines: tuple[ParcelLine, ...]
+    sourcing: Mapping[str, Any] | None = None
 
     @property
     def status(self) -> FulfillmentStatus:
@@ -41,15 +43,18 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
 
 def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> None:
     """Have the fulfillments of a new order written."""
-    rows = [{"id": p.id, "location_id": p.location_id, "method": p.method, "status": p.status} for p in parcels]
+    rows = [
+        {"id": p.id, "location_id": p.location_id, "method": p.method, "status": p.status, "sourcing": p.sourcing}
+        for p in parcels
+    ]
     units: Counter[tuple[UUID, UUID]] = Counter()
     for parcel in parcels:
         for line in parcel.lines:
             units[parcel.id, line.order_line_id] += line.quantity
     session.later(
-        "INSERT INTO fulfillment (id, order_id, location_id, method, status) "
-        "SELECT id, $1, location_id, method, status FROM json_to_recordset($2::json) "
-        "AS p(id uuid, location_id bigint, method text, status text)",
+        "INSERT INTO fulfillment (id, order_id, location_id, method, status, sourcing) "
+        "SELECT id, $1, location_id, method, status, sourcing FROM json_to_recordset($2::json) "
+        "AS p(id uuid, location_id bigint, method text, status text, sourcing jsonb)",
         order_id,
         msgspec.json.encode(rows).decode(),
     )

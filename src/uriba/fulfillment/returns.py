@@ -28,7 +28,6 @@ from uriba.orders.models import Condition
 from uriba.orders.money import Reason
 from uriba.orders.shares import Share
 from uriba.orders.timeline import Told
-from uriba.stored_value import points
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,6 @@ async def book(session: Session, asked: ReturnRequest, *, return_id: UUID, actor
     credit = await _credit(session, found, units, share)
     await _check_terms(session, found, units, credit, asked, actor)
     await _write(session, return_id, found, asked, location_id, share, credit, actor)
-    await points.reverse(session, order_id=found.order["id"], refunded_minor=credit, actor=actor.label)
     data = {"return": str(return_id), "refundMinor": credit, "units": sum(units.values())}
     await timeline.record(session, [Told(found.order["id"], ReturnCreated, data)], actor=actor.label)
     return Taken(return_id, found, location_id, credit)

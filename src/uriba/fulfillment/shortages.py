@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from uriba.cart.models import FulfillmentMethod
@@ -13,7 +14,7 @@ from uriba.fulfillment.levels import Level
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing import Need, Piece, Supply, source
 from uriba.fulfillment.splits import Split
-from uriba.inventory.queries import supply_by_variant
+from uriba.fulfillment.supply import stocked
 
 SHORTAGE = "SHORTAGE"
 """Why units have to come from elsewhere, or wait."""
@@ -76,7 +77,7 @@ def _elsewhere(
     """Where the units can be shipped from, all of them; none where they have to wait."""
     if promise["method"] != FulfillmentMethod.SHIP:
         return []  # The customer chose the store.
-    supply = [Supply(p.location_id, max(0, left.get(p.location_id, 0))) for p in places[promise["channel_id"]]]
+    supply = [replace(p, quantity=max(0, left.get(p.location_id, 0))) for p in places[promise["channel_id"]]]
     pieces = source([Need(0, level[0], units)], {level[0]: supply})
     return [] if isinstance(pieces, dict) else pieces
 
@@ -107,12 +108,8 @@ async def _places(session: Session, level: Level, promises: Sequence[Row]) -> di
     """By channel of what is to be shipped: the other locations that could send it."""
     found = {}
     for channel_id in {p["channel_id"] for p in promises if p["method"] == FulfillmentMethod.SHIP}:
-        supply = await supply_by_variant(session, [level[0]], channel_id=channel_id)
-        found[channel_id] = [
-            Supply(row["location_id"], row["quantity"])
-            for row in supply[level[0]]
-            if row["ships_orders"] and row["location_id"] != level[1]
-        ]
+        stock = await stocked(session, [level[0]], channel_id=channel_id)
+        found[channel_id] = stock.sendable(without=[level[1]])[level[0]]
     return found
 
 

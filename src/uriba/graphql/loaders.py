@@ -21,6 +21,7 @@ from uriba.inventory import queries as inventory
 from uriba.orders import operations
 from uriba.orders import queries as orders
 from uriba.pricing import prices
+from uriba.stored_value import queries as stored_value
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -93,6 +94,10 @@ class Loaders:
     @cached_property
     def customer(self) -> Batch[Any, Any]:
         return self._batch(customers.by_id)
+
+    @cached_property
+    def points_of_customer(self) -> Batch[Any, Any]:
+        return self._batch(stored_value.balances)
 
     @cached_property
     def level(self) -> Batch[tuple[int, int], Any]:

@@ -23,6 +23,7 @@ from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.permissions import OPERATIONS, PUBLIC, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
+from uriba.graphql.stored_value.types import card_by_id
 from uriba.inventory import queries as inventory
 
 
@@ -102,6 +103,7 @@ READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Conflict": _conflict,
     "Customer": _customer,
     "Fulfillment": _fulfillment,
+    "GiftCard": card_by_id,
     "Location": _location,
     "Order": order_by_id,
     "Payment": _payment,

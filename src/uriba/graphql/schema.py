@@ -23,9 +23,11 @@ from uriba.graphql.cart.subscriptions import CartSubscriptions
 from uriba.graphql.catalog.mutations import CatalogMutations
 from uriba.graphql.catalog.queries import CatalogQueries
 from uriba.graphql.catalog.types import Channel, Location, Product, Variant
+from uriba.graphql.checkout.queries import CheckoutQueries
 from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
+from uriba.graphql.documents.queries import DocumentQueries
 from uriba.graphql.errors import PresentErrors, presented
 from uriba.graphql.execution import Executor
 from uriba.graphql.inventory.moves import MoveMutations
@@ -47,7 +49,11 @@ from uriba.graphql.plans import Prepare
 from uriba.graphql.pos.mutations import PosMutations
 from uriba.graphql.pos.pull import PosPullQueries
 from uriba.graphql.pos.queries import PosQueries
+from uriba.graphql.pricing.mutations import PricingMutations
+from uriba.graphql.pricing.queries import PricingQueries
 from uriba.graphql.scalars import DATE_TIME, DECIMAL, DecimalString
+from uriba.graphql.stored_value.mutations import StoredValueMutations
+from uriba.graphql.stored_value.queries import StoredValueQueries
 
 
 @strawberry.type
@@ -55,11 +61,15 @@ class Query(
     CatalogQueries,
     CustomerQueries,
     CartQueries,
+    CheckoutQueries,
     OrderQueries,
+    DocumentQueries,
     InventoryQueries,
     TransferQueries,
     PosQueries,
     PosPullQueries,
+    PricingQueries,
+    StoredValueQueries,
     NodeQueries,
 ):
     """What can be read."""
@@ -76,6 +86,8 @@ class Mutation(
     MoveMutations,
     TransferMutations,
     PosMutations,
+    PricingMutations,
+    StoredValueMutations,
 ):
     """What can be done."""
 

@@ -17,7 +17,7 @@ from uriba.orders import timeline
 from uriba.orders.events import PaymentUpdated
 from uriba.orders.models import OperationKind, OperationStatus
 from uriba.orders.timeline import Told
-from uriba.stored_value import tenders
+from uriba.stored_value import points, tenders
 
 
 class Reason(StrEnum):
@@ -42,7 +42,7 @@ class _Move:
     @property
     def by_hand(self) -> bool:
         """Cash, and whatever no provider and no ledger of the hub's knows: a till pays it out."""
-        return self.payment["key"] is None and self.payment["method"] not in tenders.METHODS
+        return self.payment["key"] is None and not _kept_here(self.payment)
 
 
 async def take_back(
@@ -72,7 +72,8 @@ async def take_back(
                 left -= part
                 moves.append(_move(payment, kind, part, at_till))
     await _write(session, order, moves, reason=reason, actor=actor, return_id=return_id)
-    await _credit(session, order, [m for m in moves if m.payment["method"] in tenders.METHODS], actor)
+    await _credit(session, order, [m for m in moves if _kept_here(m.payment)], actor)
+    await points.reverse(session, order_id=order["id"], refunded_minor=sum(m.amount_minor for m in moves), actor=actor)
     return sum(move.amount_minor for move in moves if move.kind is OperationKind.REFUND)
 
 
@@ -85,6 +86,7 @@ async def keep(session: Session, order: Row, amount_minor: int, *, actor: str, r
             left -= part
             moves.append(_Move(new_id(), payment, OperationKind.REFUND, part, OperationStatus.SUCCEEDED))
     await _write(session, order, moves, reason=Reason.EXCHANGED, actor=actor, return_id=return_id)
+    await points.reverse(session, order_id=order["id"], refunded_minor=amount_minor - left, actor=actor)
 
 
 async def capture(session: Session, order: Row, amount_minor: int, *, actor: str) -> None:
@@ -110,12 +112,17 @@ async def paid_minor(session: Session, order_id: UUID) -> int:
     return found
 
 
+def _kept_here(payment: Row) -> bool:
+    """Taken from a ledger of the hub's."""
+    return tenders.kept_here(payment["method"], payment["reference"])
+
+
 def _open(payment: Row) -> int:
     return int(payment["amount_minor"] - payment["captured_minor"] - payment["voided_minor"])
 
 
 def _move(payment: Row, kind: OperationKind, amount_minor: int, at_till: bool) -> _Move:
-    done = payment["key"] is None and (at_till or payment["method"] in tenders.METHODS)
+    done = payment["key"] is None and (at_till or _kept_here(payment))
     return _Move(new_id(), payment, kind, amount_minor, OperationStatus.SUCCEEDED if done else OperationStatus.PENDING)
 
 

@@ -92,6 +92,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     tax_lines: tuple[DraftTax, ...]
     promotions: tuple[DraftPromotion, ...] = ()
     exchange_of: UUID | None = None
+    rewards: bool = False
 
 
 async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:

@@ -18,6 +18,7 @@ from uriba.db import Row, Session
 from uriba.orders import timeline
 from uriba.orders.events import ReturnCreated
 from uriba.orders.timeline import Told
+from uriba.stored_value import points
 
 
 class Returned(NamedTuple):
@@ -187,6 +188,8 @@ async def _write(
         paid_back[meant[returned["id"]]["id"]] += returned["refund_minor"]
     await session.together()
     await session.run(_REFUND, list(paid_back), list(paid_back.values()), actor)
+    for order_id, amount_minor in sorted(paid_back.items()):
+        await points.reverse(session, order_id=order_id, refunded_minor=amount_minor, actor=actor)
 
 
 _MATCHED = """

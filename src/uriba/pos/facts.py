@@ -19,6 +19,8 @@ LINES_MAX = 1_000
 
 TENDERS_MAX = 20
 
+COUPONS_MAX = 50
+
 PRICED = frozenset({PosEventType.SALE, PosEventType.RETURN})
 """What has a receipt, prices and tenders."""
 
@@ -53,6 +55,7 @@ class Told(msgspec.Struct, frozen=True, rename="camel"):
     tenders: tuple[Tendered, ...] | None = None
     loyalty_card: str | None = None
     cart_id: str | None = None
+    coupons: tuple[str, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -83,6 +86,7 @@ def _of_texts(fact: Told) -> Iterator[Problem]:
         (fact.original_receipt, ("originalReceipt",)),
         (fact.loyalty_card, ("loyaltyCard",)),
     ]
+    texts += [(coupon, ("coupons", str(n))) for n, coupon in enumerate(fact.coupons)]
     for n, tender in enumerate(fact.tenders or ()):
         texts.append((tender.method or "", ("tenders", str(n), "method")))
         texts.append((tender.reference, ("tenders", str(n), "reference")))
@@ -123,6 +127,8 @@ _QUANTITIES: dict[PosEventType, tuple[Callable[[int], bool], str]] = {
 def _of_tenders(fact: Told) -> Iterator[Problem]:
     if len(fact.tenders or ()) > TENDERS_MAX:
         yield Problem(Code.LIMIT_EXCEEDED, f"A fact has at most {TENDERS_MAX} tenders.", ("tenders",))
+    if len(fact.coupons) > COUPONS_MAX:
+        yield Problem(Code.LIMIT_EXCEEDED, f"A fact has at most {COUPONS_MAX} coupons.", ("coupons",))
 
 
 class Amounts(msgspec.Struct, frozen=True):

@@ -24,7 +24,11 @@ from uriba.pos.facts import Amounts, Told, amounts
 from uriba.pos.knowledge import Knowledge
 from uriba.pos.models import PosEventType
 from uriba.pos.terminals import Meeting
+from uriba.pricing import told_redemptions
 from uriba.pricing.tax import per_rate
+from uriba.pricing.told_redemptions import Use
+from uriba.stored_value import points
+from uriba.stored_value.tenders import METHODS
 
 UNSPECIFIED = "UNSPECIFIED"
 """The tender of a sale whose till does not say how it was paid."""
@@ -37,6 +41,7 @@ class Books:
     sales: list[Sale] = field(default_factory=list)
     returns: list[Returned] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    coupons: list[Use] = field(default_factory=list)
 
 
 def enter(
@@ -64,7 +69,9 @@ def enter(
     cart_id = uuid_of(fact.cart_id, "Cart") if fact.cart_id else None
     if fact.cart_id and cart_id not in known.carts:
         return [Problem(Code.NOT_FOUND, "There is no such cart.", ("cartId",))]
-    books.sales.append(_sale(fact, worth, goods, known, meeting, occurred_at, cart_id))
+    sale = _sale(fact, worth, goods, known, meeting, occurred_at, cart_id)
+    books.sales.append(sale)
+    books.coupons.extend(Use(code, sale.id, sale.customer_id, occurred_at) for code in fact.coupons)
     books.cases.extend(_variances(fact, worth, goods, known, meeting, occurred_at))
     return []
 
@@ -179,6 +186,8 @@ async def write(session: Session, books: Books, *, meeting: Meeting, actor: str)
     """Have the books written, carts closed, and returns linked to their sales."""
     booked = await _close_carts(session, books, meeting)
     await sales.book(session, booked, actor=actor)
+    books.cases.extend(_overused(await told_redemptions.keep(session, books.coupons), meeting))
+    await _reward(session, booked, meeting, actor)
     await hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
     returns.book(session, books.returns)
     receipts = {r.original_receipt for r in books.returns if r.original_receipt}
@@ -209,6 +218,40 @@ async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list
             books.cases.append(_double_sale(sale, meeting))
             booked.append(sale._replace(cart_id=None))
     return booked
+
+
+async def _reward(session: Session, booked: Sequence[Sale], meeting: Meeting, actor: str) -> None:
+    """Loyalty points, where the store's channel gives any."""
+    known = [sale for sale in booked if sale.customer_id is not None]
+    if not known or not await session.fetchval(
+        "SELECT points_per_unit > 0 FROM channel WHERE id = $1", meeting.channel_id
+    ):
+        return
+    for sale in sorted(known, key=lambda sale: str(sale.customer_id)):
+        await points.earn(
+            session,
+            order_id=sale.id,
+            customer_id=sale.customer_id,
+            channel_id=sale.channel_id,
+            currency=sale.currency,
+            total_minor=sale.total_minor,
+            money_minor=sum(t.amount_minor for t in sale.tenders if t.method not in METHODS),
+            actor=actor,
+        )
+
+
+def _overused(refused: Sequence[Use], meeting: Meeting) -> list[Case]:
+    """Coupons that tills took and the hub does not count: the sales stand, people are told."""
+    return [
+        Case(
+            kind=ConflictKind.COUPON_OVERUSED,
+            message=f"A till took the coupon {use.code[:40]}, which is unknown or was used up. The sale stands.",
+            location_id=meeting.location_id,
+            order_id=use.order_id,
+            terminal=meeting.key_id,
+        )
+        for use in refused
+    ]
 
 
 def _double_sale(sale: Sale, meeting: Meeting) -> Case:

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from uriba.catalog.models import SHIPPING_TAX_CLASS
 from uriba.core.money import Rounding
+from uriba.pricing.items import Item
+from uriba.pricing.promotions import Offers, Outcome, Verdict, apply
 from uriba.pricing.tax import TaxLine, per_rate
 
 
@@ -31,18 +33,11 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """So many units at a price (minor units) in a tax class."""
-
-    quantity: int
-    unit_minor: int
-    tax_class: str
-    ships: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Quote:
-    """All amounts in minor units. total = subtotal - discount + shipping, plus tax where prices exclude it."""
+    """All amounts in minor units. total = subtotal - discount + shipping, plus tax where prices exclude it.
+
+    `discounts` are by item, empty where nothing is offered; `shipping_minor` is what is charged, after its discount.
+    """
 
     subtotal_minor: int
     discount_minor: int
@@ -50,19 +45,39 @@ class Quote:
     tax_minor: int
     total_minor: int
     tax_lines: tuple[TaxLine, ...]
+    discounts: tuple[int, ...] = ()
+    promotions: tuple[Verdict, ...] = ()
+
+    @property
+    def applied(self) -> list[Verdict]:
+        """The promotions that took something off, in the order in which they did."""
+        return [verdict for verdict in self.promotions if verdict.applied]
+
+    @property
+    def refused(self) -> list[Verdict]:
+        return [verdict for verdict in self.promotions if not verdict.applied]
 
 
-def quote(items: Sequence[Item], terms: Terms) -> Quote:
+NOTHING = Outcome((), 0, ())
+
+
+def quote(items: Sequence[Item], terms: Terms, promotions: Offers | None = None) -> Quote:
     """Price the items; shipping is charged once where anything ships."""
     shipping = terms.shipping_minor if any(item.ships for item in items) else 0
+    off = NOTHING
+    if promotions is not None and promotions.offers:
+        off = apply(items, promotions, currency=terms.currency, shipping_minor=shipping)
+    shipping -= off.shipping_minor
     amounts = [(terms.rate(item.tax_class), item.quantity * item.unit_minor) for item in items]
-    subtotal = sum(amount for _, amount in amounts)
+    subtotal, discount = sum(amount for _, amount in amounts), sum(off.discounts)
+    if discount:
+        amounts = [(rate, amount - less) for (rate, amount), less in zip(amounts, off.discounts, strict=True)]
     if shipping:
         amounts.append((terms.rate(SHIPPING_TAX_CLASS), shipping))
     lines = per_rate(amounts, included=terms.prices_include_tax, rounding=terms.rounding)
     tax = sum(line.tax_minor for line in lines)
-    total = subtotal + shipping + (0 if terms.prices_include_tax else tax)
-    return Quote(subtotal, 0, shipping, tax, total, lines)
+    total = subtotal - discount + shipping + (0 if terms.prices_include_tax else tax)
+    return Quote(subtotal, discount, shipping, tax, total, lines, off.discounts, off.verdicts)
 
 
 @lru_cache(maxsize=1_024)
@@ -76,3 +91,6 @@ def terms_of(
     """Terms from a channel's row; the same settings are the same object."""
     by_class = {tax_class: Fraction(rate) for tax_class, rate in rates}
     return Terms(currency, prices_include_tax, Rounding(rounding), shipping_minor, by_class)
+
+
+__all__ = ["Item", "Quote", "Terms", "quote", "terms_of"]

@@ -94,7 +94,7 @@ class CompleteJourney:
         """Choose the slice; raises SourceMissing. Nothing is read before the first property is."""
         assert all(limit is None or limit > 0 for limit in (stores, days, products)), "a limit is at least 1"
         self._stores, self._days, self._products = stores, days, products
-        self._folder = _folder()
+        self.folder = _folder()
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ class CompleteJourney:
 
         columns = ["product_id", "manufacturer_id", "department", "brand"]
         columns += ["product_category", "product_type", "package_size"]
-        known = _read(self._folder, "products", columns)
+        known = read(self.folder, "products", columns)
         # Three articles stand in no product list: their places are null, and only their number is known.
         places = pc.index_in(self._products_sold, known["product_id"])
         rows = zip(*(known[name].take(places).to_pylist() for name in columns[1:]), strict=True)
@@ -166,7 +166,7 @@ class CompleteJourney:
         import pyarrow.compute as pc
 
         columns = ["household_id", "store_id", "basket_id", "product_id", "quantity", "sales_value"]
-        lines = _read(self._folder, "transactions", [*columns, "transaction_timestamp"])
+        lines = read(self.folder, "transactions", [*columns, "transaction_timestamp"])
         if self._days is not None:
             end = datetime.combine(FIRST_DAY + timedelta(days=self._days), time(), tzinfo=ZONE)
             lines = lines.filter(pc.field("transaction_timestamp") < end.astimezone(UTC).replace(tzinfo=None))
@@ -203,7 +203,7 @@ class CompleteJourney:
     def _petrol(self) -> pa.ChunkedArray:
         import pyarrow.compute as pc
 
-        products = _read(self._folder, "products", ["product_id", "product_type"])
+        products = read(self.folder, "products", ["product_id", "product_type"])
         return products.filter(pc.field("product_type") == PETROL)["product_id"]
 
     @cached_property
@@ -227,7 +227,7 @@ def _folder() -> Path:
     return Path(carrier.submodule_search_locations[0]) / "data"
 
 
-def _read(folder: Path, name: str, columns: list[str]) -> pa.Table:
+def read(folder: Path, name: str, columns: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     return pq.read_table(folder / f"{name}.parquet", columns=columns)

@@ -31,9 +31,12 @@ from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 from uriba.inventory.queries import levels_by_key
 from uriba.outbox import relay
-from uriba.pricing import prices
+from uriba.pricing import campaigns, prices
+from uriba.pricing.coupons import upsert as upsert_coupons
 from uriba.pricing.prices import PriceRow
+from uriba.pricing.terms import PromotionInput
 from uriba.sources.complete_journey import ZONE, Article, CompleteJourney, OpeningStock, Store
+from uriba.sources.coupons import Coupons
 
 CALLER = "source:complete-journey"
 CURRENCY = "USD"
@@ -82,8 +85,8 @@ class Loaded:
     received: int
 
 
-async def load(database: Database, year: CompleteJourney, *, watch: Watch) -> Loaded:
-    """Load a slice of the year, or what is missing of it."""
+async def load(database: Database, year: CompleteJourney, *, watch: Watch, coupons: bool = True) -> Loaded:
+    """Load a slice of the year, or what is missing of it; its campaigns' coupons unless nobody wants them."""
     with watch("reading the year", None) as count:
         count(await asyncio.to_thread(_read, year))
     places = [_location(store) for store in year.stores]
@@ -92,6 +95,8 @@ async def load(database: Database, year: CompleteJourney, *, watch: Watch) -> Lo
     await _in_batches(database, [_product(article) for article in year.articles], products.upsert, watch, "articles")
     priced = [PriceRow(price.sku, to_decimal(price.amount_minor, CURRENCY), CURRENCY) for price in year.prices]
     await _in_batches(database, priced, prices.upsert, watch, "prices")
+    if coupons:
+        await _load_coupons(database, year, watch)
     families = [CustomerRow(loyalty_card=family.loyalty_card, name=family.name) for family in year.households]
     await _in_batches(database, families, customers.upsert, watch, "households")
     received = await _receive(database, year.opening, watch)
@@ -99,6 +104,31 @@ async def load(database: Database, year: CompleteJourney, *, watch: Watch) -> Lo
     loaded = Loaded(len(year.stores), len(year.articles), len(families), len(year.opening), received)
     await _mark(database, year, loaded)
     return loaded
+
+
+async def _load_coupons(database: Database, year: CompleteJourney, watch: Watch) -> None:
+    """The campaigns' coupons, each a promotion with its code."""
+    offered = Coupons(year)
+    promotions = await asyncio.to_thread(lambda: list(offered.promotions()))
+    with watch("promotions", len(promotions)) as count:
+        for batch in _with_goods(promotions):
+            async with database.transaction() as session:
+                await campaigns.upsert(session, batch)
+            count(len(batch))
+    await _in_batches(database, list(offered.codes()), upsert_coupons, watch, "coupons")
+
+
+def _with_goods(promotions: Sequence[PromotionInput]) -> Iterator[list[PromotionInput]]:
+    """Batches that name as many goods as one call may."""
+    batch: list[PromotionInput] = []
+    for promotion in promotions:
+        named = sum(len(row.items.skus) for row in [*batch, promotion])
+        if batch and (named > campaigns.SKUS_OF_CALL_MAX or len(batch) == BATCH_ROWS):
+            yield batch
+            batch = []
+        batch.append(promotion)
+    if batch:
+        yield batch
 
 
 def _read(year: CompleteJourney) -> int:

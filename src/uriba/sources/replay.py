@@ -18,6 +18,7 @@ from pathlib import Path
 from uriba.db import Database
 from uriba.outbox import relay
 from uriba.sources import loading, replay_comparison, replay_plan, replay_sending
+from uriba.sources.coupons import Coupons
 from uriba.sources.loading import Watch
 from uriba.sources.replay_comparison import Compared
 from uriba.sources.replay_errors import ReplayRefused
@@ -66,6 +67,7 @@ async def replay(hub: Hub, slice_: Callable[[], Trading], *, chaos: int | None, 
     loaded_mb = _memory_mb()
     year = slice_()
     receipts = await asyncio.to_thread(Receipts, year)
+    receipts.coupons = await asyncio.to_thread(lambda: Coupons(year).used(list(receipts.bought())))
     plan = _plan(receipts, chaos)
     replayed = year.name if chaos is None else f"{year.name}, with chaos {chaos}"
     stores = [till.store for till in receipts.tills]
@@ -79,6 +81,7 @@ async def replay(hub: Hub, slice_: Callable[[], Trading], *, chaos: int | None, 
     await _relay(hub.database, watch)
     with watch("comparing", receipts.size) as count:
         rows = await replay_comparison.compare(hub.database, receipts, petrol=year.petrol, count=count)
+    rows.append(await _redeemed(hub.database, receipts))
     rows += [_acknowledged(receipts, lines), _parked(told)]
     return Replayed(rows, told, plan.events, seconds, (loaded_mb, _memory_mb()))
 
@@ -99,6 +102,19 @@ async def _relay(database: Database, watch: Watch) -> None:
     with watch("events", waiting) as count:
         while numbered := (await relay.number(database))[0]:
             count(numbered)
+
+
+async def _redeemed(database: Database, receipts: Receipts) -> Compared:
+    """Coupons that the hub counts with the very baskets that they were used with."""
+    async with database.reading() as session:
+        rows = await session.fetch(
+            "SELECT o.receipt, c.code FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id "
+            "JOIN orders o ON o.id = r.order_id WHERE r.reversed_at IS NULL AND o.receipt IS NOT NULL"
+        )
+    numbers = receipts.baskets["receipt"]
+    meant = {(str(numbers[place]), code) for place, codes in receipts.coupons.items() for code in codes}
+    kept = {(row["receipt"], row["code"]) for row in rows}
+    return Compared("coupons redeemed", f"{len(meant):,}", f"{len(kept):,}", meant == kept)
 
 
 def _acknowledged(receipts: Receipts, lines: Sequence[Line]) -> Compared:

@@ -7,7 +7,8 @@ discount takes back what that is too much: each line's total is the source's, to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class Receipts:
         )
         self.tills = _tills(first["store_id"])
         self._sequences = _sequences(self.tills)
+        self.coupons: dict[int, list[str]] = {}
+        """Codes that were used with baskets, by place."""
 
     def _summed(self, values: pa.ChunkedArray) -> pa.Array:
         """The sum of each basket's lines."""
@@ -102,10 +105,21 @@ class Receipts:
             pc.if_else(pc.equal(baskets["cents"], 0), "", paid),
             '],"lines":[',
             pc.binary_join(lines, ","),
-            "]}",
+            "]",
+            pa.array([self._taken(place) for place in places], pa.string()),
+            "}",
         )
         events: list[str] = pc.binary_join_element_wise(*parts, "").to_pylist()
         return events
+
+    def _taken(self, place: int) -> str:
+        codes = self.coupons.get(place)
+        return f',"coupons":{json.dumps(codes)}' if codes else ""
+
+    def bought(self) -> Iterator[tuple[int, int, Sequence[int]]]:
+        """Of each basket its household, second and products."""
+        columns = (self.baskets["household"].to_pylist(), self.seconds, self._lines["product_id"].to_pylist())
+        return zip(*columns, strict=True)
 
 
 def _line_texts(products: pa.Array, quantities: pa.Array, cents: pa.Array) -> pa.Array:

@@ -1,1 +1,1 @@
-"""Gift cards and loyalty points."""
+"""Stored value: gift cards and loyalty points, each a ledger with a balance beside it."""

@@ -68,7 +68,7 @@ class StripeProvider:
         ).v1
 
     async def close(self) -> None:
-        await self._http.close_async()
+        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     def check_token(self, token: str | None) -> str | None:
         return None if token and _TOKEN.fullmatch(token) else "Stripe takes the id of a PaymentMethod: pm_..."
@@ -139,7 +139,7 @@ class StripeProvider:
             stripe.WebhookSignature.verify_header(
                 body, headers.get("stripe-signature"), self._webhook_secret, TOLERANCE_S
             )
-        except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
+        except (stripe.SignatureVerificationError, UnicodeDecodeError, TypeError) as error:
             raise NotGenuine from error
         return stripe_answers.heard(body)
 
@@ -167,6 +167,11 @@ class StripeProvider:
         except stripe.InvalidRequestError as error:
             log.warning("Stripe takes no such payment", code=error.code, param=error.param)
             return None
+        except stripe.IdempotencyError:
+            # Begun with other parameters, by another version of the hub perhaps: there is one, then.
+            if (found := await self._search(key)) is None:
+                raise
+            return found
         except stripe.APIError as error:
             # The first answer to this key was a fault, so nobody knows the intent, and nobody will confirm it.
             if stripe_answers.replayed(error.headers):

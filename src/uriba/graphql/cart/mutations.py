@@ -8,7 +8,7 @@ from uuid import UUID
 import strawberry
 
 from uriba.access import guesses
-from uriba.cart import carts, handoff, lines, merge, methods
+from uriba.cart import carts, coupons, handoff, lines, merge, methods
 from uriba.cart.addresses import Address
 from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
 from uriba.cart.lines import LineQuantity, NewLine
@@ -24,6 +24,7 @@ from uriba.graphql.context import Context, Info
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import SHOPPER, mutation
 from uriba.graphql.scalars import UserError, user_errors
+from uriba.pricing.coupons import CouponInvalid
 
 
 @strawberry.input(description="Exactly one of sku and variantId.")
@@ -198,6 +199,31 @@ class CartMutations:
                 location=input.location,
                 address=Address(**vars(input.address)) if input.address else None,
             )
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Give the cart a coupon: whether it takes anything off is told by `promotions`.")
+    async def cart_coupon_add(
+        self, info: Info, cart_id: strawberry.ID, code: str, idempotency_key: str | None = None
+    ) -> CartPayload:
+        key, actor, settings = cart_key(cart_id), info.context.actor, info.context.hub.settings
+        claim = info.context.claim("cartCouponAdd", idempotency_key, {"cart": key, "code": code}, scope=str(key))
+        # Many customers' carts come by one key of the retailer's: there, guesses are counted by cart.
+        caller = f"coupon:{actor.caller}:{key}" if actor.works_here else f"coupon:{actor.caller}"
+        term_s = settings.handoff_term_s
+        async with info.context.transaction() as session:
+            await guesses.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
+            try:
+                cart = await coupons.add(session, actor=actor, claim=claim, cart_id=key, code=code)
+            except CouponInvalid as wrong:
+                # It is raised before anything is changed: what is committed is the guess.
+                await guesses.record(session, caller=caller, term_s=term_s)
+                return CartPayload(errors=user_errors(wrong))
+        return CartPayload(cart=cart_of(cart))
+
+    @mutation(SHOPPER, "Take a coupon out of the cart.")
+    async def cart_coupon_remove(self, info: Info, cart_id: strawberry.ID, code: str) -> CartPayload:
+        async with info.context.transaction() as session:
+            cart = await coupons.remove(session, actor=info.context.actor, cart_id=cart_key(cart_id), code=code)
         return CartPayload(cart=cart_of(cart))
 
 

@@ -15,7 +15,9 @@ from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Channel, Location, Variant, load_channel, load_location, variant_of
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
+from uriba.graphql.pricing.types import PromotionReason
 from uriba.graphql.scalars import Money, Node, UserError, money_of
+from uriba.pricing.promotions import Verdict
 
 if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
@@ -33,7 +35,8 @@ class CartLine:
     quantity: int
     method: FulfillmentMethod
     unit_price: Money = strawberry.field(description="The price now.")
-    total: Money
+    discount: Money = strawberry.field(description="What promotions take off the whole line, its share of the order's.")
+    total: Money = strawberry.field(description="After its discount.")
 
     @strawberry.field
     def variant(self) -> Variant:
@@ -70,6 +73,31 @@ def _warning(code: Code, message: str) -> UserError:
     return UserError(code=code, message=message, path=None)
 
 
+@strawberry.type(description="What became of a promotion, or of a coupon that the cart holds: applied or not, and why.")
+class CartPromotion:
+    code: str
+    name: str
+    coupon: str | None = strawberry.field(description="The coupon that asks for it.")
+    applied: bool
+    amount: Money = strawberry.field(description="What it takes off goods and shipping.")
+    reason_code: PromotionReason = strawberry.field(description="For programs.")  # type: ignore[valid-type]
+    reason: str = strawberry.field(description="A sentence that may be shown.")
+    excluded_by: str | None = strawberry.field(description="The code of the promotion that it cannot be combined with.")
+
+
+def cart_promotion_of(verdict: Verdict, currency: str) -> CartPromotion:
+    return CartPromotion(
+        code=verdict.promotion.code,
+        name=verdict.promotion.name,
+        coupon=verdict.coupon.code if verdict.coupon else None,
+        applied=verdict.applied,
+        amount=money_of(verdict.amount_minor + verdict.shipping_minor, currency),
+        reason_code=verdict.reason,
+        reason=verdict.sentence,
+        excluded_by=verdict.excluded_by,
+    )
+
+
 @strawberry.type(description="The customer's shared basket: one for every device and till.")
 class Cart(Node):
     view: strawberry.Private[CartView]
@@ -77,12 +105,12 @@ class Cart(Node):
     status: CartStatus
     version: int = strawberry.field(description="Counts its changes; give it back as expectedVersion.")
     quantity: int = strawberry.field(description="Units of all lines.")
-    subtotal: Money
-    discount: Money
+    subtotal: Money = strawberry.field(description="Of all lines, before any discount.")
+    discount: Money = strawberry.field(description="What promotions take off all lines.")
     tax: Money = strawberry.field(
         description="Rounded once per rate; inside the total where the channel's prices hold it."
     )
-    shipping: Money
+    shipping: Money = strawberry.field(description="What is charged, after a promotion of shipping.")
     total: Money
     updated_at: datetime
     last_changed_by: str | None = strawberry.field(description="The code of the channel of the last change.")
@@ -98,6 +126,14 @@ class Cart(Node):
     @strawberry.field
     def lines(self) -> list[CartLine]:
         return [line_of(line, self.view) for line in self.view.lines]
+
+    @strawberry.field(description="The codes of the coupons that it holds.")
+    def coupons(self) -> list[str]:
+        return [coupon.code for coupon in self.view.coupons]
+
+    @strawberry.field(description="Every promotion that was judged, in the order in which they are: applied or not.")
+    def promotions(self) -> list[CartPromotion]:
+        return [cart_promotion_of(verdict, self.view.terms.currency) for verdict in self.view.quote.promotions]
 
     @strawberry.field(description="Once ORDERED: how a guest follows the order.")
     async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
@@ -116,6 +152,7 @@ def line_of(line: LineView, cart: CartView) -> CartLine:
         quantity=line.quantity,
         method=line.method,
         unit_price=money_of(line.unit_minor, currency),
+        discount=money_of(line.discount_minor, currency),
         total=money_of(line.total_minor, currency),
     )
 

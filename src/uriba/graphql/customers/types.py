@@ -15,6 +15,7 @@ from uriba.graphql.scalars import Node
 if TYPE_CHECKING:
     from uriba.graphql.cart.types import Cart
     from uriba.graphql.orders.types import OrderConnection
+    from uriba.graphql.stored_value.types import PointsEntryConnection
 
 CARTS_MAX = 20
 
@@ -48,6 +49,24 @@ class Customer(Node):
         return await page_of_orders(
             info, Search(customer_id=self.key), first=20 if first is None else first, after=after
         )
+
+    @strawberry.field(description="Loyalty points that can be spent.")
+    async def points(self, info: Info) -> int:
+        row = await info.context.loaders.points_of_customer.get(self.key)
+        return row["balance"] if row else 0
+
+    @strawberry.field(description="Of goods that came back when their points were spent: earning pays these first.")
+    async def points_owed(self, info: Info) -> int:
+        row = await info.context.loaders.points_of_customer.get(self.key)
+        return row["owed"] if row else 0
+
+    @strawberry.field(description="Newest first.")
+    async def points_entries(
+        self, info: Info, first: int | None = 20, after: str | None = None
+    ) -> Annotated[PointsEntryConnection, strawberry.lazy("uriba.graphql.stored_value.types")]:
+        from uriba.graphql.stored_value.types import page_of_points
+
+        return await page_of_points(info, self.key, first=20 if first is None else first, after=after)
 
 
 def customer_of(row: Mapping[str, Any]) -> Customer:

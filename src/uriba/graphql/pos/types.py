@@ -59,6 +59,7 @@ class PosEventInput:
     tenders: list[PosTenderInput] | None = None
     loyalty_card: str | None = None
     cart_id: strawberry.ID | None = None
+    coupons: list[str] | None = strawberry.field(default=None, description="SALE: codes that the till took.")
 
     def told(self) -> Told:
         tenders = self.tenders
@@ -73,6 +74,7 @@ class PosEventInput:
             tenders=None if tenders is None else tuple(Tendered(t.method, t.amount, t.reference) for t in tenders),
             loyalty_card=self.loyalty_card,
             cart_id=self.cart_id,
+            coupons=tuple(self.coupons or ()),
         )
 
 

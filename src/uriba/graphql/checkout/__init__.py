@@ -1,0 +1,1 @@
+"""What a customer can choose from before paying."""

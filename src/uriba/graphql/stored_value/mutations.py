@@ -1,0 +1,146 @@
+"""What the retailer does with gift cards and points: issue, block, adjust.
+
+A till issues no cards: it would make money that nobody has paid. Cards are sold as goods, and issued by the system that
+knows that they are paid.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from uriba.core import ids, text
+from uriba.core.errors import NotFound
+from uriba.db import Session
+from uriba.graphql.context import Info
+from uriba.graphql.customers.types import Customer, load_customer
+from uriba.graphql.permissions import CUSTOMER_DESK, mutation
+from uriba.graphql.scalars import MoneyInput, UserError
+from uriba.graphql.stored_value.types import KIND, GiftCard, card_of
+from uriba.stored_value import gift_cards, points, queries
+
+
+@strawberry.input
+class GiftCardIssueInput:
+    amount: MoneyInput
+    idempotency_key: str
+    code: str | None = strawberry.field(
+        default=None, description="That of a printed card: 16 to 40 random letters and digits. The hub's own otherwise."
+    )
+    expires_at: datetime | None = None
+
+
+@strawberry.input
+class GiftCardAdjustInput:
+    id: strawberry.ID
+    amount: MoneyInput = strawberry.field(description="Below zero to take money off the card.")
+    reason: str
+    idempotency_key: str
+
+
+@strawberry.input
+class PointsAdjustInput:
+    customer_id: strawberry.ID
+    points: int = strawberry.field(description="Below zero to take some.")
+    reason: str
+    idempotency_key: str
+
+
+@strawberry.type
+class GiftCardIssuePayload:
+    code: str | None = strawberry.field(
+        default=None, description="Shown once: the same call again names the card without it."
+    )
+    gift_card: GiftCard | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class GiftCardPayload:
+    gift_card: GiftCard | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class PointsPayload:
+    customer: Customer | None = None
+    errors: list[UserError] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class StoredValueMutations:
+    @mutation(CUSTOMER_DESK, "A new gift card, with a code of its own or that of a printed card.")
+    async def gift_card_issue(self, info: Info, input: GiftCardIssueInput) -> GiftCardIssuePayload:
+        content = {
+            "amount": vars(input.amount),
+            "code": input.code,
+            "expiresAt": input.expires_at and input.expires_at.isoformat(),
+        }
+        claim = info.context.claim("giftCardIssue", input.idempotency_key, content)
+        async with info.context.transaction() as session:
+            issued = await gift_cards.issue(
+                session,
+                claim=claim,
+                amount=input.amount.amount,
+                currency=input.amount.currency,
+                code=input.code,
+                expires_at=input.expires_at,
+                actor=info.context.actor.label,
+            )
+            return GiftCardIssuePayload(code=issued.code, gift_card=await _card(session, issued.id))
+
+    @mutation(CUSTOMER_DESK, "Have a gift card pay nothing any more, or again; its money stays on it.")
+    async def gift_card_block(self, info: Info, id: strawberry.ID, blocked: bool = True) -> GiftCardPayload:
+        key = _key(id)
+        async with info.context.transaction() as session:
+            await gift_cards.block(session, key, blocked=blocked)
+            return GiftCardPayload(gift_card=await _card(session, key))
+
+    @mutation(CUSTOMER_DESK, "Put money on a gift card, or take some off it, with a reason.")
+    async def gift_card_adjust(self, info: Info, input: GiftCardAdjustInput) -> GiftCardPayload:
+        key, reason = _key(input.id), text.text(input.reason, "reason")
+        content = {"card": key, "amount": vars(input.amount), "reason": reason}
+        claim = info.context.claim("giftCardAdjust", input.idempotency_key, content)
+        async with info.context.transaction() as session:
+            await gift_cards.adjust(
+                session,
+                claim=claim,
+                card_id=key,
+                amount=input.amount.amount,
+                currency=input.amount.currency,
+                reason=reason,
+                actor=info.context.actor.label,
+            )
+            return GiftCardPayload(gift_card=await _card(session, key))
+
+    @mutation(CUSTOMER_DESK, "Give a customer points or take some, with a reason; never below zero.")
+    async def points_adjust(self, info: Info, input: PointsAdjustInput) -> PointsPayload:
+        key, reason = ids.uuid(input.customer_id, "Customer"), text.text(input.reason, "reason")
+        if key is None:
+            raise NotFound("There is no such customer.", "customerId")
+        content = {"customer": key, "points": input.points, "reason": reason}
+        claim = info.context.claim("pointsAdjust", input.idempotency_key, content)
+        async with info.context.transaction() as session:
+            await points.adjust(
+                session,
+                claim=claim,
+                customer_id=key,
+                points=input.points,
+                reason=reason,
+                actor=info.context.actor.label,
+            )
+        return PointsPayload(customer=await load_customer(info, key))
+
+
+async def _card(session: Session, key: UUID) -> GiftCard:
+    return card_of((await queries.cards(session, [key]))[key])
+
+
+def _key(id: str) -> UUID:
+    """Errors: `NotFound` for what is no card's id."""
+    key = ids.uuid(id, KIND)
+    if key is None:
+        raise NotFound(gift_cards.NO_SUCH_CARD, "id")
+    return key

@@ -1,0 +1,106 @@
+"""A hub beside the other one, on the same database, that has the provider STRIPE; and calls as providers make them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import uvicorn
+from fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
+from paying import attempts, codes, shipped
+
+from client import Client
+from conftest import RunningHub, make_settings
+from shop import Shop, open_shop
+from uriba import app, embedded, invariants
+from uriba.checkout import completion
+from uriba.checkout.completion import Checkout
+from uriba.checkout.gateways import ProviderEvent
+from uriba.checkout.gateways.test_provider import SIGNATURE, sign
+
+CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
+    order { id number paymentStatus payments { method status reference } } action { url clientSecret }
+    errors { code message path } } }"""
+
+
+@asynccontextmanager
+async def stripe_hub(
+    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, folder: Path
+) -> AsyncIterator[RunningHub]:
+    """What it leaves unpaid is finished at the end: the other hub knows no STRIPE."""
+    settings = make_settings(
+        engines,
+        folder,
+        stripe_secret_key=SECRET_KEY,
+        stripe_webhook_secret=WEBHOOK_SECRET,
+        stripe_api_base=fake.url,
+    )
+    checkout = Checkout(hub.database, settings, app.gateways(hub.database, settings))
+    server = uvicorn.Server(uvicorn.Config(app.create(settings), port=0, log_config=None, access_log=False))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}/graphql"
+    yield replace(hub, url=url, settings=settings, work=replace(hub.work, settings=settings, checkout=checkout))
+    async with hub.database.transaction(tell=False) as session:
+        await session.run("UPDATE checkout_attempt SET next_at = now() WHERE draft::text LIKE '%STRIPE%'")
+    await completion.sweep(checkout)
+    server.should_exit = True
+    await serving
+
+
+@asynccontextmanager
+async def stripe_shop(
+    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, folder: Path
+) -> AsyncIterator[Shop]:
+    """A retailer at that hub; at the end, every invariant holds."""
+    async with stripe_hub(hub, fake, engines, folder) as running:
+        opened = await open_shop(running)
+        yield opened
+        await opened.close()
+    broken = [f for f in await invariants.check(hub.database) if f.rows]
+    assert not broken, [(f.invariant.name, f.examples) for f in broken]
+
+
+async def pay(client: Client, cart: dict[str, Any], method: str, token: str, key: str = "K") -> dict[str, Any]:
+    """checkout with one payment; the payload."""
+    payment = {"method": method, "token": token, "amount": {"amount": cart["total"]["amount"], "currency": "JPY"}}
+    given = {"cartId": cart["id"], "idempotencyKey": key, "payments": [payment]}
+    return await client.do(CHECKOUT, input=given)
+
+
+async def ready(shop: Shop) -> tuple[Client, dict[str, Any]]:
+    """A guest, with a cart of ¥1,296 that is to be shipped."""
+    await shop.receive(TEA_W1=5)
+    guest = shop.guest("app")
+    return guest, await shipped(shop, guest, TEA=2)
+
+
+async def waiting(shop: Shop, method: str, token: str) -> tuple[Client, dict[str, Any], str]:
+    """The same, once it waits for its customer's second step; and the key of its charge."""
+    guest, cart = await ready(shop)
+    assert codes(await pay(guest, cart, method, token)) == ["PAYMENT_ACTION_REQUIRED"]
+    (attempt,) = await attempts(shop, cart)
+    return guest, cart, f"{attempt['id']}-0"
+
+
+async def tell(
+    shop: Shop, provider: str, headers: dict[str, str | bytes], body: bytes, path: str = "events"
+) -> httpx.Response:
+    """POST /payments/{provider}/{path}"""
+    async with httpx.AsyncClient(timeout=20) as caller:
+        url = shop.hub.url.replace("/graphql", f"/payments/{provider}/{path}")
+        return await caller.post(url, headers=headers, content=body)  # type: ignore[arg-type]
+
+
+def signed(key: str, state: str) -> tuple[dict[str, str | bytes], bytes]:
+    """An event of the provider TEST."""
+    body = msgspec.json.encode(ProviderEvent(event=f"{key}:{state}", key=key, kind=state))
+    return {SIGNATURE: sign(body)}, body

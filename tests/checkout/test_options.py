@@ -1,0 +1,333 @@
+"""What could be done with a cart, before its customer decides; and that checkout then does it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from paying import cash, keep_back, parcels, pay, picked_up, shipped, told, ways
+
+from client import Client, Refused
+from shop import ADDRESS, ERRORS, Shop
+
+TOKYO = {"latitude": 35.66, "longitude": 139.70}
+SAPPORO = {"latitude": 43.07, "longitude": 141.35}
+
+OPTION = "{ location { code } quantity whole readyBy distanceKm }"
+SHIPPING = "{ possible quantity parcels sources { location { code } quantity } reason }"
+OPTIONS = f"""query ($c: ID!, $near: NearInput) {{ checkoutOptions(cartId: $c, near: $near) {{
+    held asOf shippingPrice {{ amount }}
+    carryOut {{ quantity whole }} pickup {OPTION} shipping {SHIPPING}
+    lines {{
+        line {{ variant {{ sku }} }} inStock message
+        carryOut {{ quantity whole }} pickup {OPTION} shipping {SHIPPING}
+    }}
+}} }}"""
+
+
+async def options(client: Client, cart: dict[str, Any], **near: Any) -> Any:
+    return (await client.run(OPTIONS, c=cart["id"], near=near or None))["checkoutOptions"]
+
+
+def stores(found: list[dict[str, Any]]) -> list[tuple[str, int, bool]]:
+    return [(one["location"]["code"].split("-")[0], one["quantity"], one["whole"]) for one in found]
+
+
+def sources(shipping: dict[str, Any]) -> dict[str, int]:
+    return {one["location"]["code"].split("-")[0]: one["quantity"] for one in shipping["sources"]}
+
+
+async def place(shop: Shop, name: str, **given: Any) -> None:
+    """Change what is known of a location."""
+    row = {"code": shop.code(name), "name": name, "kind": "STORE", "offersPickup": name != "W1", "shipsOrders": True}
+    payload = await shop.staff.do(
+        f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}", l=[row | given]
+    )
+    assert not payload["errors"], payload
+
+
+async def split_limit(shop: Shop, limit: int | None) -> None:
+    """The most parcels that the app ships an order in."""
+    row = {
+        "code": shop.code("app"),
+        "name": "App",
+        "kind": "APP",
+        "currency": "JPY",
+        "locations": [shop.code(name) for name in ("W1", "S1", "S2")],
+        "taxRates": [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}],
+        "splitLimit": limit,
+    }
+    payload = await shop.staff.do(
+        f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[row]
+    )
+    assert not payload["errors"], payload
+
+
+async def test_a_line_can_be_picked_up_where_there_is_some_and_shipped_from_the_best(shop: Shop) -> None:
+    await shop.receive(TEA_W1=9, TEA_S1=1, TEA_S2=5)
+    guest = shop.guest("web")
+
+    found = await options(guest, await shop.cart(guest, TEA=2))
+
+    (line,) = found["lines"]
+    assert stores(line["pickup"]) == [("S1", 1, False), ("S2", 2, True)]
+    assert line["shipping"]["possible"]
+    assert (line["shipping"]["parcels"], sources(line["shipping"])) == (1, {"W1": 2})
+    assert (line["inStock"], line["message"], line["carryOut"], found["carryOut"]) == (True, None, None, None)
+    assert (found["held"], found["shippingPrice"]["amount"]) == (False, "500")
+
+
+async def test_asking_holds_nothing_and_changes_nothing(shop: Shop) -> None:
+    await shop.receive(TEA_S1=2)
+    guest = shop.guest("app")
+    cart = await shop.cart(guest, TEA=2)
+
+    await options(guest, cart)
+
+    level = await shop.level("TEA", "S1")
+    assert (level["available"], level["reserved"]) == (2, 0)
+    assert (await options(guest, cart))["shipping"]["possible"]
+
+
+async def test_whole_carts_are_picked_up_where_everything_is(shop: Shop) -> None:
+    await shop.receive(TEA_S1=2, TEA_S2=2, POT_S2=1, POT_W1=1)
+    guest = shop.guest("app")
+
+    found = await options(guest, await shop.cart(guest, TEA=2, POT=1))
+
+    assert stores(found["pickup"]) == [("S2", 3, True)]
+    assert [stores(line["pickup"]) for line in found["lines"]] == [
+        [("S1", 2, True), ("S2", 2, True)],
+        [("S2", 1, True)],
+    ]
+    assert (found["shipping"]["parcels"], sources(found["shipping"])) == (1, {"S2": 3})
+
+
+async def test_stores_come_nearest_first_with_their_distance(shop: Shop) -> None:
+    await place(shop, "S1", **TOKYO)
+    await place(shop, "S2", **SAPPORO)
+    await shop.receive(TEA_S1=1, TEA_S2=1)
+    guest = shop.guest("app")
+    cart = await shop.cart(guest, TEA=1)
+
+    otaru = await options(guest, cart, latitude=43.19, longitude=140.99)
+    here = await options(guest, cart, **TOKYO)
+
+    assert stores(otaru["pickup"]) == [("S2", 1, True), ("S1", 1, True)]
+    assert [round(one["distanceKm"]) for one in otaru["pickup"]] == [32, 845]
+    assert here["pickup"][0]["distanceKm"] == 0
+    assert stores(here["pickup"]) == [("S1", 1, True), ("S2", 1, True)]
+    assert sources(otaru["shipping"]) == {"S2": 1}
+
+
+async def test_stores_of_the_region_come_first_where_no_place_is_said(shop: Shop) -> None:
+    await place(shop, "S2", region="Hokkaido")
+    await shop.receive(TEA_S1=1, TEA_S2=1)
+    guest = shop.guest("app")
+
+    found = await options(guest, await shop.cart(guest, TEA=1), region="hokkaido")
+
+    assert [one["location"]["code"] for one in found["pickup"]] == [shop.code("S2"), shop.code("S1")]
+    assert [one["distanceKm"] for one in found["pickup"]] == [None, None]
+
+
+async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
+    await place(shop, "S1", pickupReadyMinutes=240)
+    await shop.receive(TEA_S1=1, TEA_S2=1)
+    guest = shop.guest("app")
+
+    found = await options(guest, await shop.cart(guest, TEA=1))
+
+    asked = datetime.fromisoformat(found["asOf"])
+    ready = [datetime.fromisoformat(one["readyBy"]) - asked for one in found["pickup"]]
+    assert ready == [timedelta(hours=4), timedelta(hours=1)]
+
+
+async def test_a_till_may_hand_over_its_safety_stock_and_nobody_else_is_promised_it(shop: Shop) -> None:
+    await keep_back(shop, "TEA", "S1", on_hand=3, safety_stock=3)
+    till = await shop.terminal("S1")
+    cart = await shop.cart(till, TEA=2, POT=1)
+
+    found = await options(till, cart)
+
+    tea, pot = found["lines"]
+    assert tea["carryOut"] == {"quantity": 2, "whole": True}
+    assert pot["carryOut"] == {"quantity": 0, "whole": False}
+    assert found["carryOut"] == {"quantity": 2, "whole": False}
+    assert (stores(tea["pickup"]), tea["shipping"]["possible"], tea["inStock"]) == ([], False, True)
+
+
+async def test_what_is_nowhere_is_said_of_its_line(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1)
+    guest = shop.guest("app")
+
+    found = await options(guest, await shop.cart(guest, TEA=2, POT=1))
+
+    tea, pot = found["lines"]
+    assert (tea["inStock"], tea["shipping"]["reason"]) == (True, "1 of 2 can be shipped.")
+    assert (pot["inStock"], pot["message"], pot["pickup"]) == (False, "Pot is nowhere in stock now.", [])
+    assert (found["pickup"], found["shipping"]["possible"], found["shipping"]["quantity"]) == ([], False, 1)
+
+
+async def test_an_empty_cart_can_be_shipped_in_no_parcel_and_is_nowhere_to_be_picked_up(shop: Shop) -> None:
+    guest = shop.guest("app")
+
+    found = await options(guest, await shop.cart(guest))
+
+    assert (found["lines"], found["pickup"], found["shipping"]["parcels"]) == ([], [], 0)
+
+
+async def test_what_is_shown_is_what_checkout_does(shop: Shop) -> None:
+    await place(shop, "S2", region="Tokyo")
+    await shop.receive(TEA_W1=9, TEA_S2=2, POT_S1=1, POT_S2=1)
+    guest = shop.guest("app")
+    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = (await shop.fulfil(guest, cart, "SHIP", address=ADDRESS | {"region": "Tokyo"}))["cart"]
+
+    found = await options(guest, cart)
+    order = (await shop.check_out(guest, cart))["order"]
+
+    assert sources(found["shipping"]) == {"S2": 3}
+    assert parcels(order) == {("SHIP", "S2"): {"TEA": 2, "POT": 1}}
+
+
+async def test_more_parcels_than_the_channel_ships_are_refused_with_what_fewer_can_bring(shop: Shop) -> None:
+    await shop.receive(TEA_W1=2, POT_S1=1, CUP_S2=1)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=2, POT=1, CUP=1)
+    await split_limit(shop, 2)
+
+    found = await options(guest, cart)
+    payload = await shop.check_out(guest, cart)
+
+    assert (found["shipping"]["possible"], found["shipping"]["parcels"], found["shipping"]["quantity"]) == (False, 3, 3)
+    assert found["shipping"]["reason"] == "2 parcels at most are shipped."
+    assert told(payload) == [("OUT_OF_STOCK", ["lines", "2", "quantity"])]
+    assert payload["errors"][0]["message"] == (
+        "This order needs 3 parcels; 2 at most are shipped, and they can bring 0 of 1 Cup."
+    )
+    await split_limit(shop, 3)
+    assert len(parcels((await shop.check_out(guest, cart))["order"])) == 3
+
+
+async def test_what_is_picked_up_is_no_parcel_that_is_shipped(shop: Shop) -> None:
+    await split_limit(shop, 1)
+    await shop.receive(TEA_S1=1, POT_W1=1)
+    guest = shop.guest("app")
+    cart = await picked_up(shop, guest, "S1", TEA=1)
+    await shop.add(guest, cart, POT=1)
+    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+
+    payload = await shop.check_out(guest, cart, total="3948")
+
+    assert parcels(payload["order"]) == {("PICKUP", "S1"): {"TEA": 1}, ("SHIP", "W1"): {"POT": 1}}
+
+
+async def test_a_store_that_ended_its_pickups_is_refused_at_checkout_too(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1)
+    guest = shop.guest("app")
+    cart = await picked_up(shop, guest, "S1", TEA=1)
+    await place(shop, "S1", offersPickup=False)
+
+    payload = await shop.check_out(guest, cart)
+    again = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+
+    assert told(payload) == [("INVALID", ["lines", "0", "location"])]
+    assert told(again) == [("INVALID", ["location"])]
+    assert (await options(guest, cart))["pickup"] == []
+    assert (await shop.level("TEA", "S1"))["available"] == 1
+
+
+async def test_the_location_with_the_least_open_work_ships(shop: Shop) -> None:
+    await shop.receive(TEA_W1=9, TEA_S1=9, TEA_S2=9)
+    guest = shop.guest("app")
+
+    sent = [(await shop.check_out(guest, await shipped(shop, guest, TEA=1)))["order"] for _ in range(3)]
+
+    assert [list(parcels(order)) for order in sent] == [[("SHIP", "W1")], [("SHIP", "S1")], [("SHIP", "S2")]]
+
+
+async def test_an_order_says_why_its_parcels_come_from_there(shop: Shop) -> None:
+    await shop.receive(TEA_W1=3, TEA_S1=2, POT_S1=1, POT_S2=1, CUP_S1=1)
+    guest = shop.guest("app")
+    cart = await picked_up(shop, guest, "S1", CUP=1)
+    cart = (await shop.add(guest, cart, TEA=2, POT=1))["cart"]
+    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+
+    payload = await shop.check_out(guest, cart, total="18178")
+    assert not payload["errors"], payload
+    order = payload["order"]
+
+    data = await shop.staff.run(
+        "query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"]
+    )
+    said = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
+    w1, s1, s2 = (shop.code(name) for name in ("W1", "S1", "S2"))
+    assert said == {
+        "PICKUP": {"decidedBy": "STATED_STORE", "rules": []},
+        "SHIP": {
+            "decidedBy": "FILLS_EVERYTHING",
+            "rules": [
+                {"rule": "FILLS_EVERYTHING", "ranked": {s1: True, w1: False, s2: False}, "best": 1, "of": 3},
+            ],
+            "lacked": {w1: {shop.sku("POT"): 1}, s2: {shop.sku("TEA"): 2}},
+            "parcel": 1,
+            "parcels": 1,
+        },
+    }
+
+
+async def test_a_till_that_carries_out_and_ships_says_why_for_what_is_shipped(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1, POT_W1=1)
+    till = await shop.terminal("S1")
+    cart = await ways(shop, till, await shop.cart(till, TEA=1, POT=1), POT="SHIP")
+
+    order = (await pay(till, cart, cash("3948")))["order"]
+
+    data = await till.run("query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"])
+    said = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
+    assert said["CARRY_OUT"] is None
+    assert said["SHIP"]["decidedBy"] == "ONLY_LOCATION"
+
+
+async def test_somebody_elses_cart_has_no_options(shop: Shop) -> None:
+    hana = await shop.customer("HANA")
+    cart = await shop.cart(hana, TEA=1)
+
+    assert await options(await shop.customer("KEN"), cart) is None
+    assert await options(shop.guest("app"), cart) is None
+    assert await options(hana, cart) is not None
+    assert await options(await shop.terminal(), cart) is not None
+    assert await options(hana, {"id": "Q2FydDpub25l"}) is None
+
+
+async def test_a_cart_that_was_ordered_has_nothing_left_to_decide(shop: Shop) -> None:
+    await shop.receive(TEA_W1=1)
+    guest = shop.guest("app")
+    cart = await shipped(shop, guest, TEA=1)
+    await shop.check_out(guest, cart)
+
+    with pytest.raises(Refused) as refused:
+        await options(guest, cart)
+
+    assert refused.value.codes == ["CART_NOT_ACTIVE"]
+
+
+@pytest.mark.parametrize(
+    ("near", "argument"),
+    [
+        ({"latitude": 91, "longitude": 0}, ["near", "latitude"]),
+        ({"latitude": 0, "longitude": -180.5}, ["near", "longitude"]),
+        ({"latitude": 35}, ["near", "latitude"]),
+        ({"region": "x" * 5000}, ["near", "region"]),
+    ],
+)
+async def test_what_is_no_place_on_earth_is_refused(shop: Shop, near: dict[str, Any], argument: list[str]) -> None:
+    guest = shop.guest("app")
+
+    with pytest.raises(Refused) as refused:
+        await options(guest, await shop.cart(guest, TEA=1), **near)
+
+    assert refused.value.codes == ["INVALID"]
+    assert refused.value.errors[0]["extensions"]["argument"] == argument

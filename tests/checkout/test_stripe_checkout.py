@@ -1,0 +1,263 @@
+"""Orders that are paid at Stripe: answer, event and sweep end in one order, and its money follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from fake_stripe import ACTION, DECLINED, OK, FakeStripe, fake_stripe
+from paying import buckets, codes, make_due, orders, read, until_paying
+from stripe_hub import pay, ready, stripe_shop, tell, waiting
+
+from client import Client
+from conftest import RunningHub
+from patience import eventually
+from shop import ERRORS, Shop
+from uriba import embedded
+from uriba.checkout import completion
+from uriba.core import ids
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeStripe]:
+    async with fake_stripe() as account:
+        yield account
+
+
+@pytest.fixture
+async def at_stripe(
+    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    async with stripe_shop(hub, fake, engines, tmp_path) as opened:
+        yield opened
+
+
+async def test_a_card_at_stripe_makes_an_order(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await ready(at_stripe)
+
+    done = await pay(guest, cart, "STRIPE", OK)
+
+    (intent,) = fake.intents.values()
+    assert done["errors"] == [] and done["order"]["paymentStatus"] == "PAID"
+    assert done["order"]["payments"] == [{"method": "STRIPE", "status": "PAID", "reference": intent["id"]}]
+    assert (intent["amount"], intent["currency"], intent["amount_received"]) == (1296, "jpy", 1296)
+
+
+async def test_a_card_that_stripe_declines_leaves_the_cart_to_its_customer(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await ready(at_stripe)
+
+    refused = await pay(guest, cart, "STRIPE", DECLINED)
+
+    assert [(e["code"], e["message"]) for e in refused["errors"]] == [
+        ("PAYMENT_DECLINED", "Your card was declined."),
+    ]
+    assert [i["status"] for i in fake.intents.values()] == ["canceled"]
+    assert (await read(guest, cart))["status"] == "ACTIVE"
+    assert (await pay(guest, cart, "STRIPE", OK, key="K2"))["errors"] == []
+
+
+async def test_a_token_that_is_no_payment_method_is_refused_before_anything_is_done(
+    at_stripe: Shop, fake: FakeStripe
+) -> None:
+    guest, cart = await ready(at_stripe)
+
+    refused = await pay(guest, cart, "STRIPE", "4242424242424242")
+
+    assert [(e["code"], e["path"]) for e in refused["errors"]] == [("INVALID", ["payments", "0", "token"])]
+    assert fake.seen == []
+
+
+async def test_stripes_event_finishes_a_second_step_and_says_nothing_new_when_repeated(
+    at_stripe: Shop, fake: FakeStripe
+) -> None:
+    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    fake.authenticate(key, approved=True)
+    told = fake.event("payment_intent.succeeded", fake.of(key))
+
+    answers = [await tell(at_stripe, "stripe", *told) for _ in range(3)]
+
+    assert [(a.status_code, a.json()) for a in answers] == [(200, {"new": n}) for n in (True, False, False)]
+    assert (await read(guest, cart))["status"] == "ORDERED"
+    assert await orders(at_stripe, cart) == 1
+    assert fake.of(key)["amount_received"] == 1296
+
+
+async def test_events_out_of_order_end_in_what_stripes_book_says(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    early = fake.event("payment_intent.requires_action", fake.of(key))
+    fake.authenticate(key, approved=True)
+    late = fake.event("payment_intent.succeeded", fake.of(key))
+
+    assert (await tell(at_stripe, "stripe", *late)).status_code == 200
+    assert (await tell(at_stripe, "stripe", *early)).status_code == 200
+
+    assert (await read(guest, cart))["status"] == "ORDERED"
+    assert (await pay(guest, cart, "STRIPE", ACTION))["order"]["paymentStatus"] == "PAID"
+
+
+async def test_an_event_that_says_paid_is_not_believed(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    lie = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
+
+    assert (await tell(at_stripe, "stripe", *lie)).status_code == 200
+
+    assert await orders(at_stripe, cart) == 0
+    assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_ACTION_REQUIRED"]
+
+
+async def test_a_failed_second_step_frees_the_cart_as_soon_as_stripe_tells(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    fake.authenticate(key, approved=False)
+
+    assert (await tell(at_stripe, "stripe", *fake.event("payment_intent.payment_failed", fake.of(key)))).is_success
+
+    assert (await read(guest, cart))["status"] == "ACTIVE"
+    assert fake.of(key)["status"] == "canceled"
+    assert await buckets(at_stripe, "TEA", "W1") == (5, 0, 0)
+
+
+async def test_an_event_that_overtakes_stripes_own_answer_makes_the_one_order(
+    at_stripe: Shop, fake: FakeStripe
+) -> None:
+    guest, cart = await ready(at_stripe)
+    fake.faults.append(("confirm", "hang"))
+    paying = asyncio.create_task(pay(guest, cart, "STRIPE", OK))
+    key = f"{await until_paying(at_stripe, cart)}-0"
+    intent = await eventually(lambda: _succeeded(fake, key))
+
+    told = await tell(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
+    at_that = await orders(at_stripe, cart)
+    await paying
+
+    assert (told.json(), at_that) == ({"new": True}, 1)
+    assert (await pay(guest, cart, "STRIPE", OK))["order"]["paymentStatus"] == "PAID"
+    assert (await orders(at_stripe, cart), fake.of(key)["amount_received"]) == (1, 1296)
+
+
+async def _succeeded(fake: FakeStripe, key: str) -> dict[str, Any] | None:
+    found = [i for i in fake.intents.values() if i["metadata"]["uriba_charge"] == key and i["status"] == "succeeded"]
+    return found[0] if found else None
+
+
+async def test_an_answer_that_stripe_never_gave_is_found_out_by_the_sweep(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await ready(at_stripe)
+    fake.faults.append(("confirm", "lose"))
+    assert codes(await pay(guest, cart, "STRIPE", OK)) == ["PAYMENT_PENDING"]
+    await make_due(at_stripe, cart)
+
+    await completion.sweep(at_stripe.hub.work.checkout)
+
+    assert (await read(guest, cart))["status"] == "ORDERED"
+    assert [i["amount_received"] for i in fake.intents.values()] == [1296]
+
+
+async def test_a_late_event_of_stripe_revives_nothing(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    fake.authenticate(key, approved=False)
+    assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_DECLINED"]
+    late = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
+
+    told = await tell(at_stripe, "stripe", *late)
+
+    assert (told.status_code, told.json()) == (200, {"new": True})
+    assert (await orders(at_stripe, cart), (await read(guest, cart))["status"]) == (0, "ACTIVE")
+
+
+async def placed(shop: Shop) -> tuple[Client, dict[str, Any]]:
+    """An order of ¥1,296 by card."""
+    guest, cart = await ready(shop)
+    done = await pay(guest, cart, "STRIPE", OK)
+    assert done["errors"] == []
+    return guest, done["order"]
+
+
+async def authorise_only(shop: Shop) -> None:
+    """From now on, the channel app captures when goods leave."""
+    async with shop.hub.database.transaction(tell=False) as session:
+        await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
+
+
+async def cancel(shop: Shop, order: dict[str, Any]) -> None:
+    mutation = f"mutation ($o: ID!) {{ orderCancel(orderId: $o) {{ order {{ id }} {ERRORS} }} }}"
+    assert (await shop.staff.do(mutation, o=order["id"]))["errors"] == []
+
+
+async def ship(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
+    """The order, once all of it has left."""
+    found = "query ($o: ID!) { order(id: $o) { paymentStatus lines { id } fulfillments { id } } }"
+    (part,) = (await shop.staff.run(found, o=order["id"]))["order"]["fulfillments"]
+    payload = await shop.staff.do(
+        f"mutation ($f: ID!) {{ fulfillmentUpdate(fulfillmentId: $f, status: SHIPPED) {{ order {{ id }} {ERRORS} }} }}",
+        f=part["id"],
+    )
+    assert payload["errors"] == []
+    return (await shop.staff.run(found, o=order["id"]))["order"]  # type: ignore[no-any-return]
+
+
+async def bring_back(shop: Shop, order: dict[str, Any], line_id: str, units: int) -> None:
+    line = {"orderLineId": line_id, "quantity": units}
+    payload = await (await shop.terminal("S1")).do(
+        f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ order {{ id }} {ERRORS} }} }}",
+        i={"orderId": order["id"], "lines": [line], "idempotencyKey": uuid4().hex},
+    )
+    assert payload["errors"] == []
+
+
+async def test_an_order_that_is_cancelled_is_refunded_at_stripe(at_stripe: Shop, fake: FakeStripe) -> None:
+    _, order = await placed(at_stripe)
+
+    await cancel(at_stripe, order)
+
+    (intent,) = fake.intents.values()
+    assert intent["latest_charge"]["refunded"] is True
+    assert [r["amount"] for r in fake.refunds.values()] == [1296]
+
+
+async def test_what_is_only_authorised_is_captured_when_the_goods_leave(at_stripe: Shop, fake: FakeStripe) -> None:
+    await authorise_only(at_stripe)
+    _, order = await placed(at_stripe)
+    (intent,) = fake.intents.values()
+    assert (order["paymentStatus"], intent["status"], intent["amount_received"]) == (
+        "AUTHORIZED",
+        "requires_capture",
+        0,
+    )
+
+    sent = await ship(at_stripe, order)
+
+    assert (sent["paymentStatus"], intent["status"], intent["amount_received"]) == ("PAID", "succeeded", 1296)
+
+
+async def test_what_is_only_authorised_is_let_go_when_it_is_cancelled(at_stripe: Shop, fake: FakeStripe) -> None:
+    await authorise_only(at_stripe)
+    _, order = await placed(at_stripe)
+
+    await cancel(at_stripe, order)
+
+    assert [i["status"] for i in fake.intents.values()] == ["canceled"]
+
+
+async def test_units_that_come_back_are_refunded_one_by_one_even_where_an_answer_is_lost(
+    at_stripe: Shop, fake: FakeStripe
+) -> None:
+    _, order = await placed(at_stripe)
+    (line,) = (await ship(at_stripe, order))["lines"]
+    fake.faults.append(("refund", "lose"))
+
+    await bring_back(at_stripe, order, line["id"], 1)
+    await bring_back(at_stripe, order, line["id"], 1)
+    await at_stripe.hub.work.checkout.settlement.settle(_order_id(order))
+
+    (intent,) = fake.intents.values()
+    assert [r["amount"] for r in fake.refunds.values()] == [648, 648]
+    assert intent["latest_charge"]["refunded"] is True
+
+
+def _order_id(order: dict[str, Any]) -> UUID:
+    found = ids.uuid(order["id"], "Order")
+    assert found is not None
+    return found

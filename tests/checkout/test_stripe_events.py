@@ -1,0 +1,105 @@
+"""What Stripe tells by itself, and what is taken for its token."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from fake_stripe import OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
+
+from uriba.checkout.gateways import Answer, NotGenuine
+from uriba.checkout.gateways.stripe_provider import StripeProvider
+from uriba.core.ids import new_id
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeStripe]:
+    async with fake_stripe() as account:
+        yield account
+
+
+def provider(fake: FakeStripe, webhook_secret: str = WEBHOOK_SECRET) -> StripeProvider:
+    return StripeProvider(secret_key=SECRET_KEY, webhook_secret=webhook_secret, timeout_s=1, api_base=fake.url)
+
+
+@pytest.fixture
+async def gateway(fake: FakeStripe) -> AsyncIterator[StripeProvider]:
+    opened = provider(fake)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"{new_id()}-0"
+
+
+async def charge(gateway: StripeProvider, key: str) -> Answer:
+    return await gateway.charge(key=key, token=OK, capture=True, amount_minor=1999, currency="EUR")
+
+
+@pytest.mark.parametrize("token", [None, "", "ok", "tok_visa", "pm_", "pm_a b", "pm_" + "x" * 300])
+def test_only_payment_methods_are_tokens(token: str | None) -> None:
+    gateway = StripeProvider(secret_key="sk_test", webhook_secret=None, timeout_s=1)
+
+    assert gateway.check_token(token) == "Stripe takes the id of a PaymentMethod: pm_..."
+    assert gateway.check_token("pm_1Nv0FGQ9RKHgCVdK") is None
+
+
+async def test_a_genuine_event_has_the_name_that_the_answer_has(
+    fake: FakeStripe, gateway: StripeProvider, key: str
+) -> None:
+    taken = await charge(gateway, key)
+
+    heard = gateway.hear(*fake.event("payment_intent.succeeded", fake.of(key)))
+
+    assert heard is not None
+    assert (heard.event, heard.key, heard.kind) == (taken.event, key, "payment_intent.succeeded")
+
+
+async def test_a_refund_that_failed_later_is_heard_under_its_charge(
+    fake: FakeStripe, gateway: StripeProvider, key: str
+) -> None:
+    await charge(gateway, key)
+    refund = fake.refunds[await gateway.refund(key=key, operation="o", amount_minor=5, currency="EUR")]
+
+    heard = gateway.hear(*fake.event("refund.failed", refund))
+
+    assert heard is not None
+    assert (heard.key, heard.kind, heard.event[:4]) == (key, "refund.failed", "evt_")
+
+
+async def test_what_is_of_no_charge_of_the_hub_is_not_heard(
+    fake: FakeStripe, gateway: StripeProvider, key: str
+) -> None:
+    await charge(gateway, key)
+    foreign = {"id": "pi_other", "object": "payment_intent", "status": "succeeded", "metadata": {}}
+
+    assert gateway.hear(*fake.event("payment_intent.succeeded", foreign)) is None
+    assert gateway.hear(*fake.event("payment_intent.created", fake.of(key))) is None
+    assert gateway.hear(*fake.event("customer.created", {"id": "cus_1", "object": "customer"})) is None
+    assert gateway.hear(*fake.event("payment_intent.succeeded", {"id": 7})) is None
+
+
+async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeProvider, key: str) -> None:
+    await charge(gateway, key)
+    intent, kind = fake.of(key), "payment_intent.succeeded"
+    headers, body = fake.event(kind, intent)
+    forged = [
+        ({}, body),
+        ({"stripe-signature": ""}, body),
+        ({"stripe-signature": "t=1,v1="}, body),
+        ({"stripe-signature": "t=x,v1=é"}, body),
+        ({"stripe-signature": headers["stripe-signature"][:-1] + "é"}, body),
+        (headers, body + b" "),
+        (headers, b"\xff\xfe"),
+        fake.event(kind, intent, secret="whsec_other"),
+        fake.event(kind, intent, at=int(time.time()) - 301),
+    ]
+
+    for told in forged:
+        with pytest.raises(NotGenuine):
+            gateway.hear(*told)
+    with pytest.raises(NotGenuine):
+        provider(fake, webhook_secret="").hear(headers, body)

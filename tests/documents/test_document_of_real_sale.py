@@ -1,0 +1,65 @@
+"""A basket of the grocer's real year, sold again through posSync, on paper."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from papers import printed
+
+from scratch import scratch_hub
+from uriba import supervisor
+from uriba.core.actor import SYSTEM
+from uriba.core.money import Money
+from uriba.db import Database
+from uriba.documents import queries, receipts
+from uriba.documents.document import Document, DocumentKind, Paper
+from uriba.documents.pdf import pdf
+from uriba.sources.loading import Count
+from uriba.sources.replay import Hub, replay
+from uriba.sources.replay_trading import Trading
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+
+@contextmanager
+def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
+    yield lambda _: None
+
+
+@pytest.fixture(scope="module")
+async def sold_again(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    """A day of a store."""
+    async with scratch_hub(hub.settings) as (settings, database):
+        replaying = Hub(database, supervisor.environment(settings), tmp_path_factory.mktemp("year"))
+        await replay(replaying, lambda: Trading(stores=1, days=2), chaos=None, watch=unseen)
+        yield database
+
+
+async def longest(database: Database) -> Document:
+    """The receipt of the sale with the most lines."""
+    async with database.reading() as session:
+        order_id = await session.fetchval(
+            "SELECT order_id FROM order_line GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
+        )
+        row = await queries.of_order(session, order_id, actor=SYSTEM)
+    assert row is not None
+    return receipts.of_order(row, kind=DocumentKind.RECEIPT, lang=None)
+
+
+async def test_every_line_of_a_real_basket_is_printed_and_adds_up(sold_again: Database) -> None:
+    document = await longest(sold_again)
+    text = printed(pdf(document, Paper.A4))
+
+    assert document.totals is not None and document.receipt
+    total = sum(line.total.minor for line in document.lines if line.total)
+    assert Money(total, "USD") == document.totals.total
+    assert sum(tax.gross.minor for tax in document.taxes) == total
+    assert sum(tender.amount.minor for tender in document.tenders) == total
+    assert len(document.lines) > 5
+    assert [line.sku for line in document.lines if line.sku not in text] == []
+    assert f"Total {document.totals.total}" in text
+    assert f"Receipt {document.receipt}" in text

@@ -1,0 +1,154 @@
+"""Documents on paper: HTML that carries everything in itself, PDF whose text can be read back, codes that scan."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+import pytest
+import segno
+from papers import line, printed, sold
+from pypdf import PdfReader
+
+from uriba.documents import receipts
+from uriba.documents.code import QUIET, code
+from uriba.documents.document import Document, DocumentKind, Paper
+from uriba.documents.html import html, policy
+from uriba.documents.pdf import measured, pdf, wrapped
+
+MM = 72 / 25.4
+NASTY = "<script>alert(1)</script> \"quoted\" & 'so' </style> {{ 7 * 7 }}"
+
+
+def receipt(**given: Any) -> Document:
+    return receipts.of_order(sold(**given), kind=DocumentKind.RECEIPT, lang=None)
+
+
+@pytest.mark.parametrize("paper", Paper)
+def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: Paper) -> None:
+    text = printed(pdf(receipt(), paper))
+
+    for said in (
+        "領収書(適格簡易請求書)",
+        "売り場商店株式会社",
+        "登録番号 T7000012050002",
+        "2026年11月23日 01:57",
+        "Tea ※ ￥1,296",
+        "値引 -￥9",
+        "合計 ￥4,587",
+        "※ 8%対象計(税込) ￥1,287",
+        "内消費税等 ￥95",
+        "お釣り ￥413",
+        "※印は軽減税率対象です。",
+        "返品用番号 100042",
+    ):
+        assert said in text
+
+
+def test_a_pdf_brings_no_file_and_needs_no_font_of_the_machine() -> None:
+    fonts = {
+        font
+        for found in PdfReader(BytesIO(pdf(receipt(), Paper.A4))).pages
+        for font in (str(one.get_object()["/BaseFont"]) for one in found["/Resources"]["/Font"].values())  # type: ignore[index, union-attr]
+    }
+
+    assert fonts <= {"/Helvetica", "/Helvetica-Bold", "/HeiseiKakuGo-W5-UniJIS-UCS2-H", "/HeiseiKakuGo-W5"}
+
+
+def test_the_same_document_gives_the_same_bytes() -> None:
+    document = receipt()
+
+    assert pdf(document, Paper.ROLL) == pdf(document, Paper.ROLL)
+
+
+def test_a_roll_is_80_mm_wide_and_as_long_as_what_is_printed() -> None:
+    short, long = (PdfReader(BytesIO(pdf(receipt(lines=[line("Tea", 1, 1, "0.1")] * n), Paper.ROLL))) for n in (1, 99))
+
+    assert len(short.pages) == len(long.pages) == 1
+    assert float(short.pages[0].mediabox.width) == pytest.approx(80 * MM, abs=0.1)
+    assert float(long.pages[0].mediabox.height) > 5 * float(short.pages[0].mediabox.height)
+
+
+def test_a_long_document_goes_on_over_several_sheets_of_a4() -> None:
+    names = [f"Article {n:03}" for n in range(200)]
+
+    found = PdfReader(BytesIO(pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), Paper.A4)))
+
+    texts = [sheet.extract_text() for sheet in found.pages]
+    assert len(texts) > 5
+    assert [name for name in names if name not in "\n".join(texts)] == []
+    # An article's name and its price below it stay on one sheet.
+    assert [text for text in texts if text.count("Article") != text.count("ARTICLE")] == []
+    assert {(float(s.mediabox.width), float(s.mediabox.height)) for s in found.pages} == {(595.2756, 841.8898)}
+
+
+def test_text_of_many_scripts_is_printed() -> None:
+    names = ["Crème brûlée", "煎茶 100g", "고추장 500g", "Чай", "寿司 🍣", "髙島屋"]
+
+    text = printed(pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), Paper.A4))
+
+    assert [name for name in names if name.replace("🍣", "〓") not in text] == []
+
+
+@pytest.mark.parametrize("size", [8.5, 10])
+def test_wrapped_lines_fit_and_lose_nothing(size: float) -> None:
+    text = "Organic whole-bean coffee 1kg 有機栽培コーヒー豆 一キログラム入り とても長い名前の商品です"
+
+    lines = wrapped(text, 90, size)
+
+    assert all(measured(one, size) <= 90 for one in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_name_without_end_is_cut() -> None:
+    assert len(wrapped("あ" * 5_000, 90, 8.5)) == 12
+
+
+def test_html_escapes_what_people_wrote() -> None:
+    document = receipt(
+        issuer={"name": NASTY, "registration_number": None, "address": NASTY, "phone": NASTY},
+        place=f"In {NASTY}",
+        receipt=NASTY,
+        lines=[line(NASTY, 1, 1, "0.1")],
+        promotions=[{"name": NASTY, "amount": 1}],
+        payments=[{"method": NASTY, "amount": 1, "voided": 0, "tendered": None, "reference": NASTY}],
+    )
+
+    page = html(document, Paper.A4)
+
+    assert "<script" not in page
+    assert "49" not in page.partition("<svg")[0].partition("</style>")[2]
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 9
+    assert page.count("<style>") == page.count("</style>") == 1
+
+
+@pytest.mark.parametrize("paper", Paper)
+def test_html_needs_nothing_but_itself(paper: Paper) -> None:
+    page = html(receipt(), paper)
+
+    assert page.startswith('<!doctype html>\n<html lang="ja">')
+    assert not re.search(r"\b(src|href|url|@import|style=|on\w+=)", page.replace("no-referrer", ""))
+    assert ("size: 80mm" in page) is (paper is Paper.ROLL)
+
+
+@pytest.mark.parametrize("paper", Paper)
+def test_the_policy_allows_exactly_the_pages_style(paper: Paper) -> None:
+    style = html(receipt(), paper).partition("<style>")[2].partition("</style>")[0]
+
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy(paper)
+    assert policy(paper).startswith("default-src 'none';")
+    assert "unsafe" not in policy(paper)
+
+
+def test_the_code_says_the_number_and_has_its_quiet_zone() -> None:
+    drawn = code("100042")
+
+    dark = {(bar.x + n - QUIET, bar.y - QUIET) for bar in drawn.bars for n in range(bar.length)}
+    matrix = segno.make_qr("100042", error="m").matrix
+    assert dark == {(x, y) for y, row in enumerate(matrix) for x, module in enumerate(row) if module}
+    assert drawn.size == len(matrix) + 2 * QUIET
+    assert f'viewBox="0 0 {drawn.size} {drawn.size}"' in html(receipt(), Paper.A4)

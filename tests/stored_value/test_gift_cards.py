@@ -1,0 +1,294 @@
+"""Gift cards: what is taken is there, what goes back was taken, and a code is told once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import pytest
+from purses import ACTOR, balance, card, code, give_back, lines, pay, refund
+
+from uriba.core import clock
+from uriba.core.errors import Code, DomainError, IdempotencyKeyReused, Invalid, InvalidState
+from uriba.core.ids import new_id
+from uriba.db.idempotency import Claim
+from uriba.stored_value import codes, gift_cards, tenders
+from uriba.stored_value.errors import CardRefused, NotEnough
+
+if TYPE_CHECKING:
+    from shop import Shop
+
+CARD = "GIFT_CARD"
+
+
+async def test_a_card_pays_and_its_ledger_says_so(shop: Shop) -> None:
+    issued = await card(shop, "1000")
+
+    (reference,) = await pay(shop, (CARD, 300, code(issued)))
+
+    assert reference == f"****{codes.last4(code(issued))} {issued.id}"
+    assert await balance(shop, issued) == 700
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -300)]
+
+
+async def test_a_code_is_read_as_people_write_it(shop: Shop) -> None:
+    issued = await card(shop, "1000", code="ABCD-1010-7777-WXYZ")
+
+    await pay(shop, (CARD, 1, " abcd loio 7777-wxyz"))
+
+    assert await balance(shop, issued) == 999
+
+
+async def test_only_the_digest_of_a_code_is_kept(shop: Shop) -> None:
+    issued = await card(shop)
+
+    async with shop.hub.database.reading() as session:
+        row = await session.fetchrow(
+            "SELECT c::text AS written, digest, last4 FROM gift_card c WHERE id = $1", issued.id
+        )
+
+    assert row is not None
+    assert row["digest"] == codes.digest(code(issued))
+    assert row["last4"] == codes.plain(code(issued))[-4:]
+    assert code(issued) not in row["written"]
+    assert codes.plain(code(issued)) not in row["written"]
+
+
+def test_codes_are_long_random_and_in_groups() -> None:
+    made = {codes.new() for _ in range(1000)}
+
+    assert len(made) == 1000
+    assert all(len(one) == 24 and [len(group) for group in one.split("-")] == [4] * 5 for one in made)
+    assert all(set(codes.plain(one)) <= set(codes.ALPHABET) for one in made)
+    assert len(codes.ALPHABET) == 32
+
+
+@pytest.mark.parametrize("given", ["", "ABCD", "U" * 16, "1" * 41, "ABCD-1010-7777-WXY💥", "ABCD-1010-7777-WXY*"])
+async def test_a_printed_code_that_is_weak_or_unreadable_is_refused(shop: Shop, given: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await card(shop, code=given)
+
+    assert refused.value.problems[0].path == ("code",)
+
+
+async def test_a_printed_code_belongs_to_one_card(shop: Shop) -> None:
+    given = codes.new()
+    await card(shop, code=given)
+
+    with pytest.raises(Invalid) as refused:
+        await card(shop, code=given.lower().replace("-", " "))
+
+    assert refused.value.problems[0].path == ("code",)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"), [("0", "JPY"), ("-5", "JPY"), ("1.5", "JPY"), ("x", "JPY"), ("5", "XXQ"), ("1e3", "USD")]
+)
+async def test_a_card_of_no_amount_is_refused(shop: Shop, amount: str, currency: str) -> None:
+    with pytest.raises(Invalid):
+        await card(shop, amount, currency)
+
+
+async def test_a_card_that_ends_before_it_begins_is_refused(shop: Shop) -> None:
+    with pytest.raises(Invalid) as refused:
+        await card(shop, expires_at=clock.now())
+
+    assert refused.value.problems[0].path == ("expiresAt",)
+
+
+async def test_the_same_call_names_the_same_card_and_shows_its_code_once(shop: Shop) -> None:
+    claim = Claim.of(caller=shop.mark, operation="giftCardIssue", key="k", content={"amount": "500"})
+    other = Claim.of(caller=shop.mark, operation="giftCardIssue", key="k", content={"amount": "501"})
+
+    async def issue(claimed: Claim) -> gift_cards.Issued:
+        async with shop.hub.database.transaction() as session:
+            return await gift_cards.issue(session, claim=claimed, amount="500", currency="JPY", actor=ACTOR)
+
+    first, again = await issue(claim), await issue(claim)
+    with pytest.raises(IdempotencyKeyReused):
+        await issue(other)
+
+    assert first.code and again == gift_cards.Issued(first.id, None)
+    assert await lines(shop, first) == [("ISSUE", 500)]
+
+
+async def test_one_sentence_for_every_card_that_cannot_be_used(shop: Shop) -> None:
+    blocked, expired, dollars = await card(shop), await card(shop), await card(shop, "10", "USD")
+    async with shop.hub.database.transaction() as session:
+        await gift_cards.block(session, blocked.id, blocked=True)
+        await session.run("UPDATE gift_card SET expires_at = now() WHERE id = $1", expired.id)
+
+    problems = []
+    for wrong in (code(blocked), code(expired), code(dollars), codes.new(), "x", "💥", "' OR 1=1"):
+        with pytest.raises(CardRefused) as refused:
+            await pay(shop, (CARD, 5, wrong))
+        problems.append(refused.value.problems)
+
+    (problem,) = {problem for (problem,) in problems}
+    assert (problem.code, problem.path) == (Code.PAYMENT_DECLINED, ("payments", "0", "token"))
+    assert [await balance(shop, one) for one in (blocked, expired, dollars)] == [1000, 1000, 1000]
+
+
+async def test_who_has_the_code_is_told_what_is_left(shop: Shop) -> None:
+    issued = await card(shop, "1000")
+
+    with pytest.raises(NotEnough, match="¥1,000 on this gift card"):
+        await pay(shop, (CARD, 1001, code(issued)))
+
+    assert await balance(shop, issued) == 1000
+
+
+async def test_several_cards_pay_together_or_not_at_all(shop: Shop) -> None:
+    first, second = await card(shop, "1000"), await card(shop, "500")
+
+    with pytest.raises(NotEnough) as refused:
+        await pay(shop, (CARD, 900, code(first)), (CARD, 501, code(second)))
+    references = await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)))
+
+    assert refused.value.problems[0].path == ("payments", "1", "token")
+    assert [gift_cards.card_of(one) for one in references] == [first.id, second.id]
+    assert [await balance(shop, one) for one in (first, second)] == [100, 0]
+
+
+async def test_one_card_twice_in_one_order_is_taken_once_for_the_sum(shop: Shop) -> None:
+    issued = await card(shop, "1000")
+
+    with pytest.raises(NotEnough):
+        await pay(shop, (CARD, 600, code(issued)), (CARD, 600, code(issued)))
+    references = await pay(shop, (CARD, 600, code(issued)), (CARD, 400, code(issued)))
+
+    assert references[0] == references[1]
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+
+
+async def test_an_order_that_came_to_nothing_gives_back_once(shop: Shop) -> None:
+    first, second, order_id = await card(shop, "1000"), await card(shop, "500"), new_id()
+    await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)), order_id=order_id)
+
+    for _ in range(3):
+        await give_back(shop, order_id)
+    await give_back(shop, new_id())
+
+    assert [await balance(shop, one) for one in (first, second)] == [1000, 500]
+    assert await lines(shop, first) == [("ISSUE", 1000), ("REDEEM", -900), ("GIVE_BACK", 900)]
+
+
+async def test_a_refund_is_booked_once_per_operation_and_never_above_what_was_taken(shop: Shop) -> None:
+    issued, order_id, operation = await card(shop, "1000"), new_id(), uuid4()
+    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+
+    for _ in range(2):
+        await refund(shop, order_id, CARD, reference, 400, operation)
+    with pytest.raises(InvalidState):
+        await refund(shop, order_id, CARD, reference, 501)
+    await refund(shop, order_id, CARD, reference, 500)
+    with pytest.raises(InvalidState):
+        await refund(shop, order_id, CARD, reference, 1)
+
+    assert await balance(shop, issued) == 1000
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -900), ("REFUND", 400), ("REFUND", 500)]
+
+
+async def test_another_orders_money_does_not_go_back(shop: Shop) -> None:
+    issued = await card(shop, "1000")
+    (reference,) = await pay(shop, (CARD, 900, code(issued)))
+
+    with pytest.raises(InvalidState):
+        await refund(shop, new_id(), CARD, reference, 1)
+
+    assert await balance(shop, issued) == 100
+
+
+async def test_money_that_goes_back_to_a_card_that_ended_can_still_be_spent(shop: Shop) -> None:
+    issued, order_id = await card(shop, "1000", expires_at=clock.now() + timedelta(days=1)), new_id()
+    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+    async with shop.hub.database.transaction() as session:
+        await session.run("UPDATE gift_card SET expires_at = now() - interval '1 day' WHERE id = $1", issued.id)
+
+    await refund(shop, order_id, CARD, reference, 900)
+    await pay(shop, (CARD, 1000, code(issued)))
+
+    assert await balance(shop, issued) == 0
+
+
+async def test_money_that_goes_back_to_a_blocked_card_stays_blocked(shop: Shop) -> None:
+    issued, order_id = await card(shop, "1000"), new_id()
+    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+    async with shop.hub.database.transaction() as session:
+        await gift_cards.block(session, issued.id, blocked=True)
+
+    await refund(shop, order_id, CARD, reference, 900)
+    with pytest.raises(CardRefused):
+        await pay(shop, (CARD, 1, code(issued)))
+    async with shop.hub.database.transaction() as session:
+        await gift_cards.block(session, issued.id, blocked=False)
+    await pay(shop, (CARD, 1, code(issued)))
+
+    assert await balance(shop, issued) == 999
+
+
+@pytest.mark.parametrize("changed", ["-1001", "0", "0.5"])
+async def test_an_adjustment_leaves_no_card_below_zero(shop: Shop, changed: str) -> None:
+    issued = await card(shop, "1000")
+
+    with pytest.raises(DomainError) as refused:
+        await _adjust(shop, issued.id, changed)
+
+    assert refused.value.problems[0].path == ("amount", "amount")
+    assert await balance(shop, issued) == 1000
+
+
+async def test_an_adjustment_is_a_line_with_its_reason(shop: Shop) -> None:
+    issued = await card(shop, "1000")
+
+    await _adjust(shop, issued.id, "-400")
+    await _adjust(shop, issued.id, "50")
+
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("ADJUST", -400), ("ADJUST", 50)]
+    assert await balance(shop, issued) == 650
+
+
+async def _adjust(shop: Shop, card_id: UUID, amount: str) -> None:
+    claim = Claim.of(caller=shop.mark, operation="giftCardAdjust", key=uuid4().hex, content={})
+    async with shop.hub.database.transaction() as session:
+        await gift_cards.adjust(
+            session, claim=claim, card_id=card_id, amount=amount, currency="JPY", reason="a mistake", actor=ACTOR
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "token", "path"),
+    [
+        (CARD, None, ("payments", "2", "token")),
+        (CARD, "", ("payments", "2", "token")),
+        (CARD, "  ", ("payments", "2", "token")),
+        (CARD, "7" * 65, ("payments", "2", "token")),
+        ("POINTS", "7", ("payments", "2", "token")),
+    ],
+)
+def test_a_payment_that_cannot_be_meant_is_refused_at_once(
+    method: str, token: str | None, path: tuple[str, ...]
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        tenders.check(method, token, "payments", 2)
+
+    assert refused.value.problems[0].path == path
+
+
+@pytest.mark.parametrize(
+    ("method", "reference", "ours"),
+    [
+        (CARD, "****1234 01890a5d-ac96-774b-bcce-b302099a8057", True),
+        (CARD, "****1234", False),
+        (CARD, "card 77", False),
+        (CARD, None, False),
+        ("POINTS", "30 points", True),
+        ("POINTS", "till 7", False),
+        ("CASH", "30 points", False),
+    ],
+)
+def test_what_a_till_took_from_cards_that_only_it_knows_is_not_ours(
+    method: str, reference: str | None, ours: bool
+) -> None:
+    assert tenders.kept_here(method, reference) is ours

@@ -1,0 +1,453 @@
+"""Gift cards and points at the checkout and afterwards: money and ledgers agree, whatever becomes of the order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from purses import account, balance, card, code, customer, lines, story, terms
+
+from client import Client
+from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from uriba import worker
+from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.core import ids
+from uriba.stored_value import codes
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
+
+STATE = """
+    id number status paymentStatus total { amount } refunded { amount } lines { id sku quantity }
+    payments { method status amount { amount } captured { amount } refunded { amount } reference }
+    refunds { method status amount { amount } }
+"""
+
+
+async def shipped(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
+    """A cart with an address, every line to be shipped."""
+    payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
+    assert not payload["errors"], payload
+    return payload["cart"]  # type: ignore[no-any-return]
+
+
+async def check_out(
+    client: Client, cart: dict[str, Any], *tenders: tuple[str, int, str | None], key: str | None = None
+) -> dict[str, Any]:
+    """checkout with these (method, yen, token); the payload."""
+    payments = [
+        {"method": method, "amount": {"amount": str(yen), "currency": "JPY"}, "token": token}
+        for method, yen, token in tenders
+    ]
+    return await client.do(
+        CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": key or uuid4().hex, "payments": payments}
+    )
+
+
+async def state(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
+    data = await shop.staff.run(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
+    return data["order"]  # type: ignore[no-any-return]
+
+
+async def cart_now(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    return data["cart"]  # type: ignore[no-any-return]
+
+
+async def bring_back(client: Client, order: dict[str, Any], sku: str, units: int) -> dict[str, Any]:
+    (line,) = [one for one in order["lines"] if one["sku"] == sku]
+    payload = await client.do(
+        f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ orderReturn {{ id }} {ERRORS} }} }}",
+        i={
+            "orderId": order["id"],
+            "lines": [{"orderLineId": line["id"], "quantity": units}],
+            "idempotencyKey": uuid4().hex,
+        },
+    )
+    assert not payload["errors"], payload
+    return payload
+
+
+async def cancel(shop: Shop, order: dict[str, Any]) -> None:
+    payload = await shop.staff.do(
+        f"mutation ($o: ID!) {{ orderCancel(orderId: $o) {{ order {{ status }} {ERRORS} }} }}", o=order["id"]
+    )
+    assert not payload["errors"], payload
+
+
+def told(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
+    return [(error["code"], error["path"]) for error in payload["errors"]]
+
+
+def paid(order: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(p["method"], p["amount"]["amount"], p["refunded"]["amount"]) for p in order["payments"]]
+
+
+async def test_a_gift_card_and_a_card_pay_one_order(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    payload = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
+    order = await state(shop, payload["order"])
+
+    assert payload["errors"] == []
+    assert order["paymentStatus"] == "PAID"
+    assert paid(order) == [("GIFT_CARD", "1000", "0"), ("TEST", "296", "0")]
+    assert order["payments"][0]["reference"] == f"****{codes.last4(code(issued))} {issued.id}"
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+
+
+async def test_a_gift_card_alone_pays_without_any_provider(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "2000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    payload = await check_out(guest, cart, ("GIFT_CARD", 1296, code(issued)))
+
+    assert payload["errors"] == []
+    assert payload["order"]["paymentStatus"] == "PAID"
+    assert await balance(shop, issued) == 704
+
+
+async def test_a_till_takes_cash_and_a_gift_card(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    till, issued = await shop.terminal(), await card(shop, "500")
+    cart = await shop.cart(till, TEA=1)
+
+    payload = await check_out(till, cart, ("CASH", 148, None), ("GIFT_CARD", 500, code(issued)))
+
+    assert payload["errors"] == []
+    assert (payload["order"]["status"], payload["order"]["paymentStatus"]) == ("COMPLETED", "PAID")
+    assert await balance(shop, issued) == 0
+
+
+async def test_the_same_key_takes_from_the_card_once(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued, key = shop.guest("app"), await card(shop, "5000"), uuid4().hex
+    cart = await shipped(shop, guest, TEA=2)
+    tenders = (("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
+
+    payloads = await asyncio.gather(*(check_out(guest, cart, *tenders, key=key) for _ in range(4)))
+
+    assert len({payload["order"]["number"] for payload in payloads}) == 1
+    assert await balance(shop, issued) == 4000
+
+
+async def test_the_code_of_a_card_is_kept_nowhere(shop: Shop, hub: RunningHub) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+    await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "timeout"))
+
+    async with hub.database.reading() as session:
+        tables = await session.fetch("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 2200")
+        found = [
+            row["relname"]
+            for row in tables
+            if await session.fetchval(
+                f"SELECT true FROM {row['relname']} t WHERE t::text LIKE '%' || $1 || '%' LIMIT 1", code(issued)
+            )
+        ]
+
+    assert found == []
+    await _end(shop, cart)
+
+
+async def _end(shop: Shop, cart: dict[str, Any]) -> None:
+    """As if the time to look after the cart's payment had come."""
+    async with shop.hub.database.transaction() as session:
+        await session.run(
+            "UPDATE checkout_attempt SET next_at = now() WHERE cart_id = $1", ids.uuid(cart["id"], "Cart")
+        )
+    await worker.finish_checkouts(shop.hub.work)
+
+
+@pytest.mark.parametrize("token", ["declined", "timeout"])
+async def test_a_payment_that_fails_gives_the_gift_card_back(shop: Shop, token: str) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    refused = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, token))
+    await _end(shop, cart)
+
+    assert refused["errors"]
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("GIVE_BACK", 1000)]
+    assert (await cart_now(guest, cart))["status"] == "ACTIVE"
+
+    again = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
+    assert again["errors"] == []
+    assert await balance(shop, issued) == 0
+
+
+async def test_an_answer_that_was_lost_keeps_what_the_gift_card_paid(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "lost"))
+    await _end(shop, cart)
+
+    assert (await cart_now(guest, cart))["status"] == "ORDERED"
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+
+
+async def test_a_second_step_that_is_refused_gives_the_gift_card_back(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart, key = await shipped(shop, guest, TEA=2), uuid4().hex
+    tenders = (("TEST", 296, "action"), ("GIFT_CARD", 1000, code(issued)))
+    assert told(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
+    assert await balance(shop, issued) == 0, "taken while the customer decides"
+
+    provider = shop.hub.work.checkout.gateways["TEST"]
+    assert isinstance(provider, TestProvider)
+    async with shop.hub.database.reading() as session:
+        attempt = await session.fetchval(
+            "SELECT id FROM checkout_attempt WHERE cart_id = $1", ids.uuid(cart["id"], "Cart")
+        )
+    await provider.decide(key=f"{attempt}-0", approved=False)
+
+    assert told(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_DECLINED", ["payments"])]
+    assert await balance(shop, issued) == 1000
+
+
+async def test_a_gift_card_that_is_short_leaves_everything_as_it_was(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    short = await check_out(guest, cart, ("TEST", 295, "ok"), ("GIFT_CARD", 1001, code(issued)))
+    unknown = await check_out(guest, cart, ("GIFT_CARD", 1296, codes.new()))
+    twice = await check_out(guest, cart, ("GIFT_CARD", 648, code(issued)), ("GIFT_CARD", 648, code(issued)))
+
+    assert told(short) == [("PAYMENT_DECLINED", ["payments", "1", "token"])]
+    assert "¥1,000" in short["errors"][0]["message"]
+    assert told(unknown) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
+    assert [code for code, _ in told(twice)] == ["PAYMENT_DECLINED"] * 2
+    assert await lines(shop, issued) == [("ISSUE", 1000)]
+    assert (await cart_now(guest, cart))["status"] == "ACTIVE"
+    level = await shop.level("TEA", "W1")
+    assert (level["onHand"], level["committed"], level["reserved"]) == (5, 0, 0)
+
+
+async def test_a_gift_card_at_two_tills_at_once_pays_one_of_them(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5, TEA_S2=5)
+    issued = await card(shop, "1000")
+    tills = [await shop.terminal(place) for place in ("S1", "S2")]
+    carts = [await shop.cart(till, TEA=1) for till in tills]
+
+    payloads = await asyncio.gather(
+        *(check_out(till, cart, ("GIFT_CARD", 648, code(issued))) for till, cart in zip(tills, carts, strict=True))
+    )
+
+    assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1]
+    (refused,) = [payload for payload in payloads if payload["errors"]]
+    assert told(refused) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
+    assert await balance(shop, issued) == 352
+
+
+async def test_what_comes_back_goes_back_to_the_gift_card(shop: Shop) -> None:
+    await shop.receive(TEA_S1=5)
+    till, issued = await shop.terminal(), await card(shop, "1000")
+    cart = await shop.cart(till, TEA=2)
+    paid_order = (await check_out(till, cart, ("CASH", 296, None), ("GIFT_CARD", 1000, code(issued))))["order"]
+
+    await bring_back(till, paid_order, shop.sku("TEA"), 1)
+    half = await state(shop, paid_order)
+    await bring_back(till, paid_order, shop.sku("TEA"), 1)
+    whole = await state(shop, paid_order)
+
+    assert paid(half) == [("CASH", "296", "0"), ("GIFT_CARD", "1000", "648")]
+    assert paid(whole) == [("CASH", "296", "296"), ("GIFT_CARD", "1000", "1000")]
+    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("REFUND", 648), ("REFUND", 352)]
+
+
+async def test_a_cancelled_order_gives_everything_back(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    hana, channel = await shop.customer(), await terms(shop, per_unit="0.1", value=2)
+    customer_id, issued = await customer(shop, with_points=200), await card(shop, "500")
+    cart = await shipped(shop, hana, TEA=2)
+    tenders = (("POINTS", 396, None), ("GIFT_CARD", 500, code(issued)), ("TEST", 400, "ok"))
+
+    order = (await check_out(hana, cart, *tenders))["order"]
+    earned = await account(shop, customer_id)
+    await cancel(shop, order)
+
+    assert channel
+    assert earned == (200 - 198 + 40, 0)
+    assert await account(shop, customer_id) == (200, 0)
+    assert await story(shop, customer_id) == [
+        ("ADJUST", 200),
+        ("REDEEM", -198),
+        ("EARN", 40),
+        ("REFUND", 198),
+        ("REVERSE", -40),
+    ]
+    assert await balance(shop, issued) == 500
+
+
+async def test_points_pay_at_every_door_and_are_seen_there(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    await terms(shop, per_unit="0.01", value=1)
+    hana, customer_id = await shop.customer(), await customer(shop, with_points=1000)
+    cart = await shipped(shop, hana, TEA=2)
+
+    payload = await check_out(hana, cart, ("POINTS", 1000, None), ("TEST", 296, "ok"))
+    me = (await hana.run("{ me { points pointsEntries { edges { node { kind points order { number } } } } } }"))["me"]
+
+    assert payload["errors"] == []
+    assert me["points"] == 2
+    assert [(e["node"]["kind"], e["node"]["points"]) for e in me["pointsEntries"]["edges"]] == [
+        ("EARN", 2),
+        ("REDEEM", -1000),
+        ("ADJUST", 1000),
+    ]
+    assert me["pointsEntries"]["edges"][0]["node"]["order"]["number"] == payload["order"]["number"]
+    assert await account(shop, customer_id) == (2, 0)
+
+
+async def test_points_that_fall_short_or_belong_to_nobody_pay_nothing(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    await terms(shop, value=5)
+    hana, guest = await shop.customer(), shop.guest("app")
+    customer_id = await customer(shop, with_points=10)
+    mine, nobodys = await shipped(shop, hana, TEA=2), await shipped(shop, guest, TEA=2)
+
+    short = await check_out(hana, mine, ("POINTS", 55, None), ("TEST", 1241, "ok"))
+    broken = await check_out(hana, mine, ("POINTS", 12, None), ("TEST", 1284, "ok"))
+    guests = await check_out(guest, nobodys, ("POINTS", 50, None), ("TEST", 1246, "ok"))
+
+    assert told(short) == [("PAYMENT_DECLINED", ["payments", "0", "amount"])]
+    assert told(broken) == [("INVALID", ["payments", "0", "amount", "amount"])]
+    assert told(guests) == [("INVALID", ["payments", "0", "method"])]
+    assert await account(shop, customer_id) == (10, 0)
+    assert (await cart_now(hana, mine))["status"] == "ACTIVE"
+
+
+async def test_goods_that_come_back_take_the_points_they_earned(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5, TEA_S1=1)
+    await terms(shop, per_unit="0.1")
+    hana, customer_id = await shop.customer(), await customer(shop)
+    till = await shop.terminal()
+    order = (await check_out(hana, await shipped(shop, hana, TEA=2), ("TEST", 1296, "ok")))["order"]
+    before = await account(shop, customer_id)
+    await _ship(shop, order)
+
+    await bring_back(till, order, shop.sku("TEA"), 1)
+
+    assert before == (129, 0)
+    assert await account(shop, customer_id) == (64, 0)
+    assert await story(shop, customer_id) == [("EARN", 129), ("REVERSE", -65)]
+
+
+async def _ship(shop: Shop, order: dict[str, Any]) -> None:
+    data = await shop.staff.run(
+        "query ($id: ID!) { order(id: $id) { fulfillments { id } } }",
+        id=order["id"],
+    )
+    for part in data["order"]["fulfillments"]:
+        for status in ("PICKED", "SHIPPED"):
+            payload = await shop.staff.do(
+                f"""mutation ($f: ID!, $s: FulfillmentStatus!) {{
+                    fulfillmentUpdate(fulfillmentId: $f, status: $s) {{ fulfillment {{ id }} {ERRORS} }} }}""",
+                f=part["id"],
+                s=status,
+            )
+            assert not payload["errors"], payload
+
+
+async def test_a_guest_who_guesses_codes_at_the_checkout_is_stopped(shop: Shop, hub: RunningHub) -> None:
+    await shop.receive(TEA_S1=5)
+    till, issued = await shop.terminal(), await card(shop, "1000")
+    cart = await shop.cart(till, TEA=1)
+
+    guesses = [
+        told(await check_out(till, cart, ("GIFT_CARD", 648, codes.new())))
+        for _ in range(hub.settings.handoff_guesses_max)
+    ]
+    stopped = await check_out(till, cart, ("GIFT_CARD", 648, code(issued)))
+
+    assert guesses == [[("PAYMENT_DECLINED", ["payments", "0", "token"])]] * hub.settings.handoff_guesses_max
+    assert [error["code"] for error in stopped["errors"]] == ["LIMIT_EXCEEDED"]
+    assert await balance(shop, issued) == 1000
+
+
+EXCHANGE = f"""mutation ($i: OrderExchangeInput!) {{ orderExchange(input: $i) {{
+    exchange {{ payments {{ method amount {{ amount }} }} }} {ERRORS} }} }}"""
+
+
+async def swap(
+    till: Client, order: dict[str, Any], cart: dict[str, Any], *tenders: tuple[str, int, str | None]
+) -> dict[str, Any]:
+    """orderExchange of one unit of the order's only line; the payload."""
+    payments = [
+        {"method": method, "amount": {"amount": str(yen), "currency": "JPY"}, "token": token}
+        for method, yen, token in tenders
+    ]
+    lines = [{"orderLineId": order["lines"][0]["id"], "quantity": 1}]
+    given = {"orderId": order["id"], "cartId": cart["id"], "lines": lines, "payments": payments}
+    return await till.do(EXCHANGE, i=given | {"idempotencyKey": uuid4().hex})
+
+
+async def test_the_difference_of_an_exchange_is_paid_by_gift_card(shop: Shop) -> None:
+    await shop.receive(TEA_S1=2, POT_S1=1)
+    till, issued = await shop.terminal(), await card(shop, "5000")
+    order = (await check_out(till, await shop.cart(till, TEA=1), ("GIFT_CARD", 648, code(issued))))["order"]
+
+    done = await swap(till, order, await shop.cart(till, POT=1), ("GIFT_CARD", 2652, code(issued)))
+
+    assert done["errors"] == []
+    assert [(p["method"], p["amount"]["amount"]) for p in done["exchange"]["payments"]] == [
+        ("EXCHANGE", "648"),
+        ("GIFT_CARD", "2652"),
+    ]
+    assert await lines(shop, issued) == [("ISSUE", 5000), ("REDEEM", -648), ("REDEEM", -2652)]
+
+
+async def test_what_an_exchange_leaves_goes_back_to_the_gift_card(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1, POT_S1=1)
+    till, issued = await shop.terminal(), await card(shop, "5000")
+    order = (await check_out(till, await shop.cart(till, POT=1), ("GIFT_CARD", 3300, code(issued))))["order"]
+
+    done = await swap(till, order, await shop.cart(till, TEA=1))
+
+    assert done["errors"] == []
+    assert await lines(shop, issued) == [("ISSUE", 5000), ("REDEEM", -3300), ("REFUND", 2652)]
+
+
+async def test_a_card_that_is_charged_at_shipment_waits_and_the_gift_card_does_not(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    async with shop.hub.database.transaction() as session:
+        await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+
+    order = (await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok")))["order"]
+    agreed = await state(shop, order)
+    await _ship(shop, order)
+    gone = await state(shop, order)
+
+    assert [(p["status"], p["captured"]["amount"]) for p in agreed["payments"]] == [
+        ("PAID", "1000"),
+        ("AUTHORIZED", "0"),
+    ]
+    assert [(p["status"], p["captured"]["amount"]) for p in gone["payments"]] == [("PAID", "1000"), ("PAID", "296")]
+
+
+async def test_a_cancelled_order_whose_card_was_only_authorised_gives_the_gift_card_back(shop: Shop) -> None:
+    await shop.receive(TEA_W1=5)
+    async with shop.hub.database.transaction() as session:
+        await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
+    guest, issued = shop.guest("app"), await card(shop, "1000")
+    cart = await shipped(shop, guest, TEA=2)
+    order = (await check_out(guest, cart, ("TEST", 296, "ok"), ("GIFT_CARD", 1000, code(issued))))["order"]
+
+    await cancel(shop, order)
+    ended = await state(shop, order)
+
+    assert {p["method"]: p["status"] for p in ended["payments"]} == {"TEST": "VOIDED", "GIFT_CARD": "REFUNDED"}
+    assert await balance(shop, issued) == 1000
