@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 
 import structlog
+from pydantic import SecretStr
 
 from uriba.config import Settings
 
@@ -50,9 +51,14 @@ def environment(settings: Settings) -> dict[str, str]:
     for name in Settings.model_fields:
         value = getattr(settings, name)
         if value is not None and value != Settings.model_fields[name].get_default(call_default_factory=True):
-            as_text = json.dumps(value) if isinstance(value, tuple) else str(value)
-            found[f"URIBA_{name.upper()}"] = as_text
+            found[f"URIBA_{name.upper()}"] = _as_text(value)
     return found
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def supervise(settings: Settings) -> None:

@@ -133,3 +133,17 @@ async def test_an_event_of_no_charge_of_ours_is_kept_and_nothing_else(shop: Shop
 
     assert await checkout.hear("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is True
     assert await checkout.hear("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is False
+
+
+async def test_a_refund_that_did_not_arrive_is_told_to_people(shop: Shop) -> None:
+    guest, cart = await waiting(shop)
+    key = await charge(shop, cart)
+    await provider(shop).decide(key=key, approved=True)
+    order = (await ask(guest, cart))["order"]
+
+    await shop.hub.work.checkout.hear("TEST", ProviderEvent(event=f"{key}:gone", key=key, kind="refund.failed"))
+
+    found = await shop.staff.run(
+        "{ conflicts(kind: PAYMENT_FAILED, first: 1) { edges { node { order { number } } } } }"
+    )
+    assert found["conflicts"]["edges"][0]["node"]["order"]["number"] == order["number"]

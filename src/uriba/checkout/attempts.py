@@ -320,16 +320,15 @@ async def heard(session: Session, provider: str, event: ProviderEvent) -> bool:
     return bool(new)
 
 
-async def open_one(session: Session, key: str) -> UUID | None:
-    """The attempt of a charge's key, while it is open."""
+async def of_charge(session: Session, key: str) -> Row | None:
+    """The attempt of a charge's key: its id, its order's, and whether it is `open`."""
     try:
         attempt_id = UUID(key[:36])
     except ValueError:
         return None
-    found: UUID | None = await session.fetchval(
-        "SELECT id FROM checkout_attempt WHERE id = $1 AND status IN ('PENDING', 'ENDING')", attempt_id
+    return await session.fetchrow(
+        "SELECT id, order_id, status IN ('PENDING', 'ENDING') AS open FROM checkout_attempt WHERE id = $1", attempt_id
     )
-    return found
 
 
 async def due(session: Session, *, limit: int) -> list[UUID]:

@@ -25,6 +25,7 @@ from uriba.checkout.attempts import Agreed, Attempt
 from uriba.checkout.charging import ActionNeeded, Charging
 from uriba.checkout.errors import PaymentActionNeeded, PaymentDeclined, PaymentPending
 from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
+from uriba.checkout.gateways.port import REFUND_FAILED
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.plan import Plan
 from uriba.checkout.request import CheckoutRequest, Tendered
@@ -38,7 +39,7 @@ from uriba.db.idempotency import Claim
 from uriba.fulfillment import parcels
 from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
-from uriba.orders import placement, queries
+from uriba.orders import operations, placement, queries
 from uriba.outbox import emit
 
 PLANS_MAX = 5
@@ -218,6 +219,7 @@ class Checkout:
                 if (placed := await self._charge(attempt)) is not None:
                     return placed
             except (TimeoutError, GatewayUnreachable) as error:
+                log.warning("payment provider unreachable", attempt=str(attempt.id), error=str(error))
                 raise PaymentPending(LOST_ANSWER, "payments") from error
             except ActionNeeded as needed:
                 await self._wait(attempt, needed)
@@ -309,9 +311,11 @@ class Checkout:
         async with self.database.transaction(tell=False) as session:
             if not await attempts.heard(session, provider, event):
                 return False
-            attempt_id = await attempts.open_one(session, event.key)
-        if attempt_id is not None:
-            await self.finish(attempt_id)
+            found = await attempts.of_charge(session, event.key)
+            if found is not None and event.kind == REFUND_FAILED:
+                await operations.gave_nothing_back(session, provider, found["order_id"])
+        if found is not None and found["open"]:
+            await self.finish(found["id"])
         return True
 
 

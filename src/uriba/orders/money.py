@@ -145,13 +145,18 @@ async def _credit(session: Session, order: Row, moves: Sequence[_Move], actor: s
             )
 
 
+def _lets_all_go(move: _Move) -> bool:
+    """Whether nothing of a charge is left; one that is captured in part needs no word to its provider."""
+    payment = move.payment
+    return not payment["captured_minor"] and payment["voided_minor"] + move.amount_minor == payment["amount_minor"]
+
+
 async def _write(
     session: Session, order: Row, moves: Sequence[_Move], *, reason: Reason, actor: str, return_id: UUID | None
 ) -> None:
     if not moves:
         return
-    # What is let go of a charge that is also captured in part needs no word to the provider.
-    kept = [m for m in moves if m.kind is not OperationKind.VOID or m.amount_minor == m.payment["amount_minor"]]
+    kept = [move for move in moves if move.kind is not OperationKind.VOID or _lets_all_go(move)]
     await session.run(
         _OPERATIONS,
         order["id"],

@@ -97,6 +97,19 @@ async def failed(session: Session, operation: Operation, why: str) -> None:
     conflicts.open_cases(session, [case])
 
 
+async def gave_nothing_back(session: Session, provider: str, order_id: UUID) -> None:
+    """A provider could not give back what it had promised to: people find another way."""
+    order = await session.fetchrow("SELECT id, number, location_id FROM orders WHERE id = $1", order_id)
+    if order is not None:
+        case = Case(
+            kind=ConflictKind.PAYMENT_FAILED,
+            message=f"A refund of order {order['number']} did not arrive, says {provider}: pay it back another way.",
+            location_id=order["location_id"],
+            order_id=order["id"],
+        )
+        conflicts.open_cases(session, [case])
+
+
 _UNDO = f"""
     WITH undone AS (
         UPDATE payment_operation SET status = 'FAILED', reference = $2, settled_at = now()

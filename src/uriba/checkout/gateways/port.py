@@ -12,6 +12,10 @@ CASH = "CASH"
 """Taken at a till; no provider is asked."""
 
 
+REFUND_FAILED = "refund.failed"
+"""The kind of an event: money that a provider had promised to give back did not arrive."""
+
+
 class Declined(Exception):
     """The provider said no, for good."""
 
