@@ -207,6 +207,19 @@ BREAKS: dict[str, list[str]] = {
     "a coupon was used as often as orders say, and no more than it may be": [
         "INSERT INTO coupon (code, promotion_id, used, active) VALUES ('{g.cart}', 0, 1, true)",
     ],
+    "a coupon that is used belongs to an order, or to one being paid": [
+        "INSERT INTO coupon_redemption (coupon_id, order_id) VALUES (0, '{g.cart}')",
+    ],
+    "what gift cards and points gave for an order is its payments": [
+        "INSERT INTO points_entry (customer_id, kind, points, amount_minor, order_id, actor) "
+        "VALUES ('{g.cart}', 'REDEEM', -5, -5, '{g.waiting}', 'x')",
+        "INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, reference) "
+        "VALUES ('{g.cart}', '{g.waiting}', 'POINTS', 'PAID', 5, 5, '5 points')",
+    ],
+    "what an order gave back to gift cards and points is in their ledgers, once": [
+        "INSERT INTO points_entry (customer_id, kind, points, amount_minor, order_id, operation_id, actor) "
+        "VALUES ('{g.cart}', 'REFUND', 5, 5, '{g.waiting}', '{g.cart}', 'x')",
+    ],
     "what promotions took off an order is its discount": [
         "INSERT INTO order_promotion (order_id, position, promotion, name, amount_minor) "
         "VALUES ('{g.waiting}', 1, 'x', 'x', 7)",

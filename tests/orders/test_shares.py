@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID, uuid4
@@ -12,33 +13,77 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uriba.core.money import Rounding
+from uriba.core.money import Rounding, format_rate
 from uriba.orders.shares import Line, Rate, share, spread
-from uriba.pricing.tax import per_rate
+from uriba.pricing.effects import Effect
+from uriba.pricing.items import Item, Traits
+from uriba.pricing.promotions import Offer, Offers, Promotion
+from uriba.pricing.quote import Terms, quote
 
 CASES = Counter[str]()
-RATES = ("0", "0.08", "0.1", "0.195", "0.25")
+RATES = {"standard": Fraction(10, 100), "reduced": Fraction(8, 100), "free": Fraction(0), "odd": Fraction(8875, 10**5)}
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
+EFFECTS = (
+    Effect.PERCENT_OFF_ITEMS,
+    Effect.AMOUNT_OFF_ITEMS,
+    Effect.PERCENT_OFF_ORDER,
+    Effect.AMOUNT_OFF_ORDER,
+    Effect.BUY_X_GET_Y,
+    Effect.FREE_SHIPPING,
+)
+
+baskets = st.lists(
+    st.builds(
+        Item,
+        st.integers(1, 7),
+        st.integers(0, 20_000),
+        st.sampled_from(sorted(RATES)),
+        st.booleans(),
+        st.just(Traits()),
+    ),
+    min_size=1,
+    max_size=5,
+)
+channels = st.builds(
+    Terms, st.just("JPY"), st.booleans(), st.sampled_from(Rounding), st.sampled_from((0, 1, 500)), st.just(RATES)
+)
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> Offers:
+    """Up to three promotions of any effect."""
+    found = [
+        Offer(
+            promotion=Promotion(
+                id=n,
+                code=f"P{n}",
+                name=f"Promotion {n}",
+                effect=draw(st.sampled_from(EFFECTS)),
+                percent=draw(st.sampled_from((333, 1_000, 5_000, 10_000))),
+                amount_minor=draw(st.integers(1, 5_000)),
+                buy_units=draw(st.integers(1, 3)),
+                get_units=draw(st.integers(1, 2)),
+                min_minor=draw(st.sampled_from((0, 500, 10_000))),
+            )
+        )
+        for n in range(draw(st.integers(0, 3)))
+    ]
+    return Offers(found, 1, NOW)
 
 
 @st.composite
 def orders(draw: st.DrawFn) -> tuple[list[Line], list[Rate], int, bool, int]:
-    """Lines, rates, shipping, whether prices hold their tax, and the total: as checkout makes them."""
-    included = draw(st.booleans())
-    rounding = draw(st.sampled_from(Rounding))
-    shipping = draw(st.sampled_from([0, 1, 500]))
-    standard = draw(st.sampled_from(RATES))
-    lines = []
-    for n in range(1, 1 + draw(st.integers(1, 5))):
-        quantity, unit = draw(st.integers(1, 7)), draw(st.integers(0, 20_000))
-        discount = draw(st.integers(0, quantity * unit))
-        rate = draw(st.sampled_from([standard, *RATES]))
-        lines.append(Line(UUID(int=n), quantity, 0, quantity * unit - discount, Decimal(rate)))
-    amounts = [(Fraction(line.rate), line.total_minor) for line in lines]
-    if shipping:
-        amounts.append((Fraction(standard), shipping))
-    taxes = per_rate(amounts, included=included, rounding=rounding)
-    rates = [Rate(Decimal(str(float(t.rate))), t.taxable_minor, t.tax_minor) for t in taxes]
-    return lines, rates, shipping, included, sum(t.taxable_minor + t.tax_minor for t in taxes)
+    """Lines, rates, shipping, whether prices hold their tax, and the total of a random cart, as checkout makes them."""
+    basket, terms = draw(baskets), draw(channels)
+    priced = quote(basket, terms, draw(offers()))
+    discounts = priced.discounts or (0,) * len(basket)
+    lines = [
+        Line(UUID(int=n), item.quantity, 0, item.amount_minor - off, Decimal(format_rate(terms.rate(item.tax_class))))
+        for n, (item, off) in enumerate(zip(basket, discounts, strict=True), 1)
+    ]
+    rates = [Rate(Decimal(format_rate(t.rate)), t.taxable_minor, t.tax_minor) for t in priced.tax_lines]
+    CASES["discounted"] += priced.discount_minor > 0
+    return lines, rates, priced.shipping_minor, terms.prices_include_tax, priced.total_minor
 
 
 def gone(lines: list[Line], units: Counter[UUID]) -> list[Line]:
@@ -77,9 +122,11 @@ def test_parts_add_up_to_the_whole(order: tuple[list[Line], list[Rate], int, boo
 
 
 def test_counts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert CASES["orders"] >= 1_000
+    assert CASES["orders"] >= 1_000 and CASES["discounted"] >= 100
     with capsys.disabled():
-        print(f"\npartial returns: {CASES['orders']} orders in {CASES['parts']} parts")
+        print(
+            f"\npartial returns: {CASES['orders']} carts ({CASES['discounted']} with discounts) in {CASES['parts']} parts"
+        )
 
 
 def test_one_by_one_costs_what_all_cost() -> None:

@@ -19,14 +19,19 @@ async def shop(shop: Shop) -> AsyncIterator[Shop]:
     """The retailer; at the end, before invariants are looked at, what was booked for imagined orders is taken out."""
     yield shop
     async with shop.hub.database.transaction() as session:
-        await session.run(f"DELETE FROM gift_card_entry e WHERE {IMAGINED}")
-        await session.run(f"DELETE FROM points_entry e WHERE {IMAGINED}")
-        await session.run(
-            "UPDATE gift_card c SET balance_minor = "
-            "(SELECT sum(amount_minor) FROM gift_card_entry e WHERE e.card_id = c.id)"
-        )
-        await session.run(
-            "UPDATE points_account a SET balance = greatest(0, s.points), owed = greatest(0, -s.points) FROM ("
-            "SELECT a.customer_id, coalesce(sum(e.points), 0) AS points FROM points_account a "
-            "LEFT JOIN points_entry e USING (customer_id) GROUP BY 1) s WHERE s.customer_id = a.customer_id"
-        )
+        cards = await session.fetch(f"DELETE FROM gift_card_entry e WHERE {IMAGINED} RETURNING card_id")
+        people = await session.fetch(f"DELETE FROM points_entry e WHERE {IMAGINED} RETURNING customer_id")
+        await session.run(_CARDS, [row["card_id"] for row in cards])
+        await session.run(_ACCOUNTS, [row["customer_id"] for row in people])
+
+
+_CARDS = """
+    UPDATE gift_card c SET balance_minor = (SELECT sum(amount_minor) FROM gift_card_entry e WHERE e.card_id = c.id)
+    WHERE id = ANY($1)
+"""
+_ACCOUNTS = """
+    UPDATE points_account a SET balance = greatest(0, s.points), owed = greatest(0, -s.points) FROM (
+        SELECT p AS customer_id, coalesce(sum(e.points), 0) AS points
+        FROM (SELECT DISTINCT p FROM unnest($1::uuid[]) AS p) AS people LEFT JOIN points_entry e ON e.customer_id = p GROUP BY 1
+    ) s WHERE s.customer_id = a.customer_id
+"""

@@ -451,3 +451,21 @@ async def test_a_cancelled_order_whose_card_was_only_authorised_gives_the_gift_c
 
     assert {p["method"]: p["status"] for p in ended["payments"]} == {"TEST": "VOIDED", "GIFT_CARD": "REFUNDED"}
     assert await balance(shop, issued) == 1000
+
+
+async def test_orders_are_paid_with_cards_while_others_give_back_to_them(shop: Shop) -> None:
+    await shop.receive(TEA_W1=50, TEA_S1=50)
+    cards = [await card(shop, "5000") for _ in range(2)]
+    tills = [await shop.terminal() for _ in range(10)]
+    tenders = [("GIFT_CARD", 324, code(one)) for one in cards]
+    guests = [shop.guest("app") for _ in range(10)]
+    orders = [(await check_out(guest, await shipped(shop, guest, TEA=1), *tenders))["order"] for guest in guests[:5]]
+    carts = [await shop.cart(till, TEA=1) for till in tills]
+
+    done = await asyncio.gather(
+        *(cancel(shop, order) for order in orders),
+        *(check_out(till, cart, *tenders) for till, cart in zip(tills, carts, strict=True)),
+    )
+
+    assert [payload["errors"] for payload in done if payload] == [[]] * 10
+    assert [await balance(shop, one) for one in cards] == [5000 - 10 * 324] * 2

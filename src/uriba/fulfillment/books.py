@@ -76,10 +76,12 @@ class Book:
         """What these units cost, that were neither returned nor cancelled until now."""
         return self._share(units, {line.id: line.returned + line.cancelled for line in self.lines})
 
-    def charge(self, units: Mapping[UUID, int]) -> Share:
-        """What these units cost, that neither left nor were cancelled until now."""
-        gone = {line.id: self.units(line.id, DEPARTED) + line.cancelled for line in self.lines}
-        return self._share(units, gone)
+    def still_to_leave(self, leaving: Mapping[UUID, int]) -> int:
+        """What units cost, in minor units, that are here when these have left, with what was charged for shipping."""
+        gone = {
+            line.id: self.units(line.id, DEPARTED) + line.cancelled + leaving.get(line.id, 0) for line in self.lines
+        }
+        return self._share({line.id: line.quantity - gone[line.id] for line in self.lines}, gone).total_minor
 
     def _share(self, units: Mapping[UUID, int], gone: Mapping[UUID, int]) -> Share:
         return shares.share(

@@ -52,8 +52,10 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
         for line in parcel.lines:
             units[parcel.id, line.order_line_id] += line.quantity
     session.later(
-        "INSERT INTO fulfillment (id, order_id, location_id, method, status, sourcing) "
-        "SELECT id, $1, location_id, method, status, sourcing FROM json_to_recordset($2::json) "
+        "INSERT INTO fulfillment (id, order_id, location_id, method, status, sourcing, ready_by) "
+        "SELECT p.id, $1, location_id, method, status, sourcing, CASE WHEN method = 'PICKUP' THEN ("
+        "SELECT now() + make_interval(mins => pickup_ready_minutes::int) FROM location l "
+        "WHERE l.id = p.location_id) END FROM json_to_recordset($2::json) "
         "AS p(id uuid, location_id bigint, method text, status text, sourcing jsonb)",
         order_id,
         msgspec.json.encode(rows).decode(),

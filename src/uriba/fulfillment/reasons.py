@@ -11,7 +11,7 @@ from uriba.fulfillment.sourcing import Sourced
 from uriba.fulfillment.sourcing_rules import Choice, Ranking, Rule
 
 SHOWN_MAX = 8
-"""Locations that a rule's ranking names, the best first."""
+"""Locations that a rule's ranking names, the best before any other."""
 
 ONLY_LOCATION = "ONLY_LOCATION"
 """No other location had any of it: there was nothing to decide."""

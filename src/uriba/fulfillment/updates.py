@@ -126,7 +126,7 @@ async def _advance(
     leaves = status in DEPARTED and parts[0].status not in DEPARTED
     if leaves and book.order["payment_status"] == "AUTHORIZED":
         units = {part.line_id: part.quantity for part in parts}
-        await money.capture(session, book.order, book.charge(units).total_minor, actor=actor)
+        await money.capture(session, book.order, leave_minor=book.still_to_leave(units), actor=actor)
     await ending.end(session, book.order["id"], actor=actor)
     if leaves:
         await ledger.post(session, _leaving(book, parts), reference=f"order:{book.order['id']}", actor=actor)

@@ -89,11 +89,12 @@ async def keep(session: Session, order: Row, amount_minor: int, *, actor: str, r
     await points.reverse(session, order_id=order["id"], refunded_minor=amount_minor - left, actor=actor)
 
 
-async def capture(session: Session, order: Row, amount_minor: int, *, actor: str) -> None:
-    """Take so much of what was authorised; all of it where the provider captures once."""
+async def capture(session: Session, order: Row, *, leave_minor: int, actor: str) -> None:
+    """Take what was authorised, but for so much that is not due yet; all of it where the provider captures once."""
     moves: list[_Move] = []
-    left = amount_minor
-    for payment in await _locked(session, order["id"]):
+    payments = await _locked(session, order["id"])
+    left = sum(map(_open, payments)) - leave_minor
+    for payment in payments:
         have = _open(payment)
         part = have if payment["capture_once"] and left > 0 else min(left, have)
         if part > 0:

@@ -188,8 +188,8 @@ async def _write(
         paid_back[meant[returned["id"]]["id"]] += returned["refund_minor"]
     await session.together()
     await session.run(_REFUND, list(paid_back), list(paid_back.values()), actor)
-    for order_id, amount_minor in sorted(paid_back.items()):
-        await points.reverse(session, order_id=order_id, refunded_minor=amount_minor, actor=actor)
+    for order_id in await points.earners(session, list(paid_back)):
+        await points.reverse(session, order_id=order_id, refunded_minor=paid_back[order_id], actor=actor)
 
 
 _MATCHED = """

@@ -30,6 +30,8 @@ class Knowledge:
     listed: Mapping[int, list[Row]] = field(default_factory=dict)
     customers: Mapping[str, UUID] = field(default_factory=dict)
     carts: frozenset[UUID] = frozenset()
+    rewards: bool = False
+    """Whether the store's channel gives loyalty points."""
 
     def price(self, variant_id: int, tax_class: str, moment: datetime) -> int | None:
         """What one unit cost then, tax included, in minor units."""
@@ -51,7 +53,8 @@ async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, c
     priced = [fact for fact in facts if fact.type in PRICED]
     if not priced or meeting.channel_id is None:
         return known
-    known.terms = await terms_of_channel(session, meeting.channel_id)
+    channel = await channels.with_rates(session, meeting.channel_id)
+    known.terms, known.rewards = _terms(channel), channel["points_per_unit"] > 0
     named = {line.sku for f in priced for line in f.lines if check_prices or line.unit_price is None}
     if variant_ids := list({known.goods[name]["id"] for name in named if name in known.goods}):
         known.listed = await prices.listed_by_variant(
@@ -84,6 +87,9 @@ async def _goods(session: Session, meeting: Meeting, facts: Sequence[Told]) -> M
 
 async def terms_of_channel(session: Session, channel_id: int) -> Terms:
     """How the store's channel counts."""
-    row = await channels.with_rates(session, channel_id)
+    return _terms(await channels.with_rates(session, channel_id))
+
+
+def _terms(row: Row) -> Terms:
     rates = tuple((tax_class, rate) for tax_class, rate in row["rates"] or ())
     return terms_of(row["currency"], row["prices_include_tax"], row["tax_rounding"], row["shipping_price_minor"], rates)

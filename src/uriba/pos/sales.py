@@ -36,12 +36,13 @@ UNSPECIFIED = "UNSPECIFIED"
 
 @dataclass(slots=True)
 class Books:
-    """Sales and returns of one batch, to be written together."""
+    """Sales and returns of one batch, to be written together; `rewards`: the sales earn points."""
 
     sales: list[Sale] = field(default_factory=list)
     returns: list[Returned] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     coupons: list[Use] = field(default_factory=list)
+    rewards: bool = False
 
 
 def enter(
@@ -71,6 +72,7 @@ def enter(
         return [Problem(Code.NOT_FOUND, "There is no such cart.", ("cartId",))]
     sale = _sale(fact, worth, goods, known, meeting, occurred_at, cart_id)
     books.sales.append(sale)
+    books.rewards = known.rewards
     books.coupons.extend(Use(code, sale.id, sale.customer_id, occurred_at) for code in fact.coupons)
     books.cases.extend(_variances(fact, worth, goods, known, meeting, occurred_at))
     return []
@@ -187,7 +189,8 @@ async def write(session: Session, books: Books, *, meeting: Meeting, actor: str)
     booked = await _close_carts(session, books, meeting)
     await sales.book(session, booked, actor=actor)
     books.cases.extend(_overused(await told_redemptions.keep(session, books.coupons), meeting))
-    await _reward(session, booked, meeting, actor)
+    if books.rewards:
+        await _reward(session, booked, actor)
     await hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
     returns.book(session, books.returns)
     receipts = {r.original_receipt for r in books.returns if r.original_receipt}
@@ -220,24 +223,21 @@ async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list
     return booked
 
 
-async def _reward(session: Session, booked: Sequence[Sale], meeting: Meeting, actor: str) -> None:
-    """Loyalty points, where the store's channel gives any."""
-    known = [sale for sale in booked if sale.customer_id is not None]
-    if not known or not await session.fetchval(
-        "SELECT points_per_unit > 0 FROM channel WHERE id = $1", meeting.channel_id
-    ):
-        return
-    for sale in sorted(known, key=lambda sale: str(sale.customer_id)):
-        await points.earn(
-            session,
+async def _reward(session: Session, booked: Sequence[Sale], actor: str) -> None:
+    """Loyalty points of customers who showed their card."""
+    earned = [
+        points.Earning(
             order_id=sale.id,
             customer_id=sale.customer_id,
             channel_id=sale.channel_id,
             currency=sale.currency,
             total_minor=sale.total_minor,
             money_minor=sum(t.amount_minor for t in sale.tenders if t.method not in METHODS),
-            actor=actor,
         )
+        for sale in booked
+        if sale.customer_id is not None
+    ]
+    await points.earn_all(session, earned, actor=actor)
 
 
 def _overused(refused: Sequence[Use], meeting: Meeting) -> list[Case]:

@@ -148,7 +148,8 @@ class Verdict:
     promotion: Promotion
     coupon: Coupon | None
     reason: Reason
-    sentence: str
+    words: str
+    money: Money | None = None
     amount_minor: int = 0
     shipping_minor: int = 0
     excluded_by: str | None = None
@@ -156,6 +157,11 @@ class Verdict:
     @property
     def applied(self) -> bool:
         return self.reason is Reason.APPLIED
+
+    @property
+    def sentence(self) -> str:
+        """The reason as a sentence: said only where it is shown, for writing an amount takes longer than judging."""
+        return self.words if self.money is None else f"{self.money} {self.words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +199,8 @@ def _judged(offer: Offer, offered: Offers, basket: Basket, currency: str, before
     return _taken(offer, basket, qualifying, currency)
 
 
-def _refused(offer: Offer, reason: Reason, sentence: str) -> Verdict:
-    return Verdict(offer.promotion, offer.coupon, reason, sentence)
+def _refused(offer: Offer, reason: Reason, words: str, money: Money | None = None) -> Verdict:
+    return Verdict(offer.promotion, offer.coupon, reason, words, money)
 
 
 def _closed(offer: Offer, offered: Offers, currency: str) -> Verdict | None:
@@ -243,7 +249,7 @@ def _short(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: st
     amount = sum(basket.items[n].amount_minor for n in qualifying)
     if amount < promotion.min_minor:
         missing = Money(promotion.min_minor - amount, currency)
-        return _refused(offer, Reason.BELOW_THRESHOLD, f"{missing} more of what qualifies is needed.")
+        return _refused(offer, Reason.BELOW_THRESHOLD, "more of what qualifies is needed.", missing)
     if units < promotion.min_units:
         return _refused(offer, Reason.BELOW_THRESHOLD, f"{_more(promotion.min_units - units)} needed.")
     if promotion.effect is Effect.BUY_X_GET_Y and not effects.deal_sets(basket, *_deal(promotion, basket, qualifying)):
@@ -274,8 +280,8 @@ def _taken(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: st
     for n, off in found.items():
         basket.left[n] -= off
         assert basket.left[n] >= 0
-    sentence = f"{Money(amount, currency)} off."
-    return Verdict(promotion, offer.coupon, Reason.APPLIED, sentence, amount_minor=amount)
+    told = Money(amount, currency)
+    return Verdict(promotion, offer.coupon, Reason.APPLIED, "off.", told, amount_minor=amount)
 
 
 def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dict[int, int]:
@@ -301,5 +307,5 @@ def _shipped_free(offer: Offer, basket: Basket, currency: str) -> Verdict:
     if not amount:
         return _refused(offer, Reason.NOTHING_LEFT, "No shipping is charged.")
     basket.shipping[0] -= amount
-    sentence = f"{Money(amount, currency)} off shipping."
-    return Verdict(offer.promotion, offer.coupon, Reason.APPLIED, sentence, shipping_minor=amount)
+    told = Money(amount, currency)
+    return Verdict(offer.promotion, offer.coupon, Reason.APPLIED, "off shipping.", told, shipping_minor=amount)

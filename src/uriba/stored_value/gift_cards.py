@@ -209,15 +209,22 @@ _GIVE_BACK = """
 """
 
 
+async def lock(session: Session, *, order_id: UUID) -> None:
+    """Keep an order's cards for this transaction: what is summed next sees all that others have booked."""
+    await session.run(
+        "SELECT FROM gift_card WHERE id IN (SELECT card_id FROM gift_card_entry WHERE order_id = $1) "
+        "ORDER BY id FOR NO KEY UPDATE",
+        order_id,
+    )
+
+
 async def refund(
     session: Session, *, order_id: UUID, card_id: UUID, amount_minor: int, operation_id: UUID, actor: str
 ) -> None:
     """Put money back that an order took from a card, blocked or expired as it may be. Once per operation.
 
-    Errors: `InvalidState` where it is more than was taken.
+    The caller holds the order's cards. Errors: `InvalidState` where it is more than was taken.
     """
-    # The sum is a statement of its own: it sees what those who held the card before have booked.
-    await session.run("SELECT FROM gift_card WHERE id = $1 FOR NO KEY UPDATE", card_id)
     row = await session.fetchrow(
         "SELECT coalesce(-sum(amount_minor), 0)::bigint AS out, coalesce(bool_or(operation_id = $3), false) AS booked "
         "FROM gift_card_entry WHERE order_id = $1 AND card_id = $2",

@@ -95,6 +95,15 @@ _EARN = f"""
 """
 
 
+async def earners(session: Session, order_ids: Sequence[UUID]) -> list[UUID]:
+    """Which of these orders have earned points, their customers' accounts in order."""
+    rows = await session.fetch(
+        "SELECT order_id FROM points_entry WHERE order_id = ANY($1) AND kind = 'EARN' ORDER BY customer_id, order_id",
+        order_ids,
+    )
+    return [row["order_id"] for row in rows]
+
+
 async def reverse(session: Session, *, order_id: UUID, refunded_minor: int, actor: str) -> None:
     """Of an order that earned points, so much of its total was given back: so are the points, in proportion.
 

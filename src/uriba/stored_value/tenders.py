@@ -81,13 +81,6 @@ def kept_here(method: str, reference: str | None) -> bool:
     return method == POINTS and reference is not None and reference.endswith(points.UNIT)
 
 
-def turn(method: str, reference: str) -> tuple[int, str]:
-    """By which refunds of one order are sorted: they lock what they go to in the order in which `debit` does. Pure."""
-    if method == GIFT_CARD:
-        return 0, str(gift_cards.card_of(reference) or "")
-    return 1, ""
-
-
 async def refund(
     session: Session,
     *,
@@ -102,6 +95,8 @@ async def refund(
 
     Errors: `InvalidState` where it is more than was taken, or was taken elsewhere.
     """
+    # Whichever payment goes back first: all of the order's cards are locked as `debit` does, and points after them.
+    await gift_cards.lock(session, order_id=order_id)
     if method == POINTS:
         await points.refund(
             session, order_id=order_id, amount_minor=amount_minor, operation_id=operation_id, actor=actor

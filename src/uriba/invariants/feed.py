@@ -1,0 +1,64 @@
+"""Events and their numbers, and whose rows are whose."""
+
+from __future__ import annotations
+
+from uriba.invariants.invariant import Invariant
+
+INVARIANTS = (
+    Invariant(
+        9,
+        "each subject's events are numbered 1, 2, 3 …",
+        """
+        SELECT subject, count(*), min(version), max(version) FROM outbox_event
+        GROUP BY subject HAVING count(*) <> max(version) OR min(version) <> 1
+        """,
+    ),
+    Invariant(
+        9,
+        "each subject's last event is its newest change",
+        """
+        SELECT subject, s.version, e.version AS told FROM (
+            SELECT 'StockLevel:' || variant_id || ':' || location_id AS subject, version FROM stock_level
+            UNION ALL SELECT 'Cart:' || id, events FROM cart
+            UNION ALL SELECT 'Order:' || id, version FROM orders
+            UNION ALL SELECT 'Variant:' || id, events FROM variant
+            UNION ALL SELECT 'Terminal:' || key_id, version FROM pos_terminal
+        ) s FULL JOIN (SELECT subject, max(version) AS version FROM outbox_event GROUP BY 1) e USING (subject)
+        WHERE coalesce(s.version, 0) <> coalesce(e.version, 0)
+        """,
+    ),
+    Invariant(
+        9,
+        "the feed has no gap",
+        """
+        SELECT f.position, e.last, e.events FROM feed f
+        CROSS JOIN (SELECT coalesce(max(position), 0) AS last, count(position) AS events FROM outbox_event) e
+        WHERE f.position <> e.last OR e.last <> e.events
+        """,
+    ),
+    Invariant(
+        9,
+        "an order's timeline is its events",
+        """
+        SELECT o.id, o.version, t.lines FROM orders o
+        LEFT JOIN (SELECT order_id, count(*) AS lines FROM order_event GROUP BY 1) t ON t.order_id = o.id
+        WHERE o.version <> coalesce(t.lines, 0)
+        """,
+    ),
+    Invariant(
+        10,
+        "a terminal moves the stock of its own location only",
+        """
+        SELECT m.id, m.actor, m.location_id FROM stock_movement m
+        JOIN access_key k ON m.actor = 'terminal:' || k.id
+        WHERE m.on_hand_delta <> 0 AND m.location_id <> k.location_id
+        """,
+    ),
+    Invariant(
+        10,
+        "an order belongs to the customer of its cart",
+        """
+        SELECT o.id FROM orders o JOIN cart c ON c.id = o.cart_id WHERE o.customer_id IS DISTINCT FROM c.customer_id
+        """,
+    ),
+)
