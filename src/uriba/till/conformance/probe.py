@@ -42,13 +42,16 @@ class Skipped(Exception):
 
 @dataclass
 class Probe:
-    """A terminal under its own steam. `good`: whose stock it moves, at its `location`."""
+    """A terminal under its own steam. `good`: whose stock it moves, at its `location`. `offset`: how far its clock is
+    set from this machine's; `behind`: how far behind the hub's it then is at most.
+    """
 
     hub: Hub
     good: Good
     location: str = ""
     run: str = field(default_factory=lambda: uuid4().hex[:8])
     offset: timedelta = -BEHIND
+    behind: timedelta = 2 * BEHIND
     sold: list[Event] = field(default_factory=list)
     parked: int = 0
     _numbers: Any = field(default_factory=lambda: count(1))
@@ -72,7 +75,7 @@ class Probe:
 
     def pass_hubs_clock(self) -> None:
         """Wait until what happens from now on is later than what the hub has dated by its own clock."""
-        time.sleep(2 * BEHIND.total_seconds())
+        time.sleep(self.behind.total_seconds())
 
     def epoch(self) -> int:
         """An epoch that nobody has used."""

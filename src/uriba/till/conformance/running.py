@@ -22,7 +22,7 @@ from uriba.till.showing import err, out
 Check = Callable[[Probe], str]
 
 CHECKS: tuple[Check, ...] = (*sequences.CHECKS, *verdicts.CHECKS, *barriers.CHECKS, *pulling.CHECKS)
-CLOCKS_APART = timedelta(seconds=2)
+CLOCKS_APART = timedelta(seconds=0.5)
 
 
 class Outcome(Enum):
@@ -93,9 +93,10 @@ def begin(hub: Hub, *, location: str | None, sku: str | None) -> Probe:
     good = shelf.find(sku, clock.now()) if sku else _least_missed(sold)
     if good is None or not good.price or Decimal(good.price) <= 0:
         raise TillError("There is nothing to check with: no variant has a price at this key's location.")
-    probe = Probe(hub, good, offset=_offset(hub))
+    offset, behind = _clock(hub)
+    probe = Probe(hub, good, offset=offset, behind=behind)
     # Whoever counted just now did so before us.
-    time.sleep(BEHIND.total_seconds())
+    probe.pass_hubs_clock()
     probe.location = location or _location(probe)
     return probe
 
@@ -119,16 +120,15 @@ def _least_missed(sold: Sequence[Good]) -> Good | None:
     return min(sold, key=lambda good: (good.barcode is None, good.on_hand != 0, good.sku), default=None)
 
 
-def _offset(hub: Hub) -> timedelta:
-    """How far to set our clock, so that it is a little behind the hub's."""
-    said = hub.time()
-    apart = clock.now() - said if said else timedelta(0)
-    if abs(apart) < CLOCKS_APART:
-        return -BEHIND
-    err.print(
-        f"[yellow]The hub's clock and this machine's are {apart.total_seconds():+.0f} s apart: going by the hub's.[/]"
-    )
-    return -apart - BEHIND
+def _clock(hub: Hub) -> tuple[timedelta, timedelta]:
+    """How far to set our clock, so that it is a little behind the hub's; and how far it then is at most."""
+    least, most = hub.ahead()
+    apart = timedelta(0) if least <= CLOCKS_APART and most >= -CLOCKS_APART else least
+    if apart:
+        err.print(
+            f"[yellow]The hub's clock is {apart.total_seconds():+.0f} s from this machine's: going by the hub's.[/]"
+        )
+    return apart - BEHIND, max(most - apart, timedelta(0)) + BEHIND
 
 
 def name_of(check: Check) -> str:
