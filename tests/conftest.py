@@ -19,6 +19,7 @@ import uvicorn
 from client import Client
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants, migrate, worker
+from uriba.channels.dispatch import Dispatcher
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.db import Database
@@ -53,6 +54,8 @@ def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> S
         database_url=engines.database_url,
         valkey_url=engines.valkey_url,
         gateway_timeout_s=1.0,
+        webhook_retry_s=(0.1, 0.2, 0.3),
+        webhook_timeout_s=1.0,
         log_level="ERROR",
         **given,  # type: ignore[arg-type]
     )
@@ -67,7 +70,10 @@ async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactor
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
     work = worker.Work(database, settings, Checkout(database, settings, app.gateways(database, settings)), hints)
-    loops = [asyncio.create_task(worker.relay_for_ever(work))]
+    loops = [
+        asyncio.create_task(worker.relay_for_ever(work)),
+        asyncio.create_task(Dispatcher(database, hints, settings).run()),
+    ]
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(

@@ -30,6 +30,8 @@ EDGES = (
     "checkout/completion.py",
     "checkout/settlement.py",
     "outbox/relay.py",
+    "channels/dispatch.py",
+    "channels/sender.py",
 )
 """Who begins and ends transactions; completion does so around a payment provider's call."""
 

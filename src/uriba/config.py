@@ -17,6 +17,14 @@ class Env(StrEnum):
     PRODUCTION = "production"
 
 
+class Addresses(StrEnum):
+    """Where endpoints may be: on the internet; on this machine too; in private networks too."""
+
+    PUBLIC = "public"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+
+
 class UnsafeSettings(Exception):
     """Production was asked for with settings that are not fit for it."""
 
@@ -74,6 +82,29 @@ class Settings(BaseSettings):
     live_poll_s: float = Field(
         default=1.0, description="how often subscriptions look at the feed when nobody wakes them"
     )
+
+    event_term_s: int = Field(default=90 * 86_400, description="how long the feed keeps an event")
+    delivery_term_s: int = Field(default=30 * 86_400, description="how long the log of a delivery is kept")
+    webhook_addresses: Addresses | None = Field(
+        default=None, description="none: public in production, loopback too in development"
+    )
+    webhook_timeout_s: float = Field(default=15, gt=0, le=30, description="how long a receiver may take to answer")
+    webhook_retry_s: tuple[float, ...] = Field(
+        default=(5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        min_length=1,
+        max_length=50,
+        description="pauses before the next tries of a delivery; after the last one the endpoint is paused",
+    )
+    webhook_concurrency: int = Field(default=8, ge=1, le=100, description="deliveries under way to one endpoint")
+    webhook_overlap_s: int = Field(default=86_400, description="how long an old secret signs beside a new one")
+    webhook_coalesce_s: float = Field(
+        default=5, description="an endpoint that lags by more gets the newest state of a level, not each"
+    )
+    webhook_lease_s: float = Field(default=10, gt=0, description="after so long another worker sends for a dead one")
+
+    @property
+    def addresses(self) -> Addresses:
+        return self.webhook_addresses or (Addresses.PUBLIC if self.production else Addresses.LOOPBACK)
 
     @property
     def production(self) -> bool:

@@ -23,6 +23,8 @@ from redis.exceptions import RedisError
 from uriba import app, logs
 from uriba.access import guesses, keys
 from uriba.cart import carts
+from uriba.channels import deliveries
+from uriba.channels.dispatch import Dispatcher
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
@@ -31,7 +33,7 @@ from uriba.fulfillment import backorders, pickups, rejections, shortages
 from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
 from uriba.orders import returns
-from uriba.outbox import relay
+from uriba.outbox import feed, relay
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
 log = structlog.get_logger()
@@ -137,6 +139,12 @@ async def forget_old(work: Work) -> int:
             await idempotency.forget(session, older_than_s=work.settings.idempotency_term_s)
             + await keys.forget_expired(session)
             + await guesses.forget(session, older_than_s=work.settings.handoff_term_s)
+            + await deliveries.forget(session, older_than_s=work.settings.delivery_term_s)
+            + await feed.forget(
+                session,
+                older_than_s=work.settings.event_term_s,
+                needed_after=await deliveries.needed_after(session),
+            )
         )
 
 
@@ -167,6 +175,7 @@ async def run(settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(relay_for_ever(work))
+            tasks.create_task(Dispatcher(database, hints, settings).run())
             tasks.create_task(sweep_for_ever(work))
     finally:
         await hints.close()

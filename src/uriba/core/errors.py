@@ -36,6 +36,7 @@ class Code(StrEnum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     EMPTY_CART = "EMPTY_CART"
     DISCONTINUED = "DISCONTINUED"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,12 @@ class LimitExceeded(DomainError):
     """More rows, tries or characters than are allowed."""
 
     code = Code.LIMIT_EXCEEDED
+
+
+class CursorExpired(DomainError):
+    """The feed no longer has what came after the cursor."""
+
+    code = Code.CURSOR_EXPIRED
 
 
 class VersionConflict(DomainError):

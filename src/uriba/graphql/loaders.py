@@ -11,6 +11,7 @@ from strawberry.dataloader import DataLoader
 from uriba.cart import queries as carts
 from uriba.catalog import channels, locations
 from uriba.catalog import queries as catalog
+from uriba.channels import deliveries
 from uriba.core.actor import Actor
 from uriba.customers import customers
 from uriba.db import Database, Session
@@ -98,6 +99,14 @@ class Loaders:
     @cached_property
     def points_of_customer(self) -> Batch[Any, Any]:
         return self._batch(stored_value.balances)
+
+    @cached_property
+    def attempts_of_delivery(self) -> Batch[int, Any]:
+        return self._batch(deliveries.attempts_by_delivery)
+
+    @cached_property
+    def lag_of_endpoint(self) -> Batch[Any, Any]:
+        return self._batch(deliveries.lag_by_endpoint)
 
     @cached_property
     def level(self) -> Batch[tuple[int, int], Any]:

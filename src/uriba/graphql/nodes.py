@@ -12,6 +12,7 @@ from uriba.core.errors import Invalid
 from uriba.graphql.cart.queries import cart_by_id
 from uriba.graphql.catalog.queries import product_by_id, variant_by_id
 from uriba.graphql.catalog.types import Channel, Location, channel_of, location_of
+from uriba.graphql.channels.queries import delivery_by_id, endpoint_by_id
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
@@ -102,6 +103,8 @@ READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "Channel": _channel,
     "Conflict": _conflict,
     "Customer": _customer,
+    "Delivery": delivery_by_id,
+    "Endpoint": endpoint_by_id,
     "Fulfillment": _fulfillment,
     "GiftCard": card_by_id,
     "Location": _location,

@@ -53,6 +53,7 @@ SHOPPER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STA
 BUYER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP})
 TILL = Rule({Role.TERMINAL})
 OPERATIONS = Rule({Role.APP, Role.STAFF}, Scope.INVENTORY)
+FEED = Rule({Role.APP, Role.STAFF})
 SHOP = Rule({Role.TERMINAL, Role.APP, Role.STAFF})
 COUNTER = Rule({Role.TERMINAL, Role.STAFF})
 MASTER_DATA = Rule({Role.APP, Role.STAFF}, Scope.CATALOG)

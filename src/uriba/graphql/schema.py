@@ -23,6 +23,8 @@ from uriba.graphql.cart.subscriptions import CartSubscriptions
 from uriba.graphql.catalog.mutations import CatalogMutations
 from uriba.graphql.catalog.queries import CatalogQueries
 from uriba.graphql.catalog.types import Channel, Location, Product, Variant
+from uriba.graphql.channels.mutations import ChannelsMutations
+from uriba.graphql.channels.queries import ChannelsQueries
 from uriba.graphql.checkout.queries import CheckoutQueries
 from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
@@ -70,6 +72,7 @@ class Query(
     PosPullQueries,
     PricingQueries,
     StoredValueQueries,
+    ChannelsQueries,
     NodeQueries,
 ):
     """What can be read."""
@@ -88,6 +91,7 @@ class Mutation(
     PosMutations,
     PricingMutations,
     StoredValueMutations,
+    ChannelsMutations,
 ):
     """What can be done."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from uriba.db.session import Insert, Session
 
-SUBJECT_KINDS = ("Cart", "Order", "StockLevel", "Variant", "Terminal")
+SUBJECT_KINDS = ("Cart", "Order", "StockLevel", "Variant", "Terminal", "Endpoint", "Alert")
 
 
 @dataclass(frozen=True, slots=True)

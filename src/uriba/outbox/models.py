@@ -32,10 +32,11 @@ class OutboxEvent(Base):
 
 
 class Feed(Base):
-    """The feed's end: a single row, whose lock makes relays take turns."""
+    """The feed's end: a single row, whose lock makes relays take turns. Up to `forgotten`, its rows are gone."""
 
     __tablename__ = "feed"
     __table_args__ = (CheckConstraint("single", name="single"),)
 
     single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     position: Mapped[int] = mapped_column(server_default=text("0"))
+    forgotten: Mapped[int] = mapped_column(server_default=text("0"))

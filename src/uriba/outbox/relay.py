@@ -53,7 +53,7 @@ async def subjects(session: Session, *, after: int, limit: int = BATCH) -> list[
 async def read(session: Session, *, after: int, limit: int = BATCH) -> list[Row]:
     """The feed after a position, oldest first."""
     return await session.fetch(
-        "SELECT position, type, subject, version, at, data FROM outbox_event "
+        "SELECT id, position, type, subject, version, at, data FROM outbox_event "
         "WHERE position > $1 ORDER BY position LIMIT $2",
         after,
         limit,

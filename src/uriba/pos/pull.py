@@ -21,7 +21,7 @@ from uriba.core.actor import Actor
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.inventory.queries import levels_by_key, split_level_key
-from uriba.outbox import relay
+from uriba.outbox import feed, relay
 from uriba.pos.knowledge import terms_of_channel, with_tax
 from uriba.pricing import prices
 from uriba.pricing.quote import Terms
@@ -81,12 +81,14 @@ async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int
     """
     if not 1 <= first <= PAGE_MAX:
         raise Invalid(f"first is from 1 to {PAGE_MAX:,}.", "first")
-    end = await relay.end_of_feed(session)
+    kept = await feed.span(session)
+    end = kept.position
     terms = await _terms(session, actor)
     at = _read(cursor) if cursor is not None else Cursor(end, 0, terms=terms)
     if at.position > end:
         raise Invalid("This cursor is ahead of the hub, which was restored: begin anew, without a cursor.", "cursor")
-    if at.terms != terms or (at.variant_id is None and end - at.position > BEHIND_MAX):
+    behind = at.variant_id is None and end - at.position > BEHIND_MAX
+    if at.terms != terms or behind or at.position < kept.forgotten:
         at = Cursor(end, 0, at.sets, terms)
     if at.variant_id is not None:
         entries, reached = await _all(session, actor, at.variant_id, max(1, first // 2))

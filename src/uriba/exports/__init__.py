@@ -1,0 +1,1 @@
+"""Bulk exports: products, stock and orders as CSV and Parquet."""
