@@ -24,12 +24,15 @@ RETAILER = ("till", "elsewhere", "app", "app catalog", "app customers", "app inv
 EVERYBODY = frozenset(SHOPPERS + RETAILER)
 HANAS = EVERYBODY - {"guest", "ken"}
 GUESTS = frozenset(RETAILER)
+FEED = frozenset({"app", "app catalog", "app customers", "app inventory", "staff"})
 
 SEEN_BY = {
     "Cart": HANAS,
     "Channel": EVERYBODY,
     "Conflict": frozenset({"app inventory", "staff"}),
     "Customer": HANAS,
+    "Delivery": FEED,
+    "Endpoint": FEED,
     "Fulfillment": HANAS,
     "GiftCard": frozenset({"app customers", "staff"}),
     "Location": EVERYBODY,
@@ -85,6 +88,7 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
         },
     )
     conflict, returned = await _brought_back(stage, order)
+    endpoint, delivery = await _endpoint(stage)
     yield Things(
         stage,
         {
@@ -92,6 +96,8 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
             "Channel": data["channels"][0]["id"],
             "Conflict": conflict,
             "Customer": order["customer"]["id"],
+            "Delivery": delivery,
+            "Endpoint": endpoint,
             "Fulfillment": order["fulfillments"][0]["id"],
             "GiftCard": await _gift_card(stage),
             "Location": level["location"]["id"],
@@ -112,6 +118,26 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
         },
         guests["number"],
     )
+
+
+async def _endpoint(stage: Stage) -> tuple[str, str]:
+    """An endpoint of the app's channel where nobody listens, and its first delivery."""
+    app = stage["app"]
+    made = await app.do(
+        "mutation ($i: EndpointInput!) { endpointCreate(input: $i) { endpoint { id } errors { message } } }",
+        i={"url": "http://127.0.0.1:9/", "types": ["endpoint.test"]},
+    )
+    endpoint: str = made["endpoint"]["id"]
+    await app.do("mutation ($id: ID!) { endpointTest(id: $id) { errors { code } } }", id=endpoint)
+
+    async def first() -> Any:
+        data = await app.run(
+            "query ($id: ID!) { node(id: $id) { ... on Endpoint { deliveries { edges { node { id } } } } } }",
+            id=endpoint,
+        )
+        return data["node"]["deliveries"]["edges"]
+
+    return endpoint, (await eventually(first))[0]["node"]["id"]
 
 
 async def _gift_card(stage: Stage) -> str:

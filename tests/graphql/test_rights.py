@@ -39,6 +39,7 @@ STOCK_ROOM = frozenset({"till", "app inventory", "staff"})
 STOCK_ROOMS = STOCK_ROOM | {"elsewhere"}
 OFFICE = frozenset({"app inventory", "staff"})
 TILLS = frozenset({"till", "elsewhere"})
+FEED = frozenset({"app", "app catalog", "app customers", "app inventory", "staff"})
 
 EMPTY = f"{{ count {ERRORS} }}"
 CART = f"{{ cart {{ id }} {ERRORS} }}"
@@ -241,6 +242,60 @@ OPERATIONS: dict[str, Operation] = {
         CUSTOMERS,
         f"mutation ($input: PointsAdjustInput!) {{ pointsAdjust(input: $input) {{ customer {{ id }} {ERRORS} }} }}",
         {"input": {"customerId": NOWHERE, "points": 1, "reason": "x", "idempotencyKey": "$key"}},
+    ),
+    "Query.events": (FEED, "{ events(first: 1) { pageInfo { endCursor } } }", {}),
+    "Query.feed": (FEED, "{ feed { earliest end } }", {}),
+    "Query.endpoints": (FEED, "{ endpoints { id url deliveries { edges { node { id } } } } }", {}),
+    "Mutation.endpointCreate": (
+        FEED,
+        f'mutation {{ endpointCreate(input: {{ url: "ftp://x" }}) {{ secret {ERRORS} }} }}',
+        {},
+    ),
+    "Mutation.endpointDelete": (
+        FEED,
+        f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ secret {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.endpointPause": (
+        FEED,
+        f"mutation ($id: ID!) {{ endpointPause(id: $id) {{ secret {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.endpointResume": (
+        FEED,
+        f"mutation ($id: ID!) {{ endpointResume(id: $id) {{ secret {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.endpointTest": (
+        FEED,
+        f"mutation ($id: ID!) {{ endpointTest(id: $id) {{ secret {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.endpointRotateSecret": (
+        FEED,
+        f"mutation ($id: ID!) {{ endpointRotateSecret(id: $id) {{ secret {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.endpointReplay": (
+        FEED,
+        f'mutation ($id: ID!) {{ endpointReplay(id: $id, after: "MA==") {{ secret {ERRORS} }} }}',
+        {"id": NOWHERE},
+    ),
+    "Mutation.deliveryReplay": (
+        FEED,
+        f"mutation ($id: ID!) {{ deliveryReplay(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.deliveryGiveUp": (
+        FEED,
+        f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Subscription.events": (FEED, 'subscription { events(after: "MA==") { cursor node { id } } }', {}),
+    "Subscription.workQueueChanged": (
+        RETAILER,
+        "subscription ($at: String) { workQueueChanged(location: $at) { id status } }",
+        {"at": "$code:W1"},
     ),
     "Subscription.cartChanged": (
         EVERYBODY,

@@ -16,6 +16,7 @@ from uriba.db import Session
 from uriba.db.idempotency import Claim
 from uriba.graphql.hub import ChannelRef, Hub
 from uriba.graphql.loaders import Loaders
+from uriba.graphql.sharing import Group, Member, Operation, Seen
 
 
 class Context(BaseContext, kw_only=True):
@@ -27,6 +28,10 @@ class Context(BaseContext, kw_only=True):
     channel_code: str | None = None
     authorization: str | None = None
     connection_params: dict[str, Any] | None = None
+    operation: Operation | None = None
+    group: Group | None = None
+    member: Member | None = None
+    seen: Seen | None = None
 
     def reading(self) -> AbstractAsyncContextManager[Session]:
         return self.hub.database.reading()
@@ -41,8 +46,11 @@ class Context(BaseContext, kw_only=True):
             assert found.key_id == self.actor.key_id
 
     def renew(self) -> None:
-        """Forget what was loaded: the next fields see the newest rows."""
-        self.loaders = Loaders(self.hub.database, self.actor)
+        """Forget what was loaded: the next fields see the newest rows. Groups share what they read after an event."""
+        if self.group is not None:
+            self.loaders = self.hub.live.loaders(self.actor)
+        else:
+            self.loaders = Loaders(self.hub.database, self.actor)
 
     def claim(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Claim:
         """A claim of this caller. Guests share a network address, so theirs are told apart by what they hold."""

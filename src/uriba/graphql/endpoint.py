@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -14,10 +14,13 @@ from typing import Any, ClassVar
 import msgspec
 from litestar import MediaType, Request, Response, WebSocket, get, post, websocket
 from litestar.di import Provide
+from litestar.exceptions import WebSocketDisconnect
+from litestar.response import Stream
 from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.http.websocket_origin import normalize_allowed_origins
-from strawberry.litestar.controller import GraphQLController
+from strawberry.litestar.controller import GraphQLController, LitestarWebSocketAdapter
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -32,6 +35,7 @@ from uriba.config import Settings
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, Unauthenticated
 from uriba.core.text import has_control
+from uriba.graphql import sse, streams
 from uriba.graphql.context import Context
 from uriba.graphql.errors import UNAUTHENTICATED, VALIDATION_FAILED, presented
 from uriba.graphql.examples import EXAMPLES
@@ -48,6 +52,7 @@ BY_HTTP = {OperationType.QUERY, OperationType.MUTATION}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 INIT_TIMEOUT = timedelta(seconds=5)
 SUBSCRIPTIONS_PER_SOCKET = 20
+BAD_CLOSE = 4400
 FORBIDDEN_CLOSE = 4403
 
 _encode = msgspec.json.Encoder().encode
@@ -115,6 +120,16 @@ def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, autho
     )
 
 
+class Socket(LitestarWebSocketAdapter):
+    """A socket that also sends what is encoded already."""
+
+    async def send_text(self, text: str) -> None:
+        try:
+            await self.ws.send_data(data=text)
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+
+
 class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
     """Each operation of a socket has loaders of its own: what one has read, another never shows."""
 
@@ -127,20 +142,39 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
             await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
-        alone = copy.copy(self)
         context: Context = self.context
         try:
             await context.authenticate()
         except Unauthenticated:
             await self.websocket.close(code=FORBIDDEN_CLOSE, reason="Forbidden")
             return
-        alone.context = context_of(
+        alone = context_of(
             context.hub,
             context.actor,
             channel_code=context.channel_code,
             authorization=context.authorization,
         )
-        await BaseGraphQLTransportWSHandler.run_operation(alone, operation)
+        asked = streams.operation(operation.query, operation.variables, operation.operation_name)
+        begin = f'{{"id":{_encode(operation.id).decode()},"type":"next","payload":'
+        try:
+            async with aclosing(streams.answers(self.schema, alone, asked)) as answers:
+                async for payload in answers:
+                    await self.websocket.send_text(f"{begin}{payload.decode()}}}")
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except streams.Refused as refused:
+            await self._refuse(operation, refused)
+        except WebSocketDisconnected:
+            return
+
+    websocket: Socket
+
+    async def _refuse(self, operation: Operation[Any, Any], refused: streams.Refused) -> None:
+        """What cannot even be read closes the socket, as the protocol says; else the operation ends with its errors."""
+        if reason := self._get_pre_execution_close_reason(refused.errors[0]):
+            self.operations.pop(operation.id, None)
+            await self.websocket.close(code=BAD_CLOSE, reason=reason)
+        else:
+            await operation.send_initial_errors(refused.errors)
 
 
 class Endpoint(GraphQLController[Any, Any]):
@@ -153,6 +187,7 @@ class Endpoint(GraphQLController[Any, Any]):
     protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL,)
     connection_init_wait_timeout = INIT_TIMEOUT
     graphql_transport_ws_handler_class = SocketHandler
+    websocket_adapter_class = Socket
 
     @get(name="graphiql", status_code=200)
     async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -161,7 +196,7 @@ class Endpoint(GraphQLController[Any, Any]):
         return refusal("Send operations with POST.", METHOD_NOT_ALLOWED, 405)
 
     @post(name="graphql", status_code=200)
-    async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
             return refusal("Send the operation as application/json.", BAD_REQUEST, 415)
         try:
@@ -170,6 +205,8 @@ class Endpoint(GraphQLController[Any, Any]):
             return refusal(f"This body is no GraphQL request: {error}.", BAD_REQUEST, 400)
         except UnicodeDecodeError:
             return refusal("This body is not UTF-8.", BAD_REQUEST, 400)
+        if sse.MEDIA_TYPE in request.headers.get("accept", ""):
+            return await self._stream(request, body)
         began = time.perf_counter()
         response = await self._execute(request, body)
         GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - began)
@@ -203,12 +240,22 @@ class Endpoint(GraphQLController[Any, Any]):
         except CannotGetOperationTypeError as error:
             return _invalid(error.as_http_error_reason())
         except InvalidOperationTypeError:
-            return _invalid("Subscriptions go over WebSocket, not over HTTP.")
+            return _invalid("Subscriptions go over WebSocket, or over HTTP with accept: text/event-stream.")
         except MissingQueryError:
             return _invalid("There is no query in this request.")
         if result.errors:
             return {"data": result.data, "errors": [presented(error).formatted for error in result.errors]}
         return {"data": result.data}
+
+    async def _stream(self, request: Request[Any, Any, Any], body: Body) -> Response[bytes] | Stream:
+        """The answers as server-sent events."""
+        try:
+            context = await identify(self.hub, request, request.headers)
+        except Unauthenticated as error:
+            return refusal(str(error), UNAUTHENTICATED, 401)
+        asked = streams.operation(body.query, body.variables, body.operation_name)
+        frames = sse.events(streams.answers(self.schema, context, asked))
+        return Stream(frames, media_type=sse.MEDIA_TYPE, headers={**HEADERS, "x-accel-buffering": "no"})
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Key and channel come with connection_init, else as headers; a wrong key closes the socket with 4403."""

@@ -1,49 +1,104 @@
-"""Following one subject: its present state, then its newest state after every change."""
+"""Following: the present state first, then the newest state after every change.
+
+A subscription says how to watch, how to read what is there, and how to read what changed. Whoever asks for it reads
+the present state and joins the group of those who follow the same; the group's own execution watches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Generic, NamedTuple, TypeVar
 
 from uriba.core.errors import NotFound
+from uriba.graphql import streams
 from uriba.graphql.context import Info
+from uriba.graphql.live import Change, Watch
+from uriba.graphql.sharing import Seen
 
 T = TypeVar("T")
+
+
+class State(NamedTuple, Generic[T]):
+    """What is shown of a subject, and how many of its events are in that."""
+
+    subject: str
+    version: int
+    value: T
+
+
+class Over(Exception):
+    """There is nothing left to follow."""
 
 
 def not_found(what: str, path: str) -> NotFound:
     return NotFound(f"There is no such {what}.", path)
 
 
-async def fresh(info: Info) -> None:
-    """Before each event: the caller's key still holds, and nothing loaded before is shown again.
-
-    Errors: `Unauthenticated` once the key has ended.
-    """
-    await info.context.authenticate()
-    info.context.renew()
-
-
 async def follow(
+    info: Info,
+    *,
+    watch: AbstractAsyncContextManager[Watch],
+    present: Callable[[], AsyncIterator[State[T]]],
+    newest: Callable[[Change], AsyncIterator[State[T]]],
+    everyone: bool = False,
+) -> AsyncGenerator[T, None]:
+    """`newest` raises `Over` where there is nothing left to follow. `everyone`: every shopper sees the same."""
+    context = info.context
+    if context.group is None:
+        context.member = await context.hub.groups.join(context, everyone=everyone, run=streams.runner(info))
+        states = present()
+    else:
+        states = _changes(info, watch, newest)
+    async with aclosing(states):  # type: ignore[type-var]
+        async for state in states:
+            context.seen = Seen(state.subject, state.version)
+            yield state.value
+
+
+async def _changes(
+    info: Info, watch: AbstractAsyncContextManager[Watch], newest: Callable[[Change], AsyncIterator[State[T]]]
+) -> AsyncGenerator[State[T], None]:
+    """What a group is told: of each subject its newest state, none twice."""
+    assert info.context.group is not None
+    told: dict[str, int] = {}
+    async with watch as watching:
+        info.context.group.opened.set()
+        async for change in watching.changes():
+            if change.version <= told.get(change.subject, 0):
+                continue
+            info.context.renew()
+            try:
+                async for state in newest(change):
+                    if state.subject == change.subject:
+                        told[change.subject] = state.version
+                    yield state
+            except Over:
+                return
+
+
+async def follow_one(
     info: Info, subject: str, read: Callable[[], Awaitable[tuple[T, int] | None]], *, missing: NotFound
 ) -> AsyncGenerator[T, None]:
-    """`read`: the state, and how many of the subject's events are in it. No state is shown twice.
+    """Follow one subject. `read`: its state, and how many of its events are in it.
 
     Errors: `missing` where the subject is not the caller's at the beginning; it ends where that becomes so.
     """
-    async with info.context.hub.live.watch(subject) as watch:
-        await fresh(info)
+
+    async def present() -> AsyncIterator[State[T]]:
         found = await read()
         if found is None:
             raise missing
-        state, seen = found
-        yield state
-        async for change in watch.changes():
-            if change.subject == subject and change.version <= seen:
-                continue
-            await fresh(info)
-            found = await read()
-            if found is None:
-                return
-            state, seen = found
-            yield state
+        yield State(subject, found[1], found[0])
+
+    async def newest(change: Change) -> AsyncIterator[State[T]]:
+        found = await read()
+        if found is None:
+            raise Over
+        yield State(subject, found[1], found[0])
+
+    async with aclosing(
+        follow(info, watch=info.context.hub.live.watch(subject), present=present, newest=newest)
+    ) as values:
+        async for value in values:
+            yield value

@@ -11,6 +11,7 @@ from uriba.config import Settings
 from uriba.db import Database
 from uriba.graphql.identity import Identity
 from uriba.graphql.live import Live
+from uriba.graphql.sharing import Groups
 
 
 class ChannelRef(NamedTuple):
@@ -29,6 +30,7 @@ class Hub:
     checkout: Checkout
     identity: Identity
     live: Live
+    groups: Groups = field(default_factory=Groups)
     channels: dict[str, ChannelRef] = field(default_factory=dict)
 
     async def channel(self, code: str) -> ChannelRef | None:

@@ -7,13 +7,16 @@ it is woken with the subjects that changed, and a slow one finds only the newest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import structlog
 
-from uriba.db import Database
+from uriba.channels.tail import READ_MAX, Tail
+from uriba.core.actor import Actor
+from uriba.db import Database, Row
+from uriba.graphql.loaders import Loaders
 from uriba.outbox import relay
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
 
@@ -65,11 +68,27 @@ class Live:
         self._look = asyncio.Event()
         self._position: int | None = None
         self._joining = asyncio.Lock()
+        self._tail = Tail(database)
+        self._readers: set[asyncio.Event] = set()
+        self._shared: dict[Actor, Loaders] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def subscribers(self) -> int:
-        return len(self._by_match) + sum(len(watches) for watches in self._by_subject.values())
+        """Who is told when the feed grows."""
+        return len(self._by_match) + sum(len(watches) for watches in self._by_subject.values()) + self.readers
+
+    @property
+    def readers(self) -> int:
+        """Who follows the feed itself."""
+        return len(self._readers)
+
+    def loaders(self, actor: Actor) -> Loaders:
+        """Loaders for what is read because of the newest events, shared by all that read it under the same rights."""
+        found = self._shared.get(actor)
+        if found is None:
+            found = self._shared[actor] = Loaders(self._database, actor)
+        return found
 
     async def start(self) -> None:
         self._tasks = [
@@ -119,6 +138,7 @@ class Live:
             if self._position is None:
                 async with self._database.reading() as session:
                     self._position = await relay.end_of_feed(session)
+                self._look.set()
 
     async def _follow(self) -> None:
         while True:
@@ -137,13 +157,32 @@ class Live:
         """Tell subscribers of all that is new in the feed; nobody reads it while there are none."""
         if not self.subscribers:
             self._position = None
+            self._tail.let_go()
         if self._position is None:
             return
-        async with self._database.reading() as session:
-            while rows := await relay.read(session, after=self._position):
+        while await self._tail.read_on():
+            while rows := await self._tail.after(self._position, limit=READ_MAX):
                 self._position = rows[-1]["position"]
+                self._shared.clear()
                 for row in rows:
                     self._tell(row)
+            for woken in self._readers:
+                woken.set()
+
+    async def feed(self, position: int) -> AsyncGenerator[Sequence[Row], None]:
+        """The feed after a position, for ever; most of it from memory, whoever many read it."""
+        woken = asyncio.Event()
+        self._readers.add(woken)
+        try:
+            await self._join()
+            while True:
+                woken.clear()
+                while rows := await self._tail.after(position, limit=READ_MAX):
+                    yield rows
+                    position = rows[-1]["position"]
+                await woken.wait()
+        finally:
+            self._readers.discard(woken)
 
     def _tell(self, row: Mapping[str, Any]) -> None:
         subject, version = row["subject"], row["version"]

@@ -25,6 +25,8 @@ from uriba.graphql.catalog.queries import CatalogQueries
 from uriba.graphql.catalog.types import Channel, Location, Product, Variant
 from uriba.graphql.channels.mutations import ChannelsMutations
 from uriba.graphql.channels.queries import ChannelsQueries
+from uriba.graphql.channels.subscriptions import ChannelsSubscriptions
+from uriba.graphql.channels.types import Delivery, Endpoint
 from uriba.graphql.checkout.queries import CheckoutQueries
 from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
@@ -97,7 +99,7 @@ class Mutation(
 
 
 @strawberry.type
-class Subscription(CartSubscriptions, OrderSubscriptions, InventorySubscriptions):
+class Subscription(CartSubscriptions, OrderSubscriptions, InventorySubscriptions, ChannelsSubscriptions):
     """What can be followed: the present state first, then every change."""
 
 
@@ -178,6 +180,8 @@ def make(settings: Settings) -> Schema:
             StockTransfer,
             Fulfillment,
             Payment,
+            Endpoint,
+            Delivery,
         ],
         extensions=extensions,
         cost_max=settings.query_cost_max,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 import strawberry
 
 from uriba.catalog import locations
 from uriba.catalog import queries as catalog
+from uriba.catalog.events import variant_subject
 from uriba.core.errors import Code, Invalid, Refusals
-from uriba.db import Session
+from uriba.db import Row, Session
 from uriba.graphql.catalog.types import Variant, load_variant
 from uriba.graphql.context import Info
-from uriba.graphql.following import fresh
+from uriba.graphql.following import State, follow
 from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.inventory.types import StockLevel, level_of
+from uriba.graphql.live import Change
 from uriba.graphql.permissions import PUBLIC, SHOP, subscription
 from uriba.inventory import queries
 
@@ -29,29 +32,20 @@ class InventorySubscriptions:
         self, info: Info, location: str | None = None, skus: list[str] | None = None
     ) -> AsyncGenerator[StockLevel, None]:
         variant_ids, location_id = await narrow(info.context, location, skus)
-        async with info.context.hub.live.watch_all(_matches(variant_ids, location_id)) as watch:
-            after: tuple[int, int] | None = None
-            shown: dict[tuple[int, int], int] = {}
-            while True:
-                async with info.context.reading() as session:
-                    rows = await queries.levels(
-                        session, variant_ids=variant_ids, location_id=location_id, first=PAGE, after=after
-                    )
-                for row in rows[:PAGE]:
-                    await fresh(info)
-                    shown[row["variant_id"], row["location_id"]] = row["version"]
-                    yield level_of(row)
-                if len(rows) <= PAGE:
-                    break
-                after = (rows[PAGE - 1]["variant_id"], rows[PAGE - 1]["location_id"])
-            async for change in watch.changes():
-                key = queries.split_level_key(change.subject.removeprefix("StockLevel:"))
-                if change.version <= shown.get(key, 0):
-                    continue
-                await fresh(info)
-                if (level := await info.context.loaders.level.get(key)) is not None:
-                    shown[key] = level["version"]
-                    yield level_of(level)
+
+        async def present() -> AsyncIterator[State[StockLevel]]:
+            async for row in _levels(info, variant_ids, location_id):
+                yield State(_subject(row), row["version"], level_of(row))
+
+        async def newest(change: Change) -> AsyncIterator[State[StockLevel]]:
+            level = await info.context.loaders.level.get(_key(change.subject))
+            if level is not None:
+                yield State(change.subject, level["version"], level_of(level))
+
+        watch = info.context.hub.live.watch_all(_matches(variant_ids, location_id))
+        async with aclosing(follow(info, watch=watch, present=present, newest=newest)) as levels:
+            async for level in levels:
+                yield level
 
     @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that differs.")
     async def availability_changed(self, info: Info, channel: str, skus: list[str]) -> AsyncGenerator[Variant, None]:
@@ -62,19 +56,51 @@ class InventorySubscriptions:
             variant_ids = await _known(session, skus)
             places = (await locations.by_channel(session, [known.id]))[known.id]
         served = {row["id"] for row in places}
-        async with info.context.hub.live.watch_all(_matches_any(set(variant_ids), served)) as watch:
-            shown: dict[int, object] = {}
+        shown: dict[int, object] = {}
+
+        async def state(variant_id: int) -> State[Variant]:
+            return State(variant_subject(variant_id), 0, await load_variant(info, variant_id, channel))
+
+        async def present() -> AsyncIterator[State[Variant]]:
             for variant_id in variant_ids:
-                await fresh(info)
-                shown[variant_id] = await info.context.loaders.supply(known.id).get(variant_id)
-                yield await load_variant(info, variant_id, channel)
-            async for change in watch.changes():
-                await fresh(info)
-                variant_id, _ = queries.split_level_key(change.subject.removeprefix("StockLevel:"))
-                supply = await info.context.loaders.supply(known.id).get(variant_id)
-                if supply != shown[variant_id]:
-                    shown[variant_id] = supply
-                    yield await load_variant(info, variant_id, channel)
+                yield await state(variant_id)
+
+        async def newest(change: Change) -> AsyncIterator[State[Variant]]:
+            variant_id, _ = _key(change.subject)
+            supply = await info.context.loaders.supply(known.id).get(variant_id)
+            if variant_id not in shown or supply != shown[variant_id]:
+                shown[variant_id] = supply
+                yield await state(variant_id)
+
+        watch = info.context.hub.live.watch_all(_matches_any(set(variant_ids), served))
+        following = follow(info, watch=watch, present=present, newest=newest, everyone=True)
+        async with aclosing(following) as variants:
+            async for variant in variants:
+                yield variant
+
+
+async def _levels(info: Info, variant_ids: list[int] | None, location_id: int | None) -> AsyncIterator[Row]:
+    """The levels as they are, page by page."""
+    after: tuple[int, int] | None = None
+    while True:
+        async with info.context.reading() as session:
+            rows = await queries.levels(
+                session, variant_ids=variant_ids, location_id=location_id, first=PAGE, after=after
+            )
+        info.context.renew()
+        for row in rows[:PAGE]:
+            yield row
+        if len(rows) <= PAGE:
+            return
+        after = (rows[PAGE - 1]["variant_id"], rows[PAGE - 1]["location_id"])
+
+
+def _subject(level: Row) -> str:
+    return f"StockLevel:{level['variant_id']}:{level['location_id']}"
+
+
+def _key(subject: str) -> tuple[int, int]:
+    return queries.split_level_key(subject.removeprefix("StockLevel:"))
 
 
 async def _known(session: Session, skus: list[str]) -> list[int]:

@@ -79,13 +79,7 @@ class OrderQueries:
         after: str | None = None,
         statuses: list[FulfillmentStatus] | None = None,
     ) -> FulfillmentConnection:
-        actor = info.context.actor
-        if location is None and actor.location_id is None:
-            raise Invalid("Say which location.", "location")
-        place = actor.location_id if location is None else await location_key(info, location)
-        assert place is not None
-        if actor.role is Role.TERMINAL and place != actor.location_id:
-            raise NotFound("There is no such location.", "location")
+        place = await workplace(info, location)
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
             rows = await fulfillments.work(
@@ -97,6 +91,18 @@ class OrderQueries:
             )
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(FulfillmentConnection, FulfillmentEdge, page, fulfillment_of)  # type: ignore[no-any-return]
+
+
+async def workplace(info: Info, location: str | None) -> int:
+    """The location whose work a caller may see. Errors: `Invalid`, `NotFound`."""
+    actor = info.context.actor
+    if location is None and actor.location_id is None:
+        raise Invalid("Say which location.", "location")
+    place = actor.location_id if location is None else await location_key(info, location)
+    assert place is not None
+    if actor.role is Role.TERMINAL and place != actor.location_id:
+        raise NotFound("There is no such location.", "location")
+    return place
 
 
 async def location_key(info: Info, code: str) -> int:
