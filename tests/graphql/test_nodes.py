@@ -10,6 +10,7 @@ import pytest
 
 from client import Client, Refused
 from graphql import GraphQLInterfaceType
+from patience import eventually
 from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes

@@ -56,10 +56,10 @@ class Forbidden(OSError):
 def allowed(address: str, policy: Addresses) -> bool:
     """Whether something may be sent there. What hides an IPv4 address is judged by that one."""
     found = _bare(ip_address(address.partition("%")[0]))
-    if found.is_multicast or found.is_unspecified or found.is_reserved:
-        return False
     if found.is_loopback:
         return policy is not Addresses.PUBLIC
+    if found.is_multicast or found.is_unspecified or found.is_reserved:
+        return False
     return found.is_global or (policy is Addresses.PRIVATE and found.is_private)
 
 
