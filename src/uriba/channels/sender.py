@@ -39,6 +39,9 @@ SAVED_EVERY_S = 1.0
 
 LEASE_LOOK_S = 0.1
 
+UNWRITTEN_MAX = 200
+"""Answers that may wait to be written down: so many deliveries a crash sends again at most."""
+
 REST_S = 0.005
 """Answers that come this close together are written down together."""
 
@@ -179,7 +182,8 @@ class Sender:
     def _begin(self) -> None:
         """Start as many tries as may be under way at once."""
         now = self._loop.time()
-        while self._window.under_way < self._settings.webhook_concurrency and now < self.lease_until:
+        free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX
+        while free and self._window.under_way < self._settings.webhook_concurrency:
             one = self._window.next(now)
             if one is None:
                 return
@@ -203,6 +207,8 @@ class Sender:
         next_at = None if pause_s is None else clock.now() + timedelta(seconds=pause_s)
         self._results.append(Result(one.id, at, took_s, status, problem, next_at, ended))
         self._woken.set()
+        # The next goes while this is written down.
+        self._begin()
 
     def _headers(self, one: Waiting, at: datetime) -> dict[str, str]:
         """Standard Webhooks' headers; a signature for each secret that is valid."""
