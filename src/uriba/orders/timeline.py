@@ -23,16 +23,22 @@ class Told(NamedTuple):
 
 
 async def record(session: Session, told: Sequence[Told], *, actor: str) -> None:
-    """Write what happened to orders, in this order; their rows are locked by id."""
+    """Write what happened to orders, in this order; their rows are locked by id.
+
+    Events name the order's cart too: by it a guest follows the order.
+    """
     if not told:
         return
     counted = Counter(one.order_id for one in told)
     rows = await session.fetch(_COUNT, sorted(counted), [counted[order_id] for order_id in sorted(counted)])
     following = {row["id"]: row["version"] - counted[row["id"]] for row in rows}
+    carts = {row["id"]: {"cart": str(row["cart_id"])} if row["cart_id"] else {} for row in rows}
     events = []
     for one in told:
         following[one.order_id] += 1
-        events.append(one.event(order_subject(one.order_id), following[one.order_id], one.data))
+        events.append(
+            one.event(order_subject(one.order_id), following[one.order_id], {**one.data, **carts[one.order_id]})
+        )
     session.later(
         "INSERT INTO order_event (order_id, version, type, data, actor) "
         "SELECT order_id, version, type, data, $5 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[]) "
@@ -40,7 +46,7 @@ async def record(session: Session, told: Sequence[Told], *, actor: str) -> None:
         [one.order_id for one in told],
         [event.version for event in events],
         [event.type for event in events],
-        [msgspec.json.encode(event.data).decode() for event in events],
+        [msgspec.json.encode(one.data).decode() for one in told],
         actor,
     )
     emit(session, *events)
@@ -50,5 +56,5 @@ _COUNT = """
     UPDATE orders o SET version = o.version + n.events FROM (
         SELECT l.id, u.events FROM unnest($1::uuid[], $2::bigint[]) AS u(id, events) CROSS JOIN LATERAL (
             SELECT id FROM orders WHERE orders.id = u.id FOR UPDATE) l
-    ) n WHERE o.id = n.id RETURNING o.id, o.version
+    ) n WHERE o.id = n.id RETURNING o.id, o.version, o.cart_id
 """

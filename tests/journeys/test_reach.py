@@ -1,0 +1,264 @@
+"""Whatever a store, a till, a customer or a sweep does to an order reaches every channel.
+
+Each change is heard four ways: by the channels' webhooks, in the feed, by whoever follows the order or its cart (app
+and web shop), and in the timeline that staff read; with the same versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aftersales import bring_back, cancel, line, move, state
+from ears import Ears, listening
+from tills import open_till
+
+from client import Client, Following
+from patience import eventually
+from shop import ADDRESS, ERRORS, Shop
+from uriba import worker
+from uriba.core import ids
+
+ORDER_CHANGED = """subscription ($o: ID!) { orderChanged(orderId: $o) {
+    id status paymentStatus fulfillments { id status } returns { id } timeline { type } } }"""
+CART_CHANGED = "subscription ($c: ID!) { cartChanged(cartId: $c) { order { id status timeline { type } } } }"
+FEED = """query ($a: String) { events(after: $a, first: 100) {
+    edges { node { id type subject version } } pageInfo { hasNextPage endCursor } } }"""
+
+
+@dataclass
+class Reach:
+    """An order, and everybody who should hear of it."""
+
+    shop: Shop
+    order: dict[str, Any]
+    ears: Ears
+    on_order: Following
+    on_cart: Following
+    start: str
+    last: dict[int, Any] = field(default_factory=dict)
+
+    async def heard(self, kind: str, *, times: int = 1) -> None:
+        """Wait until all have heard so many events of a type about the order; they agree."""
+        subject = self.order["id"]
+
+        def told() -> list[dict[str, Any]]:
+            return [h.event for h in self.ears.taken if h.event["subject"] == subject and h.event["type"] == kind]
+
+        await self.ears.until(lambda: len(told()) >= times)
+        shown = await self.until(self.on_order, lambda s: _types(s).count(kind) >= times)
+        followed = await self.until(self.on_cart, lambda s: s["order"] and _types(s["order"]).count(kind) >= times)
+        assert shown["id"] == followed["order"]["id"] == subject
+        feed = [event for event in await self.feed() if event["subject"] == subject]
+        assert [event["version"] for event in feed] == list(range(1, len(feed) + 1))
+        ids_of = {event["version"]: event["id"] for event in feed}
+        assert all(ids_of[event["version"]] == event["id"] for event in told())
+        timeline = _types(await state(self.shop, self.order))
+        assert timeline == [event["type"] for event in feed][: len(timeline)] or timeline.count(kind) >= times
+
+    async def until(self, following: Following, wanted: Callable[[Any], object]) -> Any:
+        """The last state that was shown, or the first after it, for which this holds."""
+        shown = self.last.get(id(following))
+        if shown is None or not wanted(shown):
+            shown = self.last[id(following)] = await following.until(wanted)
+        return shown
+
+    async def feed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = self.start
+        while True:
+            page = (await self.shop.staff.run(FEED, a=after))["events"]
+            found += [edge["node"] for edge in page["edges"]]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return found
+
+    async def parts(self) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = (await state(self.shop, self.order))["fulfillments"]
+        return parts
+
+
+def _types(order: dict[str, Any]) -> list[str]:
+    return [event["type"] for event in order["timeline"]]
+
+
+@asynccontextmanager
+async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
+    """An order of the app's customer, for pickup at S1 or to be shipped, and a marketplace that listens."""
+    customer = await shop.customer()
+    async with listening() as ears:
+        made = await shop.staff.do(
+            f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
+            i={"url": ears.url},
+        )
+        start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+        cart = await shop.cart(customer, **units)
+        given = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
+        chosen = await shop.fulfil(customer, cart, method, **given)
+        order = (await shop.check_out(customer, chosen["cart"]))["order"]
+        order = await state(shop, order)
+        async with (
+            customer.subscribe(ORDER_CHANGED, o=order["id"]) as on_order,
+            customer.subscribe(CART_CHANGED, c=cart["id"]) as on_cart,
+        ):
+            try:
+                yield Reach(shop, order, ears, on_order, on_cart, start)
+            finally:
+                await shop.staff.do(
+                    f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
+                )
+
+
+async def test_a_pickup_from_the_shelf_to_the_hand(shop: Shop) -> None:
+    await shop.receive(TEA_S1=3)
+    till = await shop.terminal("S1")
+
+    async with placed(shop, "PICKUP", TEA=1) as reach:
+        await reach.heard("order.placed")
+        (part,) = await reach.parts()
+        for times, status in enumerate(("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"), 1):
+            code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
+            payload = await move(till, part, status, **code)
+            assert not payload["errors"], payload
+            await reach.heard("fulfillment.updated", times=times)
+        await reach.heard("order.completed")
+
+
+async def test_a_parcel_to_the_door(shop: Shop) -> None:
+    await shop.receive(TEA_W1=3)
+
+    async with placed(shop, "SHIP", TEA=1) as reach:
+        (part,) = await reach.parts()
+        for times, status in enumerate(("PICKED", "SHIPPED", "DELIVERED"), 1):
+            payload = await move(shop.staff, part, status, **({"tracking": "J1"} if status == "SHIPPED" else {}))
+            assert not payload["errors"], payload
+            await reach.heard("fulfillment.updated", times=times)
+        await reach.heard("order.completed")
+
+
+async def test_a_store_that_cannot_find_it(shop: Shop) -> None:
+    await shop.receive(TEA_S1=3, TEA_W1=3)
+
+    async with placed(shop, "SHIP", TEA=1) as reach:
+        (part,) = await reach.parts()
+        payload = await move(shop.staff, part, "REJECTED", reason="not found")
+        assert not payload["errors"], payload
+        await reach.heard("fulfillment.updated")
+
+
+async def test_a_cancelled_order(shop: Shop) -> None:
+    await shop.receive(TEA_S1=3)
+
+    async with placed(shop, "PICKUP", TEA=1) as reach:
+        payload = await cancel(shop.staff, reach.order, reason="asked")
+        assert not payload["errors"], payload
+        await reach.heard("order.cancelled")
+        await reach.heard("payment.updated")
+
+
+async def test_a_cancelled_line(shop: Shop) -> None:
+    await shop.receive(TEA_S1=3)
+
+    async with placed(shop, "PICKUP", TEA=2) as reach:
+        payload = await cancel(shop.staff, reach.order, lines=[line(shop, reach.order, "TEA", 1)])
+        assert not payload["errors"], payload
+        await reach.heard("order.lines_cancelled")
+
+
+async def _by_staff(shop: Shop, order: dict[str, Any]) -> None:
+    payload = await bring_back(shop.staff, order, [line(shop, order, "TEA", 1)], location=shop.code("S2"))
+    assert not payload["errors"], payload
+
+
+async def _by_a_till_that_was_offline(shop: Shop, order: dict[str, Any]) -> None:
+    till = await open_till(shop, "S2")
+    fact = till.fact("RETURN", [till.line("TEA", 1, unitPrice="648")], originalReceipt=order["number"])
+    assert await till.verdicts({**fact, "tenders": [{"method": "CASH", "amount": "648"}]}) == ["APPLIED"]
+
+
+@pytest.mark.parametrize("come_back", [_by_staff, _by_a_till_that_was_offline])
+async def test_what_comes_back(shop: Shop, come_back: Callable[[Shop, dict[str, Any]], Awaitable[None]]) -> None:
+    await shop.receive(TEA_S1=3)
+    till = await shop.terminal("S1")
+
+    async with placed(shop, "PICKUP", TEA=1) as reach:
+        (part,) = await reach.parts()
+        for status in ("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"):
+            code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
+            assert not (await move(till, part, status, **code))["errors"]
+        await come_back(shop, reach.order)
+        await reach.heard("return.created")
+
+
+async def test_a_pickup_that_nobody_fetched(shop: Shop) -> None:
+    await shop.receive(TEA_S1=3)
+    till = await shop.terminal("S1")
+
+    async with placed(shop, "PICKUP", TEA=1) as reach:
+        (part,) = await reach.parts()
+        for status in ("PICKED", "READY_FOR_PICKUP"):
+            assert not (await move(till, part, status))["errors"]
+        async with shop.hub.database.transaction() as session:
+            await session.run(
+                "UPDATE fulfillment SET hold_until = now() - interval '1 minute' WHERE id = $1",
+                ids.uuid(part["id"], "Fulfillment"),
+            )
+
+        async def expired() -> Any:
+            return await worker.expire_pickups(shop.hub.work) or (await reach.parts())[0]["status"] == "CANCELLED"
+
+        await eventually(expired)
+        await reach.heard("fulfillment.updated", times=3)
+
+
+async def test_a_till_sells_what_was_promised(shop: Shop) -> None:
+    await shop.receive(TEA_S1=1, TEA_S2=5)
+    till = await open_till(shop, "S1")
+
+    async with placed(shop, "SHIP", TEA=1) as reach:
+        (part,) = await reach.parts()
+        place = part["location"]["code"]
+        till = till if place == shop.code("S1") else await open_till(shop, "S2")
+        units = 1 if place == shop.code("S1") else 5
+        assert await till.verdicts(till.sale(TEA=units)) == ["APPLIED"]
+
+        async def resourced() -> Any:
+            await worker.resource_shortages(shop.hub.work)
+            return "fulfillment.updated" in _types(await state(shop, reach.order))
+
+        await eventually(resourced)
+        await reach.heard("fulfillment.updated")
+
+
+async def test_a_tills_facts_reach_what_app_and_web_may_promise(shop: Shop) -> None:
+    """From posSync to availability, shown in app and web, and told to the marketplace."""
+    await shop.receive(TEA_S1=10)
+    query = """subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) {
+        availability { quantity } } }"""
+    till = await open_till(shop, "S1")
+
+    async def follow(client: Client, channel: str) -> Any:
+        return client.subscribe(query, c=shop.code(channel), s=[shop.sku("TEA")])
+
+    async with (
+        listening() as ears,
+        await follow(shop.guest(), "app") as app,
+        await follow(shop.guest(), "web") as web,
+    ):
+        made = await shop.staff.do(
+            f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
+            i={"url": ears.url, "types": ["stock.changed", "terminal.synced"]},
+        )
+        assert [(await f.next())["availability"]["quantity"] for f in (app, web)] == [10, 10]
+        assert await till.verdicts(till.sale(TEA=2), till.moved("DAMAGE", TEA=1)) == ["APPLIED", "APPLIED"]
+        for following in (app, web):
+            await following.until(lambda s: s["availability"]["quantity"] == 7)
+        level = (await shop.level("TEA", "S1"))["id"]
+        await ears.until(lambda: any(one.event["subject"] == level for one in ears.taken))
+        await ears.until(lambda: any(one.event["type"] == "terminal.synced" for one in ears.taken))
+        await shop.staff.do(
+            f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
+        )
