@@ -53,7 +53,7 @@ def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> S
         data_dir=folder,
         database_url=engines.database_url,
         valkey_url=engines.valkey_url,
-        gateway_timeout_s=1.0,
+        gateway_timeout_s=2.0,
         webhook_retry_s=(0.1, 0.2, 0.3),
         webhook_timeout_s=1.0,
         log_level="ERROR",

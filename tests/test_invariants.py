@@ -250,6 +250,11 @@ BREAKS: dict[str, list[str]] = {
         "UPDATE outbox_event SET position = NULL WHERE position = 1",
         "DELETE FROM outbox_event WHERE position = (SELECT max(position) FROM outbox_event)",
     ],
+    "an endpoint is told of the feed up to its place, and of nothing beyond it": [
+        "WITH p AS (INSERT INTO endpoint (id, url, position) VALUES (gen_random_uuid(), 'http://x', 0) RETURNING id) "
+        "INSERT INTO delivery (endpoint_id, position, event_id, subject, version, first_version, event_at) "
+        "SELECT id, 1, 1, 'Cart:1', 1, 1, now() FROM p",
+    ],
     "an order's timeline is its events": [
         "DELETE FROM order_event WHERE order_id = '{g.waiting}' AND version = 1",
         "UPDATE orders SET version = version + 1 WHERE id = '{g.waiting}'",

@@ -144,11 +144,12 @@ async def replay_one(session: Session, delivery_id: int, *, actor: Actor) -> Row
         raise NotFound("There is no such delivery.", "id") from None
     found = await session.fetchrow(
         "UPDATE delivery d SET status = 'PENDING', attempts = 0, next_at = NULL, ended_at = NULL "
-        "FROM outbox_event e WHERE d.id = $1 AND e.id = d.event_id RETURNING d.*",
+        "FROM outbox_event e, endpoint p WHERE d.id = $1 AND e.id = d.event_id AND p.id = d.endpoint_id "
+        "AND d.position <= p.position RETURNING d.*",
         delivery_id,
     )
     if found is None:
-        raise InvalidState("The feed no longer has this event.", "id")
+        raise InvalidState("The feed no longer has this event, or it is being replayed already.", "id")
     return found
 
 

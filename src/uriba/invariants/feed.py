@@ -49,6 +49,15 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        9,
+        "an endpoint is told of the feed up to its place, and of nothing beyond it",
+        """
+        SELECT d.id, d.endpoint_id, d.position, p.position AS place FROM delivery d
+        JOIN endpoint p ON p.id = d.endpoint_id CROSS JOIN feed f
+        WHERE d.position > f.position OR d.status = 'PENDING' AND d.position > p.position AND p.deleted_at IS NULL
+        """,
+    ),
+    Invariant(
         10,
         "a terminal moves the stock of its own location only",
         """
