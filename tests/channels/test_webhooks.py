@@ -119,8 +119,8 @@ async def test_410_pauses_at_once(shop: Shop, ears: Ears) -> None:
         return 410
 
     ears.manner = manner
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"]) as made:
-        await shop.receive(TEA_S1=1)
+    async with endpoint(shop.staff, ears.url, types=["endpoint.test"]) as made:
+        await change(shop.staff, "endpointTest", id=made["id"])
 
         async def paused() -> Any:
             found = (await shop.staff.run(LOG, id=made["id"]))["node"]
@@ -139,11 +139,11 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(shop: Shop, ears: Ear
             return web.Response(status=307, headers={"location": inward.url})
 
         ears.manner = manner
-        async with endpoint(shop.staff, ears.url, types=["stock.changed"]):
-            await shop.receive(TEA_S1=1)
+        async with endpoint(shop.staff, ears.url, types=["endpoint.test"]) as made:
+            await change(shop.staff, "endpointTest", id=made["id"])
             await ears.until(lambda: ears.taken)
 
-            assert len(ears.heard) == 2
+            assert [one.id for one in ears.heard] == [ears.taken[0].id] * 2
             assert inward.heard == []
 
 
@@ -186,8 +186,8 @@ async def test_replays_from_a_cursor_with_the_ids_of_then(shop: Shop, ears: Ears
 
 
 async def test_one_delivery_is_replayed(shop: Shop, ears: Ears) -> None:
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"]) as made:
-        await shop.receive(TEA_S1=1)
+    async with endpoint(shop.staff, ears.url, types=["endpoint.test"]) as made:
+        await change(shop.staff, "endpointTest", id=made["id"])
         await ears.until(lambda: ears.taken)
 
         async def delivered() -> Any:
