@@ -69,6 +69,7 @@ class Sender:
         self._window = Window(endpoint["failures"])
         self._partial = False
         self._back = False
+        self._over = False
         self._webhooks: list[Webhook] = []
         self._results: list[Result] = []
         self._tries: set[asyncio.Task[None]] = set()
@@ -182,7 +183,7 @@ class Sender:
     def _begin(self) -> None:
         """Start as many tries as may be under way at once."""
         now = self._loop.time()
-        free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX
+        free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX and not self._over
         while free and self._window.under_way < self._settings.webhook_concurrency:
             one = self._window.next(now)
             if one is None:
@@ -229,6 +230,7 @@ class Sender:
         pause_s = retries.pause_s(one.attempts + 1, self._settings.webhook_retry_s, dice=dice, asked_s=asked_s)
         if status == retries.GONE:
             pause_s = None
+        self._over = self._over or pause_s is None
         self._window.failed(one, due=self._loop.time() + (pause_s or 0.0))
         return False, pause_s
 
