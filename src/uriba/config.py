@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+OPENING_HOURS = "^(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+
 
 class Env(StrEnum):
     """Development shows GraphiQL and has the provider TEST; production has neither."""
@@ -73,6 +75,11 @@ class Settings(BaseSettings):
         description="where a bank sends customers after their second step; none: the page stays where it is",
     )
     low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
+    opening_hours: str = Field(
+        default="09:00-21:00",
+        pattern=OPENING_HOURS,
+        description="when tills are missed where a location says nothing, by its own clock",
+    )
     price_variance: bool = Field(
         default=True, description="whether people are told of tills that print other prices than the price list has"
     )

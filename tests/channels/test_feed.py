@@ -82,6 +82,7 @@ async def test_refuses_what_is_no_cursor_and_no_type(shop: Shop) -> None:
         ({"a": "x"}, "INVALID"),
         ({"t": ["no.such"]}, "INVALID"),
         ({"t": []}, "INVALID"),
+        ({"a": pages.cursor(10**15)}, "INVALID"),
         ({"f": 101}, "INVALID"),
     ):
         with pytest.raises(Refused) as refused:

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from uriba.catalog import opening_hours
 from uriba.catalog.models import LocationKind
 from uriba.core import text
 from uriba.core.errors import DomainError, Invalid, Refusals
@@ -33,6 +34,7 @@ class LocationRow:
     phone: str | None = None
     pickup_ready_minutes: int = 60
     pickup_hold_days: int = 7
+    opening_hours: str | None = None
 
 
 async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
@@ -90,6 +92,8 @@ def _place(row: LocationRow, *at: str | int) -> dict[str, object]:
         raise Invalid("This is between 0 and 100,000 minutes.", *at, "pickupReadyMinutes")
     if not 1 <= row.pickup_hold_days <= 365:
         raise Invalid("This is between 1 and 365 days.", *at, "pickupHoldDays")
+    if row.opening_hours is not None and opening_hours.parse(row.opening_hours) is None:
+        raise Invalid("Write opening hours as 09:00-21:00, or 00:00-24:00.", *at, "openingHours")
     return {
         "region": text.optional_text(row.region, *at, "region"),
         "latitude": row.latitude,
@@ -98,26 +102,28 @@ def _place(row: LocationRow, *at: str | int) -> dict[str, object]:
         "phone": text.optional_text(row.phone, *at, "phone"),
         "pickup_ready_minutes": row.pickup_ready_minutes,
         "pickup_hold_days": row.pickup_hold_days,
+        "opening_hours": row.opening_hours,
     }
 
 
 _UPSERT = """
     INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address,
-        phone, pickup_ready_minutes, pickup_hold_days)
+        phone, pickup_ready_minutes, pickup_hold_days, opening_hours)
     SELECT code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address, phone,
-        pickup_ready_minutes, pickup_hold_days FROM json_to_recordset($1::json)
+        pickup_ready_minutes, pickup_hold_days, opening_hours FROM json_to_recordset($1::json)
         AS r(code text, name text, kind text, timezone text, offers_pickup boolean, ships_orders boolean, region text,
-            latitude float8, longitude float8, address text, phone text, pickup_ready_minutes int, pickup_hold_days int)
+            latitude float8, longitude float8, address text, phone text, pickup_ready_minutes int, pickup_hold_days int,
+            opening_hours text)
     ORDER BY code
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind, timezone = excluded.timezone,
         offers_pickup = excluded.offers_pickup, ships_orders = excluded.ships_orders, region = excluded.region,
         latitude = excluded.latitude, longitude = excluded.longitude, address = excluded.address,
         phone = excluded.phone, pickup_ready_minutes = excluded.pickup_ready_minutes,
-        pickup_hold_days = excluded.pickup_hold_days
+        pickup_hold_days = excluded.pickup_hold_days, opening_hours = excluded.opening_hours
 """
 _COLUMNS = (
     "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders, l.region, l.latitude, l.longitude, "
-    "l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days"
+    "l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days, l.opening_hours"
 )
 
 

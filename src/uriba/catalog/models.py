@@ -77,7 +77,10 @@ class Channel(Base):
 
 
 class Location(Base):
-    """A store or a warehouse. Pickups are ready after `pickup_ready_minutes` and kept for `pickup_hold_days`."""
+    """A store or a warehouse. Pickups are ready after `pickup_ready_minutes` and kept for `pickup_hold_days`.
+
+    `opening_hours`: "09:00-21:00" by its own clock; null: the hub's setting.
+    """
 
     __tablename__ = "location"
 
@@ -95,6 +98,7 @@ class Location(Base):
     phone: Mapped[str | None]
     pickup_ready_minutes: Mapped[int] = mapped_column(server_default=text("60"))
     pickup_hold_days: Mapped[int] = mapped_column(server_default=text("7"))
+    opening_hours: Mapped[str | None]
 
 
 class ChannelLocation(Base):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uriba.core import pages
-from uriba.core.errors import CursorExpired
+from uriba.core.errors import CursorExpired, Invalid
 from uriba.db.session import Row, Session
 
 SCANNED_MAX = 10_000
@@ -63,7 +63,9 @@ _PIECE = f"""
 
 
 def check(kept: Span, position: int) -> None:
-    """Errors: `CursorExpired` where some of what follows a position is gone."""
+    """Errors: `CursorExpired` where some of what follows a position is gone, `Invalid` for one from the future."""
+    if position > kept.position:
+        raise Invalid("This cursor is ahead of the feed, which was restored: begin anew with feed.end.", "after")
     if position < kept.forgotten:
         raise CursorExpired(
             "The feed no longer has all that came after this cursor. Take feed.end, read the present state, "

@@ -88,6 +88,9 @@ class LocationInput:
     phone: str | None = None
     pickup_ready_minutes: int = strawberry.field(default=60, description="From an order to its goods being ready.")
     pickup_hold_days: int = strawberry.field(default=7, description="How long goods that are ready are kept.")
+    opening_hours: str | None = strawberry.field(
+        default=None, description="As 09:00-21:00 by its own clock, 22:00-05:00 over midnight; none: as the hub is set."
+    )
 
 
 @strawberry.input

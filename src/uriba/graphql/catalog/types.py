@@ -53,6 +53,7 @@ class Location(Node):
     phone: str | None
     pickup_ready_minutes: int
     pickup_hold_days: int
+    opening_hours: str | None = strawberry.field(description="By its own clock; null: as the hub is set.")
 
 
 def location_of(row: Mapping[str, Any]) -> Location:
@@ -71,6 +72,7 @@ def location_of(row: Mapping[str, Any]) -> Location:
         phone=row["phone"],
         pickup_ready_minutes=row["pickup_ready_minutes"],
         pickup_hold_days=row["pickup_hold_days"],
+        opening_hours=row["opening_hours"],
     )
 
 
