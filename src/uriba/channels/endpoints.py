@@ -78,7 +78,13 @@ async def rotate(session: Session, endpoint_id: UUID, *, actor: Actor, overlap_s
 
 async def delete(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
     """Nothing is sent any more; the log stays for its term. Errors: `NotFound`."""
-    return await _change(session, endpoint_id, actor, f"deleted_at = now(), {FREE}")
+    row = await _change(session, endpoint_id, actor, f"deleted_at = now(), {FREE}")
+    await session.run(
+        "UPDATE delivery SET status = 'FAILED', next_at = NULL, ended_at = now() "
+        "WHERE endpoint_id = $1 AND status = 'PENDING'",
+        endpoint_id,
+    )
+    return row
 
 
 async def pause(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:

@@ -8,7 +8,7 @@ transactions itself, which only edges do elsewhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,6 +53,8 @@ UNCONFIRMED = "The payment was not confirmed in time."
 
 SOLD_MEANWHILE = "The goods were sold while the payment took too long; nothing was charged."
 
+Before = Callable[[Session], Awaitable[None]]
+
 log = structlog.get_logger()
 
 
@@ -91,15 +93,20 @@ class Checkout:
     def settlement(self) -> Settlement:
         return Settlement(self.database, self.charging)
 
-    async def complete(self, *, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Row:
-        """The order that the cart became, now or earlier with the same key.
+    async def complete(
+        self, *, actor: Actor, claim: Claim, asked: CheckoutRequest, before: Before | None = None
+    ) -> Row:
+        """The order that the cart became, now or earlier with the same key. `before`: what goes first in the
+        transaction that takes the cart.
 
-        Errors: those of `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`, `PaymentDeclined`,
+        Errors: those of `before`, of `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`, `PaymentDeclined`,
         `PaymentPending`.
         """
         for _ in range(PLANS_MAX):
             try:
                 async with self.database.transaction() as session:
+                    if before is not None:
+                        await before(session)
                     begun = await self._begin(session, actor, claim, asked)
                 break
             except PlanRefused as refused:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uriba.checkout.errors import PaymentMismatch, PriceChanged
 from uriba.checkout.gateways import PaymentGateway
-from uriba.checkout.gateways.port import CASH
+from uriba.checkout.gateways.port import CASH, EXTERNAL
 from uriba.core import money, text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, DomainError, Invalid, LimitExceeded, Refusals
@@ -103,7 +103,8 @@ def _tender(
     if payment.method == CASH and actor.role is not Role.TERMINAL:
         raise Invalid("Cash is taken at a till only.", *at, "method")
     own = payment.method in tenders.METHODS
-    if payment.method != CASH and not own and payment.method not in gateways:
+    taken = payment.method == CASH or (payment.method == EXTERNAL and actor.role is Role.SYSTEM)
+    if not taken and not own and payment.method not in gateways:
         known = ", ".join(sorted({CASH, *tenders.METHODS, *gateways}))
         raise Invalid(f"There is no such way to pay here: {known}.", *at, "method")
     amount = minor(payment.amount, currency, *at, "amount")
@@ -111,7 +112,7 @@ def _tender(
         raise Invalid("A payment is above zero.", *at, "amount", "amount")
     if own:
         tenders.check(payment.method, payment.token, *at)
-    elif payment.method != CASH and (wrong := gateways[payment.method].check_token(payment.token)):
+    elif not taken and (wrong := gateways[payment.method].check_token(payment.token)):
         raise Invalid(wrong, *at, "token")
     handed_over = _handed_over(payment, amount, currency, *at, "tendered")
     reference = text.optional_text(payment.reference, *at, "reference")

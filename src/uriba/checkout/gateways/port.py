@@ -11,6 +11,9 @@ import msgspec
 CASH = "CASH"
 """Taken at a till; no provider is asked."""
 
+EXTERNAL = "EXTERNAL"
+"""Taken by the channel that an order was imported from, which gives it back as well; for the hub itself only."""
+
 
 REFUND_FAILED = "refund.failed"
 """The kind of an event: money that a provider had promised to give back did not arrive."""
