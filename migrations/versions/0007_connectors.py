@@ -111,9 +111,7 @@ def _order() -> None:
         sa.Column("received_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("decided_at", TIME, nullable=True),
         sa.Column("acknowledged_at", TIME, nullable=True),
-        sa.CheckConstraint(
-            "status IN ('NEW', 'WAITING', 'PLACED', 'REFUSED')", name=op.f("ck_connector_order_status")
-        ),
+        sa.CheckConstraint("status IN ('NEW', 'WAITING', 'PLACED', 'REFUSED')", name=op.f("ck_connector_order_status")),
         sa.CheckConstraint("(status = 'PLACED') = (cart_id IS NOT NULL)", name=op.f("ck_connector_order_placed")),
         sa.CheckConstraint(
             "(status IN ('NEW', 'WAITING')) = (document IS NOT NULL)", name=op.f("ck_connector_order_document")

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from client import Client, Refused
+from patience import eventually
 from scratch import scratch_hub
 from shop import ERRORS, Shop
 from uriba import invariants
@@ -176,6 +177,25 @@ async def test_a_subscription_over_server_sent_events(shop: Shop) -> None:
             await shop.receive(TEA_S1=1)
 
     assert seen == [1, 2, 3]
+
+
+async def test_leaving_a_stream_leaves_nothing_behind(shop: Shop) -> None:
+    async def followed() -> float:
+        async with httpx.AsyncClient() as http:
+            shown = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
+        (line,) = [line for line in shown.splitlines() if line.startswith("uriba_subscribers ")]
+        return float(line.split()[1])
+
+    async def nobody() -> bool:
+        return await followed() == 0
+
+    await shop.receive(TEA_S1=1)
+    await eventually(nobody)
+    stream = sse(shop, "subscription ($s: [String!]) { stockChanged(skus: $s) { onHand } }", s=[shop.sku("TEA")])
+    await anext(stream)
+    assert await followed() == 1
+    await stream.aclose()
+    await eventually(nobody)
 
 
 async def test_queries_and_refusals_over_server_sent_events(shop: Shop) -> None:

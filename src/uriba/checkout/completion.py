@@ -99,8 +99,8 @@ class Checkout:
         """The order that the cart became, now or earlier with the same key. `before`: what goes first in the
         transaction that takes the cart.
 
-        Errors: those of `before`, of `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`, `PaymentDeclined`,
-        `PaymentPending`.
+        Errors: those of `before`, `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
+        `PaymentDeclined`, `PaymentPending`.
         """
         for _ in range(PLANS_MAX):
             try:
