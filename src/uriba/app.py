@@ -65,7 +65,7 @@ def create(given: Settings | None = None) -> Litestar:
             endpoint(hub, chosen),
             documents(database, identity.actor),
             health(database),
-            metrics(database, lambda: hub.groups.members + hub.live.readers),
+            metrics(database, chosen, lambda: hub.groups.members + hub.live.readers),
             *provider_callbacks(hub.checkout),
             *test_payments(hub.checkout),
         ],

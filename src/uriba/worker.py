@@ -24,10 +24,13 @@ from uriba import app, logs
 from uriba.access import guesses, keys
 from uriba.cart import carts
 from uriba.channels import deliveries
+from uriba.channels.alerting import alerts, low_stock
+from uriba.channels.connectors.runs import Connectors
 from uriba.channels.dispatch import Dispatcher
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
+from uriba.core import clock
 from uriba.db import Database, idempotency
 from uriba.fulfillment import backorders, pickups, rejections, shortages
 from uriba.inventory import holds
@@ -133,6 +136,25 @@ async def serve_backorders(work: Work) -> int:
         return await backorders.serve_waiting(session, limit=100)
 
 
+async def watch_alerts(work: Work) -> int:
+    async with work.database.transaction() as session:
+        return await alerts.watch(session, now=clock.now(), default_hours=work.settings.opening_hours)
+
+
+async def watch_stock(work: Work) -> int:
+    """A transaction for each piece of the feed, so that a long one is not looked through twice."""
+    changed, more = 0, True
+    while more:
+        async with work.database.transaction() as session:
+            found, more = await low_stock.watch(session, low=work.settings.low_stock)
+        changed += found
+    return changed
+
+
+async def run_connectors(work: Work) -> int:
+    return await Connectors(work.database, work.settings, work.checkout).run_due()
+
+
 async def forget_old(work: Work) -> int:
     async with work.database.transaction(tell=False) as session:
         return (
@@ -158,7 +180,10 @@ SWEEPS = (
     Sweep("serve_backorders", every_s=10, timeout_s=30, run=serve_backorders),
     Sweep("link_returns", every_s=10, timeout_s=30, run=link_returns),
     Sweep("expire_carts", every_s=60, timeout_s=30, run=expire_carts),
+    Sweep("watch_alerts", every_s=5, timeout_s=30, run=watch_alerts),
+    Sweep("watch_stock", every_s=5, timeout_s=60, run=watch_stock),
     Sweep("forget_old", every_s=60, timeout_s=60, run=forget_old),
+    Sweep("run_connectors", every_s=2, timeout_s=120, run=run_connectors),
 )
 """Every sweep there is."""
 

@@ -291,6 +291,24 @@ OPERATIONS: dict[str, Operation] = {
         f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
         {"id": NOWHERE},
     ),
+    "Query.channelHealth": (FEED, "{ channelHealth { endpoints { lagEvents } readers { key } } }", {}),
+    "Query.channelParity": (FEED, "{ channelParity { count differences { subject } } }", {}),
+    "Query.terminalHealth": (
+        STOCK_ROOMS,
+        "{ terminalHealth { edges { node { terminal location { code } } } } }",
+        {},
+    ),
+    "Query.alerts": (OFFICE, "{ alerts { edges { node { id } } } }", {}),
+    "Mutation.alertAcknowledge": (
+        OFFICE,
+        f"mutation ($id: ID!) {{ alertAcknowledge(id: $id) {{ alert {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Subscription.alertsChanged": (
+        OFFICE,
+        "subscription ($at: String) { alertsChanged(location: $at) { id } }",
+        {"at": "$code:W1"},
+    ),
     "Subscription.events": (FEED, 'subscription { events(after: "MA==") { cursor node { id } } }', {}),
     "Subscription.workQueueChanged": (
         RETAILER,

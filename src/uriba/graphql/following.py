@@ -14,7 +14,7 @@ from uriba.core.errors import NotFound
 from uriba.graphql import streams
 from uriba.graphql.context import Info
 from uriba.graphql.live import Change, Watch
-from uriba.graphql.sharing import Seen
+from uriba.graphql.sharing import SHOWN_MAX, Seen
 
 T = TypeVar("T")
 
@@ -71,6 +71,8 @@ async def _changes(
             try:
                 async for state in newest(change):
                     if state.subject == change.subject:
+                        if len(told) >= SHOWN_MAX:
+                            told.clear()
                         told[change.subject] = state.version
                     yield state
             except Over:

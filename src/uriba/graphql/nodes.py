@@ -15,6 +15,7 @@ from uriba.graphql.catalog.types import Channel, Location, channel_of, location_
 from uriba.graphql.channels.queries import delivery_by_id, endpoint_by_id
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
+from uriba.graphql.health.queries import alert_by_id
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.inventory.types import StockLevel, StockMovement, level_of, movement_of
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
@@ -99,6 +100,7 @@ async def _return(info: Info, id: str) -> Return | None:
 
 
 READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
+    "Alert": alert_by_id,
     "Cart": cart_by_id,
     "Channel": _channel,
     "Conflict": _conflict,

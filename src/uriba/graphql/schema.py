@@ -28,12 +28,17 @@ from uriba.graphql.channels.queries import ChannelsQueries
 from uriba.graphql.channels.subscriptions import ChannelsSubscriptions
 from uriba.graphql.channels.types import Delivery, Endpoint
 from uriba.graphql.checkout.queries import CheckoutQueries
+from uriba.graphql.connectors.mutations import ConnectorMutations
+from uriba.graphql.connectors.queries import ConnectorQueries
 from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
 from uriba.graphql.documents.queries import DocumentQueries
 from uriba.graphql.errors import PresentErrors, presented
 from uriba.graphql.execution import Executor
+from uriba.graphql.health.mutations import HealthMutations
+from uriba.graphql.health.queries import HealthQueries
+from uriba.graphql.health.subscriptions import HealthSubscriptions
 from uriba.graphql.inventory.moves import MoveMutations
 from uriba.graphql.inventory.mutations import InventoryMutations
 from uriba.graphql.inventory.queries import InventoryQueries
@@ -75,6 +80,8 @@ class Query(
     PricingQueries,
     StoredValueQueries,
     ChannelsQueries,
+    ConnectorQueries,
+    HealthQueries,
     NodeQueries,
 ):
     """What can be read."""
@@ -94,12 +101,16 @@ class Mutation(
     PricingMutations,
     StoredValueMutations,
     ChannelsMutations,
+    ConnectorMutations,
+    HealthMutations,
 ):
     """What can be done."""
 
 
 @strawberry.type
-class Subscription(CartSubscriptions, OrderSubscriptions, InventorySubscriptions, ChannelsSubscriptions):
+class Subscription(
+    CartSubscriptions, OrderSubscriptions, InventorySubscriptions, ChannelsSubscriptions, HealthSubscriptions
+):
     """What can be followed: the present state first, then every change."""
 
 

@@ -25,6 +25,7 @@ INVARIANTS = (
             UNION ALL SELECT 'Variant:' || id, events FROM variant
             UNION ALL SELECT 'Terminal:' || key_id, version FROM pos_terminal
             UNION ALL SELECT 'Endpoint:' || id, events FROM endpoint
+            UNION ALL SELECT 'Alert:' || id, events FROM alert
         ) s FULL JOIN (SELECT subject, max(version) AS version FROM outbox_event GROUP BY 1) e USING (subject)
         WHERE coalesce(s.version, 0) <> coalesce(e.version, 0)
             AND (e.version IS NOT NULL OR (SELECT forgotten = 0 FROM feed))

@@ -23,7 +23,9 @@ async def watch(session: Session, *, low: int) -> tuple[int, bool]:
         return 0, False
     rows = await session.fetch(_LEVELS, place["position"], until, low)
     await session.run("UPDATE alert_cursor SET position = $1", until)
-    opened = [row for row in rows if row["alert_id"] is None and stock_opens(row["available"], fell=row["fell"], low=low)]
+    opened = [
+        row for row in rows if row["alert_id"] is None and stock_opens(row["available"], fell=row["fell"], low=low)
+    ]
     closed = [row for row in rows if row["alert_id"] is not None and stock_closes(row["available"], low=low)]
     changed = await alerts.open_all(session, [(_signal(row), float(low)) for row in opened])
     changed += await alerts.close_all(session, [row["alert_id"] for row in closed])

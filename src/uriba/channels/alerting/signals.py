@@ -58,7 +58,8 @@ _TERMINALS = """
 async def endpoints(session: Session) -> list[Signal]:
     """Endpoints that were given up; who asked for a pause needs no alert."""
     rows = await session.fetch(
-        "SELECT id, channel_id FROM endpoint WHERE deleted_at IS NULL AND status = 'PAUSED' AND paused_reason <> 'ASKED'"
+        "SELECT id, channel_id FROM endpoint "
+        "WHERE deleted_at IS NULL AND status = 'PAUSED' AND paused_reason <> 'ASKED'"
     )
     return [
         Signal(AlertKind.ENDPOINT_PAUSED, endpoint_subject(row["id"]), 1.0, 1.0, channel_id=row["channel_id"])
