@@ -27,9 +27,13 @@ types: $(VENV)/installed
 imports: $(VENV)/installed
 	$(BIN)/lint-imports
 
-# The exported schema is what the code says; `uriba schema` writes it.
+# What is exported is what the code says; `uriba schema` writes it.
 schema: $(VENV)/installed
-	$(BIN)/uriba schema --folder $(VENV)/schema && diff -u schema/schema.graphql $(VENV)/schema/schema.graphql
+	$(BIN)/uriba schema --folder $(VENV)/schema
+	diff -u schema/schema.graphql $(VENV)/schema/schema.graphql
+	diff -u schema/webhooks.json $(VENV)/schema/webhooks.json
+	diff -u schema/asyncapi.json $(VENV)/schema/asyncapi.json
+	diff -u docs/events-reference.md $(VENV)/docs/events-reference.md
 
 # README's table of speed.
 bench: $(VENV)/installed

@@ -15,9 +15,10 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from uriba import app, embedded, invariants, migrate, supervisor, worker
+from uriba import __version__, app, embedded, invariants, migrate, supervisor, worker
 from uriba.access import keys
 from uriba.access.keys import Issued
+from uriba.channels import reference, reference_page
 from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
@@ -164,10 +165,17 @@ def check(data_dir: DataDir = None) -> None:
 
 @cli.command()
 def schema(folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("schema")) -> None:
-    """Write schema/schema.graphql."""
-    folder.mkdir(exist_ok=True)
-    (folder / "schema.graphql").write_text(sdl())
-    console.print(f"wrote {folder / 'schema.graphql'}")
+    """Write what others rely on: the API's schema, what webhooks hold, and the page on events in docs/ beside it."""
+    written = {
+        folder / "schema.graphql": sdl(),
+        folder / "webhooks.json": reference.written(reference.webhooks()),
+        folder / "asyncapi.json": reference.written(reference.asyncapi(__version__)),
+        folder.parent / "docs" / "events-reference.md": reference_page.page(),
+    }
+    for path, text in written.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        console.print(f"wrote {path}")
 
 
 def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) -> None:
