@@ -155,12 +155,8 @@ def upgrade() -> None:
         "payment",
         "captured_minor >= 0 AND voided_minor >= 0 AND captured_minor + voided_minor <= amount_minor",
     )
-    op.create_index(
-        "ix_orders_email", "orders", ["email"], unique=False, postgresql_where=sa.text("email IS NOT NULL")
-    )
-    op.create_index(
-        "ix_orders_phone", "orders", ["phone"], unique=False, postgresql_where=sa.text("phone IS NOT NULL")
-    )
+    op.create_index("ix_orders_email", "orders", ["email"], unique=False, postgresql_where=sa.text("email IS NOT NULL"))
+    op.create_index("ix_orders_phone", "orders", ["phone"], unique=False, postgresql_where=sa.text("phone IS NOT NULL"))
 
 
 def downgrade() -> None:

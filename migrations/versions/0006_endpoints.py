@@ -85,9 +85,7 @@ def upgrade() -> None:
         ["endpoint_id", "position"],
         postgresql_where=sa.text("status = 'PENDING'"),
     )
-    op.create_index(
-        "ix_delivery_ended_at", "delivery", ["ended_at"], postgresql_where=sa.text("status <> 'PENDING'")
-    )
+    op.create_index("ix_delivery_ended_at", "delivery", ["ended_at"], postgresql_where=sa.text("status <> 'PENDING'"))
     op.create_table(
         "delivery_attempt",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
