@@ -32,8 +32,10 @@ EDGES = (
     "outbox/relay.py",
     "channels/dispatch.py",
     "channels/sender.py",
+    "channels/connectors/leases.py",
+    "channels/connectors/runs.py",
 )
-"""Who begins and ends transactions; completion does so around a payment provider's call."""
+"""Who begins and ends transactions; completion does so around a payment provider's call, dispatch and connectors around what they send."""
 
 CLOCK = "core/clock.py"
 WALL_CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}

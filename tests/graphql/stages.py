@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from client import Client
 from shop import ADDRESS, ERRORS, Shop, open_shop
+from uriba.catalog import locations
+from uriba.channels.alerting import alerts
+from uriba.channels.alerting.models import AlertKind
+from uriba.channels.alerting.rules import Signal
 from uriba.core.actor import Scope
+from uriba.core.ids import global_id
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -22,6 +27,7 @@ class Stage:
     carts: dict[str, dict[str, Any]]
     codes: dict[str, str]
     order: dict[str, Any]
+    alert: str
 
     def __getitem__(self, caller: str) -> Client:
         return self.callers[caller]
@@ -33,7 +39,7 @@ class Stage:
 
 async def open_stage(hub: RunningHub) -> Stage:
     """Carts: "guest" ships 2 TEA (¥1,796 with shipping), "empty", "full" (99,999 TEA), "dollars" (another currency),
-    "hana" (a customer's) and "ordered" (a guest's, checked out)."""
+    "hana" (a customer's) and "ordered" (a guest's, checked out). One alert, about the warehouse, is open."""
     shop = await open_shop(hub)
     await shop.receive(TEA_S1=5, TEA_W1=50, POT_S1=5)
     await _dollars(shop)
@@ -61,7 +67,7 @@ async def open_stage(hub: RunningHub) -> Stage:
     order = (await shop.check_out(guest, carts["ordered"]))["order"]
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
     codes = {name: (await shop.staff.do(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
-    return Stage(shop, callers, carts, codes, order)
+    return Stage(shop, callers, carts, codes, order, await _alert(shop))
 
 
 async def _shipped(shop: Shop, client: Client, cart: dict[str, Any]) -> dict[str, Any]:
@@ -92,3 +98,15 @@ async def _dollars(shop: Shop) -> None:
         p=[price],
     )
     assert not any(payload["errors"] for payload in data.values()), data
+
+
+async def _alert(shop: Shop) -> str:
+    """Something about the warehouse."""
+    database, place = shop.hub.database, shop.code("W1")
+    async with database.transaction() as session:
+        at = (await locations.by_code(session, [place]))[place]["id"]
+        about = f"StockLevel:0:{at}"
+        await alerts.open_all(session, [(Signal(AlertKind.LOW_STOCK, about, 1, 1, location_id=at), 5)])
+    async with database.reading() as session:
+        alert_id = await session.fetchval("SELECT id FROM alert WHERE subject = $1", about)
+    return global_id("Alert", alert_id)

@@ -11,10 +11,6 @@ import pytest
 from client import Client, Refused
 from graphql import GraphQLInterfaceType
 from patience import eventually
-from uriba.catalog import locations
-from uriba.channels.alerting import alerts
-from uriba.channels.alerting.models import AlertKind
-from uriba.channels.alerting.rules import Signal
 from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes
@@ -98,7 +94,7 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
     yield Things(
         stage,
         {
-            "Alert": await _alert(stage),
+            "Alert": stage.alert,
             "Cart": stage.cart("hana"),
             "Channel": data["channels"][0]["id"],
             "Conflict": conflict,
@@ -145,18 +141,6 @@ async def _endpoint(stage: Stage) -> tuple[str, str]:
         return data["node"]["deliveries"]["edges"]
 
     return endpoint, (await eventually(first))[0]["node"]["id"]
-
-
-async def _alert(stage: Stage) -> str:
-    """Something about the warehouse."""
-    database, place = stage.shop.hub.database, stage.shop.code("W1")
-    async with database.transaction() as session:
-        at = (await locations.by_code(session, [place]))[place]["id"]
-        about = f"StockLevel:0:{at}"
-        await alerts.open_all(session, [(Signal(AlertKind.LOW_STOCK, about, 1, 1, location_id=at), 5)])
-    async with database.reading() as session:
-        alert_id = await session.fetchval("SELECT id FROM alert WHERE subject = $1", about)
-    return global_id("Alert", alert_id)
 
 
 async def _gift_card(stage: Stage) -> str:

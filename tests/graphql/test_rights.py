@@ -291,6 +291,32 @@ OPERATIONS: dict[str, Operation] = {
         f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
         {"id": NOWHERE},
     ),
+    "Query.connectors": (CATALOG, "{ connectors { id code runs { edges { node { sent } } } } }", {}),
+    "Query.connectorDifferences": (
+        CATALOG,
+        "query ($id: ID!) { connectorDifferences(id: $id) { edges { node { sku } } } }",
+        {"id": NOWHERE},
+    ),
+    "Mutation.connectorCreate": (
+        CATALOG,
+        f'mutation {{ connectorCreate(input: {{ code: "NO CODE", kind: FILE }}) {{ connector {{ id }} {ERRORS} }} }}',
+        {},
+    ),
+    "Mutation.connectorUpdate": (
+        CATALOG,
+        f"mutation ($id: ID!) {{ connectorUpdate(input: {{ id: $id }}) {{ connector {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.connectorDelete": (
+        CATALOG,
+        f"mutation ($id: ID!) {{ connectorDelete(id: $id) {{ connector {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
+    "Mutation.connectorRun": (
+        CATALOG,
+        f"mutation ($id: ID!) {{ connectorRun(id: $id) {{ connector {{ id }} {ERRORS} }} }}",
+        {"id": NOWHERE},
+    ),
     "Query.channelHealth": (FEED, "{ channelHealth { endpoints { lagEvents } readers { key } } }", {}),
     "Query.channelParity": (FEED, "{ channelParity { count differences { subject } } }", {}),
     "Query.terminalHealth": (

@@ -61,10 +61,10 @@ def test_amounts_are_decimals_and_decimals_are_text() -> None:
         }
 
 
-def test_nothing_but_degrees_and_distances_is_a_float() -> None:
+def test_nothing_but_degrees_distances_and_what_is_measured_is_a_float() -> None:
     fields = {name for kind in OBJECTS for name, field in kind.fields.items() if named(field.type) == "Float"}
 
-    assert fields <= {"latitude", "longitude", "distanceKm"}
+    assert fields <= {"latitude", "longitude", "distanceKm", "lagSeconds", "value", "threshold"}
 
 
 def named(kind: Any) -> str:
@@ -137,7 +137,8 @@ def test_every_connection_is_asked_for_by_first_and_after() -> None:
             if named(field.type).endswith("Connection"):
                 assert {"first", "after"} <= set(field.args), (kind.name, name)
                 assert field.args["first"].default_value in (20, 50, 100)
-                assert not any(is_required_argument(argument) for argument in field.args.values())
+                required = {name for name, argument in field.args.items() if is_required_argument(argument)}
+                assert required <= {"id"}, (kind.name, name)
 
 
 def test_no_list_holds_null() -> None:

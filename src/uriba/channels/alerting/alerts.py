@@ -62,7 +62,7 @@ async def open_all(session: Session, measured: Sequence[tuple[Signal, float]]) -
         [signal.subject for signal, _ in given],
         [signal.location_id for signal, _ in given],
         [signal.channel_id for signal, _ in given],
-        [signal.value for signal, _ in given],
+        [round(signal.value or 0.0, 3) for signal, _ in given],
         [threshold for _, threshold in given],
     )
     emit(session, *(AlertOpened(alert_subject(row["id"]), row["events"], content(row)) for row in rows))

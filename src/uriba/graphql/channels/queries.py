@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.channels import deliveries, endpoints
+from uriba.channels import deliveries, endpoints, health
 from uriba.channels.kinds import check_types
 from uriba.core import ids, pages
 from uriba.graphql.channels.types import (
@@ -37,6 +37,8 @@ class ChannelsQueries:
         position = pages.after_number(after)
         async with info.context.reading() as session:
             piece = await feed.piece(session, after=position, types=types, first=size)
+            if position is not None and info.context.actor.key_id is not None:
+                await health.note_reader(session, key_id=info.context.actor.key_id, position=position)
         edges = [edge_of(row) for row in piece.rows]
         return EventConnection(
             edges=edges,

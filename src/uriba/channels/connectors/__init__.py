@@ -1,0 +1,1 @@
+"""Connectors: channels that want to be written to, and whose orders are fetched."""

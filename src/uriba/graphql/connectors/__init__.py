@@ -1,0 +1,1 @@
+"""Connectors, as the API shows them."""

@@ -1,0 +1,1 @@
+"""Sync health, parity and alerts."""

@@ -1,0 +1,24 @@
+"""What people do with alerts."""
+
+from __future__ import annotations
+
+import strawberry
+
+from uriba.channels.alerting import alerts
+from uriba.core import ids
+from uriba.core.errors import NotFound
+from uriba.graphql.context import Info
+from uriba.graphql.health.types import AlertPayload, alert_of
+from uriba.graphql.permissions import OPERATIONS, mutation
+
+
+@strawberry.type
+class HealthMutations:
+    @mutation(OPERATIONS, "Say that you look after an alert; whoever said so first stays. It closes by itself.")
+    async def alert_acknowledge(self, info: Info, id: strawberry.ID) -> AlertPayload:
+        key = ids.uuid(id, "Alert")
+        if key is None:
+            raise NotFound("There is no such alert.", "id")
+        async with info.context.transaction() as session:
+            row = await alerts.acknowledge(session, key, actor=info.context.actor)
+        return AlertPayload(alert=alert_of(row))

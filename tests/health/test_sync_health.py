@@ -1,0 +1,246 @@
+"""Sync health and parity: what staff and apps are shown is how far everybody has really come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from ears import Ears, listening
+from test_webhooks import change, endpoint
+from tills import Till, open_till
+from watching import look, numbered, open_always, run
+
+from client import Client
+from patience import eventually
+from shop import ERRORS, Shop
+
+HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
+    endpoints { endpoint { id } status lastSeenAt acknowledged lagSeconds lagEvents failingSince }
+    readers { name acknowledged lagEvents lagSeconds expired } } }"""
+PARITY = """query ($c: String, $n: Int) { channelParity(channel: $c, first: $n) {
+    endpoint { id } count differences { subject version delivered since } } }"""
+TILLS = """query ($l: String, $n: Int, $a: String) { terminalHealth(location: $l, first: $n, after: $a) {
+    edges { node { terminal lastSeenAt epoch acknowledged missing skewMs parked newestFactAt lagSeconds silentSince
+        location { code } } } pageInfo { hasNextPage endCursor } } }"""
+
+
+@pytest.fixture
+async def ears() -> AsyncIterator[Ears]:
+    async with listening() as found:
+        yield found
+
+
+async def refuse(_: object) -> int:
+    return 500
+
+
+async def health(client: Client, channel: str | None = None) -> list[dict[str, Any]]:
+    return (await client.run(HEALTH, c=channel))["channelHealth"]  # type: ignore[no-any-return]
+
+
+async def of_endpoint(shop: Shop, id: str) -> dict[str, Any]:
+    """The health of one endpoint of web's."""
+    (web,) = await health(shop.staff, shop.code("web"))
+    assert web["channel"] == {"code": shop.code("web")}
+    (found,) = [one for one in web["endpoints"] if one["endpoint"]["id"] == id]
+    return found  # type: ignore[no-any-return]
+
+
+async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
+    found = (await shop.staff.run(PARITY, c=shop.code("web"), n=first))["channelParity"]
+    (one,) = [one for one in found if one["endpoint"]["id"] == id]
+    return one  # type: ignore[no-any-return]
+
+
+async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop, ears: Ears) -> None:
+    await shop.receive(TEA_S1=1)
+    tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+    ears.manner = refuse
+    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+        fresh = await of_endpoint(shop, made["id"])
+        for _ in range(3):
+            await shop.receive(TEA_S1=1)
+        await shop.receive(POT_S1=1)
+        await numbered(shop.hub.database)
+
+        async def gave_up() -> Any:
+            found = await of_endpoint(shop, made["id"])
+            return found if found["status"] == "PAUSED" else None
+
+        behind = await eventually(gave_up, within_s=30)
+        differing = await parity(shop, made["id"])
+        ears.manner = None
+        await change(shop.staff, "endpointResume", id=made["id"])
+        await ears.until(lambda: ears.of(tea) == [2, 3, 4] and len(ears.taken) == 4)
+
+        async def caught_up() -> Any:
+            found = await of_endpoint(shop, made["id"])
+            return found if not found["lagEvents"] else None
+
+        well = await eventually(caught_up, within_s=30)
+
+        assert (fresh["lagEvents"], fresh["lagSeconds"], fresh["lastSeenAt"]) == (0, 0, None)
+        assert behind["acknowledged"] >= end and behind["lagEvents"] == 4
+        assert behind["lagSeconds"] > 0 and behind["failingSince"]
+        assert [(one["version"], one["delivered"]) for one in differing["differences"]] == [(4, None), (1, None)]
+        assert differing["differences"][0]["subject"] == tea
+        assert (well["lagSeconds"], well["failingSince"], well["status"]) == (0, None, "ACTIVE")
+        assert well["lastSeenAt"] and well["acknowledged"] != behind["acknowledged"]
+        assert await parity(shop, made["id"]) == {"endpoint": {"id": made["id"]}, "count": 0, "differences": []}
+
+
+async def test_parity_counts_all_and_shows_the_first(shop: Shop, ears: Ears) -> None:
+    ears.manner = refuse
+    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+        await shop.receive(TEA_S1=1)
+        await shop.receive(POT_S1=1, CUP_S1=1)
+        await numbered(shop.hub.database)
+
+        one, none = await parity(shop, made["id"], first=1), await parity(shop, made["id"], first=0)
+
+        assert (one["count"], len(one["differences"])) == (3, 1)
+        assert (none["count"], none["differences"]) == (3, [])
+        assert one["differences"][0]["subject"] == (await shop.level("TEA", "S1"))["id"]
+
+
+async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Shop, ears: Ears) -> None:
+    ears.manner = refuse
+    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+        await shop.receive(TEA_S1=1)
+
+        async def waiting() -> Any:
+            log = await shop.staff.run(
+                """query ($id: ID!) { node(id: $id) { ... on Endpoint { status deliveries(first: 5) {
+                    edges { node { id status } } } } } }""",
+                id=made["id"],
+            )
+            edges = log["node"]["deliveries"]["edges"]
+            return edges[0]["node"]["id"] if edges and log["node"]["status"] == "PAUSED" else None
+
+        delivery = await eventually(waiting, within_s=30)
+        await shop.staff.do(f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ {ERRORS} }} }}", id=delivery)
+        given_up = await parity(shop, made["id"])
+        ears.manner = None
+        await change(shop.staff, "endpointResume", id=made["id"])
+        still = await parity(shop, made["id"])
+        await shop.receive(TEA_S1=1)
+        await ears.until(lambda: ears.taken)
+
+        async def equal() -> bool:
+            return (await parity(shop, made["id"]))["count"] == 0
+
+        assert [one["version"] for one in given_up["differences"]] == [1]
+        assert still["count"] == 1
+        await eventually(equal, within_s=30)
+
+
+async def test_readers_of_the_feed_are_known_by_what_they_asked_after(shop: Shop) -> None:
+    reader, other = await shop.app("web"), await shop.app("app")
+    read = "query ($a: String) { events(after: $a, first: 100) { pageInfo { endCursor hasNextPage } } }"
+    start = (await reader.run("{ feed { end } }"))["feed"]["end"]
+    before = await health(reader)
+    await reader.run(read, a=start)
+    await shop.receive(TEA_S1=1)
+    await shop.receive(TEA_S1=1)
+    await numbered(shop.hub.database)
+
+    (behind,) = await health(reader)
+    mine = behind["readers"]
+
+    assert before == []
+    assert [(one["acknowledged"], one["expired"]) for one in mine] == [(start, False)]
+    assert mine[0]["lagEvents"] >= 2 and mine[0]["lagSeconds"] > 0
+    assert await health(other) == []
+    assert [e["extensions"]["code"] for e in (await other.raw(HEALTH, c=shop.code("web")))["errors"]] == ["NOT_FOUND"]
+
+
+async def test_a_till_is_seen_with_its_gaps_its_parked_facts_and_its_silence(shop: Shop) -> None:
+    await open_always(shop)
+    till, never = await open_till(shop), await open_till(shop)
+    first, skipped, third = (till.moved("RECEIPT", TEA=1) for _ in range(3))
+    unknown = till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}])
+    assert await till.verdicts(first, third, unknown) == ["APPLIED", "APPLIED", "PARKED"]
+
+    found = await tills(shop)
+    await run(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    silent = (await tills(shop))[key_of(till)]
+
+    mine = found[key_of(till)]
+    assert (mine["epoch"], mine["acknowledged"], mine["missing"], mine["parked"]) == (1, 1, 1, 1)
+    assert mine["location"] == {"code": shop.code("S1")}
+    assert mine["newestFactAt"] and mine["lagSeconds"] >= 0 and mine["silentSince"] is None
+    assert silent["silentSince"] == silent["lastSeenAt"]
+    assert found[key_of(never)]["lastSeenAt"] is None
+    assert found[key_of(never)]["silentSince"] is None
+    await till.send(skipped)
+    assert (await tills(shop))[key_of(till)]["missing"] == 0
+
+
+async def test_a_till_sees_the_tills_of_its_own_store(shop: Shop) -> None:
+    here, there = await open_till(shop, "S1"), await open_till(shop, "S2")
+
+    edges = (await here.client.run(TILLS, n=100))["terminalHealth"]["edges"]
+    refused = await here.client.raw(TILLS, l=shop.code("S2"))
+
+    assert {edge["node"]["terminal"] for edge in edges} == {key_of(here)}
+    assert key_of(there) in await tills(shop, "S2")
+    assert [e["extensions"]["code"] for e in refused["errors"]] == ["NOT_FOUND"]
+
+
+async def test_tills_come_by_pages(shop: Shop) -> None:
+    made = {key_of(await open_till(shop)) for _ in range(5)}
+    found: list[str] = []
+    after: str | None = None
+    while True:
+        page = (await shop.staff.run(TILLS, l=shop.code("S1"), n=2, a=after))["terminalHealth"]
+        found += [edge["node"]["terminal"] for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+
+    assert sorted(found) == sorted(made)
+
+
+async def test_metrics_show_how_everybody_is_doing(shop: Shop, ears: Ears) -> None:
+    await open_always(shop)
+    ears.manner = refuse
+    till = await open_till(shop)
+    await till.verdicts(till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}]))
+    await run(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    await look(shop)
+    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")):
+        before = await shown(shop)
+        await shop.receive(TEA_S1=1)
+
+        async def waits() -> Any:
+            found = await shown(shop)
+            return found if found["uriba_deliveries_pending"] >= 1 else None
+
+        after = await eventually(waits, within_s=30)
+
+        assert before["uriba_terminals_silent"] >= 1
+        assert before["uriba_facts_parked"] >= 1
+        assert before['uriba_alerts_open{kind="TERMINAL_SILENT"}'] >= 1
+        assert before['uriba_endpoints{status="ACTIVE"}'] >= 1
+        assert after["uriba_endpoint_lag_seconds"] > 0
+
+
+async def shown(shop: Shop) -> dict[str, float]:
+    """/metrics: values by name and labels."""
+    async with httpx.AsyncClient() as http:
+        text = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
+
+
+async def tills(shop: Shop, store: str = "S1") -> dict[str, dict[str, Any]]:
+    """By key, as staff see them."""
+    found = (await shop.staff.run(TILLS, l=shop.code(store), n=100))["terminalHealth"]["edges"]
+    return {edge["node"]["terminal"]: edge["node"] for edge in found}
+
+
+def key_of(till: Till) -> str:
+    assert till.client.key
+    return till.client.key.split("_")[2]
