@@ -335,7 +335,11 @@ OPERATIONS: dict[str, Operation] = {
         "subscription ($at: String) { alertsChanged(location: $at) { id } }",
         {"at": "$code:W1"},
     ),
-    "Subscription.events": (FEED, 'subscription { events(after: "MA==") { cursor node { id } } }', {}),
+    "Subscription.events": (
+        FEED,
+        'subscription { events(after: "MA==", types: ["alert.opened"]) { cursor node { id } } }',
+        {},
+    ),
     "Subscription.workQueueChanged": (
         RETAILER,
         "subscription ($at: String) { workQueueChanged(location: $at) { id status } }",
