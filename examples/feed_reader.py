@@ -107,7 +107,9 @@ def main(
     if copy is None:
         began, copy = "snapshot", snapshot(hub)
         count = catch_up(hub, copy)
-    file.write_text(json.dumps(copy))
+    beside = file.with_suffix(".part")
+    beside.write_text(json.dumps(copy))
+    beside.replace(file)
     print(json.dumps({"began": began, "events": count, "levels": len(copy["levels"])}))
 
 

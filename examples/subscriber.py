@@ -71,7 +71,9 @@ def feed(
     def keep(edge: dict[str, Any]) -> None:
         """Take the event, then its cursor: whoever dies in between takes this one again."""
         print(json.dumps(edge["node"]), flush=True)
-        cursor_file.write_text(edge["cursor"])
+        beside = cursor_file.with_suffix(".part")
+        beside.write_text(edge["cursor"])
+        beside.replace(cursor_file)
 
     def variables() -> dict[str, Any]:
         return {"after": cursor_file.read_text() if cursor_file.exists() else None, "types": type or None}

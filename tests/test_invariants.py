@@ -255,6 +255,17 @@ BREAKS: dict[str, list[str]] = {
         "INSERT INTO delivery (endpoint_id, position, event_id, subject, version, first_version, event_at) "
         "SELECT id, 1, 1, 'Cart:1', 1, 1, now() FROM p",
     ],
+    "what a connector placed is an order of its channel, and of no other number": [
+        "WITH k AS (INSERT INTO connector (id, code, channel_id, kind, every_s, position) "
+        "SELECT gen_random_uuid(), 'x', id, 'FILE', 30, 0 FROM channel ORDER BY id LIMIT 1 RETURNING id) "
+        "INSERT INTO connector_order (connector_id, number, status, digest, cart_id, deadline) "
+        "SELECT id, '1', 'PLACED', '', '{g.cart}', now() FROM k",
+        "WITH k AS (INSERT INTO connector (id, code, channel_id, kind, every_s, position) "
+        "SELECT gen_random_uuid(), 'x', id, 'FILE', 30, 0 FROM channel ORDER BY id LIMIT 1 RETURNING id) "
+        "INSERT INTO connector_order (connector_id, number, status, digest, cart_id, deadline) "
+        "SELECT k.id, n, 'PLACED', '', (SELECT cart_id FROM orders WHERE id = '{g.waiting}'), now() "
+        "FROM k CROSS JOIN (VALUES ('1'), ('2')) AS v(n)",
+    ],
     "an order's timeline is its events": [
         "DELETE FROM order_event WHERE order_id = '{g.waiting}' AND version = 1",
         "UPDATE orders SET version = version + 1 WHERE id = '{g.waiting}'",

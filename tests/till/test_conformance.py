@@ -7,15 +7,16 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from shop import Shop
-from uriba.till.conformance import running
+from uriba.till.conformance import probe, running
 from uriba.till.conformance.probe import Probe
 from uriba.till.hub import Hub
 
@@ -49,6 +50,32 @@ async def test_this_hub_keeps_the_protocol(shop: Shop, capsys: pytest.CaptureFix
         l=shop.code("S1"),
     )
     assert left["conflicts"]["edges"] == []
+
+
+@pytest.mark.parametrize("apart_s", [-600, 600])
+async def test_goes_by_the_hubs_clock(
+    hub: RunningHub, shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], apart_s: int
+) -> None:
+    """This machine's clock is ten minutes wrong; the checks of clocks hold as they do by a right one."""
+    terminal = await shop.terminal("S1")
+    assert terminal.key is not None
+    wrong = SimpleNamespace(now=lambda: datetime.now(UTC) + timedelta(seconds=apart_s))
+    monkeypatch.setattr(running, "clock", wrong)
+    monkeypatch.setattr(probe, "clock", wrong)
+
+    status = await asyncio.to_thread(
+        running.conform,
+        hub.url,
+        terminal.key,
+        staff_key=shop.keys["staff"],
+        location=None,
+        sku=shop.sku("TEA"),
+        only=["clock-ahead", "clock-behind", "clock-nearly-right", "future", "late-sale"],
+    )
+
+    told = capsys.readouterr()
+    assert status == 0, told.out
+    assert f"The hub's clock is {-apart_s:+d} s from this machine's" in " ".join(told.err.split())
 
 
 def test_the_page_says_how_many_checks_there_are() -> None:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from email.utils import format_datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from simulated import EPOCH, NOON, event, make_till
+from simulated import EPOCH, event, make_till
 
 from uriba.till import folder as folders
 from uriba.till import hub as line
@@ -258,30 +255,3 @@ def test_events_from_before_the_clock_was_set_go_by_the_old_clock(till: Till) ->
     assert played.sequences == [[1, 2, 3, 4, 5], [6]]
     right, wrong = (sent["sentAt"] for sent in played.sent)
     assert right < wrong
-
-
-@pytest.mark.parametrize(
-    ("dates_s", "took_s", "ahead"),
-    [
-        ([0], 0, (-1, 1)),
-        ([0], 3, (-3.1, 1)),
-        ([-3, 0], 0, (-1, 1)),
-        ([600], 0, (599, 601)),
-        ([-600], 0, (-601, -599)),
-    ],
-    ids=["agree", "slow", "stale", "ahead", "behind"],
-)
-def test_knows_how_far_the_hubs_clock_is_ahead(
-    monkeypatch: pytest.MonkeyPatch, dates_s: list[float], took_s: float, ahead: tuple[float, float]
-) -> None:
-    now, asked = [NOON], count()
-    monkeypatch.setattr(line.clock, "now", lambda: now[0])
-
-    def play(_: httpx.Request) -> httpx.Response:
-        said = now[0] + timedelta(seconds=dates_s[min(next(asked), len(dates_s) - 1)])
-        now[0] += timedelta(seconds=took_s)
-        return httpx.Response(405, headers={"date": format_datetime(said, usegmt=True)})
-
-    least, most = Hub("http://played", "key", transport=httpx.MockTransport(play)).ahead()
-
-    assert ahead[0] <= least.total_seconds() <= most.total_seconds() <= ahead[1]

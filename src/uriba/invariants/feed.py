@@ -59,6 +59,17 @@ INVARIANTS = (
         """,
     ),
     Invariant(
+        9,
+        "what a connector placed is an order of its channel, and of no other number",
+        """
+        SELECT c.connector_id, c.number FROM connector_order c JOIN connector k ON k.id = c.connector_id
+        LEFT JOIN orders o ON o.cart_id = c.cart_id
+        WHERE c.status = 'PLACED' AND (o.id IS NULL OR o.channel_id <> k.channel_id)
+        UNION ALL SELECT min(connector_id::text)::uuid, min(number) FROM connector_order
+        WHERE cart_id IS NOT NULL GROUP BY cart_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
         10,
         "a terminal moves the stock of its own location only",
         """

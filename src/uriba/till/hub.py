@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import httpx
 import msgspec
 import tenacity
 
-from uriba.core import clock
 from uriba.till.errors import EventMalformed, KeyRefused, NotUnderstood, TooLarge, Unreachable
 from uriba.till.events import PULL, SYNC, Pulled, Synced
 
@@ -21,7 +19,6 @@ T = TypeVar("T")
 ANSWER_S = 30
 """How long an answer may take. After that the batch is sent again: the hub takes an event once."""
 
-DATES_ASKED = 5
 TRIES_MAX = 6
 PAUSE_MIN_S = 0.5
 PAUSE_MAX_S = 30.0
@@ -86,23 +83,6 @@ class Hub:
         except httpx.InvalidURL as error:
             raise NotUnderstood(f"{self.url} is no address of a hub: {error}.") from error
         return _data(response)
-
-    def ahead(self) -> tuple[timedelta, timedelta]:
-        """At least and at most how far the hub's clock is ahead of ours, by the Date of a few answers, which is cut to
-        the second and older still where the hub is busy; zeros where it says none. Errors: `Unreachable`."""
-        least, most = [], []
-        for _ in range(DATES_ASKED):
-            sent = clock.now()
-            try:
-                said = self._http.get(self.url).headers.get("date")
-            except httpx.TransportError as error:
-                raise Unreachable(f"{self.url} does not answer ({type(error).__name__}).") from error
-            if not said:
-                return timedelta(0), timedelta(0)
-            hubs = parsedate_to_datetime(said)
-            least.append(hubs - clock.now())
-            most.append(hubs + timedelta(seconds=1) - sent)
-        return max(least), max(most)
 
     def close(self) -> None:
         self._http.close()

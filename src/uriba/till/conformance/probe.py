@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -28,7 +28,7 @@ EPOCH_MIN, EPOCH_MAX = 10**9, 2 * 10**9
 
 LEVELS = (
     "query ($location: String, $skus: [String!]) { stockLevels(location: $location, skus: $skus, first: 100) "
-    "{ edges { node { onHand location { code } } } } }"
+    "{ edges { node { onHand location { code } movements(first: 1) { edges { node { recordedAt } } } } } } }"
 )
 
 
@@ -64,6 +64,10 @@ class Probe:
             moment = self._last + timedelta(milliseconds=1)
         self._last = moment
         return moment
+
+    def set_clock(self, offset: timedelta, behind: timedelta) -> None:
+        """Go by another clock from now on."""
+        self.offset, self.behind, self._last = offset, behind, None
 
     def moments(self, number: int) -> list[datetime]:
         """So many moments, one after the other, all of them past when this returns."""
@@ -126,10 +130,27 @@ class Probe:
 encode = msgspec.json.Encoder().encode
 
 
+class State(NamedTuple):
+    """A level: what is on hand, and when it was moved last, by the hub's clock."""
+
+    on_hand: int
+    recorded_at: datetime
+
+
+def states(hub: Hub, sku: str, *, location: str | None = None) -> dict[str, State]:
+    """The levels of a good by location, of the first hundred that were ever moved."""
+    edges = hub.ask(LEVELS, location=location, skus=[sku])["stockLevels"]["edges"]
+    found = {}
+    for node in (edge["node"] for edge in edges):
+        for last in node["movements"]["edges"]:
+            moved_at = datetime.fromisoformat(last["node"]["recordedAt"])
+            found[node["location"]["code"]] = State(node["onHand"], moved_at)
+    return found
+
+
 def levels(hub: Hub, sku: str, *, location: str | None = None) -> dict[str, int]:
-    """On hand by location, of the first hundred."""
-    found = hub.ask(LEVELS, location=location, skus=[sku])["stockLevels"]["edges"]
-    return {edge["node"]["location"]["code"]: edge["node"]["onHand"] for edge in found}
+    """On hand by location."""
+    return {code: state.on_hand for code, state in states(hub, sku, location=location).items()}
 
 
 def statuses(answer: Synced) -> list[str]:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from uriba.core import clock
 from uriba.till.conformance import barriers, pulling, sequences, verdicts
-from uriba.till.conformance.probe import BEHIND, Probe, Skipped, Unmet, expect, levels, statuses
+from uriba.till.conformance.probe import BEHIND, Probe, Skipped, Unmet, expect, levels, states, statuses
 from uriba.till.errors import TillError
 from uriba.till.events import Kind, Line, Tender
 from uriba.till.hub import Hub
@@ -93,26 +93,31 @@ def begin(hub: Hub, *, location: str | None, sku: str | None) -> Probe:
     good = shelf.find(sku, clock.now()) if sku else _least_missed(sold)
     if good is None or not good.price or Decimal(good.price) <= 0:
         raise TillError("There is nothing to check with: no variant has a price at this key's location.")
-    offset, behind = _clock(hub)
-    probe = Probe(hub, good, offset=offset, behind=behind)
+    probe = Probe(hub, good)
+    found, least, most = _arrive(probe, location)
+    probe.location = found
+    probe.set_clock(*_set_clock(least, most))
     # Whoever counted just now did so before us.
     probe.pass_hubs_clock()
-    probe.location = location or _location(probe)
     return probe
 
 
-def _location(probe: Probe) -> str:
-    """The location whose level moves when this terminal receives a unit, which it then takes out again."""
+def _arrive(probe: Probe, location: str | None) -> tuple[str, timedelta, timedelta]:
+    """A unit comes and goes. Where it came to is this key's location, and the ledger says when that was by the hub's
+    clock: at least and at most how far that one is ahead of ours. Errors: `TillError`."""
     epoch, before = probe.epoch(), levels(probe.hub, probe.good.sku)
+    sent = clock.now()
     probe.send(probe.event(Kind.RECEIPT, 1, sequence=1), epoch=epoch)
-    after = levels(probe.hub, probe.good.sku)
+    after = states(probe.hub, probe.good.sku, location=location)
+    seen = clock.now()
     probe.send(probe.event(Kind.ADJUSTMENT, -1, sequence=2), epoch=epoch)
-    moved = [code for code, units in after.items() if units != before.get(code, 0)]
-    if len(moved) != 1:
+    moved = [location] if location else [code for code in after if after[code].on_hand != before.get(code, 0)]
+    if len(moved) != 1 or moved[0] not in after:
         raise TillError(
             f"Which location is this key of? {len(moved)} levels of {probe.good.sku} moved: say --location."
         )
-    return moved[0]
+    recorded = after[moved[0]].recorded_at
+    return moved[0], recorded - seen, recorded - sent
 
 
 def _least_missed(sold: Sequence[Good]) -> Good | None:
@@ -120,9 +125,8 @@ def _least_missed(sold: Sequence[Good]) -> Good | None:
     return min(sold, key=lambda good: (good.barcode is None, good.on_hand != 0, good.sku), default=None)
 
 
-def _clock(hub: Hub) -> tuple[timedelta, timedelta]:
+def _set_clock(least: timedelta, most: timedelta) -> tuple[timedelta, timedelta]:
     """How far to set our clock, so that it is a little behind the hub's; and how far it then is at most."""
-    least, most = hub.ahead()
     apart = timedelta(0) if least <= CLOCKS_APART and most >= -CLOCKS_APART else least
     if apart:
         err.print(
