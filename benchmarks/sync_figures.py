@@ -29,7 +29,7 @@ NOTES = (
     "Bare: the same server, and an application that sends the same frame to as many sockets, from its answer.",
     "Memory: RSS of the API's process before and after they joined. Of few sales the p99 is the slowest.",
     "Backlog: one endpoint that refuses (fail), takes a second for each (slow), or catches up as fast as it can "
-    "(taken); another beside it, in turn with it alone. Medians of three rounds.",
+    "(taken); another beside it, in turn with it alone. Medians of five rounds.",
 )
 
 
@@ -53,16 +53,10 @@ def show(figures: dict[str, float], verdict: str) -> None:
 
 def derived(figures: Figures) -> dict[str, float]:
     """Ratios within the run."""
-    found = {}
+    found: dict[str, float] = {}
     if "bare_last_subscriber_p50_ms" in figures and "last_subscriber_p50_ms" in figures:
         for name in ("last_subscriber_p50_ms", "first_to_last_p50_ms"):
             found[f"ratio_{name.removesuffix('_p50_ms')}_to_bare"] = figures[name] / figures[f"bare_{name}"]
-    for behind in ("fail", "slow", "taken"):
-        if f"beside_{behind}_per_s" in figures:
-            alone, beside = figures[f"alone_beside_{behind}_per_s"], figures[f"beside_{behind}_per_s"]
-            found[f"burst_slower_beside_{behind}"] = alone / beside - 1
-            later = figures[f"beside_{behind}_p50"] / figures[f"alone_beside_{behind}_p50"]
-            found[f"p50_later_beside_{behind}"] = later - 1
     return found
 
 

@@ -32,7 +32,7 @@ SUBSCRIBERS_PER_S = 2_000
 RELAYED = 50_000
 DISPATCHED = 20_000
 ENDPOINTS = 8
-ROUNDS = 3
+ROUNDS = 5
 BURST = 5_000
 BEHIND = ("/fail", "/slow", "/taken")
 """How an endpoint may be behind: it refuses, it takes a second for each, or it catches up as fast as it can."""
@@ -224,6 +224,9 @@ async def backlog(bench: Bench, events: int) -> dict[str, float]:
         ):
             figures[f"alone_beside_{behind[1:]}_{name}"] = median(without)
             figures[f"beside_{behind[1:]}_{name}"] = median(having)
+        pairs = list(zip(alone, beside, strict=True))
+        figures[f"burst_slower_beside_{behind[1:]}"] = median(before[2] / after[2] for before, after in pairs) - 1
+        figures[f"p50_later_beside_{behind[1:]}"] = median(after[0] / before[0] for before, after in pairs) - 1
     return figures
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -68,8 +68,8 @@ class _Line(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         at = time.perf_counter()
@@ -86,6 +86,10 @@ class _Line(asyncio.Protocol):
 
     def _answer(self, path: str) -> None:
         if path.startswith("/slow"):
-            asyncio.get_running_loop().call_later(SLOW_S, self._transport.write, TAKEN)
+            asyncio.get_running_loop().call_later(SLOW_S, self._write, TAKEN)
         else:
-            self._transport.write(REFUSED if path.startswith("/fail") else TAKEN)
+            self._write(REFUSED if path.startswith("/fail") else TAKEN)
+
+    def _write(self, answer: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(answer)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from uriba.channels.courtesy import Courtesy
 from uriba.channels.outbound import Client
 from uriba.channels.queue import Lost
 from uriba.channels.sender import Sender
@@ -34,6 +35,7 @@ class Dispatcher:
         self._hints = hints
         self._settings = settings
         self._tail = Tail(database)
+        self._courtesy = Courtesy()
         self._senders: dict[UUID, tuple[Sender, asyncio.Task[None]]] = {}
         self._woken = asyncio.Event()
 
@@ -99,6 +101,7 @@ class Dispatcher:
             settings=self._settings,
             client=client,
             tail=self._tail,
+            courtesy=self._courtesy,
             lease_until=lease_until,
         )
         self._senders[sender.held.id] = (sender, asyncio.create_task(self._send(sender)))

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from uriba.channels import queue, retries
 from uriba.channels.coalescing import body_of, coalesced
+from uriba.channels.courtesy import Courtesy
 from uriba.channels.endpoints import SECRET_PREFIX
 from uriba.channels.events import TEST, endpoint_subject
 from uriba.channels.outbound import Client, Unreachable
@@ -53,7 +54,15 @@ class Sender:
     """Sends for one endpoint while its lease lasts. `lease_until`: by the event loop's clock."""
 
     def __init__(
-        self, endpoint: Row, *, database: Database, settings: Settings, client: Client, tail: Tail, lease_until: float
+        self,
+        endpoint: Row,
+        *,
+        database: Database,
+        settings: Settings,
+        client: Client,
+        tail: Tail,
+        courtesy: Courtesy,
+        lease_until: float,
     ) -> None:
         self.held = Held(endpoint["id"], endpoint["fence"])
         self.lease_until = lease_until
@@ -62,6 +71,8 @@ class Sender:
         self._settings = settings
         self._client = client
         self._tail = tail
+        self._courtesy = courtesy
+        self._behind = False
         self._loop = asyncio.get_running_loop()
         self._position: int = endpoint["position"]
         self._saved = (self._position, 0.0)
@@ -90,6 +101,7 @@ class Sender:
         finally:
             for one in self._tries:
                 one.cancel()
+            self._courtesy.forget(self.held.id)
             await asyncio.gather(*self._tries, return_exceptions=True)
 
     async def _turn(self) -> None:
@@ -115,7 +127,7 @@ class Sender:
 
     def _wait_s(self) -> float | None:
         now, waits = self._loop.time(), []
-        if self._window.under_way < self._settings.webhook_concurrency:
+        if self._window.under_way < self._at_once(now):
             due = self._window.wait_s(now)
             waits += [] if due is None else [due if now < self.lease_until else max(due, LEASE_LOOK_S)]
         if self._position > self._saved[0]:
@@ -153,9 +165,10 @@ class Sender:
         if self._partial:
             return False
         rows = await self._tail.after(self._position, limit=TAKEN_MAX)
+        late = clock.now() - timedelta(seconds=self._settings.webhook_coalesce_s)
+        self._behind = bool(rows) and rows[0]["at"] < late
         if not rows:
             return False
-        late = clock.now() - timedelta(seconds=self._settings.webhook_coalesce_s)
         chosen = coalesced([row for row in rows if self._wanted(row)], older_than=late)
         self._position = rows[-1]["position"]
         if chosen:
@@ -184,13 +197,20 @@ class Sender:
         """Start as many tries as may be under way at once."""
         now = self._loop.time()
         free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX and not self._over
-        while free and self._window.under_way < self._settings.webhook_concurrency:
+        while free and self._window.under_way < self._at_once(now):
             one = self._window.next(now)
             if one is None:
                 return
+            if not self._behind:
+                self._courtesy.told(self.held.id, now)
             task = asyncio.create_task(self._try(one))
             self._tries.add(task)
             task.add_done_callback(self._tries.discard)
+
+    def _at_once(self, now: float) -> int:
+        """How many tries may be under way; fewer of an endpoint that catches up while others have news."""
+        usual = self._settings.webhook_concurrency
+        return self._courtesy.at_once(self.held.id, now, usual) if self._behind else usual
 
     async def _try(self, one: Waiting) -> None:
         at, began = clock.now(), time.perf_counter()
