@@ -233,7 +233,8 @@ async def test_the_reader_begins_anew_where_the_feed_has_forgotten_its_place(sho
     await all_placed(shop)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE outbox_event SET at = at - interval '90 days'")
-        assert await feed.forget(session, older_than_s=86_400, needed_after=None) >= 3
+        while await feed.forget(session, older_than_s=86_400, needed_after=None):
+            pass
 
     began, copy = await read(shop, app.key, file)
 
