@@ -34,8 +34,10 @@ EDGES = (
     "channels/sender.py",
     "channels/connectors/leases.py",
     "channels/connectors/runs.py",
+    "exports/exporting.py",
 )
-"""Who begins and ends transactions; completion does so around a payment provider's call, dispatch and connectors around what they send."""
+"""Who begins and ends transactions; completion does so around a payment provider's call, dispatch and
+connectors around what they send, an export around its snapshot."""
 
 CLOCK = "core/clock.py"
 WALL_CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}

@@ -24,6 +24,7 @@ from uriba.graphql.hub import Hub
 from uriba.graphql.identity import Identity
 from uriba.graphql.live import Live
 from uriba.http.documents import documents
+from uriba.http.exports import exports
 from uriba.http.health import health
 from uriba.http.metrics import metrics
 from uriba.http.provider_callbacks import provider_callbacks
@@ -64,6 +65,7 @@ def create(given: Settings | None = None) -> Litestar:
         route_handlers=[
             endpoint(hub, chosen),
             documents(database, identity.actor),
+            exports(database, identity.actor),
             health(database),
             metrics(database, chosen, lambda: hub.groups.members + hub.live.readers),
             *provider_callbacks(hub.checkout),
@@ -118,7 +120,13 @@ def _stripe(chosen: Settings, secret_key: SecretStr) -> PaymentGateway:
 
 def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """HTTP's own refusals in the shape of the API's."""
-    codes = {401: UNAUTHENTICATED, 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+    codes = {
+        401: UNAUTHENTICATED,
+        403: "FORBIDDEN",
+        404: "NOT_FOUND",
+        405: "METHOD_NOT_ALLOWED",
+        413: "PAYLOAD_TOO_LARGE",
+    }
     return refusal(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
 
 

@@ -24,6 +24,8 @@ from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
 from uriba.db import Database, Session
 from uriba.demo.errors import HubFailed
+from uriba.exports import saving
+from uriba.exports.wishes import Form, Subject
 from uriba.graphql.schema import sdl
 from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
@@ -176,6 +178,23 @@ def schema(folder: Annotated[Path, typer.Option(help="Where to write it.")] = Pa
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         console.print(f"wrote {path}")
+
+
+@cli.command(name="export")
+def run_export(
+    subject: Annotated[Subject, typer.Argument(help="Which table.")],
+    form: Annotated[Form, typer.Option("--format")] = Form.CSV,
+    output: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
+    location: Annotated[str | None, typer.Option(help="Stock of one location.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Orders of one channel.")] = None,
+    since: Annotated[str | None, typer.Option(help="Orders placed from then on.")] = None,
+    until: Annotated[str | None, typer.Option(help="Orders placed before then.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a table as it is at one moment, and say where the event feed goes on."""
+    given = {"location": location, "channel": channel, "since": since, "until": until}
+    cursor = on_hub(data_dir, lambda database: saving.save(database, subject, form, given, output))
+    console.print(f"the feed goes on after {cursor}")
 
 
 def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) -> None:

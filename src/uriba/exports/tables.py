@@ -1,0 +1,171 @@
+"""The tables that can be had whole: their columns, and their rows page by page, by key, within one snapshot.
+
+Nobody's name, address, e-mail or phone number is in any of them: of an order's customer there is the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from uriba.db import Row, Session
+from uriba.exports.columns import Column, amount, boolean, identifier, integer, moment, rate, text
+from uriba.exports.wishes import Subject, Wish
+from uriba.inventory.queries import AVAILABLE
+
+ROWS_MAX = 2_000
+"""Rows that are read at a time. No more of an export is ever in memory than some of these."""
+
+ORDERS_MAX = 250
+"""Orders that are read at a time, each with all its lines."""
+
+Pages = AsyncIterator[Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns, and its rows as a wish narrows them."""
+
+    columns: Sequence[Column]
+    pages: Callable[[Session, Wish], Pages]
+
+
+async def _variants(session: Session, wish: Wish) -> Pages:
+    last = 0
+    while rows := await session.fetch(_VARIANTS, last, ROWS_MAX):
+        yield rows
+        last = rows[-1]["variant_id"]
+
+
+_VARIANTS = """
+    SELECT v.id AS variant_id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued, v.events AS version,
+        p.handle, p.name AS product_name, p.brand, p.category, p.description
+    FROM variant v JOIN product p ON p.id = v.product_id WHERE v.id > $1 ORDER BY v.id LIMIT $2
+"""
+
+
+async def _levels(session: Session, wish: Wish) -> Pages:
+    last = (0, 0)
+    while rows := await session.fetch(*_levels_after(last, wish.location_id), ROWS_MAX):
+        yield rows
+        last = (rows[-1]["variant_id"], rows[-1]["location_id"])
+
+
+def _levels_after(last: tuple[int, int], location_id: int | None) -> tuple[str, int, int]:
+    """The statement, and where it goes on: a location's levels by variant, all of them by variant and location."""
+    if location_id is not None:
+        return _LEVELS.format(after="l.location_id = $2 AND l.variant_id > $1"), last[0], location_id
+    return _LEVELS.format(after="(l.variant_id, l.location_id) > ($1, $2)"), *last
+
+
+_LEVELS = f"""
+    SELECT l.variant_id, l.location_id, v.sku, o.code AS location, l.on_hand AS on_hand_units,
+        l.committed AS committed_units, l.reserved AS reserved_units, l.unavailable AS unavailable_units,
+        l.safety_stock AS safety_stock_units, {AVAILABLE} AS available_units, l.incoming AS incoming_units,
+        l.shortage AS shortage_units, l.counted_at AS counted_at_utc, l.updated_at AS updated_at_utc, l.version
+    FROM stock_level l JOIN variant v ON v.id = l.variant_id JOIN location o ON o.id = l.location_id
+    WHERE {{after}} ORDER BY l.variant_id, l.location_id LIMIT $3
+"""
+
+
+async def _order_lines(session: Session, wish: Wish) -> Pages:
+    sql = _ORDERS.format(narrowed="AND o.channel_id = $5" if wish.channel_id is not None else "")
+    narrowed = () if wish.channel_id is None else (wish.channel_id,)
+    last = (wish.since, UUID(int=0))
+    while orders := await session.fetch(sql, *last, wish.until, ORDERS_MAX, *narrowed):
+        yield await session.fetch(_ORDER_LINES, [order["id"] for order in orders])
+        last = (orders[-1]["placed_at"], orders[-1]["id"])
+
+
+_ORDERS = """
+    SELECT o.id, o.placed_at FROM orders o
+    WHERE (o.placed_at, o.id) > ($1, $2) AND o.placed_at < $3 {narrowed} ORDER BY o.placed_at, o.id LIMIT $4
+"""
+
+_ORDER_LINES = """
+    SELECT l.id AS line_id, o.id AS order_id, o.number AS order_number, o.version AS order_version, o.status,
+        o.payment_status, o.receipt, o.customer_id, o.placed_at AS placed_at_utc, o.currency, o.prices_include_tax,
+        h.code AS channel, s.code AS location, l.position, l.variant_id, l.sku, l.name, l.quantity AS ordered_units,
+        l.cancelled_quantity AS cancelled_units, l.returned_quantity AS returned_units, l.unit_minor, l.discount_minor,
+        l.total_minor, l.tax_class, l.tax_rate
+    FROM orders o JOIN order_line l ON l.order_id = o.id JOIN channel h ON h.id = o.channel_id
+    LEFT JOIN location s ON s.id = o.location_id
+    WHERE o.id = ANY($1) ORDER BY o.placed_at, o.id, l.position, l.id
+"""
+
+_PRODUCTS = Table(
+    (
+        identifier("variant_id", "Variant", "variant_id"),
+        text("sku"),
+        text("barcode"),
+        text("name"),
+        identifier("product_id", "Product", "product_id"),
+        text("handle"),
+        text("product_name"),
+        text("brand"),
+        text("category"),
+        text("description"),
+        text("tax_class"),
+        boolean("discontinued"),
+        integer("version"),
+    ),
+    _variants,
+)
+
+_STOCK = Table(
+    (
+        identifier("stock_level_id", "StockLevel", "variant_id", "location_id"),
+        text("sku"),
+        text("location"),
+        integer("on_hand_units"),
+        integer("committed_units"),
+        integer("reserved_units"),
+        integer("unavailable_units"),
+        integer("safety_stock_units"),
+        integer("available_units"),
+        integer("incoming_units"),
+        integer("shortage_units"),
+        moment("counted_at_utc"),
+        moment("updated_at_utc"),
+        integer("version"),
+    ),
+    _levels,
+)
+
+_ORDER_BOOK = Table(
+    (
+        identifier("order_id", "Order", "order_id"),
+        text("order_number"),
+        moment("placed_at_utc"),
+        text("status"),
+        text("payment_status"),
+        text("channel"),
+        text("location"),
+        text("receipt"),
+        identifier("customer_id", "Customer", "customer_id"),
+        identifier("line_id", "OrderLine", "line_id"),
+        integer("position"),
+        identifier("variant_id", "Variant", "variant_id"),
+        text("sku"),
+        text("name"),
+        integer("ordered_units"),
+        integer("cancelled_units"),
+        integer("returned_units"),
+        text("currency"),
+        boolean("prices_include_tax"),
+        amount("unit_price_amount", "unit_minor"),
+        amount("discount_amount", "discount_minor"),
+        amount("total_amount", "total_minor"),
+        text("tax_class"),
+        rate("tax_rate"),
+        integer("order_version"),
+    ),
+    _order_lines,
+)
+
+TABLES: Mapping[Subject, Table] = {
+    Subject.PRODUCTS: _PRODUCTS,
+    Subject.STOCK: _STOCK,
+    Subject.ORDERS: _ORDER_BOOK,
+}

@@ -1,0 +1,67 @@
+"""`uriba export`: a table on standard output or in a file, and where the feed goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from taken import parsed
+from typer.testing import CliRunner, Result
+
+from conftest import RunningHub
+from uriba.cli import cli
+from uriba.core.errors import NotFound
+from uriba.core.pages import after_number
+from uriba.exports.exporting import CURSOR
+from uriba.exports.tables import TABLES
+from uriba.exports.wishes import Subject
+
+SAYS = "the feed goes on after "
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command on the hub under test."""
+    monkeypatch.setenv("URIBA_DATABASE_URL", str(hub.settings.database_url))
+    monkeypatch.setenv("URIBA_VALKEY_URL", str(hub.settings.valkey_url))
+    return lambda *words: CliRunner().invoke(cli, ["export", *words])
+
+
+def cursor(result: Result) -> int | None:
+    return after_number(result.stderr.split(SAYS)[1].strip())
+
+
+def names(subject: Subject) -> Sequence[str]:
+    return [column.name for column in TABLES[subject].columns]
+
+
+def test_standard_output_has_the_table_and_nothing_else(run: Run) -> None:
+    result = run("products")
+
+    assert result.exit_code == 0, result.output
+    lines = result.stdout_bytes.split(b"\r\n")
+    assert lines[0].decode().split(",") == names(Subject.PRODUCTS)
+    assert [row for row in parsed(result.stdout_bytes) if not row["variant_id"]] == []
+    assert cursor(result) is not None
+
+
+def test_a_file_has_the_cursor_that_is_said(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "orders.parquet"
+
+    result = run("orders", "--format", "parquet", "--since", "2026-01-01", "--output", str(file))
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    schema = pq.read_schema(file)
+    assert schema.names == names(Subject.ORDERS)
+    assert schema.metadata[CURSOR.encode()].decode() == result.stderr.split(SAYS)[1].strip()
+
+
+def test_a_place_that_is_not_there_leaves_no_file(run: Run, tmp_path: Path) -> None:
+    result = run("stock", "--location", "nowhere", "--output", str(tmp_path / "stock.csv"))
+
+    assert isinstance(result.exception, NotFound)
+    assert list(tmp_path.iterdir()) == []

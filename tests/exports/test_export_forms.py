@@ -1,0 +1,222 @@
+"""CSV and Parquet: the same values, no formulas, and never more than some rows in memory."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from taken import bought, csv_rows, parquet_table, parsed
+
+from shop import ERRORS, Shop
+from uriba.core.ids import new_id
+from uriba.db import Session
+from uriba.exports import parquet_form
+from uriba.exports.columns import amount, boolean, cells, integer, moment, rate, text
+from uriba.exports.csv_form import CsvForm
+from uriba.exports.exporting import CURSOR, Writing
+from uriba.exports.parquet_form import ParquetForm
+from uriba.exports.tables import TABLES
+from uriba.exports.wishes import Form, Subject, Wish
+
+LEVELS = 20_000
+COLUMNS = [
+    text("name"),
+    integer("units"),
+    amount("price_amount", "minor"),
+    moment("at_utc"),
+    boolean("good"),
+    rate("r"),
+]
+AT = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+
+
+def row(name: str | None, **given: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "units": -3,
+        "minor": -1999,
+        "currency": "USD",
+        "at_utc": AT,
+        "good": True,
+        "r": Decimal("0.080000"),
+        **given,
+    }
+
+
+def written(writing: Writing, *rows: dict[str, Any]) -> bytes:
+    return writing.begin() + writing.add(cells(COLUMNS, rows)) + writing.end()
+
+
+def test_csv_is_as_rfc_4180_has_it() -> None:
+    found = written(CsvForm(COLUMNS), row('Cup, "large"\nblue'), row("茶", minor=1280, currency="JPY", good=False))
+
+    assert found.decode() == (
+        "name,units,price_amount,at_utc,good,r\r\n"
+        '"Cup, ""large""\nblue",-3,-19.99,2026-11-01T12:30:00.000000+00:00,true,0.08\r\n'
+        "茶,-3,1280,2026-11-01T12:30:00.000000+00:00,false,0.08\r\n"
+    )
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_no_cell_begins_a_formula(first: str) -> None:
+    name = f"{first}cmd|' /C calc'!A0"
+
+    (found,) = parsed(written(CsvForm(COLUMNS), row(name)))
+
+    assert found["name"] == f"'{name}"
+
+
+def test_numbers_stay_numbers() -> None:
+    (found,) = parsed(written(CsvForm(COLUMNS), row("a=b")))
+
+    assert (found["name"], found["units"], found["price_amount"]) == ("a=b", "-3", "-19.99")
+
+
+def test_nothing_is_an_empty_cell_and_null() -> None:
+    nothing = row(None, units=None, at_utc=None)
+
+    assert list(parsed(written(CsvForm(COLUMNS), nothing))[0].values())[:2] == ["", ""]
+    table = pq.read_table(io.BytesIO(written(ParquetForm(COLUMNS, {}), nothing)))
+    assert [table[name].to_pylist() for name in ("name", "units", "at_utc")] == [[None], [None], [None]]
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "expected"),
+    [(2**63 - 1, "JPY", str(2**63 - 1)), (1, "KWD", "0.001"), (1, "CLF", "0.0001"), (-5, "USD", "-0.05")],
+)
+def test_amounts_of_all_currencies_are_exact(minor: int, currency: str, expected: str) -> None:
+    given = row("Cup", minor=minor, currency=currency)
+
+    assert parsed(written(CsvForm(COLUMNS), given))[0]["price_amount"] == expected
+    table = pq.read_table(io.BytesIO(written(ParquetForm(COLUMNS, {}), given)))
+    assert table["price_amount"].to_pylist() == [Decimal(expected)]
+
+
+def as_csv(value: object) -> str:
+    """A value of Parquet as CSV says it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat(timespec="microseconds")
+        case Decimal():
+            return f"{value.normalize():f}"
+        case _:
+            return str(value)
+
+
+async def test_parquet_holds_what_csv_holds(shop: Shop) -> None:
+    await shop.receive(TEA_W1=10, POT_W1=3)
+    await bought(shop, shop.guest("app"), TEA=2, POT=1)
+
+    for subject, given in (
+        ("products", {}),
+        ("stock", {"location": shop.code("W1")}),
+        ("orders", {"channel": shop.code("app")}),
+    ):
+        table = await parquet_table(shop.staff, subject, **given)
+        found = [{name: as_csv(value) for name, value in row.items()} for row in table.to_pylist()]
+        wanted = await csv_rows(shop.staff, subject, **given)
+        assert [row for row in found if shop.mark in row["sku"]] == [row for row in wanted if shop.mark in row["sku"]]
+        assert found and CURSOR.encode() in table.schema.metadata
+
+
+async def test_an_export_without_rows_has_its_columns(shop: Shop) -> None:
+    names = [column.name for column in TABLES[Subject.ORDERS].columns]
+
+    table = await parquet_table(shop.staff, "orders", channel=shop.code("web"))
+
+    assert (table.column_names, table.num_rows) == (names, 0)
+    assert await csv_rows(shop.staff, "orders", channel=shop.code("web")) == []
+
+
+async def test_a_name_that_is_a_formula_is_inert_in_csv_and_itself_in_parquet(shop: Shop) -> None:
+    variant = {"sku": shop.sku("EVIL"), "name": "=1+1", "taxClass": "standard"}
+    rows = [{"handle": shop.code("evil"), "name": '=HYPERLINK("http://x")', "variants": [variant]}]
+    payload = await shop.staff.do(
+        f"mutation ($r: [ProductInput!]!) {{ productsUpsert(products: $r) {{ count {ERRORS} }} }}", r=rows
+    )
+    assert not payload["errors"], payload
+
+    (cell,) = [row for row in await csv_rows(shop.staff, "products") if row["sku"] == shop.sku("EVIL")]
+    table = (await parquet_table(shop.staff, "products")).to_pylist()
+
+    assert (cell["name"], cell["product_name"]) == ("'=1+1", '\'=HYPERLINK("http://x")')
+    assert [row["name"] for row in table if row["sku"] == shop.sku("EVIL")] == ["=1+1"]
+
+
+class Undone(Exception):
+    """What was made for a test is rolled back."""
+
+
+async def many_levels(session: Session) -> int:
+    """20,000 empty levels of one location; the location's id."""
+    mark = new_id().hex
+    place = await session.fetchval(
+        "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
+        "VALUES ($1, 'Many', 'WAREHOUSE', 'UTC', false, false) RETURNING id",
+        mark,
+    )
+    product = await session.fetchval("INSERT INTO product (handle, name) VALUES ($1, 'Many') RETURNING id", mark)
+    await session.run(
+        "WITH made AS (INSERT INTO variant (product_id, sku, name, tax_class, discontinued) "
+        "SELECT $1, $2 || n, 'Many', 'standard', false FROM generate_series(1, $3::int) AS n RETURNING id) "
+        "INSERT INTO stock_level (variant_id, location_id) SELECT id, $4 FROM made",
+        product,
+        mark,
+        LEVELS,
+        place,
+    )
+    return int(place)
+
+
+async def pieces(session: Session, form: Writing, place: int) -> AsyncIterator[bytes]:
+    stock = TABLES[Subject.STOCK]
+    yield form.begin()
+    async for rows in stock.pages(session, Wish(Subject.STOCK, Form.CSV, location_id=place)):
+        yield form.add(cells(stock.columns, rows))
+    yield form.end()
+
+
+async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
+    peaks, size = [], 0
+    with pytest.raises(Undone):
+        async with shop.hub.database.transaction(tell=False) as session:
+            place = await many_levels(session)
+            tracemalloc.start()
+            async for piece in pieces(session, CsvForm(TABLES[Subject.STOCK].columns), place):
+                size += len(piece)
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.reset_peak()
+            tracemalloc.stop()
+            raise Undone
+
+    early, late = max(peaks[1:4]), max(peaks[-4:-1])
+    assert len(peaks) == 2 + LEVELS / 2_000
+    assert size > 1_500_000
+    # Not its size more than at its beginning: nothing of what was handed on is kept.
+    assert late - early < size / 4, peaks
+
+
+async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_form, "GROUP_ROWS", 4_000)
+    found: list[bytes] = []
+    with pytest.raises(Undone):
+        async with shop.hub.database.transaction(tell=False) as session:
+            form = ParquetForm(TABLES[Subject.STOCK].columns, {})
+            place = await many_levels(session)
+            found.extend([piece async for piece in pieces(session, form, place)])
+            raise Undone
+
+    file = pq.ParquetFile(io.BytesIO(b"".join(found)))
+    assert file.metadata.num_rows == LEVELS
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [4_000] * 5
+    assert sum(1 for piece in found if len(piece) > 1_000) >= 5

@@ -1,0 +1,150 @@
+"""The tables: exactly the shop's rows, and nothing about people."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from taken import bought, csv_rows, picked
+
+from shop import Shop
+from uriba.core.ids import kind_of
+from uriba.exports.tables import TABLES
+
+DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
+
+
+async def test_products_have_a_row_for_each_variant(shop: Shop) -> None:
+    rows = [row for row in await csv_rows(shop.staff, "products") if row["sku"].endswith(shop.mark)]
+
+    assert [
+        picked(row, "sku", "handle", "name", "category", "tax_class", "discontinued", "barcode") for row in rows
+    ] == [
+        {
+            "sku": shop.sku(name),
+            "handle": shop.code(name.lower()),
+            "name": name.title(),
+            "category": "Kitchen",
+            "tax_class": tax,
+            "discontinued": "false",
+            "barcode": "",
+        }
+        for name, tax in (("TEA", "reduced"), ("POT", "standard"), ("CUP", "standard"))
+    ]
+    assert {(kind_of(row["variant_id"]), kind_of(row["product_id"])) for row in rows} == {("Variant", "Product")}
+
+
+async def test_stock_has_a_row_for_each_level_of_a_location(shop: Shop) -> None:
+    await shop.receive(TEA_S1=10, POT_S1=3, TEA_S2=7)
+    await bought(shop, shop.guest(), TEA=2)
+    shown = await shop.level("TEA", "S1")
+
+    rows = await csv_rows(shop.staff, "stock", location=shop.code("S1"))
+
+    assert [row["sku"] for row in rows] == [shop.sku("TEA"), shop.sku("POT")]
+    assert {row["location"] for row in rows} == {shop.code("S1")}
+    tea = rows[0]
+    assert tea["stock_level_id"] == shown["id"]
+    assert {name: int(value) for name, value in tea.items() if name.endswith("_units")} == {
+        "on_hand_units": shown["onHand"],
+        "committed_units": shown["committed"],
+        "reserved_units": shown["reserved"],
+        "unavailable_units": shown["unavailable"],
+        "safety_stock_units": shown["safetyStock"],
+        "available_units": shown["available"],
+        "incoming_units": shown["incoming"],
+        "shortage_units": shown["shortage"],
+    }
+    assert tea["on_hand_units"] == "10" and tea["counted_at_utc"] == ""
+    assert datetime.fromisoformat(tea["updated_at_utc"]).utcoffset() == timedelta(0)
+
+
+async def test_stock_of_all_locations_has_each_level_once(shop: Shop) -> None:
+    await shop.receive(TEA_S1=10, TEA_S2=7, POT_S2=1)
+
+    rows = [row for row in await csv_rows(shop.staff, "stock") if row["sku"].endswith(shop.mark)]
+
+    found = sorted((row["sku"], row["location"], row["on_hand_units"]) for row in rows)
+    assert found == sorted(
+        (shop.sku(sku), shop.code(place), units)
+        for sku, place, units in (("TEA", "S1", "10"), ("TEA", "S2", "7"), ("POT", "S2", "1"))
+    )
+
+
+async def test_orders_have_a_row_for_each_line_and_only_the_customers_id(shop: Shop) -> None:
+    await shop.receive(TEA_W1=10, POT_W1=3)
+    customer = await shop.customer()
+    order = await bought(shop, customer, TEA=2, POT=1)
+    me = (await customer.run("{ me { id } }"))["me"]["id"]
+
+    rows = await csv_rows(shop.staff, "orders", channel=shop.code("app"))
+
+    names = ("order_id", "order_number", "line_id", "sku", "ordered_units", "unit_price_amount", "total_amount")
+    assert [picked(row, *names) for row in rows] == [
+        {
+            "order_id": order["id"],
+            "order_number": order["number"],
+            "line_id": line["id"],
+            "sku": line["sku"],
+            "ordered_units": str(line["quantity"]),
+            "unit_price_amount": line["unitPrice"]["amount"],
+            "total_amount": line["total"]["amount"],
+        }
+        for line in order["lines"]
+    ]
+    assert [row["tax_rate"] for row in rows] == ["0.08", "0.1"]
+    assert {(row["customer_id"], row["currency"], row["channel"]) for row in rows} == {(me, "JPY", shop.code("app"))}
+    shown = " ".join(value for row in rows for value in row.values())
+    assert [told for told in ("Hana", "hana@", "Jingumae", "150-0001") if told in shown] == []
+
+
+async def test_orders_of_guests_have_no_customer(shop: Shop) -> None:
+    await shop.receive(TEA_W1=10)
+    await bought(shop, shop.guest("app"), TEA=1)
+
+    assert [row["customer_id"] for row in await csv_rows(shop.staff, "orders", channel=shop.code("app"))] == [""]
+
+
+async def test_orders_are_narrowed_by_channel_and_by_when_they_were_placed(shop: Shop) -> None:
+    await shop.receive(TEA_W1=10)
+    first = await bought(shop, shop.guest("app"), TEA=1)
+    await bought(shop, shop.guest("web"), TEA=1)
+    second = await bought(shop, shop.guest("app"), TEA=1)
+    channel = shop.code("app")
+    both = await csv_rows(shop.staff, "orders", channel=channel)
+    placed = both[1]["placed_at_utc"]
+
+    since = await csv_rows(shop.staff, "orders", channel=channel, since=placed)
+    until = await csv_rows(shop.staff, "orders", channel=channel, until=placed.removesuffix("+00:00"))
+
+    assert [row["order_number"] for row in both] == [first["number"], second["number"]]
+    assert [row["order_number"] for row in since] == [second["number"]]
+    assert [row["order_number"] for row in until] == [first["number"]]
+
+
+async def test_pages_meet_without_a_gap(shop: Shop, monkeypatch: Any) -> None:
+    await shop.receive(TEA_W1=10, POT_W1=10, TEA_S1=1, POT_S1=1, CUP_S1=1)
+    for _ in range(3):
+        await bought(shop, shop.guest("app"), TEA=1, POT=1)
+    filters = {
+        "orders": {"channel": shop.code("app")},
+        "stock": {"location": shop.code("S1")},
+        "products": dict[str, str](),
+    }
+    whole = {subject: await csv_rows(shop.staff, subject, **given) for subject, given in filters.items()}
+
+    monkeypatch.setattr("uriba.exports.tables.ROWS_MAX", 2)
+    monkeypatch.setattr("uriba.exports.tables.ORDERS_MAX", 2)
+
+    assert [len(whole[subject]) for subject in ("orders", "stock")] == [6, 3]
+    assert whole == {subject: await csv_rows(shop.staff, subject, **given) for subject, given in filters.items()}
+
+
+def test_the_page_on_exports_names_each_column() -> None:
+    page = DOCS.read_text()
+
+    for subject, table in TABLES.items():
+        section = page.split(f"### {subject}")[1].split("###")[0]
+        assert re.findall(r"^\| `(\w+)`", section, re.M) == [column.name for column in table.columns]
