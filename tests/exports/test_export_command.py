@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 from taken import parsed
 from typer.testing import CliRunner, Result
 
-from conftest import RunningHub
 from uriba.cli import cli
 from uriba.core.errors import NotFound
 from uriba.core.pages import after_number
 from uriba.exports.exporting import CURSOR
 from uriba.exports.tables import TABLES
 from uriba.exports.wishes import Subject
+
+if TYPE_CHECKING:
+    from conftest import RunningHub
 
 SAYS = "the feed goes on after "
 
