@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=20, ge=2, le=500)
     lock_timeout_s: float = 5
     statement_timeout_s: float = 15
+    idle_timeout_s: float = Field(
+        default=30, gt=0, description="how long PostgreSQL waits within a transaction for a process that stands still"
+    )
     body_size_max: int = 4_000_000
     query_depth_max: int = 12
     query_aliases_max: int = 15

@@ -44,6 +44,9 @@ log = structlog.get_logger()
 PAUSE_S = 0.5
 """After a fault of PostgreSQL or Valkey, before the next try."""
 
+STILL_S = 10.0
+"""A worker that stands still within a transaction loses it then: other relays and dispatchers wait for its locks."""
+
 REST_S = 0.015
 """From one turn of the relay to the next: commits that follow each other closely share a turn."""
 
@@ -192,7 +195,7 @@ async def run(settings: Settings) -> None:
     """Relay and sweep until cancelled."""
     logs.configure(settings)
     assert settings.database_url and settings.valkey_url
-    database = app.open_database(settings)
+    database = app.open_database(settings.model_copy(update={"idle_timeout_s": STILL_S}))
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
     checkout = Checkout(database, settings, app.gateways(database, settings))

@@ -285,7 +285,7 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
             "plan_cache_mode": "force_generic_plan",
             "lock_timeout": str(int(settings.lock_timeout_s * 1000)),
             "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
-            "idle_in_transaction_session_timeout": "30000",
+            "idle_in_transaction_session_timeout": str(int(settings.idle_timeout_s * 1000)),
         },
     )
 

@@ -82,7 +82,7 @@ def read_json(body: bytes) -> list[ExternalOrder | Unreadable]:
     """Orders of a JSON list, or of an object with the list `orders`. Errors: `NoOrders`."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoOrders(f"This is no JSON: {error}") from error
     return orders_of(found.get("orders") if isinstance(found, dict) else found)
 
@@ -103,9 +103,18 @@ def _read(written: object) -> ExternalOrder | Unreadable:
         return Unreadable(_number(written), str(error))
     if wrong := _wrong(order):
         return Unreadable(_number(written), wrong)
-    if order.deadline is not None and order.deadline.tzinfo is None:
-        return msgspec.structs.replace(order, deadline=order.deadline.replace(tzinfo=UTC))
-    return order
+    try:
+        return _in_utc(order)
+    except OverflowError:
+        return Unreadable(order.number, "Its deadline is outside of the calendar.")
+
+
+def _in_utc(order: ExternalOrder) -> ExternalOrder:
+    """A deadline without a zone is in UTC. Errors: `OverflowError`."""
+    if order.deadline is None:
+        return order
+    said = order.deadline if order.deadline.tzinfo is not None else order.deadline.replace(tzinfo=UTC)
+    return msgspec.structs.replace(order, deadline=said.astimezone(UTC))
 
 
 def _number(written: object) -> str | None:
@@ -114,13 +123,13 @@ def _number(written: object) -> str | None:
 
 
 def _code(value: str) -> bool:
-    return 0 < len(value) <= text.CODE_SIZE_MAX and value == value.strip() and not text.has_control(value)
+    return 0 < len(value) <= text.CODE_SIZE_MAX and value == value.strip() and value.isprintable()
 
 
 def _wrong(order: ExternalOrder) -> str | None:
     """What is wrong with an order whose fields are there, as a sentence; the rest is the checkout's to judge."""
     if not _code(order.number):
-        return f"An order's number has from 1 to {text.CODE_SIZE_MAX} characters, and no blanks around it."
+        return f"An order's number has from 1 to {text.CODE_SIZE_MAX} characters on one line, and no blanks around it."
     if not 0 < len(order.lines) <= LINES_MAX:
         return f"An order has from 1 to {LINES_MAX} lines."
     if any(text.has_control(value) for value in _texts(msgspec.to_builtins(order))):

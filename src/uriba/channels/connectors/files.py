@@ -61,7 +61,7 @@ class FileConnector:
         name, more = names[0], len(names) > 1
         try:
             orders: Sequence[ExternalOrder | Unreadable] = READERS[Path(name).suffix](self._read(name))
-        except NoOrders as error:
+        except (NoOrders, PermissionError) as error:
             self._move(name, "failed", {"file": name, "problem": str(error)})
             return Page((Unreadable(None, f"{name}: {error}"),), None, more)
         return Page(orders, None, more, source=name)

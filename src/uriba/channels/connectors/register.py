@@ -18,7 +18,6 @@ from uriba.channels.endpoints import owner
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState, LimitExceeded, NotFound
 from uriba.core.ids import new_id
-from uriba.core.text import CONTROL
 from uriba.db import Row, Session
 
 CONNECTORS_MAX = 10
@@ -61,7 +60,7 @@ def check(terms: Terms) -> Terms:
 def _check_rest(url: str | None, token: str | None) -> None:
     if url is not None and "?" in url:
         raise Invalid("A base URL has no query: paths are added to it.", "input", "url")
-    if token is not None and (not 0 < len(token) <= TOKEN_SIZE_MAX or not token.isascii() or CONTROL.search(token)):
+    if token is not None and (not 0 < len(token) <= TOKEN_SIZE_MAX or not (token.isascii() and token.isprintable())):
         raise Invalid(f"A token is plain text of up to {TOKEN_SIZE_MAX:,} characters.", "input", "token")
 
 

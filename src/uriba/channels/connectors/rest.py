@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from uriba.channels.connectors.external import NoOrders, orders_of
 from uriba.channels.connectors.models import ValueKind
@@ -107,9 +107,8 @@ class RestConnector:
         raise AssertionError("tenacity answers or raises")
 
     def _tries(self) -> AsyncRetrying:
-        jittered = wait_exponential_jitter(
-            initial=self._settings.backoff_s, max=PAUSE_MAX_S, jitter=self._settings.backoff_s
-        )
+        pause_s = self._settings.backoff_s
+        jittered = wait_exponential(multiplier=pause_s, max=PAUSE_MAX_S) + wait_random(0, pause_s)
 
         def wait(state: RetryCallState) -> float:
             failed = state.outcome.exception() if state.outcome else None
@@ -164,7 +163,7 @@ def _content(answer: Answer, attempts: int) -> dict[str, Any]:
     """The object of an answer; none is an empty one."""
     try:
         found = msgspec.json.decode(answer.body) if answer.body.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ChannelFailed("ANSWER: no JSON", attempts=attempts) from error
     if not isinstance(found, dict):
         raise ChannelFailed("ANSWER: no JSON object", attempts=attempts)

@@ -1,0 +1,152 @@
+"""Real processes of the hub on engines of their own, behind wires that a test can cut."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from proxy import Proxy, proxied
+
+from client import Client
+from patience import eventually
+from uriba import app, embedded, migrate
+from uriba.config import Settings
+from uriba.db import Database
+from uriba.embedded import home, locks, postgres, valkey
+
+READY_S = 60
+NOWHERE = "redis://127.0.0.1:1"
+
+
+@dataclass
+class Fleet:
+    """One API process and some workers. `database` goes around the wires, for looking at effects."""
+
+    folder: Path
+    settings: Settings
+    database: Database
+    to_postgres: Proxy
+    to_valkey: Proxy
+    port: int
+    with_valkey: bool = True
+    api: subprocess.Popen[bytes] | None = None
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/graphql"
+
+    def client(self, key: str | None = None, *, channel: str | None = None) -> Client:
+        return Client(self.url, key=key, channel=channel)
+
+    def _start(self, name: str) -> subprocess.Popen[bytes]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("URIBA_")}
+        env |= {
+            "URIBA_DATA_DIR": str(self.folder),
+            "URIBA_DATABASE_URL": f"postgresql://uriba@127.0.0.1:{self.to_postgres.port}/uriba",
+            "URIBA_VALKEY_URL": f"redis://127.0.0.1:{self.to_valkey.port}" if self.with_valkey else NOWHERE,
+            "URIBA_PORT": str(self.port),
+            "URIBA_DATABASE_POOL_SIZE": "8",
+            "URIBA_WEBHOOK_RETRY_S": json.dumps([0.2, 0.5] + [1.0] * 48),
+            "URIBA_WEBHOOK_TIMEOUT_S": "1",
+            "URIBA_WEBHOOK_LEASE_S": "2",
+            "URIBA_WEBHOOK_COALESCE_S": "3",
+            "URIBA_LOG_LEVEL": "WARNING",
+        }
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "uriba", name], env=env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    async def start(self, *, workers: int) -> None:
+        """Bring the API up and have so many workers; the API is waited for."""
+        if self.api is None:
+            self.api = self._start("api")
+        while len(self.workers) < workers:
+            self.workers.append(self._start("worker"))
+        await eventually(self._ready, within_s=READY_S)
+
+    async def _ready(self) -> bool:
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"http://127.0.0.1:{self.port}/health/ready")).status_code in {200, 503}
+        except httpx.TransportError:
+            return False
+
+    def kill(self, worker: subprocess.Popen[bytes]) -> None:
+        """SIGKILL: no word of farewell to anybody."""
+        assert worker.poll() is None, "it had ended by itself"
+        worker.kill()
+        worker.wait()
+        self.workers.remove(worker)
+
+    def freeze(self, worker: subprocess.Popen[bytes]) -> None:
+        worker.send_signal(signal.SIGSTOP)
+
+    def thaw(self, worker: subprocess.Popen[bytes]) -> None:
+        worker.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        for process in [*self.workers, *([self.api] if self.api else [])]:
+            process.kill()
+            process.wait()
+        self.workers.clear()
+        self.api = None
+
+    async def restart_postgres(self) -> None:
+        """Break off everything, and start it again."""
+        await asyncio.to_thread(self._restart_postgres)
+
+    def _restart_postgres(self) -> None:
+        programs = (postgres.program("postgres"), valkey.program())
+        server = postgres.Postgres(home.prepare(self.folder, data=self.folder / "postgres", programs=programs))
+        server.stop()
+        assert locks.wait_for(lambda: locks.is_free(server.lock), within_s=READY_S)
+        with locks.opened(server.lock) as lock:
+            assert locks.attempt(lock, fcntl.LOCK_EX)
+            server.start(lock)
+
+    async def workers_at_work(self) -> None:
+        """Wait until somebody holds each endpoint."""
+
+        async def look() -> bool:
+            async with self.database.reading() as session:
+                return not await session.fetchval(
+                    "SELECT count(*) FROM endpoint WHERE deleted_at IS NULL AND coalesce(lease_until, '-infinity') < now()"
+                )
+
+        await eventually(look, within_s=READY_S)
+
+
+@asynccontextmanager
+async def fleet(folder: Path) -> AsyncIterator[Fleet]:
+    """Engines, wires, a migrated database; no process of the hub yet."""
+    with embedded.engines(folder) as engines:
+        await migrate.migrate(engines.database_url)
+        settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
+        database = app.open_database(settings)
+        place = parse_qs(urlsplit(engines.database_url).query)["host"][0]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        async with (
+            proxied(f"{place}/.s.PGSQL.5432") as to_postgres,
+            proxied(urlsplit(engines.valkey_url).path) as to_valkey,
+        ):
+            found = Fleet(folder, settings, database, to_postgres, to_valkey, port)
+            try:
+                yield found
+            finally:
+                found.end()
+                await database.close()
