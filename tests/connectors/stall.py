@@ -21,6 +21,8 @@ from uriba.channels.outbound import Client
 from uriba.core import ids
 from uriba.outbox import relay
 
+# Of no other test: what others sell in every channel, they price in JPY, and so it is not sold in this one.
+CURRENCY = "KRW"
 CONNECTOR = """id code kind status url hasToken everySeconds problem lagSeconds open refused channel { code }
     runs(first: 50) { edges { node { seen sent accepted attempts ordersRead ordersPlaced refusedCount problem endedAt
         nextRunAt refused { kind subject code message } } } }"""
@@ -99,7 +101,7 @@ class Stall:
         prices = {"TEA": "648", "POT": "3300", "CUP": "13582"}
         return {
             "number": number,
-            "currency": "JPY",
+            "currency": CURRENCY,
             "paid": paid,
             "address": ADDRESS,
             "lines": [
@@ -135,7 +137,7 @@ class Stall:
                 {
                     "sku": self.shop.sku(name),
                     "channel": self.shop.code("market"),
-                    "amount": {"amount": amount, "currency": "JPY"},
+                    "amount": {"amount": amount, "currency": CURRENCY},
                     **given,
                 }
             ],
@@ -163,7 +165,7 @@ async def sells_from(shop: Shop, *places: str) -> None:
         "code": shop.code("market"),
         "name": "Market",
         "kind": "MARKETPLACE",
-        "currency": "JPY",
+        "currency": CURRENCY,
         "locations": [shop.code(place) for place in places],
         "taxRates": rates,
     }

@@ -16,9 +16,9 @@ from uriba.channels.connectors.models import ValueKind
 from uriba.channels.connectors.port import Batch, ChannelFailed, Row
 
 CSV = """number,currency,paid,sku,quantity,unit_price,name,line1,city,postal_code,country
-M-1,JPY,3948,{tea},1,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
+M-1,KRW,3948,{tea},1,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
 M-1,,,{pot},1,3300,,,,,
-M-2,JPY,648,{tea},one,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
+M-2,KRW,648,{tea},one,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
 """
 
 
