@@ -85,15 +85,17 @@ async def _measure(running: Hub, year: Trading) -> dict[str, float]:
     await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
     receipts = Receipts(year)
+    batches = [list(_batches(receipts, n)) for n in range(len(receipts.tills))]
+    day = -(-DAY_BASKETS // (len(batches) * BATCH))
+    rest = [some[WARM_BATCHES + day :] for some in batches]
+    if not any(rest):
+        raise SystemExit("Too few baskets to measure: choose more days.")
     stores = [till.store for till in receipts.tills]
     keys = [running.key("terminal", "--location", store) for store in stores]
     staff = running.key("staff", "--name", "Bench")
     async with httpx.AsyncClient(base_url=running.url, timeout=ANSWER_S) as client:
-        batches = [list(_batches(receipts, n)) for n in range(len(stores))]
         sent = _Sent(client, keys)
         await sent.all([some[:WARM_BATCHES] for some in batches])
-        day = -(-DAY_BASKETS // (len(stores) * BATCH))
-        rest = [some[WARM_BATCHES + day :] for some in batches]
         figures = await _rates(running, sent, rest)
         console.print("a day of the whole chain")
         small = [list(_split(receipts, n, DAY_BASKETS // len(stores))) for n in range(len(stores))]

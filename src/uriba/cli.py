@@ -186,7 +186,7 @@ def run_export(
     form: Annotated[Form, typer.Option("--format")] = Form.CSV,
     output: Annotated[Path | None, typer.Option(help="A file; else standard output.")] = None,
     location: Annotated[str | None, typer.Option(help="Stock of one location.")] = None,
-    channel: Annotated[str | None, typer.Option(help="Orders of one channel.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Orders of one channel, or its prices.")] = None,
     since: Annotated[str | None, typer.Option(help="Orders placed from then on.")] = None,
     until: Annotated[str | None, typer.Option(help="Orders placed before then.")] = None,
     data_dir: DataDir = None,

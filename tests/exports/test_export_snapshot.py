@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,43 @@ async def test_readers_who_take_nothing_any_more_hold_nobody_up(shop: Shop, monk
                     pass
 
     assert await csv_rows(shop.staff, "stock", location=shop.code("S1"))
+
+
+async def test_none_lasts_longer_than_it_may(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.receive(TEA_S1=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("uriba.http.exports.LASTS_MAX_S", 0.3)
+        going_on(patch, times=1_000_000)
+        async with shop.staff.http.stream("GET", address(shop.staff, "stock.csv")) as answer:
+            with pytest.raises(httpx.RemoteProtocolError):
+                async for _ in answer.aiter_bytes():
+                    pass
+
+    assert await csv_rows(shop.staff, "stock", location=shop.code("S1"))
+
+
+async def test_two_are_written_at_a_time_and_the_next_waits_for_its_turn(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.receive(TEA_S1=1)
+    with monkeypatch.context() as patch:
+        written = going_on(patch, times=1)
+        async with AsyncExitStack() as others, AsyncExitStack() as mine:
+            for number in range(AT_ONCE_MAX):
+                await others.enter_async_context(shop.staff.http.stream("GET", address(shop.staff, "stock.csv")))
+                await eventually(lambda n=number: has(written, n + 1), within_s=30)  # type: ignore[misc]
+            answer = await mine.enter_async_context(shop.staff.http.stream("GET", address(shop.staff, "stock.csv")))
+            piece = asyncio.ensure_future(anext(answer.aiter_bytes()))
+            early, _ = await asyncio.wait({piece}, timeout=0.5)
+            beside = len(written)
+            await others.aclose()
+            taken = await asyncio.wait_for(piece, 30)
+
+    assert not early
+    assert taken.startswith(b"stock_level_id,")
+    assert beside == AT_ONCE_MAX
+    assert await csv_rows(shop.staff, "stock", location=shop.code("S1"))
+
+
+async def has(found: set[int], count: int) -> bool:
+    return len(found) == count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,36 @@ async def test_products_have_a_row_for_each_variant(shop: Shop) -> None:
         for name, tax in (("TEA", "reduced"), ("POT", "standard"), ("CUP", "standard"))
     ]
     assert {(kind_of(row["variant_id"]), kind_of(row["product_id"])) for row in rows} == {("Variant", "Product")}
+
+
+async def test_prices_have_a_row_for_each_price_and_its_span(shop: Shop) -> None:
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    await shop.staff.do(
+        "mutation ($rows: [PriceInput!]!) { pricesUpsert(prices: $rows) { count errors { code } } }",
+        rows=[
+            {
+                "sku": shop.sku("TEA"),
+                "location": shop.code("S1"),
+                "amount": {"amount": "600", "currency": "JPY"},
+                "validFrom": "2029-12-01T00:00:00Z",
+                "validTo": until.isoformat(),
+            }
+        ],
+    )
+
+    rows = [row for row in await csv_rows(shop.staff, "prices") if row["sku"] == shop.sku("TEA")]
+    of_app = [
+        row for row in await csv_rows(shop.staff, "prices", channel=shop.code("app")) if row["sku"] == shop.sku("TEA")
+    ]
+
+    names = ("channel", "location", "currency", "price_amount", "valid_from_utc", "valid_until_utc")
+    span = ("2029-12-01T00:00:00.000000+00:00", "2030-01-01T00:00:00.000000+00:00")
+    local = ("", shop.code("S1"), "JPY", "600", *span)
+    found = {tuple(picked(row, *names).values()) for row in rows}
+    assert local in found
+    assert {row[:4] for row in found - {local}} >= {(shop.code(c), "", "JPY", "648") for c in ("app", "web")}
+    assert {row["channel"] for row in of_app} == {shop.code("app"), ""}
+    assert len({row["version"] for row in rows}) == 1
 
 
 async def test_stock_has_a_row_for_each_level_of_a_location(shop: Shop) -> None:
@@ -96,6 +126,9 @@ async def test_orders_have_a_row_for_each_line_and_only_the_customers_id(shop: S
     ]
     assert [row["tax_rate"] for row in rows] == ["0.08", "0.1"]
     assert {(row["customer_id"], row["currency"], row["channel"]) for row in rows} == {(me, "JPY", shop.code("app"))}
+    sums = ("order_shipping_amount", "order_tax_amount", "order_total_amount", "order_refunded_amount")
+    expected = [order[name]["amount"] for name in ("shipping", "tax", "total")]
+    assert [list(picked(row, *sums).values()) for row in rows] == [[*expected, "0"]] * 2
     shown = " ".join(value for row in rows for value in row.values())
     assert [told for told in ("Hana", "hana@", "Jingumae", "150-0001") if told in shown] == []
 
@@ -132,6 +165,7 @@ async def test_pages_meet_without_a_gap(shop: Shop, monkeypatch: Any) -> None:
         "orders": {"channel": shop.code("app")},
         "stock": {"location": shop.code("S1")},
         "products": dict[str, str](),
+        "prices": {"channel": shop.code("app")},
     }
     whole = {subject: await csv_rows(shop.staff, subject, **given) for subject, given in filters.items()}
 

@@ -45,6 +45,26 @@ _VARIANTS = """
 """
 
 
+async def _prices(session: Session, wish: Wish) -> Pages:
+    sql = _PRICES.format(
+        narrowed="AND (p.channel_id = $4 OR p.channel_id IS NULL)" if wish.channel_id is not None else ""
+    )
+    narrowed = () if wish.channel_id is None else (wish.channel_id,)
+    last = (0, 0)
+    while rows := await session.fetch(sql, *last, ROWS_MAX, *narrowed):
+        yield rows
+        last = (rows[-1]["variant_id"], rows[-1]["id"])
+
+
+_PRICES = """
+    SELECT p.id, p.variant_id, v.sku, h.code AS channel, o.code AS location, p.currency, p.amount_minor,
+        nullif(p.valid_from, '-infinity') AS valid_from_utc, p.valid_to AS valid_until_utc, v.events AS version
+    FROM price p JOIN variant v ON v.id = p.variant_id LEFT JOIN channel h ON h.id = p.channel_id
+    LEFT JOIN location o ON o.id = p.location_id
+    WHERE (p.variant_id, p.id) > ($1, $2) {narrowed} ORDER BY p.variant_id, p.id LIMIT $3
+"""
+
+
 async def _levels(session: Session, wish: Wish) -> Pages:
     last = (0, 0)
     while rows := await session.fetch(*_levels_after(last, wish.location_id), ROWS_MAX):
@@ -88,7 +108,8 @@ _ORDER_LINES = """
         o.payment_status, o.receipt, o.customer_id, o.placed_at AS placed_at_utc, o.currency, o.prices_include_tax,
         h.code AS channel, s.code AS location, l.position, l.variant_id, l.sku, l.name, l.quantity AS ordered_units,
         l.cancelled_quantity AS cancelled_units, l.returned_quantity AS returned_units, l.unit_minor, l.discount_minor,
-        l.total_minor, l.tax_class, l.tax_rate
+        l.total_minor, l.tax_class, l.tax_rate, o.shipping_minor AS order_shipping_minor,
+        o.tax_minor AS order_tax_minor, o.total_minor AS order_total_minor, o.refunded_minor AS order_refunded_minor
     FROM orders o JOIN order_line l ON l.order_id = o.id JOIN channel h ON h.id = o.channel_id
     LEFT JOIN location s ON s.id = o.location_id
     WHERE o.id = ANY($1) ORDER BY o.placed_at, o.id, l.position, l.id
@@ -111,6 +132,21 @@ _PRODUCTS = Table(
         integer("version"),
     ),
     _variants,
+)
+
+_PRICE_LISTS = Table(
+    (
+        identifier("variant_id", "Variant", "variant_id"),
+        text("sku"),
+        text("channel"),
+        text("location"),
+        text("currency"),
+        amount("price_amount", "amount_minor"),
+        moment("valid_from_utc"),
+        moment("valid_until_utc"),
+        integer("version"),
+    ),
+    _prices,
 )
 
 _STOCK = Table(
@@ -159,6 +195,10 @@ _ORDER_BOOK = Table(
         amount("total_amount", "total_minor"),
         text("tax_class"),
         rate("tax_rate"),
+        amount("order_shipping_amount", "order_shipping_minor"),
+        amount("order_tax_amount", "order_tax_minor"),
+        amount("order_total_amount", "order_total_minor"),
+        amount("order_refunded_amount", "order_refunded_minor"),
         integer("order_version"),
     ),
     _order_lines,
@@ -166,6 +206,7 @@ _ORDER_BOOK = Table(
 
 TABLES: Mapping[Subject, Table] = {
     Subject.PRODUCTS: _PRODUCTS,
+    Subject.PRICES: _PRICE_LISTS,
     Subject.STOCK: _STOCK,
     Subject.ORDERS: _ORDER_BOOK,
 }

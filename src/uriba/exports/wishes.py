@@ -20,6 +20,7 @@ class Subject(StrEnum):
     """The tables that can be had whole."""
 
     PRODUCTS = "products"
+    PRICES = "prices"
     STOCK = "stock"
     ORDERS = "orders"
 
@@ -33,10 +34,11 @@ class Form(StrEnum):
 
 NARROWED_BY: Mapping[Subject, frozenset[str]] = {
     Subject.PRODUCTS: frozenset(),
+    Subject.PRICES: frozenset({"channel"}),
     Subject.STOCK: frozenset({"location"}),
     Subject.ORDERS: frozenset({"channel", "since", "until"}),
 }
-"""What each table can be narrowed by: a location's code; a channel's, and when orders were placed."""
+"""What each table can be narrowed by: a location's code; a channel's; when orders were placed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Identify(Protocol):
 
 
 def exports(database: Database, identify: Identify) -> HTTPRouteHandler:
-    """GET /exports/{products|stock|orders}.{csv|parquet}?location=&channel=&since=&until="""
+    """GET /exports/{products|prices|stock|orders}.{csv|parquet}?location=&channel=&since=&until="""
     turns = asyncio.Semaphore(AT_ONCE_MAX)
 
     @get("/exports/{name:str}")
