@@ -45,6 +45,23 @@ def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
             hub.kill()
 
 
+@pytest.mark.parametrize("command", ["up", "api"])
+def test_a_port_that_is_taken_is_said_at_once(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "uriba", command, "--data-dir", str(tmp_path / "data"), "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            check=False,
+        )
+
+    assert ended.returncode == 1
+    assert f"port {port}: Address already in use" in " ".join(ended.stderr.split())
+    assert not (tmp_path / "data").exists()
+
+
 def ready(http: httpx.Client) -> bool:
     try:
         return http.get("/health/ready").status_code == 200

@@ -17,13 +17,13 @@ from rich.table import Table
 
 from uriba import __version__, app, embedded, invariants, migrate, supervisor, worker
 from uriba.access import keys
-from uriba.access.keys import Issued
 from uriba.channels import reference, reference_page
 from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
 from uriba.db import Database, Session
 from uriba.demo.errors import HubFailed
+from uriba.embedded import EmbeddedError
 from uriba.exports import saving
 from uriba.exports.wishes import Form, Subject
 from uriba.graphql.schema import sdl
@@ -31,6 +31,7 @@ from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
 from uriba.sources.complete_journey import CompleteJourney, SourceMissing
 from uriba.sources.replay_errors import ReplayError
+from uriba.supervisor import NotListening
 from uriba.till.commands import till_cli
 
 T = TypeVar("T")
@@ -43,6 +44,9 @@ load_cli = typer.Typer(no_args_is_help=True, help="Real goods.")
 cli.add_typer(key_cli, name="key")
 cli.add_typer(load_cli, name="load")
 cli.add_typer(till_cli, name="till")
+
+TOLD = (DomainError, SourceMissing, ReplayError, UnsafeSettings, HubFailed, EmbeddedError, NotListening)
+"""What the caller can mend: said in a line, with status 1."""
 
 console = Console(stderr=True)
 out = Console()
@@ -93,6 +97,7 @@ def on_hub(data_dir: Path | None, work: Callable[[Database], Awaitable[T]]) -> T
 def up(data_dir: DataDir = None, host: Host = None, port: Port = None, processes: Processes = None) -> None:
     """Run the hub: API, worker and, where no servers are given, the embedded engines. SIGTERM drains."""
     settings = chosen(data_dir, host=host, port=port, processes=processes)
+    supervisor.listenable(settings.host, settings.port)
     with supervisor.terminating(), running(settings, quiet=False) as ready:
         assert ready.database_url
         began = time.perf_counter()
@@ -106,6 +111,7 @@ def up(data_dir: DataDir = None, host: Host = None, port: Port = None, processes
 def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processes: Processes = None) -> None:
     """Run API processes only."""
     settings = chosen(data_dir, host=host, port=port, processes=processes)
+    supervisor.listenable(settings.host, settings.port)
     with supervisor.terminating(), running(settings) as ready:
         os.environ.update(supervisor.environment(ready))
         uvicorn.run(
@@ -152,12 +158,8 @@ def check(data_dir: DataDir = None) -> None:
     table = Table("", "invariant", "rows", "time")
     for found in findings:
         mark = "[green]✓[/]" if not found.rows else "[red]✗[/]"
-        table.add_row(
-            mark,
-            f"{found.invariant.number:>2}  {found.invariant.name}",
-            str(found.rows),
-            f"{found.seconds * 1000:.0f} ms",
-        )
+        name, took = f"{found.invariant.number:>2}  {found.invariant.name}", f"{found.seconds * 1000:.0f} ms"
+        table.add_row(mark, name, str(found.rows), took)
         for example in found.examples:
             table.add_row("", f"[red]{example}[/]", "", "")
     out.print(table)
@@ -197,8 +199,8 @@ def run_export(
     console.print(f"the feed goes on after {cursor}")
 
 
-def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[Issued]]) -> None:
-    async def work(database: Database) -> Issued:
+def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[keys.Issued]]) -> None:
+    async def work(database: Database) -> keys.Issued:
         async with database.transaction() as session:
             return await make(session)
 
@@ -343,6 +345,6 @@ def main() -> None:
     """The console script."""
     try:
         cli(standalone_mode=True)
-    except (DomainError, SourceMissing, ReplayError, UnsafeSettings, HubFailed, embedded.EmbeddedError) as error:
+    except TOLD as error:
         console.print(f"[red]{error}[/]")
         raise SystemExit(1) from error

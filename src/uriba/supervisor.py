@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,24 @@ LOOK_S = 0.5
 RESTART_PAUSE_S = 1.0
 
 log = structlog.get_logger()
+
+
+class NotListening(Exception):
+    """The address that was asked for cannot be listened on."""
+
+
+def listenable(host: str, port: int) -> int:
+    """The port, once it is seen to be free; for 0 one that is. Errors: `NotListening`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise NotListening(
+                f"Cannot listen on {host}, port {port}: {error.strerror}. See --host, --port."
+            ) from error
+        return int(probe.getsockname()[1])
 
 
 class Terminated(SystemExit):

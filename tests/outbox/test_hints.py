@@ -75,3 +75,23 @@ async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> 
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await hints.close()
+
+
+async def test_a_listener_ends_whenever_it_is_told_to(hub: RunningHub) -> None:
+    """Also while it connects: redis-py may answer a cancellation there with an error of its own."""
+    assert hub.settings.valkey_url
+    hints = Hints(hub.settings.valkey_url)
+
+    async def react(_: str) -> None:
+        return
+
+    async def ended(after_s: float) -> None:
+        listening = asyncio.create_task(hints.follow({"uriba:test"}, react))
+        await asyncio.sleep(after_s)
+        listening.cancel()
+        await asyncio.wait({listening})
+
+    async with asyncio.timeout(20):
+        for n in range(40):
+            await asyncio.gather(*(ended((n * 5 + k) / 50_000) for k in range(5)))
+    await hints.close()

@@ -127,9 +127,10 @@ class Sender:
 
     def _wait_s(self) -> float | None:
         now, waits = self._loop.time(), []
-        if self._window.under_way < self._at_once(now):
-            due = self._window.wait_s(now)
-            waits += [] if due is None else [due if now < self.lease_until else max(due, LEASE_LOOK_S)]
+        if self._window.under_way < self._settings.webhook_concurrency:
+            due, least = self._window.wait_s(now), self._pause_s(now)
+            least = least if now < self.lease_until else max(least, LEASE_LOOK_S)
+            waits += [] if due is None else [max(due, least)]
         if self._position > self._saved[0]:
             waits.append(SAVED_EVERY_S)
         return min(waits, default=None)
@@ -197,7 +198,9 @@ class Sender:
         """Start as many tries as may be under way at once."""
         now = self._loop.time()
         free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX and not self._over
-        while free and self._window.under_way < self._at_once(now):
+        if not free or self._pause_s(now):
+            return
+        while self._window.under_way < self._settings.webhook_concurrency:
             one = self._window.next(now)
             if one is None:
                 return
@@ -207,10 +210,9 @@ class Sender:
             self._tries.add(task)
             task.add_done_callback(self._tries.discard)
 
-    def _at_once(self, now: float) -> int:
-        """How many tries may be under way; fewer of an endpoint that catches up while others have news."""
-        usual = self._settings.webhook_concurrency
-        return self._courtesy.at_once(self.held.id, now, usual) if self._behind else usual
+    def _pause_s(self, now: float) -> float:
+        """How long to let others go first."""
+        return self._courtesy.pause_s(self.held.id, now) if self._behind else 0.0
 
     async def _try(self, one: Waiting) -> None:
         at, began = clock.now(), time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -54,16 +53,12 @@ async def migrated(settings: Settings) -> None:
 
 
 def with_free_port(settings: Settings) -> Settings:
-    """The settings with another port where theirs is taken."""
-    for port in (settings.port, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((settings.host, port))
-            except OSError:
-                continue
-            return settings.model_copy(update={"port": probe.getsockname()[1]})
-    raise HubFailed(f"No port is free on {settings.host}.")
+    """The settings with another port where theirs is taken. Errors: `NotListening`."""
+    try:
+        supervisor.listenable(settings.host, settings.port)
+    except supervisor.NotListening:
+        return settings.model_copy(update={"port": supervisor.listenable(settings.host, 0)})
+    return settings
 
 
 @contextmanager

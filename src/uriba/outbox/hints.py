@@ -54,12 +54,14 @@ class Hints:
             try:
                 await self._listen(channels, react)
             except (RedisError, OSError) as error:
+                _end_where_cancelled()
                 log.debug("hints not heard", error=str(error))
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
         async with self.redis.pubsub(ignore_subscribe_messages=True) as listener:
             await listener.subscribe(*channels)
+            _end_where_cancelled()
             while True:
                 message = await listener.get_message(timeout=None)
                 if message is not None:
@@ -69,3 +71,13 @@ class Hints:
         if self._speaker is not None:
             self._speaker.cancel()
         await self.redis.aclose()
+
+
+def _end_where_cancelled() -> None:
+    """redis-py lets an error of its own take the place of a cancellation that finds it connecting.
+
+    Errors: `CancelledError`.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
