@@ -232,7 +232,8 @@ BREAKS: dict[str, list[str]] = {
         "INSERT INTO points_account (customer_id, balance, owed) VALUES ('{g.cart}', 5, 0)",
     ],
     "each subject's events are numbered 1, 2, 3 …": [
-        "DELETE FROM outbox_event WHERE subject = 'Cart:{g.cart}' AND version = 1",
+        # Other tests of the same hub may have had the feed forget.
+        "UPDATE feed SET forgotten = 0; DELETE FROM outbox_event WHERE subject = 'Cart:{g.cart}' AND version = 1",
         "UPDATE outbox_event SET version = version + 7 WHERE subject = 'Cart:{g.cart}' AND version = "
         "(SELECT max(version) FROM outbox_event WHERE subject = 'Cart:{g.cart}')",
         "DROP INDEX uq_outbox_event_subject_version; INSERT INTO outbox_event (type, subject, version, data) "
@@ -247,7 +248,7 @@ BREAKS: dict[str, list[str]] = {
     ],
     "the feed has no gap": [
         "UPDATE feed SET position = position + 1",
-        "UPDATE outbox_event SET position = NULL WHERE position = 1",
+        "UPDATE outbox_event SET position = NULL WHERE position = (SELECT max(position) - 1 FROM outbox_event)",
         "DELETE FROM outbox_event WHERE position = (SELECT max(position) FROM outbox_event)",
     ],
     "an endpoint is told of the feed up to its place, and of nothing beyond it": [

@@ -203,7 +203,7 @@ QUANTITIES = {
     **{f"count {n}": Case(count(onHand=n), "INVALID_QUANTITY", "changes.0.onHand") for n in (-1, 100_001)},
     "safety stock of -1": Case(count(safetyStock=-1), "INVALID_QUANTITY", "changes.0.safetyStock"),
     "begin with 0": Case(create(lines=[{"sku": "$sku:TEA", "quantity": 0}]), "INVALID_QUANTITY", "lines.0.quantity"),
-    "take more than is there": Case(adjust(delta=-6), "INVALID_QUANTITY", "changes.0.delta"),
+    "take more than is there": Case(adjust(delta=-1_000_000), "INVALID_QUANTITY", "changes.0.delta"),
     "grow past 100,000": Case(add("$cart:full", quantity=2), "INVALID_QUANTITY", "lines.0.quantity"),
     "grow past 100,000 with several lines": Case(
         times(add(quantity=50_001), 2), "INVALID_QUANTITY", "lines.0.quantity lines.1.quantity"

@@ -12,7 +12,7 @@ from uriba.channels.alerting import alerts
 from uriba.channels.alerting.models import AlertKind
 from uriba.channels.alerting.rules import Signal
 from uriba.core.actor import Scope
-from uriba.core.ids import global_id
+from uriba.core.ids import global_id, uuid
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -67,6 +67,11 @@ async def open_stage(hub: RunningHub) -> Stage:
     order = (await shop.check_out(guest, carts["ordered"]))["order"]
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
     codes = {name: (await shop.staff.do(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
+    async with hub.database.transaction(tell=False) as session:
+        await session.run(
+            "UPDATE handoff SET expires_at = now() + interval '1 day' WHERE cart_id = ANY($1)",
+            [uuid(carts[name]["id"], "Cart") for name in codes],
+        )
     return Stage(shop, callers, carts, codes, order, await _alert(shop))
 
 
