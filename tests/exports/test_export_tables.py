@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from taken import bought, csv_rows, picked
+from taken import bought, csv_rows, parquet_table, picked
 
 from shop import Shop
 from uriba.core.ids import kind_of
@@ -64,6 +64,22 @@ async def test_prices_have_a_row_for_each_price_and_its_span(shop: Shop) -> None
     assert {row[:4] for row in found - {local}} >= {(shop.code(c), "", "JPY", "648") for c in ("app", "web")}
     assert {row["channel"] for row in of_app} == {shop.code("app"), ""}
     assert len({row["version"] for row in rows}) == 1
+
+
+async def test_a_price_for_ever_has_no_span(shop: Shop) -> None:
+    """Written at the ends of the calendar, its span is not in a calendar of another zone."""
+    row = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "amount": {"amount": "600", "currency": "JPY"}}
+    span = {"validFrom": "0001-01-01T00:00:00+10:00", "validTo": "9999-12-31T23:59:59-10:00"}
+    payload = await shop.staff.do(
+        "mutation ($rows: [PriceInput!]!) { pricesUpsert(prices: $rows) { count errors { code } } }", rows=[row | span]
+    )
+
+    (found,) = [row for row in await csv_rows(shop.staff, "prices") if row["location"] == shop.code("S1")]
+    whole = await parquet_table(shop.staff, "prices")
+
+    assert not payload["errors"]
+    assert picked(found, "valid_from_utc", "valid_until_utc") == {"valid_from_utc": "", "valid_until_utc": ""}
+    assert shop.code("S1") in whole.column("location").to_pylist()
 
 
 async def test_stock_has_a_row_for_each_level_of_a_location(shop: Shop) -> None:

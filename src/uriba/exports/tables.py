@@ -11,7 +11,7 @@ from uuid import UUID
 
 from uriba.db import Row, Session
 from uriba.exports.columns import Column, amount, boolean, identifier, integer, moment, rate, text
-from uriba.exports.wishes import Subject, Wish
+from uriba.exports.wishes import EVER, Subject, Wish
 from uriba.inventory.queries import AVAILABLE
 
 ROWS_MAX = 2_000
@@ -47,21 +47,22 @@ _VARIANTS = """
 
 async def _prices(session: Session, wish: Wish) -> Pages:
     sql = _PRICES.format(
-        narrowed="AND (p.channel_id = $4 OR p.channel_id IS NULL)" if wish.channel_id is not None else ""
+        narrowed="AND (p.channel_id = $6 OR p.channel_id IS NULL)" if wish.channel_id is not None else ""
     )
     narrowed = () if wish.channel_id is None else (wish.channel_id,)
     last = (0, 0)
-    while rows := await session.fetch(sql, *last, ROWS_MAX, *narrowed):
+    while rows := await session.fetch(sql, *last, *EVER, ROWS_MAX, *narrowed):
         yield rows
         last = (rows[-1]["variant_id"], rows[-1]["id"])
 
 
 _PRICES = """
     SELECT p.id, p.variant_id, v.sku, h.code AS channel, o.code AS location, p.currency, p.amount_minor,
-        nullif(p.valid_from, '-infinity') AS valid_from_utc, p.valid_to AS valid_until_utc, v.events AS version
+        CASE WHEN p.valid_from > $3 THEN p.valid_from END AS valid_from_utc,
+        CASE WHEN p.valid_to < $4 THEN p.valid_to END AS valid_until_utc, v.events AS version
     FROM price p JOIN variant v ON v.id = p.variant_id LEFT JOIN channel h ON h.id = p.channel_id
     LEFT JOIN location o ON o.id = p.location_id
-    WHERE (p.variant_id, p.id) > ($1, $2) {narrowed} ORDER BY p.variant_id, p.id LIMIT $3
+    WHERE (p.variant_id, p.id) > ($1, $2) {narrowed} ORDER BY p.variant_id, p.id LIMIT $5
 """
 
 

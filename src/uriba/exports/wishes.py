@@ -13,7 +13,7 @@ from uriba.core.text import has_control
 from uriba.db import Session
 
 EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-"""A span that holds all orders."""
+"""A span that holds all orders, and what prices say of times that a calendar of four digits has."""
 
 
 class Subject(StrEnum):
