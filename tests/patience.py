@@ -21,6 +21,16 @@ async def eventually(look: Callable[[], Awaitable[Any]], *, within_s: float = DE
     return found
 
 
+async def numbered(database: Database) -> None:
+    """Wait until all events have their places."""
+
+    async def none_waits() -> bool:
+        async with database.reading() as session:
+            return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
+
+    await eventually(none_waits, within_s=30)
+
+
 async def backend(session: Session) -> int:
     """The PostgreSQL process of this session."""
     return int(await session.fetchval("SELECT pg_backend_pid()"))

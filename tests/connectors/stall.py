@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from patience import eventually
+from patience import eventually, numbered
 from shop import ADDRESS, ERRORS, Shop
 from uriba.channels.connectors import leases
 from uriba.channels.connectors.port import Batch, Connector, Page, Pushed, Verdict
@@ -19,7 +19,6 @@ from uriba.channels.connectors.runs import Connectors
 from uriba.channels.connectors.settings import ConnectorSettings
 from uriba.channels.outbound import Client
 from uriba.core import ids
-from uriba.outbox import relay
 
 # Of no other test: what others sell in every channel, they price in JPY, and so it is not sold in this one.
 CURRENCY = "KRW"
@@ -49,7 +48,7 @@ class Stall:
 
     async def run(self, port: Connector | None = None) -> Report:
         """One turn, once all that happened is in the feed and nobody else runs it."""
-        await numbered(self.shop)
+        await numbered(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
         database, terms = self.connectors.database, self.connectors.terms
         held, row = await eventually(lambda: leases.claim(database, term_s=terms.lease_s, only=key), within_s=30)
@@ -170,16 +169,6 @@ async def sells_from(shop: Shop, *places: str) -> None:
         "taxRates": rates,
     }
     await _upsert(shop, "channelsUpsert(channels", "ChannelInput", [channel])
-
-
-async def numbered(shop: Shop) -> None:
-    """Wait until all that happened is in the feed."""
-
-    async def look() -> bool:
-        async with shop.hub.database.reading() as session:
-            return await relay.waiting(session) == 0
-
-    await eventually(look, within_s=30)
 
 
 async def open_stall(shop: Shop, folder: Path, *, url: str | None = None, **terms: Any) -> Stall:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stall import RUN, Killed, Stall, numbered, open_stall
+from stall import RUN, Killed, Stall, open_stall
 
-from patience import eventually
+from patience import eventually, numbered
 from shop import Shop
 from uriba.channels.connectors import importing, inbox, leases
 from uriba.channels.connectors.external import ExternalOrder, orders_of
@@ -231,7 +231,7 @@ async def test_who_dies_after_the_answer_answers_again_the_same(shop: Shop, stal
 async def test_a_worker_runs_what_is_due(shop: Shop, stall: Stall) -> None:
     await shop.receive(TEA_W1=5)
     stall.put("a.json", [stall.order("M-1", paid="648", TEA=1)])
-    await numbered(shop)
+    await numbered(shop.hub.database)
     await shop.staff.do(RUN, id=stall.id)
 
     async def look() -> bool:

@@ -8,9 +8,9 @@ import pytest
 from ears import listening
 from test_webhooks import change, endpoint
 from tills import Till, open_till
-from watching import ACKNOWLEDGE, ALERTS, Counted, about, look, numbered, open_always, run, statuses, told
+from watching import ACKNOWLEDGE, ALERTS, Counted, about, look, open_always, run, statuses, told
 
-from patience import backend, eventually, is_blocked
+from patience import backend, eventually, is_blocked, numbered
 from scratch import scratch_hub
 from shop import Shop
 from uriba import invariants, worker

@@ -10,10 +10,10 @@ import pytest
 from ears import Ears, listening
 from test_webhooks import change, endpoint
 from tills import Till, open_till
-from watching import look, numbered, open_always, run
+from watching import look, open_always, run
 
 from client import Client
-from patience import eventually
+from patience import eventually, numbered
 from shop import ERRORS, Shop
 
 HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
@@ -56,6 +56,7 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
 
 async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop, ears: Ears) -> None:
     await shop.receive(TEA_S1=1)
+    await numbered(shop.hub.database)
     tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
     ears.manner = refuse
     async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:

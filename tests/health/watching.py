@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from patience import eventually
+from patience import numbered
 from shop import ERRORS, Shop
 from uriba import worker
 from uriba.core.ids import global_id
-from uriba.db import Database, Session
+from uriba.db import Session
 
 ALERTS = """query ($s: AlertStatus, $k: AlertKind, $l: String) { alerts(status: $s, kind: $k, location: $l, first: 100) {
     edges { node { id kind status subject value threshold location { code } openedAt closedAt acknowledgedAt
@@ -21,16 +21,6 @@ async def look(shop: Shop) -> None:
     await numbered(shop.hub.database)
     await worker.watch_alerts(shop.hub.work)
     await worker.watch_stock(shop.hub.work)
-
-
-async def numbered(database: Database) -> None:
-    """Wait until all events have their places."""
-
-    async def none_waits() -> bool:
-        async with database.reading() as session:
-            return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
-
-    await eventually(none_waits, within_s=30)
 
 
 async def about(shop: Shop, subject: str, kind: str | None = None) -> list[dict[str, Any]]:
