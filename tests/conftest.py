@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from client import Client
+from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants, migrate, worker
 from uriba.channels.dispatch import Dispatcher
@@ -74,19 +73,8 @@ async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactor
         asyncio.create_task(worker.relay_for_ever(work)),
         asyncio.create_task(Dispatcher(database, hints, settings).run()),
     ]
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app.create(settings), http="httptools", ws="websockets-sansio", log_config=None, access_log=False
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0)
-    port = listener.getsockname()[1]
-    yield RunningHub(f"http://127.0.0.1:{port}/graphql", settings, database, work)
-    server.should_exit = True
-    await serving
+    async with serving(app.create(settings)) as url:
+        yield RunningHub(url, settings, database, work)
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,12 +10,12 @@ from typing import Any
 
 import httpx
 import msgspec
-import uvicorn
 from fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
 from paying import attempts, codes, shipped
 
 from client import Client
 from conftest import RunningHub, make_settings
+from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants
 from uriba.checkout import completion
@@ -42,18 +41,12 @@ async def stripe_hub(
         stripe_api_base=fake.url,
     )
     checkout = Checkout(hub.database, settings, app.gateways(hub.database, settings))
-    server = uvicorn.Server(uvicorn.Config(app.create(settings), port=0, log_config=None, access_log=False))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    url = f"http://127.0.0.1:{port}/graphql"
-    yield replace(hub, url=url, settings=settings, work=replace(hub.work, settings=settings, checkout=checkout))
-    async with hub.database.transaction(tell=False) as session:
-        await session.run("UPDATE checkout_attempt SET next_at = now() WHERE draft::text LIKE '%STRIPE%'")
-    await completion.sweep(checkout)
-    server.should_exit = True
-    await serving
+    work = replace(hub.work, settings=settings, checkout=checkout)
+    async with serving(app.create(settings)) as url:
+        yield replace(hub, url=url, settings=settings, work=work)
+        async with hub.database.transaction(tell=False) as session:
+            await session.run("UPDATE checkout_attempt SET next_at = now() WHERE draft::text LIKE '%STRIPE%'")
+        await completion.sweep(checkout)
 
 
 @asynccontextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,9 +9,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-import uvicorn
 
 from client import Client, Refused
+from serving import serving
 from shop import CART, ERRORS, Shop
 from uriba import app
 from uriba.config import Settings
@@ -84,14 +82,8 @@ async def unlucky(hub: RunningHub) -> AsyncIterator[Unlucky]:
 async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The address of an API server that works on the unlucky database."""
     monkeypatch.setattr(app, "open_database", lambda _: unlucky)
-    server = uvicorn.Server(uvicorn.Config(app.create(hub.settings), log_config=None, access_log=False))
-    listener = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
-    server.should_exit = True
-    await serving
+    async with serving(app.create(hub.settings)) as found:
+        yield found
 
 
 async def charges(unlucky: Unlucky, key: str) -> int:
