@@ -28,8 +28,8 @@ from rich.table import Table
 
 from benchmarks import hub
 from benchmarks.hub import Hub
-from uriba import app
 from uriba.config import Settings
+from uriba.outbox.database import open_database
 from uriba.sources import loading
 from uriba.sources.replay_receipts import Receipts
 from uriba.sources.replay_trading import Trading
@@ -81,7 +81,7 @@ def bench(
 
 async def _measure(running: Hub, year: Trading) -> dict[str, float]:
     console.print("loading goods and stock")
-    database = app.open_database(Settings(database_url=running.database_url))
+    database = open_database(Settings(database_url=running.database_url))
     await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
     receipts = Receipts(year)

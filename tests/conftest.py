@@ -20,8 +20,10 @@ from shop import Shop, open_shop
 from uriba import app, embedded, invariants, migrate, worker
 from uriba.channels.dispatch import Dispatcher
 from uriba.checkout.completion import Checkout
+from uriba.checkout.gateways.chosen import gateways
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 
 os.environ["COLUMNS"] = "200"
@@ -65,10 +67,10 @@ async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactor
     settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
     assert settings.database_url and settings.valkey_url
     await migrate.migrate(settings.database_url)
-    database = app.open_database(settings)
+    database = open_database(settings)
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
-    work = worker.Work(database, settings, Checkout(database, settings, app.gateways(database, settings)), hints)
+    work = worker.Work(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
     loops = [
         asyncio.create_task(worker.relay_for_ever(work)),
         asyncio.create_task(Dispatcher(database, hints, settings).run()),

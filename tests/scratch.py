@@ -9,9 +9,10 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
-from uriba import app, migrate
+from uriba import migrate
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.outbox.database import open_database
 
 _templates: dict[str, str] = {}
 
@@ -45,7 +46,7 @@ async def scratch_hub(settings: Settings) -> AsyncIterator[tuple[Settings, Datab
     assert settings.database_url
     async with migrated_database(settings.database_url) as url:
         own = settings.model_copy(update={"database_url": url})
-        database = app.open_database(own)
+        database = open_database(own)
         try:
             yield own, database
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from uriba import app, embedded
+from uriba import embedded
 from uriba.cart import carts, lines
 from uriba.cart.lines import NewLine
 from uriba.catalog import channels
@@ -27,6 +27,7 @@ from uriba.demo.device import Refused
 from uriba.demo.goods import Good
 from uriba.demo.journey import LOYALTY_CARD
 from uriba.demo.story import Broken, Story
+from uriba.outbox.database import open_database
 
 STEPS = (
     "App and web shop sign the same customer in",
@@ -88,7 +89,7 @@ async def test_runs_again_where_an_older_cart_was_left(data_dir: Path) -> None:
 
 
 async def leave_a_cart(settings: Settings) -> None:
-    database = app.open_database(settings)
+    database = open_database(settings)
     async with database.transaction() as session:
         hana = await customers.find(session, Identifier("loyalty_card", LOYALTY_CARD))
         assert hana is not None

@@ -10,14 +10,11 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.exceptions import HTTPException
-from pydantic import SecretStr
 
 from uriba import logs
 from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways import PaymentGateway
-from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.checkout.gateways.chosen import gateways
 from uriba.config import Settings, settings
-from uriba.db import Database
 from uriba.graphql.endpoint import endpoint, refusal
 from uriba.graphql.errors import UNAUTHENTICATED
 from uriba.graphql.hub import Hub
@@ -29,7 +26,7 @@ from uriba.http.health import health
 from uriba.http.metrics import metrics
 from uriba.http.provider_callbacks import provider_callbacks
 from uriba.http.test_payments import test_payments
-from uriba.outbox import event
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 
 
@@ -86,36 +83,6 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def open_database(chosen: Settings) -> Database:
-    """The database, its events written with every transaction."""
-    assert chosen.database_url
-    database = Database(chosen.database_url, chosen)
-    database.before_commit = event.write
-    return database
-
-
-def gateways(database: Database, chosen: Settings) -> dict[str, PaymentGateway]:
-    """The payment providers that these settings allow."""
-    found: dict[str, PaymentGateway] = {} if chosen.production else {"TEST": TestProvider(database)}
-    if chosen.stripe_secret_key:
-        found["STRIPE"] = _stripe(chosen, chosen.stripe_secret_key)
-    return found
-
-
-def _stripe(chosen: Settings, secret_key: SecretStr) -> PaymentGateway:
-    """Its library takes half a second to import: only hubs that use it wait for it."""
-    from uriba.checkout.gateways.stripe_provider import StripeProvider
-
-    signing = chosen.stripe_webhook_secret
-    return StripeProvider(
-        secret_key=secret_key.get_secret_value(),
-        webhook_secret=signing.get_secret_value() if signing else None,
-        timeout_s=chosen.gateway_timeout_s,
-        api_base=chosen.stripe_api_base,
-        return_url=chosen.stripe_return_url,
-    )
 
 
 def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

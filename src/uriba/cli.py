@@ -1,4 +1,7 @@
-"""The command line."""
+"""The command line.
+
+What takes long to import is imported by the command that needs it: a till does not wait for the API's schema.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from typing import Annotated, TypeVar
 
 import typer
 import uvicorn
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from uriba import __version__, app, embedded, invariants, migrate, supervisor, worker
+from uriba import __version__, embedded, invariants, migrate, supervisor
 from uriba.access import keys
 from uriba.channels import reference, reference_page
 from uriba.config import Settings, UnsafeSettings
@@ -26,7 +30,7 @@ from uriba.demo.errors import HubFailed
 from uriba.embedded import EmbeddedError
 from uriba.exports import saving
 from uriba.exports.wishes import Form, Subject
-from uriba.graphql.schema import sdl
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
 from uriba.sources.complete_journey import CompleteJourney, SourceMissing
@@ -48,8 +52,7 @@ cli.add_typer(till_cli, name="till")
 TOLD = (DomainError, SourceMissing, ReplayError, UnsafeSettings, HubFailed, EmbeddedError, NotListening)
 """What the caller can mend: said in a line, with status 1."""
 
-console = Console(stderr=True)
-out = Console()
+console, out = Console(stderr=True), Console()
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the embedded engines keep their data.")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
@@ -81,7 +84,7 @@ async def with_database(settings: Settings, work: Callable[[Database], Awaitable
     """Run on the newest schema."""
     assert settings.database_url
     await migrate.migrate(settings.database_url)
-    database = app.open_database(settings)
+    database = open_database(settings)
     try:
         return await work(database)
     finally:
@@ -135,6 +138,8 @@ def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processe
 @cli.command(name="worker")
 def run_worker(data_dir: DataDir = None) -> None:
     """Run the relay and the sweeps only."""
+    from uriba import worker
+
     with supervisor.terminating(), running(chosen(data_dir)) as ready:
         asyncio.run(worker.run(ready))
 
@@ -170,6 +175,8 @@ def check(data_dir: DataDir = None) -> None:
 @cli.command()
 def schema(folder: Annotated[Path, typer.Option(help="Where to write it.")] = Path("schema")) -> None:
     """Write what others rely on: the API's schema, what webhooks hold, and the page on events in docs/ beside it."""
+    from uriba.graphql.schema import sdl
+
     written = {
         folder / "schema.graphql": sdl(),
         folder / "webhooks.json": reference.written(reference.webhooks()),
@@ -239,19 +246,13 @@ def list_keys(data_dir: DataDir = None) -> None:
     async def work(database: Database) -> Table:
         async with database.reading() as session:
             rows = await keys.all_keys(session)
-        table = Table("id", "role", "name", "location", "channel", "scopes", "made", "revoked")
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for head in ("id", "role", "name", "of", "scopes", "made", "revoked"):
+            table.add_column(head, no_wrap=head in {"id", "role", "made", "revoked"})
         for row in rows:
-            revoked = f"{row['revoked_at']:%Y-%m-%d %H:%M}" if row["revoked_at"] else ""
-            table.add_row(
-                row["id"],
-                row["role"].lower(),
-                row["name"],
-                row["location"],
-                row["channel"],
-                " ".join(row["scopes"]),
-                f"{row['created_at']:%Y-%m-%d %H:%M}",
-                revoked,
-            )
+            days = [f"{at:%Y-%m-%d}" if at else "" for at in (row["created_at"], row["revoked_at"])]
+            place = row["location"] or row["channel"]
+            table.add_row(row["id"], row["role"].lower(), row["name"], place, " ".join(row["scopes"]), *days)
         return table
 
     out.print(on_hub(data_dir, work))
@@ -304,7 +305,6 @@ def load_complete_journey(
 
 def _replay(settings: Settings, limits: Mapping[str, int | None], *, chaos: int | None) -> int:
     """Sell a slice of the year again; the exit status."""
-    # Its clients take time to import, and API and worker start from this file too.
     from uriba.sources import replay, replay_result
     from uriba.sources.replay_trading import Trading
 
@@ -335,7 +335,7 @@ def demo(
     port: Port = None,
 ) -> None:
     """Watch a hub start, load real goods, and carry a cart from the phone to the till; then play with it."""
-    from uriba.demo import tour  # its clients take time to import, and API and worker start from this file too
+    from uriba.demo import tour
 
     settings = chosen(data_dir, host=host, port=port)
     raise typer.Exit(tour.show(settings, tour.Wishes(stores, products, leave)))

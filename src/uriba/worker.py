@@ -20,7 +20,7 @@ from arq.cron import CronJob
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from uriba import app, logs
+from uriba import logs
 from uriba.access import guesses, keys
 from uriba.cart import carts
 from uriba.channels import deliveries
@@ -29,6 +29,7 @@ from uriba.channels.connectors.runs import Connectors
 from uriba.channels.dispatch import Dispatcher
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
+from uriba.checkout.gateways.chosen import gateways
 from uriba.config import Settings
 from uriba.core import clock
 from uriba.db import Database, idempotency
@@ -37,6 +38,7 @@ from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
 from uriba.orders import returns
 from uriba.outbox import feed, relay
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
 log = structlog.get_logger()
@@ -195,10 +197,10 @@ async def run(settings: Settings) -> None:
     """Relay and sweep until cancelled."""
     logs.configure(settings)
     assert settings.database_url and settings.valkey_url
-    database = app.open_database(settings.model_copy(update={"idle_timeout_s": STILL_S}))
+    database = open_database(settings.model_copy(update={"idle_timeout_s": STILL_S}))
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
-    checkout = Checkout(database, settings, app.gateways(database, settings))
+    checkout = Checkout(database, settings, gateways(database, settings))
     work = Work(database, settings, checkout, hints)
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -21,6 +21,7 @@ from uriba import app, embedded, invariants
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways import ProviderEvent
+from uriba.checkout.gateways.chosen import gateways
 from uriba.checkout.gateways.test_provider import SIGNATURE, sign
 
 CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
@@ -40,7 +41,7 @@ async def stripe_hub(
         stripe_webhook_secret=WEBHOOK_SECRET,
         stripe_api_base=fake.url,
     )
-    checkout = Checkout(hub.database, settings, app.gateways(hub.database, settings))
+    checkout = Checkout(hub.database, settings, gateways(hub.database, settings))
     work = replace(hub.work, settings=settings, checkout=checkout)
     async with serving(app.create(settings)) as url:
         yield replace(hub, url=url, settings=settings, work=work)

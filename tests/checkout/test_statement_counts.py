@@ -13,6 +13,7 @@ from client import Client
 from shop import Shop
 from uriba import app
 from uriba.db import Database, session
+from uriba.outbox.database import open_database
 
 ADD = """mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {
     cartLinesAdd(cartId: $c, lines: $l, idempotencyKey: $k) {
@@ -63,13 +64,12 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         await speak_json(driver)
         driver.add_query_logger(lambda record: counter.said.append(record.query))
 
-    def open_database(settings: Any) -> Database:
-        opened.append(find(settings))
+    def opens(settings: Any) -> Database:
+        opened.append(open_database(settings))
         return opened[-1]
 
-    find = app.open_database
     monkeypatch.setattr(session, "_speak_json", introduce)
-    monkeypatch.setattr(app, "open_database", open_database)
+    monkeypatch.setattr(app, "open_database", opens)
     counter.application = app.create(shop.hub.settings.model_copy(update={"database_pool_size": 1}))
     yield counter
     for database in opened:

@@ -21,10 +21,11 @@ from proxy import Proxy, proxied
 
 from client import Client
 from patience import eventually
-from uriba import app, embedded, migrate
+from uriba import embedded, migrate
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.embedded import home, locks, postgres, valkey
+from uriba.outbox.database import open_database
 
 READY_S = 60
 NOWHERE = "redis://127.0.0.1:1"
@@ -136,7 +137,7 @@ async def fleet(folder: Path) -> AsyncIterator[Fleet]:
     with embedded.engines(folder) as engines:
         await migrate.migrate(engines.database_url)
         settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
-        database = app.open_database(settings)
+        database = open_database(settings)
         place = parse_qs(urlsplit(engines.database_url).query)["host"][0]
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])

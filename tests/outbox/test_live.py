@@ -12,10 +12,10 @@ from facts import note, number_all
 
 from patience import backend, eventually, terminate
 from scratch import scratch_hub
-from uriba import app
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.graphql.live import Live, Watch
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ async def living(
     settings: Settings, *, valkey_url: str = NOWHERE, poll_s: float = 0.02, forgotten: list[bool] | None = None
 ) -> AsyncIterator[Live]:
     """A live path of its own, with connections of its own; by default it hears no hints."""
-    database, hints = app.open_database(settings), Hints(valkey_url)
+    database, hints = open_database(settings), Hints(valkey_url)
     found = [] if forgotten is None else forgotten
     live = Live(database, hints, poll_s=poll_s, keys_changed=lambda: found.append(True))
     await live.start()

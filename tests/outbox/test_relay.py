@@ -12,7 +12,7 @@ from facts import Noted, note, number_all, positions
 
 from patience import backend, eventually, is_blocked, terminate
 from scratch import scratch_hub
-from uriba import app, worker
+from uriba import worker
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -25,6 +25,7 @@ from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
 from uriba.outbox import emit, event, relay
+from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ async def test_the_relay_goes_on_after_its_connections_were_ended(
     hub: RunningHub, own: tuple[Settings, Database]
 ) -> None:
     settings, writing = own
-    relaying = app.open_database(settings)
+    relaying = open_database(settings)
     hints = Hints(NOWHERE)
     work = worker.Work(relaying, settings, Checkout(relaying, settings, {}), hints)
     task = asyncio.create_task(worker.relay_for_ever(work))

@@ -13,7 +13,7 @@ from types import FrameType
 from rich.console import Console
 from rich.table import Table
 
-from uriba import app, invariants, supervisor
+from uriba import invariants, supervisor
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.demo import farewell, hub
@@ -22,6 +22,7 @@ from uriba.demo.hub import Processes
 from uriba.demo.journey import Journey
 from uriba.demo.operations import Operation
 from uriba.demo.story import Broken, Story
+from uriba.outbox.database import open_database
 from uriba.sources import loading, progress
 from uriba.sources.complete_journey import CompleteJourney
 
@@ -95,7 +96,7 @@ def _stay(processes: Processes) -> None:
 
 
 async def _open_and_play(story: Story, settings: Settings, processes: Processes, year: CompleteJourney) -> Made | None:
-    database = app.open_database(settings)
+    database = open_database(settings)
     try:
         # API and worker start while the goods are loaded.
         up_s, _ = await asyncio.gather(processes.ready(), _load(story, database, year))
