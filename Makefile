@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 
 # README's second command.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 # What CI runs. It begins with what a newcomer runs.
 check: test lint types imports schema

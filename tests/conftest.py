@@ -30,6 +30,11 @@ os.environ["COLUMNS"] = "200"
 """Tables are as wide as what they say, whatever terminal the tests run in."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for processes and clocks too."""
+    return (os.cpu_count() or 1) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class RunningHub:
     """The hub under test: its address, its settings, and its database for looking at effects."""
