@@ -30,6 +30,7 @@ os.environ["COLUMNS"] = "200"
 """Tables are as wide as what they say, whatever terminal the tests run in."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: tests wait for processes and clocks too."""
     return (os.cpu_count() or 1) + 1

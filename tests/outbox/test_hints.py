@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 from wire import wire_to
 
 from patience import eventually
+from uriba.outbox import hints as hinting
 from uriba.outbox.hints import Hints
 
 if TYPE_CHECKING:
@@ -72,6 +74,53 @@ async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> 
         await eventually(said_and_heard)
         assert set(heard) == {"uriba:test"}
         assert not listening.done()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await hints.close()
+
+
+async def test_a_listener_that_hears_nothing_for_long_hears_the_next_hint(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks whether Valkey is there, over the one connection that it has, and each hint is said once."""
+    assert hub.settings.valkey_url
+    monkeypatch.setattr(hinting, "SILENT_S", 0.05)
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async with wire_to(hub.settings.valkey_url) as wire:
+        hints, speaker = Hints(f"{wire.url}?socket_timeout=0.2"), Hints(hub.settings.valkey_url)
+        listening = asyncio.create_task(hints.follow({"uriba:quiet"}, heard.put))
+        async with asyncio.timeout(20):
+            assert await heard.get() == "uriba:quiet", "it listens"
+            for _ in range(3):
+                await wire.carried(b"PING", times=10)
+                await speaker.say_now("uriba:quiet")
+                assert await heard.get() == "uriba:quiet"
+
+        assert wire.opened == 1
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await hints.close()
+        await speaker.close()
+
+
+async def test_a_listener_whose_valkey_says_nothing_any_more_listens_anew(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither side ends the connection: what was said meanwhile is made up for by looking once."""
+    assert hub.settings.valkey_url
+    monkeypatch.setattr(hinting, "SILENT_S", 0.05)
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async with wire_to(hub.settings.valkey_url) as wire:
+        hints = Hints(wire.url)
+        listening = asyncio.create_task(hints.follow({"uriba:mute"}, heard.put))
+        async with asyncio.timeout(20):
+            assert await heard.get() == "uriba:mute", "it listens"
+            wire.mute()
+            assert await heard.get() == "uriba:mute", "it listens again"
+
+        assert wire.opened == 2
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await hints.close()

@@ -1,9 +1,9 @@
-"""A wire to Valkey that a test can cut and mend."""
+"""A wire to Valkey that a test can cut, mend and make mute, and that counts what goes through it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -16,6 +16,11 @@ class Wire:
         self._port = 0
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
+        self._mute: set[asyncio.StreamWriter] = set()
+        self._sent = b""
+        self._more = asyncio.Event()
+        self.opened = 0
+        """How many connections there have been."""
 
     @property
     def url(self) -> str:
@@ -34,21 +39,43 @@ class Wire:
         self._ends.clear()
         self._server = None
 
+    def mute(self) -> None:
+        """The connections of now stay, and carry nothing any more."""
+        self._mute |= self._ends
+
+    async def carried(self, word: bytes, *, times: int) -> None:
+        """Wait until this was sent to Valkey so often from now on."""
+        self._sent = b""
+        while self._sent.count(word) < times:
+            self._more.clear()
+            await self._more.wait()
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(self._path)
         self._ends |= {writer, far_writer}
+        self.opened += 1
         with suppress(OSError):
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            await asyncio.gather(self._pump(reader, far_writer, self._note), self._pump(far_reader, writer))
         self._ends -= {writer, far_writer}
 
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        note: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        try:
+            while some := await source.read(65_536):
+                note(some)
+                if target not in self._mute:
+                    target.write(some)
+                    await target.drain()
+        finally:
+            target.close()
 
-async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    try:
-        while some := await source.read(65_536):
-            target.write(some)
-            await target.drain()
-    finally:
-        target.close()
+    def _note(self, some: bytes) -> None:
+        self._sent += some
+        self._more.set()
 
 
 @asynccontextmanager

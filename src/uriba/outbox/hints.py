@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 COMMITTED = "uriba:committed"
 """Somebody committed events: the relay looks."""
@@ -19,6 +19,9 @@ KEYS = "uriba:keys"
 """A key was revoked: caches of keys are emptied."""
 
 RETRY_S = 0.5
+
+SILENT_S = 2.0
+"""A listener that heard nothing for so long asks whether Valkey is there; after as long without an answer it is not."""
 
 log = structlog.get_logger()
 
@@ -49,7 +52,10 @@ class Hints:
             log.debug("hint not given", channel=channel, error=str(error))
 
     async def follow(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
-        """Call `react` with the channel of every hint, for ever; reconnects by itself."""
+        """Call `react` with the channel of every hint, for ever; reconnects by itself.
+
+        Also with every channel when it is listened to, first and again: what was said before, nobody heard.
+        """
         while True:
             try:
                 await self._listen(channels, react)
@@ -59,13 +65,20 @@ class Hints:
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
-        async with self.redis.pubsub(ignore_subscribe_messages=True) as listener:
+        async with self.redis.pubsub() as listener:
             await listener.subscribe(*channels)
             _end_where_cancelled()
+            asked = False
             while True:
-                message = await listener.get_message(timeout=None)
-                if message is not None:
+                # With no time given, redis-py takes two quiet seconds for a loss, and hints are lost until it is back.
+                message = await listener.get_message(timeout=SILENT_S)
+                if message is not None and message["type"] != "pong":
                     await react(message["channel"].decode())
+                elif message is None and asked:
+                    raise ConnectionError("Valkey does not answer.")
+                elif message is None:
+                    await listener.ping()
+                asked = message is None
 
     async def close(self) -> None:
         if self._speaker is not None:
