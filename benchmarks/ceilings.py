@@ -24,7 +24,7 @@ from benchmarks.documents import Front, request
 from benchmarks.hub import Hub
 from benchmarks.shop import PLENTY, SCARCE_STORE, Shop
 from uriba.embedded import postgres
-from uriba.inventory import statements
+from uriba.inventory import ledger_sql
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
@@ -92,7 +92,7 @@ async def _stock_statement(database_url: str, sku: str) -> str:
     # pgbench takes :false for a variable of its own: in its text, a blank follows every colon but those of casts.
     rows = msgspec.json.format(msgspec.json.encode([sale]), indent=1).decode().replace("\n", " ")
     given = {"$1": f"'{rows}'", "$2": "'benchmark'::text", "$3": "'benchmark'::text", "$4": "NULL::timestamptz"}
-    return re.sub(r"\$[1-4]", lambda found: given[found[0]], statements.POST).strip() + ";\n"
+    return re.sub(r"\$[1-4]", lambda found: given[found[0]], ledger_sql.POST).strip() + ";\n"
 
 
 def _pgbench(hub: Hub, script: Path, callers: int, seconds: float) -> str:

@@ -18,13 +18,13 @@ from client import Client
 from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants, migrate, worker
-from uriba.channels.dispatch import Dispatcher
 from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways.chosen import gateways
+from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
+from uriba.webhooks.dispatcher import Dispatcher
 
 os.environ["COLUMNS"] = "200"
 """Tables are as wide as what they say, whatever terminal the tests run in."""

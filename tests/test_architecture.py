@@ -30,11 +30,11 @@ EDGES = (
     "checkout/completion.py",
     "checkout/settlement.py",
     "outbox/relay.py",
-    "channels/dispatch.py",
-    "channels/sender.py",
-    "channels/connectors/leases.py",
-    "channels/connectors/runs.py",
-    "exports/exporting.py",
+    "webhooks/dispatcher.py",
+    "webhooks/sender.py",
+    "connectors/leases.py",
+    "connectors/runs.py",
+    "exports/snapshot.py",
 )
 """Who begins and ends transactions; completion does so around a payment provider's call, dispatch and
 connectors around what they send, an export around its snapshot."""

@@ -13,19 +13,19 @@ from litestar.exceptions import HTTPException
 
 from uriba import logs
 from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways.chosen import gateways
+from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings, settings
-from uriba.graphql.endpoint import endpoint, refusal
-from uriba.graphql.errors import UNAUTHENTICATED
+from uriba.graphql.engine.endpoint import endpoint, refusal
+from uriba.graphql.engine.errors import UNAUTHENTICATED
+from uriba.graphql.engine.live import Live
 from uriba.graphql.hub import Hub
 from uriba.graphql.identity import Identity
-from uriba.graphql.live import Live
 from uriba.http.documents import documents
 from uriba.http.exports import exports
 from uriba.http.health import health
 from uriba.http.metrics import metrics
 from uriba.http.provider_callbacks import provider_callbacks
-from uriba.http.test_payments import test_payments
+from uriba.http.sandbox_payments import test_payments
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 

@@ -21,15 +21,15 @@ from rich.table import Table
 
 from uriba import __version__, embedded, invariants, migrate, supervisor
 from uriba.access import keys
-from uriba.channels import reference, reference_page
 from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.core.errors import DomainError
 from uriba.db import Database, Session
 from uriba.demo.errors import HubFailed
 from uriba.embedded import EmbeddedError
-from uriba.exports import saving
-from uriba.exports.wishes import Form, Subject
+from uriba.events import reference_page, schemas
+from uriba.exports import files
+from uriba.exports.requests import Form, Subject
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, Hints
 from uriba.sources import loading, progress
@@ -179,8 +179,8 @@ def schema(folder: Annotated[Path, typer.Option(help="Where to write it.")] = Pa
 
     written = {
         folder / "schema.graphql": sdl(),
-        folder / "webhooks.json": reference.written(reference.webhooks()),
-        folder / "asyncapi.json": reference.written(reference.asyncapi(__version__)),
+        folder / "webhooks.json": schemas.written(schemas.webhooks()),
+        folder / "asyncapi.json": schemas.written(schemas.asyncapi(__version__)),
         folder.parent / "docs" / "events-reference.md": reference_page.page(),
     }
     for path, text in written.items():
@@ -202,7 +202,7 @@ def run_export(
 ) -> None:
     """Write a table as it is at one moment, and say where the event feed goes on."""
     given = {"location": location, "channel": channel, "since": since, "until": until}
-    cursor = on_hub(data_dir, lambda database: saving.save(database, subject, form, given, output))
+    cursor = on_hub(data_dir, lambda database: files.save(database, subject, form, given, output))
     console.print(f"the feed goes on after {cursor}")
 
 

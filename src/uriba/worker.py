@@ -21,25 +21,26 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from uriba import logs
-from uriba.access import guesses, keys
+from uriba.access import guess_limits, keys
+from uriba.alerts import alerts, low_stock
 from uriba.cart import carts
-from uriba.channels import deliveries
-from uriba.channels.alerting import alerts, low_stock
-from uriba.channels.connectors.runs import Connectors
-from uriba.channels.dispatch import Dispatcher
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways.chosen import gateways
+from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings
+from uriba.connectors.runs import Connectors
 from uriba.core import clock
 from uriba.db import Database, idempotency
-from uriba.fulfillment import backorders, pickups, rejections, shortages
+from uriba.fulfillment.allocation import backorders, rejections, shortages
+from uriba.fulfillment.lifecycle import pickups
 from uriba.inventory import holds
 from uriba.metrics import RELAYED, SWEPT
-from uriba.orders import returns
+from uriba.orders import till_returns
 from uriba.outbox import feed, relay
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
+from uriba.webhooks import deliveries
+from uriba.webhooks.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 
@@ -109,7 +110,7 @@ async def expire_holds(work: Work) -> int:
 
 async def link_returns(work: Work) -> int:
     async with work.database.transaction() as session:
-        return await returns.link_waiting(session)
+        return await till_returns.link_waiting(session)
 
 
 async def expire_carts(work: Work) -> int:
@@ -165,7 +166,7 @@ async def forget_old(work: Work) -> int:
         return (
             await idempotency.forget(session, older_than_s=work.settings.idempotency_term_s)
             + await keys.forget_expired(session)
-            + await guesses.forget(session, older_than_s=work.settings.handoff_term_s)
+            + await guess_limits.forget(session, older_than_s=work.settings.handoff_term_s)
             + await deliveries.forget(session, older_than_s=work.settings.delivery_term_s)
             + await feed.forget(
                 session,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from uriba.channels.courtesy import EVERY_S, RECENT_S, TURN_S, Courtesy
+from uriba.webhooks.catch_up import EVERY_S, RECENT_S, TURN_S, Courtesy
 
 ONE, OTHER, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
 

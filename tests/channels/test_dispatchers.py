@@ -13,9 +13,9 @@ from test_webhooks import change, endpoint
 from client import Refused
 from patience import eventually
 from shop import ERRORS, Shop
-from uriba.channels.dispatch import Dispatcher
 from uriba.core import ids
 from uriba.outbox.hints import Hints
+from uriba.webhooks.dispatcher import Dispatcher
 
 
 def in_order(ears: Ears, subject: str, number: int) -> bool:

@@ -15,11 +15,11 @@ from patience import eventually
 from scratch import scratch_hub
 from shop import ERRORS, Shop
 from uriba import invariants
-from uriba.channels import deliveries
 from uriba.core import pages
 from uriba.core.errors import CursorExpired
 from uriba.db import Database
 from uriba.outbox import Event, emit, feed, relay
+from uriba.webhooks import deliveries
 
 EVENTS = """query ($a: String, $f: Int, $t: [String!]) { events(after: $a, first: $f, types: $t) {
     edges { cursor node { id type subject version at data } } pageInfo { hasNextPage endCursor } } }"""

@@ -12,10 +12,10 @@ from aiohttp.abc import ResolveResult
 from ears import listening
 
 from shop import ERRORS, Shop
-from uriba.channels import outbound
-from uriba.channels.outbound import Client, Unreachable, allowed, check_url
 from uriba.config import Addresses, Settings
 from uriba.core.errors import Invalid
+from uriba.outbound import client
+from uriba.outbound.client import Client, Unreachable, allowed, check_url
 
 PUBLIC = Settings(webhook_addresses=Addresses.PUBLIC, webhook_timeout_s=1)
 LOOPBACK = Settings(webhook_addresses=Addresses.LOOPBACK, webhook_timeout_s=1)
@@ -218,4 +218,4 @@ async def test_of_a_huge_answer_the_beginning_is_read() -> None:
 
 
 def test_a_lookup_takes_no_longer_than_a_connection() -> None:
-    assert outbound.CONNECT_S <= 5
+    assert client.CONNECT_S <= 5

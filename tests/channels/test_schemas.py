@@ -17,17 +17,17 @@ from typer.testing import CliRunner
 from validity import exported, problems
 
 import uriba
-from uriba.channels import kinds, payloads, reference, reference_page
-from uriba.channels.schemas import PAYLOADS
 from uriba.cli import cli
 from uriba.core.ids import global_id
+from uriba.events import presentation, reference_page, schemas, types
+from uriba.events.payloads import PAYLOADS
 from uriba.outbox import Event
 from uriba.outbox.event import SUBJECT_KINDS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path(uriba.__file__).parent
 PAGE = "docs/events-reference.md"
-WRITTEN_IN_SQL = "inventory/statements.py"
+WRITTEN_IN_SQL = "inventory/ledger_sql.py"
 NAMED = re.compile(r"'((?:stock|shortage)\.[a-z_]+)'")
 
 STOCK: dict[str, Any] = {
@@ -71,8 +71,8 @@ def test_every_event_of_the_code_is_written_down() -> None:
 
 
 def test_every_type_is_shown_and_can_be_asked_for() -> None:
-    assert set(payloads._DATA) == set(PAYLOADS)
-    assert set(PAYLOADS) == kinds.TYPES
+    assert set(presentation._DATA) == set(PAYLOADS)
+    assert set(PAYLOADS) == types.TYPES
     assert {payload.subject for payload in PAYLOADS.values()} <= set(SUBJECT_KINDS)
 
 
@@ -121,7 +121,7 @@ def test_every_key_is_explained() -> None:
 
 def test_the_whole_schema_takes_an_event_by_its_type_alone() -> None:
     whole = Draft202012Validator(exported())
-    event = payloads.event_of(STOCK)
+    event = presentation.event_of(STOCK)
 
     assert whole.is_valid(event)
     assert not whole.is_valid({**event, "type": "order.placed"})
@@ -138,14 +138,14 @@ def test_the_whole_schema_takes_an_event_by_its_type_alone() -> None:
         {"subject": "StockLevel:3:4"},
         {"subject": global_id("Order", 3)},
         {"at": "yesterday"},
-        {"data": {**payloads.event_of(STOCK)["data"], "variant": "0198f5b0-0000-7000-8000-000000000000"}},
-        {"data": {**payloads.event_of(STOCK)["data"], "note": "for Hana"}},
+        {"data": {**presentation.event_of(STOCK)["data"], "variant": "0198f5b0-0000-7000-8000-000000000000"}},
+        {"data": {**presentation.event_of(STOCK)["data"], "note": "for Hana"}},
         {"coalesced": {"firstVersion": 0, "lastVersion": 12}},
     ],
     ids=str,
 )
 def test_what_is_not_written_down_is_no_event(changed: dict[str, Any]) -> None:
-    event = payloads.event_of(STOCK)
+    event = presentation.event_of(STOCK)
 
     assert problems(event) == []
     assert problems({**event, **changed}) != []
@@ -195,7 +195,7 @@ def test_the_page_has_a_table_for_each_type() -> None:
 
 
 def test_signatures_match_the_header_that_is_described() -> None:
-    pattern = reference._HEADERS["properties"]["webhook-signature"]["pattern"]
+    pattern = schemas._HEADERS["properties"]["webhook-signature"]["pattern"]
 
     assert re.fullmatch(pattern, "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=")
     assert re.fullmatch(pattern, "v1,AAAA v1,BBBB==")

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uriba.channels import retries, window
-from uriba.channels.coalescing import body_of, coalesced
-from uriba.channels.window import DOWN_AFTER, Waiting, Window
+from uriba.outbound import retry_policy
+from uriba.webhooks import delivery_window
+from uriba.webhooks.coalescing import body_of, coalesced
+from uriba.webhooks.delivery_window import DOWN_AFTER, Waiting, Window
 
 NOW = datetime(2026, 5, 4, 3, 0, tzinfo=UTC)
 
@@ -98,23 +99,23 @@ def test_every_delivery_is_taken_once_and_in_order_per_subject(
 def test_pauses_grow_as_said_with_jitter_and_end() -> None:
     pauses = (5.0, 300.0)
 
-    assert retries.pause_s(1, pauses, dice=0.5) == 5
-    assert retries.pause_s(2, pauses, dice=0.0) == 240
-    assert retries.pause_s(2, pauses, dice=1.0) == 360
-    assert retries.pause_s(3, pauses, dice=0.5) is None
-    assert retries.pause_s(1, pauses, dice=0.5, asked_s=60) == 60
-    assert retries.pause_s(1, pauses, dice=0.5, asked_s=10**9) == 86_400
+    assert retry_policy.pause_s(1, pauses, dice=0.5) == 5
+    assert retry_policy.pause_s(2, pauses, dice=0.0) == 240
+    assert retry_policy.pause_s(2, pauses, dice=1.0) == 360
+    assert retry_policy.pause_s(3, pauses, dice=0.5) is None
+    assert retry_policy.pause_s(1, pauses, dice=0.5, asked_s=60) == 60
+    assert retry_policy.pause_s(1, pauses, dice=0.5, asked_s=10**9) == 86_400
 
 
 def test_what_an_answer_asks_for() -> None:
     def asked(said: str) -> float | None:
-        return retries.asked_s({"retry-after": said}, NOW)
+        return retry_policy.asked_s({"retry-after": said}, NOW)
 
     assert asked("120") == 120
     assert asked("Mon, 04 May 2026 03:00:30 GMT") == 30
     assert asked("Mon, 04 May 2026 02:00:00 GMT") == 0
     assert [asked(said) for said in ("", "soon", "-5", "１２")] == [None] * 4
-    assert [retries.taken(status) for status in (200, 204, 299, 301, 307, 410, 500)] == [True] * 3 + [False] * 4
+    assert [retry_policy.taken(status) for status in (200, 204, 299, 301, 307, 410, 500)] == [True] * 3 + [False] * 4
 
 
 def row(
@@ -150,6 +151,6 @@ def test_an_endpoint_that_lags_gets_a_levels_newest_state_and_all_else() -> None
 
 def test_a_window_has_room_for_what_it_says() -> None:
     found = Window()
-    found.add([waiting(n, f"Cart:{n}") for n in range(window.SIZE)])
+    found.add([waiting(n, f"Cart:{n}") for n in range(delivery_window.SIZE)])
 
-    assert (found.room, len(found)) == (0, window.SIZE)
+    assert (found.room, len(found)) == (0, delivery_window.SIZE)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from jsonschema import Draft202012Validator
 
-from uriba.channels import payloads
-from uriba.channels.reference import ENVELOPES
-from uriba.channels.schemas import PAYLOADS
 from uriba.core import ids
 from uriba.db import Database, Row
+from uriba.events import presentation
+from uriba.events.payloads import PAYLOADS
+from uriba.events.schemas import ENVELOPES
 from uriba.outbox import feed
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def rows_after(database: Database, event_id: int = 0) -> list[Row]:
 async def every_event_validates(hub: RunningHub, after: int = 0) -> None:
     """All that the hub tells since an event (`newest`) is as it is written down."""
     for row in await rows_after(hub.database, after):
-        event = payloads.event_of(row)
+        event = presentation.event_of(row)
         assert not (wrong := problems(event)), (wrong, event, row["data"])
 
 

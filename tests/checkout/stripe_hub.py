@@ -21,8 +21,8 @@ from uriba import app, embedded, invariants
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways import ProviderEvent
-from uriba.checkout.gateways.chosen import gateways
-from uriba.checkout.gateways.test_provider import SIGNATURE, sign
+from uriba.checkout.gateways.configured import gateways
+from uriba.checkout.gateways.sandbox_gateway import SIGNATURE, sign
 
 CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
     order { id number paymentStatus payments { method status reference } } action { url clientSecret }

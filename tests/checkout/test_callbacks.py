@@ -18,7 +18,7 @@ from stripe_hub import pay, signed, stripe_shop, tell, waiting
 from conftest import RunningHub
 from shop import Shop
 from uriba import app, embedded, supervisor
-from uriba.checkout.gateways.test_provider import SIGNATURE
+from uriba.checkout.gateways.sandbox_gateway import SIGNATURE
 from uriba.config import Env, Settings, UnsafeSettings
 
 

@@ -11,7 +11,7 @@ from client import Client
 from shop import ORDER, Shop
 from uriba import worker
 from uriba.checkout.gateways import ProviderEvent
-from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import TestProvider
 
 CHECKOUT = f"""mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{
     order {{ {ORDER} }} action {{ url clientSecret }} errors {{ code message path }} }} }}"""

@@ -10,7 +10,7 @@ import pytest
 from fake_stripe import ACTION, DECLINED, OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 
 from uriba.checkout.gateways import ChargeState, Declined, GatewayUnreachable
-from uriba.checkout.gateways.stripe_provider import StripeProvider
+from uriba.checkout.gateways.stripe_gateway import StripeProvider
 from uriba.core import clock
 from uriba.core.ids import new_id
 

@@ -9,7 +9,7 @@ import pytest
 from fake_stripe import OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 
 from uriba.checkout.gateways import Answer, NotGenuine
-from uriba.checkout.gateways.stripe_provider import StripeProvider
+from uriba.checkout.gateways.stripe_gateway import StripeProvider
 from uriba.core.ids import new_id
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uriba.checkout.gateways.stripe_units import movement, units
+from uriba.checkout.gateways.stripe_amounts import movement, units
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ from paying import (
 from client import Refused
 from shop import Shop
 from uriba import worker
-from uriba.checkout import attempts as steps
+from uriba.checkout import payment_attempts as steps
 from uriba.checkout.gateways import GatewayUnreachable
-from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import TestProvider
 from uriba.inventory import holds, ledger
 
 STEPS = {

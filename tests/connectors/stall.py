@@ -12,13 +12,13 @@ import msgspec
 
 from patience import eventually, numbered
 from shop import ADDRESS, ERRORS, Shop
-from uriba.channels.connectors import leases
-from uriba.channels.connectors.port import Batch, Connector, Page, Pushed, Verdict
-from uriba.channels.connectors.report import Report
-from uriba.channels.connectors.runs import Connectors
-from uriba.channels.connectors.settings import ConnectorSettings
-from uriba.channels.outbound import Client
+from uriba.connectors import leases
+from uriba.connectors.port import Batch, Connector, Page, Pushed, Verdict
+from uriba.connectors.run_report import Report
+from uriba.connectors.runs import Connectors
+from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
+from uriba.outbound.client import Client
 
 # Of no other test: what others sell in every channel, they price in JPY, and so it is not sold in this one.
 CURRENCY = "KRW"

@@ -11,9 +11,9 @@ import pytest
 from stall import Stall, open_stall
 
 from shop import Shop
-from uriba.channels.connectors.files import FileConnector
-from uriba.channels.connectors.models import ValueKind
-from uriba.channels.connectors.port import Batch, ChannelFailed, Row
+from uriba.connectors.file_connector import FileConnector
+from uriba.connectors.models import ValueKind
+from uriba.connectors.port import Batch, ChannelFailed, Row
 
 CSV = """number,currency,paid,sku,quantity,unit_price,name,line1,city,postal_code,country
 M-1,KRW,3948,{tea},1,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
@@ -130,7 +130,7 @@ async def test_a_write_that_fails_leaves_nothing_that_looks_whole(
     port = FileConnector(tmp_path)
     batch = Batch(ValueKind.AVAILABILITY, 1, "JPY", [Row(1, "TEA", 4)])
     with monkeypatch.context() as patched:
-        patched.setattr("uriba.channels.connectors.files.os.fsync", full)
+        patched.setattr("uriba.connectors.file_connector.os.fsync", full)
         with pytest.raises(ChannelFailed, match="No space left"):
             await port.push(batch)
     left = [file.name for file in (tmp_path / "out").iterdir() if not file.name.startswith(".")]

@@ -13,12 +13,12 @@ from stall import RUN, Killed, Stall, open_stall
 
 from patience import eventually, numbered
 from shop import Shop
-from uriba.channels.connectors import importing, inbox, leases
-from uriba.channels.connectors.external import ExternalOrder, orders_of
-from uriba.channels.connectors.files import FileConnector
-from uriba.channels.connectors.importing import Desk
-from uriba.channels.connectors.port import Page, Verdict
-from uriba.channels.connectors.report import Report
+from uriba.connectors import leases, order_import, order_inbox
+from uriba.connectors.external_orders import ExternalOrder, orders_of
+from uriba.connectors.file_connector import FileConnector
+from uriba.connectors.order_import import Desk
+from uriba.connectors.port import Page, Verdict
+from uriba.connectors.run_report import Report
 from uriba.core import ids
 
 
@@ -95,11 +95,11 @@ async def test_many_who_place_one_order_at_once_place_it_once(shop: Shop, stall:
     desk = await _desk(stall)
     (read,) = _orders([stall.order("M-1", paid="648", TEA=1)])
     async with desk.held.writing() as session:
-        await inbox.keep(session, desk.held.id, [read], term_s=60)
+        await order_inbox.keep(session, desk.held.id, [read], term_s=60)
         row = await session.fetchrow("SELECT * FROM connector_order WHERE connector_id = $1", desk.held.id)
     assert row is not None
 
-    await asyncio.gather(*(importing.place(desk, row) for _ in range(8)))
+    await asyncio.gather(*(order_import.place(desk, row) for _ in range(8)))
 
     assert desk.report.orders_placed == 1
     assert len(await stall.orders()) == 1

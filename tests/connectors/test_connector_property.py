@@ -9,8 +9,8 @@ import pytest
 from stall import RUN, Killed, Stall, Wrapped, open_stall, sells_from
 
 from shop import Shop
-from uriba.channels.connectors.files import FileConnector
-from uriba.channels.connectors.port import Batch, ChannelFailed, Pushed, Refusal
+from uriba.connectors.file_connector import FileConnector
+from uriba.connectors.port import Batch, ChannelFailed, Pushed, Refusal
 
 STEPS = 14
 

@@ -12,12 +12,12 @@ from stall import RUN, UPDATE, Killed, Stall, Wrapped, open_stall, sells_from
 
 from patience import eventually
 from shop import Shop
-from uriba.channels.connectors import leases
-from uriba.channels.connectors.files import FileConnector
-from uriba.channels.connectors.leases import Held, Lost
-from uriba.channels.connectors.port import Batch, Pushed, Refusal
-from uriba.channels.outbound import Client
+from uriba.connectors import leases
+from uriba.connectors.file_connector import FileConnector
+from uriba.connectors.leases import Held, Lost
+from uriba.connectors.port import Batch, Pushed, Refusal
 from uriba.core import clock, ids
+from uriba.outbound.client import Client
 
 
 @pytest.fixture

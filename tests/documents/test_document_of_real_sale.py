@@ -15,7 +15,7 @@ from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
 from uriba.db import Database
 from uriba.documents import queries, receipts
-from uriba.documents.document import Document, DocumentKind, Paper
+from uriba.documents.content import Document, DocumentKind, Paper
 from uriba.documents.pdf import pdf
 from uriba.sources.loading import Count
 from uriba.sources.replay import Hub, replay

@@ -14,10 +14,10 @@ from papers import line, printed, sold
 from pypdf import PdfReader
 
 from uriba.documents import receipts
-from uriba.documents.code import QUIET, code
-from uriba.documents.document import Document, DocumentKind, Paper
+from uriba.documents.content import Document, DocumentKind, Paper
 from uriba.documents.html import html, policy
 from uriba.documents.pdf import measured, pdf, wrapped
+from uriba.documents.qr_code import QUIET, code
 
 MM = 72 / 25.4
 NASTY = "<script>alert(1)</script> \"quoted\" & 'so' </style> {{ 7 * 7 }}"

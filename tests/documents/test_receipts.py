@@ -12,11 +12,11 @@ from papers import NUMBER, brought_back, line, paid, printed, sold
 from uriba.core.errors import Invalid
 from uriba.core.money import Money
 from uriba.documents import receipts
-from uriba.documents.document import Document, DocumentKind, Paper
+from uriba.documents.content import Document, DocumentKind, Paper
 from uriba.documents.html import html
+from uriba.documents.layout import Sheet, notes, sheet, title
 from uriba.documents.pdf import pdf
-from uriba.documents.sheet import Sheet, notes, sheet, title
-from uriba.documents.words import ENGLISH, JAPANESE, language
+from uriba.documents.translations import ENGLISH, JAPANESE, language
 
 RECEIPT, INVOICE, GIFT = DocumentKind.RECEIPT, DocumentKind.INVOICE, DocumentKind.GIFT_RECEIPT
 

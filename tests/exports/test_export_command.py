@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from uriba.cli import cli
 from uriba.core.errors import NotFound
 from uriba.core.pages import after_number
-from uriba.exports.exporting import CURSOR
+from uriba.exports.requests import Subject
+from uriba.exports.snapshot import CURSOR
 from uriba.exports.tables import TABLES
-from uriba.exports.wishes import Subject
 
 if TYPE_CHECKING:
     from conftest import RunningHub

@@ -16,13 +16,13 @@ from taken import bought, csv_rows, parquet_table, parsed
 from shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
-from uriba.exports import parquet_form
+from uriba.exports import parquet_format
 from uriba.exports.columns import amount, boolean, cells, integer, moment, rate, text
-from uriba.exports.csv_form import CsvForm
-from uriba.exports.exporting import CURSOR, Writing
-from uriba.exports.parquet_form import ParquetForm
+from uriba.exports.csv_format import CsvForm
+from uriba.exports.parquet_format import ParquetForm
+from uriba.exports.requests import Form, Subject, Wish
+from uriba.exports.snapshot import CURSOR, Writing
 from uriba.exports.tables import TABLES
-from uriba.exports.wishes import Form, Subject, Wish
 
 LEVELS = 20_000
 COLUMNS = [
@@ -207,7 +207,7 @@ async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
 
 
 async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_form, "GROUP_ROWS", 4_000)
+    monkeypatch.setattr(parquet_format, "GROUP_ROWS", 4_000)
     found: list[bytes] = []
     with pytest.raises(Undone):
         async with shop.hub.database.transaction(tell=False) as session:

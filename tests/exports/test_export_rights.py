@@ -6,7 +6,7 @@ import pytest
 from taken import ask
 
 from shop import Shop
-from uriba.exports.exporting import CURSOR
+from uriba.exports.snapshot import CURSOR
 
 
 async def test_staff_and_apps_may_take_exports(shop: Shop) -> None:

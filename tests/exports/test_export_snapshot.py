@@ -19,10 +19,10 @@ from patience import eventually
 from shop import Shop
 from uriba.core.errors import DomainError
 from uriba.db import Row, Session
-from uriba.exports import exporting, saving, tables
-from uriba.exports.exporting import CURSOR, Export
+from uriba.exports import files, snapshot, tables
+from uriba.exports.requests import Form, Subject, Wish, wish
+from uriba.exports.snapshot import CURSOR, Export
 from uriba.exports.tables import TABLES, Table
-from uriba.exports.wishes import Form, Subject, Wish, wish
 from uriba.http.exports import AT_ONCE_MAX
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
@@ -32,7 +32,7 @@ EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["
 async def begun(shop: Shop, subject: Subject, **filters: str) -> Export:
     async with shop.hub.database.reading() as session:
         wanted = await wish(session, subject, Form.CSV, filters)
-        return await exporting.begin(shop.hub.database, session, wanted)
+        return await snapshot.begin(shop.hub.database, session, wanted)
 
 
 async def told_after(shop: Shop, cursor: str, subject: str) -> list[dict[str, Any]]:
@@ -149,11 +149,11 @@ async def test_a_file_is_there_whole_or_not_at_all(shop: Shop, monkeypatch: pyte
     await shop.receive(TEA_S1=1)
     file, given = tmp_path / "stock.csv", {"location": shop.code("S1"), "since": None}
 
-    await saving.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
+    await files.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
     first = file.read_bytes()
     breaking_off(monkeypatch)
     with pytest.raises(Broken):
-        await saving.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
+        await files.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
 
     assert [row["sku"] for row in parsed(first)] == [shop.sku("TEA")]
     assert file.read_bytes() == first
@@ -162,7 +162,7 @@ async def test_a_file_is_there_whole_or_not_at_all(shop: Shop, monkeypatch: pyte
 
 async def test_a_file_is_not_begun_for_a_wish_that_cannot_be_meant(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(DomainError, match="stock can be narrowed by location"):
-        await saving.save(shop.hub.database, Subject.STOCK, Form.CSV, {"since": "2026"}, tmp_path / "stock.csv")
+        await files.save(shop.hub.database, Subject.STOCK, Form.CSV, {"since": "2026"}, tmp_path / "stock.csv")
 
     assert names(tmp_path) == []
 

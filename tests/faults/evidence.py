@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from receiver import Receiver
 
 from client import Client
-from uriba.channels.events import TEST
 from uriba.core import ids
 from uriba.db import Database
+from uriba.webhooks.events import TEST
 
 EVENTS = """query ($after: String) { events(after: $after) {
     edges { node { id type subject version } } pageInfo { hasNextPage endCursor } } }"""

@@ -13,7 +13,7 @@ from shop import ADDRESS, ORDER, Shop
 from uriba import worker
 from uriba.core import ids
 from uriba.db import Database, Row, Session
-from uriba.fulfillment import backorders
+from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Fact, Movement
 from uriba.inventory.models import StockReason

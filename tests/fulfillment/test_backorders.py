@@ -30,8 +30,8 @@ from promises import (
 from patience import backend
 from shop import ERRORS, ORDER, Shop
 from uriba.db import Row, Session
-from uriba.fulfillment import backorders
-from uriba.fulfillment.backorders import allot
+from uriba.fulfillment.allocation import backorders
+from uriba.fulfillment.allocation.backorders import allot
 from uriba.inventory import queries
 
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"

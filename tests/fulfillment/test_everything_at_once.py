@@ -9,7 +9,7 @@ import pytest
 from promises import cart_to_ship, numbers, parts, received, resource, serve_waiting, shipped, sold
 
 from shop import Shop
-from uriba.fulfillment import backorders
+from uriba.fulfillment.allocation import backorders
 
 PLACES = ("S1", "S2", "W1")
 

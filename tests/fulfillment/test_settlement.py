@@ -14,13 +14,13 @@ from shop import Shop
 from uriba import worker
 from uriba.checkout import settlement
 from uriba.checkout.gateways import GatewayUnreachable
-from uriba.checkout.gateways.test_provider import TestProvider
-from uriba.orders import operations
+from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.orders import payment_operations
 
 STEPS = {
-    "before it is taken up": (operations, "due"),
+    "before it is taken up": (payment_operations, "due"),
     "before the provider is asked": (TestProvider, "refund"),
-    "after the provider has done it": (operations, "succeeded"),
+    "after the provider has done it": (payment_operations, "succeeded"),
 }
 BOOK = "SELECT t.{what} FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
 
@@ -64,7 +64,7 @@ async def test_many_workers_pay_back_once(shop: Shop, monkeypatch: pytest.Monkey
     await shop.receive(TEA_W1=2)
     placed = await shipped(shop, TEA=2)
     with monkeypatch.context() as patch, pytest.raises(Refused):
-        patch.setattr(operations, "due", crash)
+        patch.setattr(payment_operations, "due", crash)
         await cancel(shop.staff, placed.order)
 
     await asyncio.gather(*(worker.settle_payments(shop.hub.work) for _ in range(8)))

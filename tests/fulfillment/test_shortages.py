@@ -26,9 +26,9 @@ from promises import (
 from patience import backend
 from shop import ERRORS, Shop
 from uriba.db import Session
-from uriba.fulfillment import shortages
-from uriba.fulfillment.shortages import plan
-from uriba.fulfillment.sourcing import Supply
+from uriba.fulfillment.allocation import shortages
+from uriba.fulfillment.allocation.shortages import plan
+from uriba.fulfillment.sourcing.selection import Supply
 
 
 async def test_what_is_to_be_shipped_comes_from_another_location(shop: Shop) -> None:

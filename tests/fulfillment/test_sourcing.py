@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from uriba.fulfillment.sourcing import Need, Piece, Supply, TooManyParcels, arrange, source
-from uriba.fulfillment.sourcing_rules import PLACES_IN_ORDER
+from uriba.fulfillment.sourcing.rules import PLACES_IN_ORDER
+from uriba.fulfillment.sourcing.selection import Need, Piece, Supply, TooManyParcels, arrange, source
 
 TEA, POT, CUP = 1, 2, 3
 NEAR, FAR, THIRD = 10, 20, 30

@@ -8,8 +8,8 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uriba.fulfillment.places import Destination, Place
-from uriba.fulfillment.sourcing import Need, Short, Sourced, Supply, TooManyParcels, arrange
+from uriba.fulfillment.sourcing.geography import Destination, Place
+from uriba.fulfillment.sourcing.selection import Need, Short, Sourced, Supply, TooManyParcels, arrange
 
 Stock = dict[int, dict[int, int]]
 

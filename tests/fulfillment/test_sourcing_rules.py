@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from uriba.fulfillment import reasons
-from uriba.fulfillment.places import NOWHERE, Destination, Place, distance_km, same_region
-from uriba.fulfillment.sourcing import Need, Sourced, Supply, arrange
-from uriba.fulfillment.sourcing_rules import Rule
+from uriba.fulfillment.sourcing import explain
+from uriba.fulfillment.sourcing.geography import NOWHERE, Destination, Place, distance_km, same_region
+from uriba.fulfillment.sourcing.rules import Rule
+from uriba.fulfillment.sourcing.selection import Need, Sourced, Supply, arrange
 
 TEA, POT = 1, 2
 A, B, C = 10, 20, 30
@@ -190,7 +190,7 @@ def test_parcels_are_counted_where_no_location_has_everything() -> None:
     found = arrange([Need(0, TEA, 2), Need(1, POT, 1)], supply(places, stock))
 
     assert isinstance(found, Sourced)
-    said = reasons.of(found, places, {TEA: "TEA", POT: "POT"})[B]
+    said = explain.of(found, places, {TEA: "TEA", POT: "POT"})[B]
     assert said["rules"][0] == {"rule": "FEWEST_PARCELS", "ranked": {"B": 2, "C": 2, "A": None}, "best": 2, "of": 3}
     assert (said["parcel"], said["parcels"]) == (1, 2)
 
@@ -203,7 +203,7 @@ def test_where_there_are_too_many_ways_what_is_left_over_is_an_estimate() -> Non
     found = arrange(needs, supply(places | at(2, C), stock), looks=0)
 
     assert isinstance(found, Sourced)
-    said = reasons.of(found, places | at(2, C), {TEA: "TEA", POT: "POT"})[B]
+    said = explain.of(found, places | at(2, C), {TEA: "TEA", POT: "POT"})[B]
     assert said["rules"][0] == {
         "rule": "FEWEST_PARCELS",
         "ranked": {"B": 1, "A": 2, "C": 2},
@@ -219,7 +219,7 @@ def test_the_reasons_say_who_ranked_how_and_what_the_others_lacked() -> None:
     found = arrange([Need(0, TEA, 2), Need(1, POT, 1)], supply(places, stock))
     assert isinstance(found, Sourced)
 
-    said = reasons.of(found, places, {TEA: "TEA", POT: "POT"})
+    said = explain.of(found, places, {TEA: "TEA", POT: "POT"})
 
     assert said == {
         B: {
@@ -240,13 +240,13 @@ def test_the_reasons_stay_short_however_many_locations_there_are() -> None:
     found = arrange([Need(0, TEA, 1)], {TEA: [Supply(n, n, place) for n, place in places.items()]})
     assert isinstance(found, Sourced)
 
-    said = reasons.of(found, places, {TEA: "TEA"})[294]
+    said = explain.of(found, places, {TEA: "TEA"})[294]
 
     assert [(rule["rule"], rule["best"], rule["of"]) for rule in said["rules"]] == [
         ("LEAST_WORK", 42, 299),
         ("MOST_STOCK", 1, 42),
     ]
-    assert all(len(rule["ranked"]) == reasons.SHOWN_MAX for rule in said["rules"])
+    assert all(len(rule["ranked"]) == explain.SHOWN_MAX for rule in said["rules"])
     assert said["rules"][1]["ranked"]["L294"] == 294
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from client import Client
 from shop import ADDRESS, ERRORS, Shop, open_shop
+from uriba.alerts import alerts
+from uriba.alerts.models import AlertKind
+from uriba.alerts.rules import Signal
 from uriba.catalog import locations
-from uriba.channels.alerting import alerts
-from uriba.channels.alerting.models import AlertKind
-from uriba.channels.alerting.rules import Signal
 from uriba.core.actor import Scope
 from uriba.core.ids import global_id, uuid
 

@@ -11,7 +11,7 @@ from bad_inputs import CLAIM, HANDOFF
 
 from client import Client
 from shop import Shop
-from uriba.access import guesses
+from uriba.access import guess_limits as guesses
 
 if TYPE_CHECKING:
     from conftest import RunningHub, Unchanged

@@ -22,11 +22,11 @@ from graphql import (
 from uriba.app import gateways
 from uriba.checkout.completion import Checkout
 from uriba.core.actor import Actor, Role
-from uriba.graphql.endpoint import context_of
-from uriba.graphql.execution import Executor
+from uriba.graphql.engine.endpoint import context_of
+from uriba.graphql.engine.execution import Executor
+from uriba.graphql.engine.live import Live
 from uriba.graphql.hub import Hub
 from uriba.graphql.identity import Identity
-from uriba.graphql.live import Live
 from uriba.graphql.schema import Schema, make
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from shop import Shop
-from uriba.graphql.endpoint import SUBSCRIPTIONS_PER_SOCKET, Endpoint
+from uriba.graphql.engine.endpoint import SUBSCRIPTIONS_PER_SOCKET, Endpoint
 
 if TYPE_CHECKING:
     from stages import Stage

@@ -9,18 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uriba.alerts.models import AlertKind
+from uriba.alerts.rules import RULES, Signal, Standing, decide, is_silent, silence_s, stock_closes, stock_opens
 from uriba.catalog.opening_hours import Span
-from uriba.channels.alerting.models import AlertKind
-from uriba.channels.alerting.rules import (
-    RULES,
-    Signal,
-    Standing,
-    decide,
-    is_silent,
-    silence_s,
-    stock_closes,
-    stock_opens,
-)
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KINDS = sorted(RULES)

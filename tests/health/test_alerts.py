@@ -14,7 +14,7 @@ from patience import backend, eventually, is_blocked, numbered
 from scratch import scratch_hub
 from shop import Shop
 from uriba import invariants, worker
-from uriba.channels.alerting import alerts, signals
+from uriba.alerts import alerts, signals
 from uriba.core import clock
 from uriba.core.actor import Scope
 from uriba.core.ids import global_id, local_id

@@ -14,8 +14,8 @@ from shop import ERRORS, Shop
 from uriba.core.actor import SYSTEM, Scope
 from uriba.core.ids import global_id, new_id, uuid
 from uriba.db import Row, Session
-from uriba.inventory import transfer_arrivals, transfers
-from uriba.inventory.transfer_arrivals import Arrival
+from uriba.inventory import transfer_receipts, transfers
+from uriba.inventory.transfer_receipts import Arrival
 from uriba.inventory.transfers import Units
 
 TRANSFER = """
@@ -596,7 +596,7 @@ async def statements(shop: Shop, skus: list[str]) -> tuple[int, int, int]:
                 await transfers.ship(counting, actor=SYSTEM, transfer_id=transfer_id, lines=lines)
             else:
                 arrivals = [Arrival(sku, 2) for sku in skus]
-                await transfer_arrivals.receive(
+                await transfer_receipts.receive(
                     counting, actor=SYSTEM, transfer_id=transfer_id, arrivals=arrivals, close=False
                 )
             found.append(counting.statements)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uriba.core.money import Rounding, format_rate
-from uriba.orders.shares import Line, Rate, share, spread
-from uriba.pricing.effects import Effect
-from uriba.pricing.items import Item, Traits
+from uriba.orders.proration import Line, Rate, share, spread
+from uriba.pricing.basket_items import Item, Traits
+from uriba.pricing.discounts import Effect
 from uriba.pricing.promotions import Offer, Offers, Promotion
 from uriba.pricing.quote import Terms, quote
 

@@ -14,7 +14,7 @@ from patience import backend, eventually, terminate
 from scratch import scratch_hub
 from uriba.config import Settings
 from uriba.db import Database
-from uriba.graphql.live import Live, Watch
+from uriba.graphql.engine.live import Live, Watch
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
 

@@ -13,9 +13,9 @@ from client import Client, Following
 from patience import eventually
 from shop import Shop
 from uriba.core.actor import Actor, Role
-from uriba.graphql import sharing
+from uriba.graphql.engine import sharing
+from uriba.graphql.engine.sharing import Group, Member, Resync, Seen
 from uriba.graphql.loaders import Batch
-from uriba.graphql.sharing import Group, Member, Resync, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

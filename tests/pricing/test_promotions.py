@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from uriba.core.money import Rounding
-from uriba.pricing.effects import Effect
-from uriba.pricing.items import Item, Traits
+from uriba.pricing.basket_items import Item, Traits
+from uriba.pricing.discounts import Effect
 from uriba.pricing.promotions import Coupon, Offer, Offers, Promotion, Reason, Stacking
 from uriba.pricing.quote import Quote, Terms, quote, terms_of
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from uriba.core.money import Rounding, divided
-from uriba.pricing.effects import Effect
-from uriba.pricing.items import Item, Traits
+from uriba.pricing.basket_items import Item, Traits
+from uriba.pricing.discounts import Effect
 from uriba.pricing.promotions import Coupon, Offer, Offers, Promotion, Reason, Stacking
 from uriba.pricing.quote import Quote, Terms, quote
 

@@ -20,7 +20,7 @@ from shop import Shop
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Fact as FactOfLevel
 from uriba.inventory.models import StockReason
-from uriba.orders import returns
+from uriba.orders import till_returns
 
 STORES = ("S1", "S2")
 GOODS = {"TEA": 648, "POT": 3300, "CUP": 13582}
@@ -94,7 +94,7 @@ async def test_levels_orders_and_ledger_are_what_happened(shop: Shop, seed: int)
         buy(shop, 12), *(day.send(piece) for day in days for piece in pieces(day.facts, chance))
     )
     async with shop.hub.database.transaction() as session:
-        await returns.link_waiting(session)
+        await till_returns.link_waiting(session)
 
     assert bought > 0
     for day in days:

@@ -12,7 +12,7 @@ from purses import account, balance, card, code, customer, lines, story, terms
 from client import Client
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
 from uriba import worker
-from uriba.checkout.gateways.test_provider import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import TestProvider
 from uriba.core import ids
 from uriba.stored_value import codes
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from uriba.cart.view import CartView, build
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
-from uriba.pricing.offers import OFFERS, WHOLE
 from uriba.pricing.prices import PRICE_NOW
+from uriba.pricing.promotion_candidates import OFFERS, WHOLE
 
 HEAD = """
     c.id, c.status, c.version, c.events, c.channel_id, c.priced_in_id, c.location_id, c.customer_id, c.address,

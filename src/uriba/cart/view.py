@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from uriba.cart.models import CartStatus, FulfillmentMethod
-from uriba.pricing import offers
+from uriba.pricing import promotion_candidates as offers
+from uriba.pricing.basket_items import PLAIN, Traits
 from uriba.pricing.coupons import canonical
-from uriba.pricing.items import PLAIN, Traits
 from uriba.pricing.promotions import Coupon, Offers
 from uriba.pricing.quote import Item, Quote, Terms, quote, terms_of
 

@@ -20,14 +20,14 @@ from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.catalog.models import Capture
-from uriba.checkout import attempts, balances, plan, request
-from uriba.checkout.attempts import Agreed, Attempt
-from uriba.checkout.charging import ActionNeeded, Charging
+from uriba.checkout import order_draft, payment_attempts, request, stored_value_tenders
+from uriba.checkout.charges import ActionNeeded, Charging
 from uriba.checkout.errors import PaymentActionNeeded, PaymentDeclined, PaymentPending
 from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
 from uriba.checkout.gateways.port import REFUND_FAILED
 from uriba.checkout.models import AttemptStatus
-from uriba.checkout.plan import Plan
+from uriba.checkout.order_draft import Plan
+from uriba.checkout.payment_attempts import Agreed, Attempt
 from uriba.checkout.request import CheckoutRequest, Tendered
 from uriba.checkout.settlement import Settlement
 from uriba.config import Settings
@@ -36,10 +36,10 @@ from uriba.core.errors import DomainError
 from uriba.core.ids import new_id
 from uriba.db import Database, Row, Session
 from uriba.db.idempotency import Claim
-from uriba.fulfillment import parcels
+from uriba.fulfillment.allocation import initial
 from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
-from uriba.orders import operations, placement, queries
+from uriba.orders import payment_operations, placement, queries
 from uriba.outbox import emit
 
 PLANS_MAX = 5
@@ -148,10 +148,10 @@ class Checkout:
         if isinstance(cart, Earlier):
             return await self._begun_before(session, **cart.answer)
         tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
-        made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
+        made = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
         total = made.draft.total_minor
         request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
-        tenders = await balances.taken(session, made.draft, tenders, actor=actor.label)
+        tenders = await stored_value_tenders.taken(session, made.draft, tenders, actor=actor.label)
         try:
             if attempt_id is None:
                 return Begun(order_id, placed=await self._place(session, cart, made, tenders, actor))
@@ -160,7 +160,7 @@ class Checkout:
             raise PlanRefused(made, cart.priced_in_id, refused.refusals) from refused
 
     async def _begun_before(self, session: Session, order: str, attempt: str | None) -> Begun:
-        return Begun(UUID(order), attempt=await attempts.load(session, UUID(attempt)) if attempt else None)
+        return Begun(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)) if attempt else None)
 
     async def _place(self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor) -> Row:
         data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
@@ -168,8 +168,8 @@ class Checkout:
         taken = [
             placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
         ]
-        placed = await attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
-        moved = parcels.movements(made.parcels)
+        placed = await payment_attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
+        moved = initial.movements(made.parcels)
         await ledger.post_last(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
         return placed
 
@@ -186,10 +186,10 @@ class Checkout:
         agreed = Agreed(
             draft=made.draft,
             parcels=made.parcels,
-            charges=attempts.charges(tenders, attempt_id, self.gateways),
+            charges=payment_attempts.charges(tenders, attempt_id, self.gateways),
             capture=cart.capture == Capture.AT_CHECKOUT,
         )
-        return await attempts.begin(
+        return await payment_attempts.begin(
             session,
             attempt_id=attempt_id,
             agreed=agreed,
@@ -213,7 +213,7 @@ class Checkout:
         if any(method is FulfillmentMethod.SHIP for method, _ in hit):
             return None
         async with self.database.reading() as session:
-            return await plan.out_of_stock(session, made.lines, sorted({n for _, n in hit}), refused.channel_id)
+            return await order_draft.out_of_stock(session, made.lines, sorted({n for _, n in hit}), refused.channel_id)
 
     async def pay(self, attempt: Attempt) -> Row | None:
         """Take the money of an attempt and make its order: the order's row, or None where somebody else has made it.
@@ -232,7 +232,7 @@ class Checkout:
                 await self._wait(attempt, needed)
                 raise PaymentActionNeeded(needed.answer.action or {}) from needed
             async with self.database.reading() as session:
-                attempt = await attempts.load(session, attempt.id)
+                attempt = await payment_attempts.load(session, attempt.id)
         match attempt.status:
             case AttemptStatus.PENDING | AttemptStatus.ENDING:
                 raise PaymentPending(LOST_ANSWER, "payments")
@@ -253,7 +253,7 @@ class Checkout:
 
     async def _wait(self, attempt: Attempt, needed: ActionNeeded) -> None:
         async with self.database.transaction(tell=False) as session:
-            await attempts.wait(
+            await payment_attempts.wait(
                 session,
                 attempt.id,
                 charge=needed.charge,
@@ -265,7 +265,7 @@ class Checkout:
         """The second transaction: the order. Where the hold had ended and the goods are gone, the money goes back."""
         try:
             async with self.database.transaction() as session:
-                return await attempts.complete(session, attempt, answers)
+                return await payment_attempts.complete(session, attempt, answers)
         except LedgerRefused:
             await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
             return None
@@ -273,11 +273,11 @@ class Checkout:
     async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
         """End an attempt: first decide it, then undo the charges, then let stock and cart go."""
         async with self.database.transaction() as session:
-            if not await attempts.start_ending(session, attempt.id):
+            if not await payment_attempts.start_ending(session, attempt.id):
                 return
         await self.charging.void(attempt)
         async with self.database.transaction() as session:
-            await attempts.give_up(session, attempt.id, status=status, reason=reason)
+            await payment_attempts.give_up(session, attempt.id, status=status, reason=reason)
 
     async def finish(self, attempt_id: UUID) -> None:
         """Find out what became of an attempt that nobody finished, and finish it.
@@ -286,8 +286,8 @@ class Checkout:
         for its customer goes on where they have confirmed it, and waits as long as its stock is held.
         """
         async with self.database.transaction() as session:
-            await attempts.postpone(session, attempt_id, by_s=self.settings.gateway_timeout_s)
-            attempt = await attempts.load(session, attempt_id)
+            await payment_attempts.postpone(session, attempt_id, by_s=self.settings.gateway_timeout_s)
+            attempt = await payment_attempts.load(session, attempt_id)
         try:
             if attempt.status is AttemptStatus.PENDING:
                 await self._find_out(attempt)
@@ -316,11 +316,11 @@ class Checkout:
         Nothing is believed but that something happened, and an attempt that has ended stays so.
         """
         async with self.database.transaction(tell=False) as session:
-            if not await attempts.heard(session, provider, event):
+            if not await payment_attempts.heard(session, provider, event):
                 return False
-            found = await attempts.of_charge(session, event.key)
+            found = await payment_attempts.of_charge(session, event.key)
             if found is not None and event.kind == REFUND_FAILED:
-                await operations.gave_nothing_back(session, provider, found["order_id"])
+                await payment_operations.gave_nothing_back(session, provider, found["order_id"])
         if found is not None and found["open"]:
             await self.finish(found["id"])
         return True
@@ -332,7 +332,7 @@ async def sweep(checkout: Checkout, *, limit: int = 50) -> int:
     Errors: what the failed ones raised, in a group; they are due again later.
     """
     async with checkout.database.reading() as session:
-        found = await attempts.due(session, limit=limit)
+        found = await payment_attempts.due(session, limit=limit)
     ends = await asyncio.gather(*(checkout.finish(attempt_id) for attempt_id in found), return_exceptions=True)
     if failed := [end for end in ends if isinstance(end, Exception)]:
         raise ExceptionGroup("some attempts could not be finished", failed)

@@ -13,10 +13,10 @@ from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView
-from uriba.checkout import attempts, balances, plan, request
+from uriba.checkout import order_draft, payment_attempts, request, stored_value_tenders
 from uriba.checkout.errors import PaymentMismatch
 from uriba.checkout.gateways import PaymentGateway
-from uriba.checkout.plan import Plan
+from uriba.checkout.order_draft import Plan
 from uriba.checkout.request import CheckoutRequest, Contact, Tendered
 from uriba.core import money as amounts
 from uriba.core.actor import Actor
@@ -24,12 +24,13 @@ from uriba.core.errors import Invalid, InvalidState
 from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.db.idempotency import Claim
-from uriba.fulfillment import levels, parcels, returns
+from uriba.fulfillment import returns
+from uriba.fulfillment.allocation import initial, level_locks
 from uriba.fulfillment.returns import ReturnRequest, Taken
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock
-from uriba.orders import money, placement
-from uriba.orders.money import Reason
+from uriba.orders import payments, placement
+from uriba.orders.payments import Reason
 from uriba.outbox import emit
 
 EXCHANGE = "EXCHANGE"
@@ -76,13 +77,13 @@ async def exchange(
     if taken.book.order["currency"] != cart.terms.currency:
         raise InvalidState("These goods were bought in another currency.", "orderId")
     contact = Contact(taken.book.order["email"], taken.book.order["phone"])
-    made = await plan.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
+    made = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
     made = replace(made, draft=msgspec.structs.replace(made.draft, exchange_of=taken.book.order["id"]))
     covered = min(taken.credit_minor, made.draft.total_minor)
     _check(tenders, made.draft.total_minor - covered, cart.terms.currency)
-    tenders = await balances.taken(session, made.draft, tenders, actor=actor.label)
-    await money.keep(session, taken.book.order, covered, actor=actor.label, return_id=return_id)
-    await money.take_back(
+    tenders = await stored_value_tenders.taken(session, made.draft, tenders, actor=actor.label)
+    await payments.keep(session, taken.book.order, covered, actor=actor.label, return_id=return_id)
+    await payments.take_back(
         session,
         taken.book.order,
         taken.credit_minor - covered,
@@ -121,15 +122,15 @@ async def _place(
     paid += [placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders]
     data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
     emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
-    await attempts.place(session, made.draft, made.parcels, tenders=paid, actor=actor.label)
+    await payment_attempts.place(session, made.draft, made.parcels, tenders=paid, actor=actor.label)
     await session.run("UPDATE order_return SET exchange_order_id = $2 WHERE id = $1", taken.id, made.draft.id)
 
 
 async def _move_stock(session: Session, made: Plan, taken: Taken, back: ReturnRequest, actor: Actor) -> None:
     """Both movements, on levels that are locked together: in one order, whatever comes back and goes out."""
-    out = parcels.movements(made.parcels)
+    out = initial.movements(made.parcels)
     here = [(line.variant_id, taken.location_id) for line in taken.book.lines]
     await ledger.open_levels(session, here)
-    await levels.lock(session, {*here, *((m.variant_id, m.location_id) for m in out)})
+    await level_locks.lock(session, {*here, *((m.variant_id, m.location_id) for m in out)})
     await returns.put_away(session, taken, back.lines, actor=actor.label)
     await ledger.post(session, out, reference=f"order:{made.draft.id}", actor=actor.label)

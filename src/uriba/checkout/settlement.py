@@ -8,12 +8,12 @@ from uuid import UUID
 
 import structlog
 
-from uriba.checkout.charging import Charging
+from uriba.checkout.charges import Charging
 from uriba.checkout.gateways import Declined, GatewayUnreachable
 from uriba.db import Database
-from uriba.orders import operations
+from uriba.orders import payment_operations
 from uriba.orders.models import OperationKind
-from uriba.orders.operations import Operation
+from uriba.orders.payment_operations import Operation
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Settlement:
     async def _round(self, *, order_id: UUID | None = None, limit: int = 50) -> int:
         """How many operations were done, or refused for good."""
         async with self.database.transaction(tell=False) as session:
-            taken = await operations.due(session, order_id=order_id, limit=limit)
+            taken = await payment_operations.due(session, order_id=order_id, limit=limit)
         return sum(await asyncio.gather(*(self._do(operation) for operation in taken)))
 
     async def _do(self, operation: Operation) -> bool:
@@ -53,10 +53,10 @@ class Settlement:
             return False
         except Declined as declined:
             async with self.database.transaction() as session:
-                await operations.failed(session, operation, str(declined))
+                await payment_operations.failed(session, operation, str(declined))
             return True
         async with self.database.transaction(tell=False) as session:
-            await operations.succeeded(session, operation.id, reference)
+            await payment_operations.succeeded(session, operation.id, reference)
         return True
 
     async def _ask(self, operation: Operation) -> str | None:

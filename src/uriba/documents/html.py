@@ -9,9 +9,9 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from uriba.documents.code import code
-from uriba.documents.document import Document, Paper
-from uriba.documents.sheet import sheet
+from uriba.documents.content import Document, Paper
+from uriba.documents.layout import sheet
+from uriba.documents.qr_code import code
 
 _TEMPLATES = Environment(
     loader=PackageLoader("uriba.documents"), autoescape=True, undefined=StrictUndefined, auto_reload=False

@@ -17,9 +17,9 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
-from uriba.documents.code import code
-from uriba.documents.document import Document, Paper
-from uriba.documents.sheet import Entry, Sheet, sheet
+from uriba.documents.content import Document, Paper
+from uriba.documents.layout import Entry, Sheet, sheet
+from uriba.documents.qr_code import code
 
 JAPANESE, KOREAN, LATIN, LATIN_STRONG = "HeiseiKakuGo-W5", "HYGothic-Medium", "Helvetica", "Helvetica-Bold"
 MISSING = "〓"

@@ -17,17 +17,8 @@ from zoneinfo import ZoneInfo
 
 from uriba.core.money import Money
 from uriba.db import Row
-from uriba.documents import registration
-from uriba.documents.document import (
-    Document,
-    DocumentKind,
-    Issuer,
-    Line,
-    Promotion,
-    TaxTotal,
-    Tender,
-    Totals,
-)
+from uriba.documents import japan_registration
+from uriba.documents.content import Document, DocumentKind, Issuer, Line, Promotion, TaxTotal, Tender, Totals
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.stored_value.tenders import METHODS
 
@@ -137,7 +128,7 @@ def return_number(row: Row) -> str:
 
 def is_japanese(row: Row) -> bool:
     """Whether Japan's rules are the document's: it is in yen, or its issuer is registered there."""
-    return row["currency"] == "JPY" or registration.normal(_said(row).get("registration_number")) is not None
+    return row["currency"] == "JPY" or japan_registration.normal(_said(row).get("registration_number")) is not None
 
 
 def _said(row: Row) -> dict[str, Any]:
@@ -151,7 +142,7 @@ def _issuer(row: Row, japanese: bool) -> Issuer:
     name = said.get("name") or place or row["channel_name"]
     return Issuer(
         name=name,
-        registration_number=registration.normal(number) if japanese else number,
+        registration_number=japan_registration.normal(number) if japanese else number,
         address=said.get("address") or row["place_address"],
         phone=said.get("phone") or row["place_phone"],
         place=place if place != name else None,
@@ -160,11 +151,13 @@ def _issuer(row: Row, japanese: bool) -> Issuer:
 
 def _qualifies(row: Row) -> bool:
     day = row["placed_at"].astimezone(ZoneInfo(row["timezone"])).date()
-    return day >= registration.BEGAN and registration.normal(_said(row).get("registration_number")) is not None
+    return (
+        day >= japan_registration.BEGAN and japan_registration.normal(_said(row).get("registration_number")) is not None
+    )
 
 
 def _warnings(row: Row, japanese: bool) -> Sequence[str]:
-    return registration.warnings(_said(row).get("registration_number")) if japanese else ()
+    return japan_registration.warnings(_said(row).get("registration_number")) if japanese else ()
 
 
 def _marks(row: Row) -> dict[Decimal, str]:

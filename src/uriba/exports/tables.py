@@ -11,7 +11,7 @@ from uuid import UUID
 
 from uriba.db import Row, Session
 from uriba.exports.columns import Column, amount, boolean, identifier, integer, moment, rate, text
-from uriba.exports.wishes import EVER, Subject, Wish
+from uriba.exports.requests import EVER, Subject, Wish
 from uriba.inventory.queries import AVAILABLE
 
 ROWS_MAX = 2_000

@@ -16,17 +16,18 @@ from uriba.core.ids import new_id
 from uriba.core.money import Money
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
-from uriba.fulfillment import backorders, books
-from uriba.fulfillment.books import Book
-from uriba.fulfillment.machine import DEPARTED
+from uriba.fulfillment import order_snapshot
+from uriba.fulfillment.allocation import backorders
+from uriba.fulfillment.lifecycle.transitions import DEPARTED
+from uriba.fulfillment.order_snapshot import Book
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, StockState
-from uriba.orders import money, timeline
+from uriba.orders import payments, timeline
 from uriba.orders.events import ReturnCreated
 from uriba.orders.models import Condition
-from uriba.orders.money import Reason
-from uriba.orders.shares import Share
+from uriba.orders.payments import Reason
+from uriba.orders.proration import Share
 from uriba.orders.timeline import Told
 
 
@@ -69,7 +70,7 @@ async def take(session: Session, asked: ReturnRequest, *, return_id: UUID, actor
     """
     taken = await book(session, asked, return_id=return_id, actor=actor)
     at_till = actor.role is Role.TERMINAL
-    await money.take_back(
+    await payments.take_back(
         session,
         taken.book.order,
         taken.credit_minor,
@@ -87,7 +88,7 @@ async def book(session: Session, asked: ReturnRequest, *, return_id: UUID, actor
     check_rows(len(asked.lines), "lines")
     if not asked.lines:
         raise Invalid("Name at least one line.", "lines")
-    found = await books.take(session, asked.order_id, actor=actor, path="orderId", own_place=False)
+    found = await order_snapshot.take(session, asked.order_id, actor=actor, path="orderId", own_place=False)
     location_id = await _place(session, found, asked.location, actor)
     units = _units(found, asked.lines)
     share = found.refund(units)
@@ -138,7 +139,7 @@ def _units(found: Book, lines: Sequence[Back]) -> dict[UUID, int]:
 
 async def _credit(session: Session, found: Book, units: dict[UUID, int], share: Share) -> int:
     """What was paid for the units, never more than was paid and not given back; the last ones get all that is left."""
-    paid = await money.paid_minor(session, found.order["id"])
+    paid = await payments.paid_minor(session, found.order["id"])
     last = all(line.returned + line.cancelled + units.get(line.id, 0) == line.quantity for line in found.lines)
     return paid if last else min(paid, share.total_minor)
 

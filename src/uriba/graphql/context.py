@@ -14,9 +14,9 @@ from uriba.core.errors import Invalid, NotFound
 from uriba.core.text import has_control
 from uriba.db import Session
 from uriba.db.idempotency import Claim
+from uriba.graphql.engine.sharing import Group, Member, Operation, Seen
 from uriba.graphql.hub import ChannelRef, Hub
 from uriba.graphql.loaders import Loaders
-from uriba.graphql.sharing import Group, Member, Operation, Seen
 
 
 class Context(BaseContext, kw_only=True):

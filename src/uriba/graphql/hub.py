@@ -9,9 +9,9 @@ from uriba.catalog import channels
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.graphql.engine.live import Live
+from uriba.graphql.engine.sharing import Groups
 from uriba.graphql.identity import Identity
-from uriba.graphql.live import Live
-from uriba.graphql.sharing import Groups
 
 
 class ChannelRef(NamedTuple):

@@ -11,7 +11,7 @@ from uriba.core import clock
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Unauthenticated
 from uriba.db import Database
-from uriba.graphql.recent import Recent
+from uriba.graphql.engine.recent import Recent
 
 REMEMBER_S = 5.0
 REMEMBER_MAX = 10_000

@@ -11,18 +11,18 @@ from strawberry.dataloader import DataLoader
 from uriba.cart import queries as carts
 from uriba.catalog import channels, locations
 from uriba.catalog import queries as catalog
-from uriba.channels import deliveries
 from uriba.core.actor import Actor
 from uriba.customers import customers
 from uriba.db import Database, Session
+from uriba.fulfillment import availability
 from uriba.fulfillment import queries as fulfillments
-from uriba.fulfillment import terms
 from uriba.inventory import explain
 from uriba.inventory import queries as inventory
-from uriba.orders import operations
+from uriba.orders import payment_operations
 from uriba.orders import queries as orders
 from uriba.pricing import prices
 from uriba.stored_value import queries as stored_value
+from uriba.webhooks import deliveries
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -118,7 +118,7 @@ class Loaders:
 
     @cached_property
     def terms_of_level(self) -> Batch[tuple[int, int], Any]:
-        return self._batch(terms.by_level)
+        return self._batch(availability.by_level)
 
     @cached_property
     def cart(self) -> Batch[Any, Any]:
@@ -150,7 +150,7 @@ class Loaders:
 
     @cached_property
     def refunds_of_order(self) -> Batch[Any, Any]:
-        return self._batch(operations.refunds)
+        return self._batch(payment_operations.refunds)
 
     @cached_property
     def promotions_of_order(self) -> Batch[Any, Any]:

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import strawberry
 
-from uriba.conflicts import conflicts
+from uriba.conflicts import cases
 from uriba.core import ids
 from uriba.core.errors import Invalid
 from uriba.graphql.cart.queries import cart_by_id
 from uriba.graphql.catalog.queries import product_by_id, variant_by_id
 from uriba.graphql.catalog.types import Channel, Location, channel_of, location_of
-from uriba.graphql.channels.queries import delivery_by_id, endpoint_by_id
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.health.queries import alert_by_id
@@ -26,6 +25,7 @@ from uriba.graphql.permissions import OPERATIONS, PUBLIC, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
 from uriba.graphql.stored_value.types import card_by_id
+from uriba.graphql.webhooks.queries import delivery_by_id, endpoint_by_id
 from uriba.inventory import queries as inventory
 
 
@@ -89,7 +89,7 @@ async def _conflict(info: Info, id: str) -> Conflict | None:
     if key is None or not OPERATIONS.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
-        row = await conflicts.by_id(session, key)
+        row = await cases.by_id(session, key)
     return conflict_of(row) if row else None
 
 

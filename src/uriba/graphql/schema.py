@@ -16,17 +16,12 @@ from strawberry.types.graphql import OperationType
 
 from graphql import GraphQLObjectType
 from uriba.config import Settings
-from uriba.graphql import inputs, limits
 from uriba.graphql.cart.mutations import CartMutations
 from uriba.graphql.cart.queries import CartQueries
 from uriba.graphql.cart.subscriptions import CartSubscriptions
 from uriba.graphql.catalog.mutations import CatalogMutations
 from uriba.graphql.catalog.queries import CatalogQueries
 from uriba.graphql.catalog.types import Channel, Location, Product, Variant
-from uriba.graphql.channels.mutations import ChannelsMutations
-from uriba.graphql.channels.queries import ChannelsQueries
-from uriba.graphql.channels.subscriptions import ChannelsSubscriptions
-from uriba.graphql.channels.types import Delivery, Endpoint
 from uriba.graphql.checkout.queries import CheckoutQueries
 from uriba.graphql.connectors.mutations import ConnectorMutations
 from uriba.graphql.connectors.queries import ConnectorQueries
@@ -34,8 +29,11 @@ from uriba.graphql.customers.mutations import CustomerMutations
 from uriba.graphql.customers.queries import CustomerQueries
 from uriba.graphql.customers.types import Customer
 from uriba.graphql.documents.queries import DocumentQueries
-from uriba.graphql.errors import PresentErrors, presented
-from uriba.graphql.execution import Executor
+from uriba.graphql.engine import inputs, limits
+from uriba.graphql.engine.errors import PresentErrors, presented
+from uriba.graphql.engine.execution import Executor
+from uriba.graphql.engine.limits import Costs
+from uriba.graphql.engine.plans import Prepare
 from uriba.graphql.health.mutations import HealthMutations
 from uriba.graphql.health.queries import HealthQueries
 from uriba.graphql.health.subscriptions import HealthSubscriptions
@@ -46,7 +44,6 @@ from uriba.graphql.inventory.subscriptions import InventorySubscriptions
 from uriba.graphql.inventory.transfers import StockTransfer, TransferQueries
 from uriba.graphql.inventory.transfers_mutations import TransferMutations
 from uriba.graphql.inventory.types import StockLevel, StockMovement
-from uriba.graphql.limits import Costs
 from uriba.graphql.nodes import NodeQueries
 from uriba.graphql.orders.after_sales import AfterSalesMutations
 from uriba.graphql.orders.fulfillments import Fulfillment
@@ -54,7 +51,6 @@ from uriba.graphql.orders.mutations import OrderMutations
 from uriba.graphql.orders.payments import Payment
 from uriba.graphql.orders.queries import OrderQueries
 from uriba.graphql.orders.subscriptions import OrderSubscriptions
-from uriba.graphql.plans import Prepare
 from uriba.graphql.pos.mutations import PosMutations
 from uriba.graphql.pos.pull import PosPullQueries
 from uriba.graphql.pos.queries import PosQueries
@@ -63,6 +59,10 @@ from uriba.graphql.pricing.queries import PricingQueries
 from uriba.graphql.scalars import DATE_TIME, DECIMAL, DecimalString
 from uriba.graphql.stored_value.mutations import StoredValueMutations
 from uriba.graphql.stored_value.queries import StoredValueQueries
+from uriba.graphql.webhooks.mutations import ChannelsMutations
+from uriba.graphql.webhooks.queries import ChannelsQueries
+from uriba.graphql.webhooks.subscriptions import ChannelsSubscriptions
+from uriba.graphql.webhooks.types import Delivery, Endpoint
 
 
 @strawberry.type

@@ -14,9 +14,9 @@ from uriba.core.actor import Actor
 from uriba.core.errors import DomainError, Unauthenticated
 from uriba.core.text import has_control
 from uriba.db import Database
-from uriba.documents.document import Document, DocumentKind, Paper
-from uriba.documents.documents import Subject, find
+from uriba.documents.content import Document, DocumentKind, Paper
 from uriba.documents.html import html, policy
+from uriba.documents.lookup import Subject, find
 from uriba.documents.pdf import pdf
 
 PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}

@@ -17,9 +17,9 @@ from litestar.response import Stream
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import DomainError, NotFound, Unauthenticated
 from uriba.db import Database
-from uriba.exports import exporting
-from uriba.exports.exporting import CURSOR, Export
-from uriba.exports.wishes import Form, Subject, wish
+from uriba.exports import snapshot
+from uriba.exports.requests import Form, Subject, wish
+from uriba.exports.snapshot import CURSOR, Export
 
 READERS = frozenset({Role.APP, Role.STAFF})
 """Those who may read the feed may have what it is about."""
@@ -91,7 +91,7 @@ async def _begun(database: Database, name: str, given: Mapping[str, str]) -> Exp
     try:
         async with database.reading() as session:
             wanted = await wish(session, Subject(subject), Form(form), given)
-            return await exporting.begin(database, session, wanted)
+            return await snapshot.begin(database, session, wanted)
     except NotFound as error:
         raise NotFoundException(str(error)) from error
     except DomainError as error:

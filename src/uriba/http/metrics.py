@@ -11,12 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from uriba import metrics as shown
-from uriba.channels import health
-from uriba.channels.alerting.models import AlertKind
-from uriba.channels.health import Figures
-from uriba.channels.models import EndpointStatus
+from uriba.alerts.models import AlertKind
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.health import sync_health
+from uriba.health.sync_health import Figures
+from uriba.webhooks.models import EndpointStatus
 
 
 def metrics(database: Database, settings: Settings, subscribers: Callable[[], int]) -> HTTPRouteHandler:
@@ -26,7 +26,7 @@ def metrics(database: Database, settings: Settings, subscribers: Callable[[], in
     async def show() -> Response[bytes]:
         shown.SUBSCRIBERS.set(subscribers())
         async with database.reading() as session:
-            _show(await health.figures(session, default_hours=settings.opening_hours))
+            _show(await sync_health.figures(session, default_hours=settings.opening_hours))
         registry: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

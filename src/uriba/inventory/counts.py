@@ -10,7 +10,7 @@ from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
-from uriba.inventory import ledger, named
+from uriba.inventory import ledger, lookups
 from uriba.inventory.ledger import Fact
 from uriba.inventory.models import StockReason
 
@@ -80,11 +80,11 @@ async def _levels(session: Session, actor: Actor, location: str, lines: Sequence
         except InvalidQuantity as error:
             refusals.caught(error)
     skus = [line.sku for line in lines]
-    named.refuse_repeats(skus, field="lines", key="sku", refusals=refusals)
-    variants = await named.variants(session, skus, field="lines", refusals=refusals)
-    location_id = await named.place(session, location, "location", refusals=refusals)
+    lookups.refuse_repeats(skus, field="lines", key="sku", refusals=refusals)
+    variants = await lookups.variants(session, skus, field="lines", refusals=refusals)
+    location_id = await lookups.place(session, location, "location", refusals=refusals)
     if location_id is not None:
-        named.check_own(actor, location_id)
+        lookups.check_own(actor, location_id)
     refusals.raise_any()
     assert location_id is not None
     levels = [(variants[sku], location_id) for sku in skus]

@@ -16,8 +16,8 @@ import msgspec
 
 from uriba.db import Row, Session
 from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.inventory.ledger_sql import ARM, POST, POST_FACTS, POST_LAST, REFUSED, SETTLE
 from uriba.inventory.models import StockReason, StockState
-from uriba.inventory.statements import ARM, POST, POST_FACTS, POST_LAST, REFUSED, SETTLE
 from uriba.outbox import event
 
 

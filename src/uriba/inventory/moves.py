@@ -10,7 +10,7 @@ from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
-from uriba.inventory import ledger, named
+from uriba.inventory import ledger, lookups
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, StockState
@@ -68,13 +68,13 @@ def _check(row: Move, index: int, refusals: Refusals) -> None:
 
 async def _levels(session: Session, actor: Actor, moves: Sequence[Move], refusals: Refusals) -> list[Level]:
     """The (variant, location) of each row, with a level opened for it; refuses what is unknown."""
-    variants = await named.variants(session, [row.sku for row in moves], field="moves", refusals=refusals)
-    places = await named.places(session, [row.location for row in moves])
+    variants = await lookups.variants(session, [row.sku for row in moves], field="moves", refusals=refusals)
+    places = await lookups.places(session, [row.location for row in moves])
     for index, row in enumerate(moves):
         if row.location not in places:
             refusals.add(Code.NOT_FOUND, "There is no such location.", "moves", index, "location")
         else:
-            named.check_own(actor, places[row.location])
+            lookups.check_own(actor, places[row.location])
     refusals.raise_any()
     levels = [(variants[row.sku], places[row.location]) for row in moves]
     await ledger.open_levels(session, levels)

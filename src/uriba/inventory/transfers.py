@@ -10,7 +10,7 @@ from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, InvalidState, NotFound, Refusals
 from uriba.db import Row, Session
-from uriba.inventory import ledger, named
+from uriba.inventory import ledger, lookups
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, TransferStatus
@@ -104,12 +104,12 @@ async def create(
     noted = text.optional_text(note, "reference")
     if source == destination:
         refusals.add(Code.INVALID, "Goods go to another location than they come from.", "to")
-    source_id = await named.place(session, source, "from", refusals=refusals)
-    destination_id = await named.place(session, destination, "to", refusals=refusals)
+    source_id = await lookups.place(session, source, "from", refusals=refusals)
+    destination_id = await lookups.place(session, destination, "to", refusals=refusals)
     check_units(lines, refusals)
-    variants = await named.variants(session, [line.sku for line in lines], field="lines", refusals=refusals)
+    variants = await lookups.variants(session, [line.sku for line in lines], field="lines", refusals=refusals)
     if source_id is not None and destination_id is not None:
-        named.check_own(actor, source_id, destination_id)
+        lookups.check_own(actor, source_id, destination_id)
     refusals.raise_any()
     session.later(
         "INSERT INTO stock_transfer (id, from_location_id, to_location_id, reference, actor) "
@@ -140,7 +140,7 @@ async def ship(session: Session, *, actor: Actor, transfer_id: UUID | None, line
     """
     quantities.check_rows(len(lines or ()), "lines")
     transfer = await locked(session, transfer_id)
-    named.check_own(actor, transfer.source)
+    lookups.check_own(actor, transfer.source)
     transfer.check_next(TransferStatus.IN_TRANSIT)
     planned = {line.sku: line for line in transfer.lines}
     chosen = [Units(line.sku, line.quantity) for line in transfer.lines] if lines is None else lines
@@ -170,7 +170,7 @@ def check_units(lines: Sequence[Units], refusals: Refusals) -> None:
             quantities.quantity(line.quantity, "lines", index, "quantity")
         except InvalidQuantity as error:
             refusals.caught(error)
-    named.refuse_repeats([line.sku for line in lines], field="lines", key="sku", refusals=refusals)
+    lookups.refuse_repeats([line.sku for line in lines], field="lines", key="sku", refusals=refusals)
 
 
 def _check_shipped(lines: Sequence[Units], planned: dict[str, TransferLine]) -> None:
@@ -224,7 +224,7 @@ async def cancel(session: Session, *, actor: Actor, transfer_id: UUID | None, re
     because = text.optional_text(reason, "reason")
     transfer = await locked(session, transfer_id)
     planned = transfer.status is TransferStatus.DRAFT
-    named.check_own(actor, transfer.source, *([transfer.destination] if planned else []))
+    lookups.check_own(actor, transfer.source, *([transfer.destination] if planned else []))
     transfer.check_next(TransferStatus.CANCELLED)
     await session.run(
         "WITH returned AS (UPDATE stock_transfer_line SET returned = returned + greatest(0, shipped - received "

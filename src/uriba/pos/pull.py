@@ -22,7 +22,7 @@ from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.inventory.queries import levels_by_key, split_level_key
 from uriba.outbox import feed, relay
-from uriba.pos.knowledge import terms_of_channel, with_tax
+from uriba.pos.reference_data import terms_of_channel, with_tax
 from uriba.pricing import prices
 from uriba.pricing.quote import Terms
 

@@ -9,24 +9,26 @@ from uuid import UUID
 
 from uriba.cart import carts
 from uriba.cart.models import FulfillmentMethod
-from uriba.conflicts.conflicts import Case
+from uriba.conflicts.cases import Case
 from uriba.conflicts.models import ConflictKind
 from uriba.core.errors import Code, Problem
 from uriba.core.ids import new_id
 from uriba.core.ids import uuid as uuid_of
 from uriba.core.money import Money, format_rate
 from uriba.db import Row, Session
-from uriba.fulfillment.parcels import Parcel, ParcelLine, hand_over
-from uriba.orders import placement, returns, sales
-from uriba.orders.returns import Returned
-from uriba.orders.sales import Sale, SoldLine
+from uriba.fulfillment.allocation.initial import Parcel, ParcelLine, hand_over
+from uriba.orders import placement
+from uriba.orders import till_returns as returns
+from uriba.orders import till_sales as sales
+from uriba.orders.till_returns import Returned
+from uriba.orders.till_sales import Sale, SoldLine
 from uriba.pos.facts import Amounts, Told, amounts
-from uriba.pos.knowledge import Knowledge
 from uriba.pos.models import PosEventType
+from uriba.pos.reference_data import Knowledge
 from uriba.pos.terminals import Meeting
-from uriba.pricing import told_redemptions
+from uriba.pricing import offline_redemptions
+from uriba.pricing.offline_redemptions import Use
 from uriba.pricing.tax import per_rate
-from uriba.pricing.told_redemptions import Use
 from uriba.stored_value import points
 from uriba.stored_value.tenders import METHODS
 
@@ -188,7 +190,7 @@ async def write(session: Session, books: Books, *, meeting: Meeting, actor: str)
     """Have the books written, carts closed, and returns linked to their sales."""
     booked = await _close_carts(session, books, meeting)
     await sales.book(session, booked, actor=actor)
-    books.cases.extend(_overused(await told_redemptions.keep(session, books.coupons), meeting))
+    books.cases.extend(_overused(await offline_redemptions.keep(session, books.coupons), meeting))
     if books.rewards:
         await _reward(session, booked, actor)
     await hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from uriba.config import Settings
-from uriba.conflicts import conflicts
-from uriba.conflicts.conflicts import Case
+from uriba.conflicts import cases as conflict_cases
+from uriba.conflicts.cases import Case
 from uriba.conflicts.models import ConflictKind, ConflictStatus
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, Invalid, Problem
 from uriba.core.quantities import check_rows
 from uriba.db import Session
 from uriba.db.session import Insert
-from uriba.fulfillment import backorders
+from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Fact
 from uriba.inventory.models import StockReason, StockState
@@ -28,8 +28,8 @@ from uriba.pos import facts as telling
 from uriba.pos import sales, terminals
 from uriba.pos.events import TerminalSynced, terminal_subject
 from uriba.pos.facts import PRICED, Told
-from uriba.pos.knowledge import Knowledge, gather
 from uriba.pos.models import PosEventStatus, PosEventType
+from uriba.pos.reference_data import Knowledge, gather
 from uriba.pos.sales import Books
 from uriba.pos.terminals import Meeting
 
@@ -144,7 +144,7 @@ async def _aside(
     session: Session, meeting: Meeting, told: Sequence[Told], aside: Mapping[int, str]
 ) -> dict[int, Verdict]:
     """Verdicts on what was put aside before, or is now: it has another's identity, or none."""
-    found = await conflicts.by_key(session, list(set(aside.values())))
+    found = await conflict_cases.by_key(session, list(set(aside.values())))
     verdicts = {}
     cases: dict[str, Case] = {}
     for n, key in aside.items():
@@ -159,7 +159,7 @@ async def _aside(
             kind = ConflictKind.TAMPERED if fact.named else ConflictKind.PARKED
             cases[key] = _case(kind, meeting, fact, problems)
         verdicts[n] = Verdict(fact.event_id, PosEventStatus.PARKED, problems)
-    conflicts.open_cases(session, list(cases.values()))
+    conflict_cases.open_cases(session, list(cases.values()))
     return verdicts
 
 
@@ -285,7 +285,7 @@ async def write(session: Session, meeting: Meeting, effects: Effects, *, actor: 
     """Write all effects; the promised units that they made impossible to keep."""
     await session.insert(_EVENTS, effects.events)
     await sales.write(session, effects.books, meeting=meeting, actor=actor.label)
-    conflicts.open_cases(session, effects.books.cases)
+    conflict_cases.open_cases(session, effects.books.cases)
     await event.write_now(session)
     if not effects.facts:
         return 0

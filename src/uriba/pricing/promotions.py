@@ -14,9 +14,9 @@ from enum import StrEnum
 import msgspec
 
 from uriba.core.money import Money
-from uriba.pricing import effects
-from uriba.pricing.effects import Basket, Deal, Effect
-from uriba.pricing.items import Item
+from uriba.pricing import discounts
+from uriba.pricing.basket_items import Item
+from uriba.pricing.discounts import Basket, Deal, Effect
 
 
 class Stacking(StrEnum):
@@ -252,7 +252,9 @@ def _short(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: st
         return _refused(offer, Reason.BELOW_THRESHOLD, "more of what qualifies is needed.", missing)
     if units < promotion.min_units:
         return _refused(offer, Reason.BELOW_THRESHOLD, f"{_more(promotion.min_units - units)} needed.")
-    if promotion.effect is Effect.BUY_X_GET_Y and not effects.deal_sets(basket, *_deal(promotion, basket, qualifying)):
+    if promotion.effect is Effect.BUY_X_GET_Y and not discounts.deal_sets(
+        basket, *_deal(promotion, basket, qualifying)
+    ):
         return _refused(offer, Reason.BELOW_THRESHOLD, f"Buy {promotion.buy_units} to get {promotion.get_units}.")
     return None
 
@@ -274,7 +276,7 @@ def _taken(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: st
     found = _off(promotion, basket, qualifying)
     amount = sum(found.values())
     if promotion.max_minor is not None and amount > promotion.max_minor:
-        amount, found = promotion.max_minor, effects.spread(promotion.max_minor, found)
+        amount, found = promotion.max_minor, discounts.spread(promotion.max_minor, found)
     if not amount:
         return _refused(offer, Reason.NOTHING_LEFT, "Nothing is left that this could take off.")
     for n, off in found.items():
@@ -287,15 +289,15 @@ def _taken(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: st
 def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dict[int, int]:
     match promotion.effect:
         case Effect.PERCENT_OFF_ITEMS:
-            return effects.percent_off(basket, promotion.percent, qualifying, promotion.max_units)
+            return discounts.percent_off(basket, promotion.percent, qualifying, promotion.max_units)
         case Effect.AMOUNT_OFF_ITEMS:
-            return effects.amount_off(basket, promotion.amount_minor, qualifying, promotion.max_units)
+            return discounts.amount_off(basket, promotion.amount_minor, qualifying, promotion.max_units)
         case Effect.PERCENT_OFF_ORDER:
-            return effects.off_order(basket, percent=promotion.percent)
+            return discounts.off_order(basket, percent=promotion.percent)
         case Effect.AMOUNT_OFF_ORDER:
-            return effects.off_order(basket, amount_minor=promotion.amount_minor)
+            return discounts.off_order(basket, amount_minor=promotion.amount_minor)
         case Effect.BUY_X_GET_Y:
-            return effects.deal_off(basket, *_deal(promotion, basket, qualifying))
+            return discounts.deal_off(basket, *_deal(promotion, basket, qualifying))
         case Effect.FREE_SHIPPING:
             raise AssertionError("shipping is no item")
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from uriba.catalog.models import SHIPPING_TAX_CLASS
 from uriba.core.money import Rounding
-from uriba.pricing.items import Item
+from uriba.pricing.basket_items import Item
 from uriba.pricing.promotions import Offers, Outcome, Verdict, apply
 from uriba.pricing.tax import TaxLine, per_rate
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from uriba.core.money import to_decimal
 from uriba.pricing.coupons import CouponInput
-from uriba.pricing.effects import Effect
-from uriba.pricing.terms import AmountInput, GoodsInput, PromotionInput
+from uriba.pricing.discounts import Effect
+from uriba.pricing.promotion_input import AmountInput, GoodsInput, PromotionInput
 from uriba.sources.complete_journey import ZONE, CompleteJourney, read, sku_of
 
 CURRENCY = "USD"

@@ -31,10 +31,10 @@ from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 from uriba.inventory.queries import levels_by_key
 from uriba.outbox import relay
-from uriba.pricing import campaigns, prices
+from uriba.pricing import prices, promotion_setup
 from uriba.pricing.coupons import upsert as upsert_coupons
 from uriba.pricing.prices import PriceRow
-from uriba.pricing.terms import PromotionInput
+from uriba.pricing.promotion_input import PromotionInput
 from uriba.sources.complete_journey import ZONE, Article, CompleteJourney, OpeningStock, Store
 from uriba.sources.coupons import Coupons
 
@@ -113,7 +113,7 @@ async def _load_coupons(database: Database, year: CompleteJourney, watch: Watch)
     with watch("promotions", len(promotions)) as count:
         for batch in _with_goods(promotions):
             async with database.transaction() as session:
-                await campaigns.upsert(session, batch)
+                await promotion_setup.upsert(session, batch)
             count(len(batch))
     await _in_batches(database, list(offered.codes()), upsert_coupons, watch, "coupons")
 
@@ -123,7 +123,7 @@ def _with_goods(promotions: Sequence[PromotionInput]) -> Iterator[list[Promotion
     batch: list[PromotionInput] = []
     for promotion in promotions:
         named = sum(len(row.items.skus) for row in [*batch, promotion])
-        if batch and (named > campaigns.SKUS_OF_CALL_MAX or len(batch) == BATCH_ROWS):
+        if batch and (named > promotion_setup.SKUS_OF_CALL_MAX or len(batch) == BATCH_ROWS):
             yield batch
             batch = []
         batch.append(promotion)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.access import guesses
-from uriba.cart import carts, coupons, handoff, lines, merge, methods
+from uriba.access import guess_limits
+from uriba.cart import carts, coupons, fulfillment_methods, handoff, lines, merge
 from uriba.cart.addresses import Address
 from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
 from uriba.cart.lines import LineQuantity, NewLine
@@ -159,12 +159,12 @@ class CartMutations:
         actor, settings = info.context.actor, info.context.hub.settings
         caller, term_s = actor.caller, settings.handoff_term_s
         async with info.context.transaction() as session:
-            await guesses.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
+            await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
             try:
                 cart = await handoff.claim(session, actor=actor, code=code)
             except (CodeUnknown, CodeExpired) as wrong:
                 # These are raised before anything is changed: what is committed is the guess.
-                await guesses.record(session, caller=caller, term_s=term_s)
+                await guess_limits.record(session, caller=caller, term_s=term_s)
                 return CartPayload(errors=user_errors(wrong))
         return CartPayload(cart=cart_of(cart))
 
@@ -190,7 +190,7 @@ class CartMutations:
     async def cart_fulfillment(self, info: Info, cart_id: strawberry.ID, input: CartFulfillmentInput) -> CartPayload:
         line_ids = input.line_ids
         async with info.context.transaction() as session:
-            cart = await methods.choose(
+            cart = await fulfillment_methods.choose(
                 session,
                 actor=info.context.actor,
                 cart_id=cart_key(cart_id),
@@ -211,12 +211,12 @@ class CartMutations:
         caller = f"coupon:{actor.caller}:{key}" if actor.works_here else f"coupon:{actor.caller}"
         term_s = settings.handoff_term_s
         async with info.context.transaction() as session:
-            await guesses.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
+            await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
             try:
                 cart = await coupons.add(session, actor=actor, claim=claim, cart_id=key, code=code)
             except CouponInvalid as wrong:
                 # It is raised before anything is changed: what is committed is the guess.
-                await guesses.record(session, caller=caller, term_s=term_s)
+                await guess_limits.record(session, caller=caller, term_s=term_s)
                 return CartPayload(errors=user_errors(wrong))
         return CartPayload(cart=cart_of(cart))
 

@@ -10,7 +10,7 @@ from uriba.cart.events import cart_subject
 from uriba.core import ids
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Info
-from uriba.graphql.following import follow_one, not_found
+from uriba.graphql.engine.following import follow_one, not_found
 from uriba.graphql.permissions import PUBLIC, subscription
 
 

@@ -27,9 +27,9 @@ from uriba.graphql.catalog.types import (
 )
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
+from uriba.graphql.engine.lookahead import selected, text_argument
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.loaders import Batch
-from uriba.graphql.lookahead import selected, text_argument
 from uriba.graphql.permissions import PUBLIC, query
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.checkout import options
+from uriba.checkout import delivery_options
 from uriba.core import ids
-from uriba.fulfillment.places import NOWHERE
+from uriba.fulfillment.sourcing.geography import NOWHERE
 from uriba.graphql.checkout.types import CheckoutOptions, options_of
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import PUBLIC, query
@@ -30,10 +30,10 @@ class CheckoutQueries:
     async def checkout_options(
         self, info: Info, cart_id: strawberry.ID, near: NearInput | None = None
     ) -> CheckoutOptions | None:
-        around = NOWHERE if near is None else options.near(**vars(near))
+        around = NOWHERE if near is None else delivery_options.near(**vars(near))
         key = ids.uuid(cart_id, "Cart")
         view = await info.context.loaders.cart.get(key) if key else None
         if view is None:
             return None
         async with info.context.reading() as session:
-            return options_of(await options.of_cart(session, view, actor=info.context.actor, near=around))
+            return options_of(await delivery_options.of_cart(session, view, actor=info.context.actor, near=around))

@@ -8,7 +8,7 @@ from datetime import datetime
 import strawberry
 
 from uriba.cart.view import LineView
-from uriba.checkout.options import Options, Pickup, Shipping
+from uriba.checkout.delivery_options import Options, Pickup, Shipping
 from uriba.core.pages import check_first
 from uriba.graphql.cart.types import CartLine, line_of
 from uriba.graphql.catalog.types import Location, load_location

@@ -7,16 +7,16 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.channels.connectors import register
-from uriba.channels.connectors.register import Change, Terms
-from uriba.channels.endpoints import owner
-from uriba.channels.outbound import check_url
+from uriba.connectors import connectors
+from uriba.connectors.connectors import Change, Terms
 from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.db import Row, Session
 from uriba.graphql.connectors.types import KIND, ConnectorInput, ConnectorPayload, ConnectorUpdateInput, connector_of
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import MASTER_DATA, mutation
+from uriba.outbound.client import check_url
+from uriba.webhooks.endpoints import owner
 
 Changed = Callable[[Session, UUID], Awaitable[Row]]
 
@@ -34,10 +34,10 @@ class ConnectorMutations:
         if owner(context.actor) not in (None, channel.id):
             raise NotFound("There is no such channel.", "input", "channel")
         terms = Terms(input.code, input.kind, input.url, input.token, input.every_seconds)
-        register.check(terms)
+        connectors.check(terms)
         await _check_url(info, input.url)
         async with context.transaction() as session:
-            row = await register.create(session, channel_id=channel.id, terms=terms)
+            row = await connectors.create(session, channel_id=channel.id, terms=terms)
         return ConnectorPayload(connector=connector_of(row, None))
 
     @mutation(
@@ -48,19 +48,19 @@ class ConnectorMutations:
         change = Change(input.url, input.token, input.every_seconds, input.paused)
         await _check_url(info, input.url)
         return await _changed(
-            info, input.id, lambda s, key: register.update(s, key, actor=info.context.actor, change=change), "input"
+            info, input.id, lambda s, key: connectors.update(s, key, actor=info.context.actor, change=change), "input"
         )
 
     @mutation(MASTER_DATA, "Send and fetch nothing any more. Its folder stays.")
     async def connector_delete(self, info: Info, id: strawberry.ID) -> ConnectorPayload:
-        return await _changed(info, id, lambda s, key: register.delete(s, key, actor=info.context.actor))
+        return await _changed(info, id, lambda s, key: connectors.delete(s, key, actor=info.context.actor))
 
     @mutation(
         MASTER_DATA,
         "Run soon: compare everything with what the channel was told, and try again what was refused or waits.",
     )
     async def connector_run(self, info: Info, id: strawberry.ID) -> ConnectorPayload:
-        return await _changed(info, id, lambda s, key: register.ask(s, key, actor=info.context.actor))
+        return await _changed(info, id, lambda s, key: connectors.ask(s, key, actor=info.context.actor))
 
 
 async def _changed(info: Info, id: str, change: Changed, *path: str) -> ConnectorPayload:
@@ -69,7 +69,7 @@ async def _changed(info: Info, id: str, change: Changed, *path: str) -> Connecto
         raise NotFound("There is no such connector.", *path, "id")
     async with info.context.transaction() as session:
         row = await change(session, key)
-        lag = (await register.lag_by_id(session, [key])).get(key)
+        lag = (await connectors.lag_by_id(session, [key])).get(key)
     return ConnectorPayload(connector=connector_of(row, lag))
 
 

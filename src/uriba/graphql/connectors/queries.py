@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.channels.connectors import register
+from uriba.connectors import connectors
 from uriba.core import ids, pages
 from uriba.core.errors import NotFound
 from uriba.graphql.connectors.types import (
@@ -30,8 +30,8 @@ class ConnectorQueries:
     )
     async def connectors(self, info: Info) -> list[Connector]:
         async with info.context.reading() as session:
-            rows = await register.all_of(session, actor=info.context.actor)
-            lags = await register.lag_by_id(session, [row["id"] for row in rows])
+            rows = await connectors.all_of(session, actor=info.context.actor)
+            lags = await connectors.lag_by_id(session, [row["id"] for row in rows])
         return [connector_of(row, lags.get(row["id"])) for row in rows]
 
     @query(
@@ -52,7 +52,7 @@ class ConnectorQueries:
 async def _differences(info: Info, key: UUID, size: int, after: str | None) -> ConnectorDifferenceConnection | None:
     try:
         async with info.context.reading() as session:
-            found, end, currency = await register.differences(
+            found, end, currency = await connectors.differences(
                 session, key, actor=info.context.actor, after=pages.after_number(after) or 0, first=size
             )
     except NotFound:

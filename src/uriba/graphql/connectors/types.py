@@ -9,9 +9,9 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.channels.connectors import runs
-from uriba.channels.connectors.buffers import Difference
-from uriba.channels.connectors.models import ConnectorKind, ConnectorStatus, ValueKind
+from uriba.connectors import runs
+from uriba.connectors.models import ConnectorKind, ConnectorStatus, ValueKind
+from uriba.connectors.sent_values import Difference
 from uriba.core import pages
 from uriba.core.ids import global_id
 from uriba.core.money import to_decimal

@@ -5,8 +5,8 @@ from __future__ import annotations
 import strawberry
 
 from uriba.core import fields
-from uriba.documents.document import DocumentKind
-from uriba.documents.documents import Subject, address, find
+from uriba.documents.content import DocumentKind
+from uriba.documents.lookup import Subject, address, find
 from uriba.graphql.context import Info
 from uriba.graphql.documents.types import Document, document_of
 from uriba.graphql.permissions import PUBLIC, query

@@ -7,11 +7,11 @@ from datetime import datetime
 import strawberry
 
 from uriba.core.money import Money as Amount
-from uriba.documents import document as paper
-from uriba.documents.document import DocumentKind, Paper
+from uriba.documents import content as paper
+from uriba.documents.content import DocumentKind, Paper
 from uriba.documents.html import html
-from uriba.documents.sheet import notes, title
-from uriba.documents.words import words
+from uriba.documents.layout import notes, title
+from uriba.documents.translations import words
 from uriba.graphql.scalars import DecimalString, Money, money_of
 
 strawberry.enum(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.channels.alerting import alerts
+from uriba.alerts import alerts
 from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.graphql.context import Info

@@ -6,9 +6,8 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.channels import endpoints, health, parity
-from uriba.channels.alerting import alerts
-from uriba.channels.alerting.models import AlertKind, AlertStatus
+from uriba.alerts import alerts
+from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.core import ids, pages
 from uriba.core.actor import Role
 from uriba.core.errors import Invalid, NotFound
@@ -29,6 +28,8 @@ from uriba.graphql.health.types import (
 )
 from uriba.graphql.orders.queries import location_key, workplace
 from uriba.graphql.permissions import FEED, OPERATIONS, STOCK_ROOM, query
+from uriba.health import parity, sync_health
+from uriba.webhooks import endpoints
 
 
 @strawberry.type
@@ -41,7 +42,7 @@ class HealthQueries:
     async def channel_health(self, info: Info, channel: str | None = None) -> list[ChannelHealth]:
         key = await _channel_key(info, channel)
         async with info.context.reading() as session:
-            found = await health.by_channel(session, actor=info.context.actor, channel_id=key)
+            found = await sync_health.by_channel(session, actor=info.context.actor, channel_id=key)
         return [channel_health_of(one) for one in found]
 
     @query(
@@ -70,7 +71,7 @@ class HealthQueries:
         anywhere = location is None and info.context.actor.role is not Role.TERMINAL
         place = None if anywhere else await workplace(info, location)
         async with info.context.reading() as session:
-            found = await health.terminals(
+            found = await sync_health.terminals(
                 session,
                 location_id=place,
                 default_hours=info.context.hub.settings.opening_hours,

@@ -8,15 +8,15 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.channels.alerting import alerts
-from uriba.channels.alerting.events import SUBJECT, alert_subject
-from uriba.channels.alerting.models import AlertStatus
+from uriba.alerts import alerts
+from uriba.alerts.events import SUBJECT, alert_subject
+from uriba.alerts.models import AlertStatus
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.db import Row
 from uriba.graphql.context import Info
-from uriba.graphql.following import State, follow
+from uriba.graphql.engine.following import State, follow
+from uriba.graphql.engine.live import Change
 from uriba.graphql.health.types import Alert, alert_of
-from uriba.graphql.live import Change
 from uriba.graphql.orders.queries import location_key
 from uriba.graphql.permissions import OPERATIONS, subscription
 

@@ -6,18 +6,18 @@ from datetime import datetime
 
 import strawberry
 
-from uriba.channels import health, parity
-from uriba.channels.alerting.events import about
-from uriba.channels.alerting.models import AlertKind, AlertStatus
-from uriba.channels.connectors.models import ConnectorStatus
-from uriba.channels.models import EndpointStatus
+from uriba.alerts.events import about
+from uriba.alerts.models import AlertKind, AlertStatus
+from uriba.connectors.models import ConnectorStatus
 from uriba.core import pages
 from uriba.core.ids import global_id
 from uriba.db import Row
 from uriba.graphql.catalog.types import Channel, Location, load_channel, load_location
-from uriba.graphql.channels.types import Endpoint, endpoint_of
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import Node, PageInfo, UserError
+from uriba.graphql.webhooks.types import Endpoint, endpoint_of
+from uriba.health import parity, sync_health
+from uriba.webhooks.models import EndpointStatus
 
 strawberry.enum(
     AlertKind,
@@ -128,7 +128,7 @@ class ChannelHealth:
         return None if self.channel_id is None else await load_channel(info, self.channel_id)
 
 
-def channel_health_of(found: health.Channel) -> ChannelHealth:
+def channel_health_of(found: sync_health.Channel) -> ChannelHealth:
     return ChannelHealth(
         channel_id=found.channel_id,
         endpoints=[_endpoint_health_of(row) for row in found.endpoints],
@@ -195,7 +195,7 @@ class TerminalHealth:
         return await load_location(info, self.location_id)
 
 
-def terminal_health_of(found: health.Terminal) -> TerminalHealth:
+def terminal_health_of(found: sync_health.Terminal) -> TerminalHealth:
     row = found.row
     return TerminalHealth(
         terminal=row["key_id"],

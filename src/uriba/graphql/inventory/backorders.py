@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
-from uriba.fulfillment import backorders
+from uriba.fulfillment.allocation import backorders
 from uriba.inventory import queries
 
 

@@ -14,10 +14,10 @@ from uriba.core.errors import Code, Invalid, Refusals
 from uriba.db import Row, Session
 from uriba.graphql.catalog.types import Variant, load_variant
 from uriba.graphql.context import Info
-from uriba.graphql.following import State, follow
+from uriba.graphql.engine.following import State, follow
+from uriba.graphql.engine.live import Change
 from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.inventory.types import StockLevel, level_of
-from uriba.graphql.live import Change
 from uriba.graphql.permissions import PUBLIC, SHOP, subscription
 from uriba.inventory import queries
 

@@ -19,7 +19,7 @@ from uriba.graphql.permissions import SHOP, query
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import transfer_queries
 from uriba.inventory.models import TransferStatus
-from uriba.inventory.transfer_arrivals import Discrepancy
+from uriba.inventory.transfer_receipts import Discrepancy
 
 strawberry.enum(TransferStatus, name="StockTransferStatus", description="How far a transfer is.")
 strawberry.enum(Discrepancy, name="TransferDiscrepancy", description="Why what arrived is not what was shipped.")

@@ -14,8 +14,8 @@ from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.permissions import STOCK_ROOM, mutation
 from uriba.graphql.scalars import UserError
-from uriba.inventory import transfer_arrivals, transfers
-from uriba.inventory.transfer_arrivals import Arrival, Discrepancy
+from uriba.inventory import transfer_receipts, transfers
+from uriba.inventory.transfer_receipts import Arrival, Discrepancy
 from uriba.inventory.transfers import Units
 
 
@@ -112,7 +112,7 @@ class TransferMutations:
         claim = info.context.claim("stockTransferReceive", input.idempotency_key, content)
         async with info.context.transaction() as session:
             if not await idempotency.begin(session, claim, answer=True):
-                rows = await transfer_arrivals.receive(
+                rows = await transfer_receipts.receive(
                     session,
                     actor=info.context.actor,
                     transfer_id=_key(input.id),

@@ -13,8 +13,8 @@ from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Location, Variant, load_location, load_variant
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
-from uriba.graphql.inventory import terms
-from uriba.graphql.inventory.terms import StockStateUnits, StockTerm
+from uriba.graphql.inventory import explain
+from uriba.graphql.inventory.explain import StockStateUnits, StockTerm
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import queries
 from uriba.inventory.models import StockReason, StockState
@@ -95,11 +95,11 @@ class StockLevel(Node):
 
     @strawberry.field(description="The units that are unavailable, by state.")
     async def unavailable_by_state(self, info: Info) -> list[StockStateUnits]:
-        return await terms.states(info, (self.variant_key, self.location_key), self.as_of)
+        return await explain.states(info, (self.variant_key, self.location_key), self.as_of)
 
     @strawberry.field(description="The terms of available, which they add up to, read in one moment.")
     async def explain(self, info: Info) -> list[StockTerm]:
-        return await terms.explained(info, (self.variant_key, self.location_key), vars(self), self.as_of)
+        return await explain.explained(info, (self.variant_key, self.location_key), vars(self), self.as_of)
 
     @strawberry.field(description="Newest first.")
     async def movements(self, info: Info, first: int | None = 20, after: str | None = None) -> StockMovementConnection:

@@ -15,10 +15,11 @@ from uriba.core.actor import Role
 from uriba.core.errors import Code, NotFound, Refusals
 from uriba.core.ids import new_id
 from uriba.db import idempotency
-from uriba.fulfillment import books, cancellation, returns, updates
+from uriba.fulfillment import order_snapshot, returns
+from uriba.fulfillment.lifecycle import cancellation, updates
+from uriba.fulfillment.lifecycle.updates import Update
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.returns import Back, ReturnRequest
-from uriba.fulfillment.updates import Update
 from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
@@ -28,7 +29,7 @@ from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import SHOP, TILL, mutation
 from uriba.graphql.scalars import UserError
-from uriba.orders import operations
+from uriba.orders import payment_operations
 from uriba.orders.models import Condition
 
 
@@ -133,7 +134,7 @@ class AfterSalesMutations:
         actor = info.context.actor
         async with info.context.transaction() as session:
             if not await idempotency.begin(session, claim, answer=True):
-                book = await books.take(session, key, actor=actor, path="orderId")
+                book = await order_snapshot.take(session, key, actor=actor, path="orderId")
                 chosen = cancellation.wanted(book, units)
                 at_till = actor.role is Role.TERMINAL
                 await cancellation.cancel(session, book, chosen, reason=reason, actor=actor.label, at_till=at_till)
@@ -231,7 +232,7 @@ class AfterSalesMutations:
     async def refund_pay_out(self, info: Info, refund_id: strawberry.ID) -> RefundPayload:
         key = _key(refund_id, "Refund", "refundId")
         async with info.context.transaction() as session:
-            row = await operations.pay_out(session, operation_id=key, actor=info.context.actor)
+            row = await payment_operations.pay_out(session, operation_id=key, actor=info.context.actor)
         order = await settled(info, row["order_id"])
         refunds = await order.refunds(info)
         return RefundPayload(refund=next(refund for refund in refunds if refund.id == refund_id), order=order)

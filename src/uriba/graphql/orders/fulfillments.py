@@ -13,7 +13,7 @@ from strawberry.scalars import JSON
 from uriba.cart.models import FulfillmentMethod
 from uriba.core.actor import Role
 from uriba.core.ids import global_id
-from uriba.fulfillment.machine import moves
+from uriba.fulfillment.lifecycle.transitions import moves
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.access import guesses
+from uriba.access import guess_limits
 from uriba.checkout.errors import PaymentActionNeeded
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.graphql.cart.mutations import cart_key
@@ -67,7 +67,7 @@ async def gift_card_turn(info: Info, asked: CheckoutRequest) -> str:
     caller = f"gift_card:{actor.caller}:{asked.cart_id}" if actor.works_here else f"gift_card:{actor.caller}"
     if any(payment.method == GIFT_CARD for payment in asked.payments):
         async with info.context.transaction() as session:
-            await guesses.check(
+            await guess_limits.check(
                 session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=settings.handoff_term_s
             )
     return caller
@@ -75,7 +75,7 @@ async def gift_card_turn(info: Info, asked: CheckoutRequest) -> str:
 
 async def wrong_gift_card(info: Info, caller: str) -> None:
     async with info.context.transaction() as session:
-        await guesses.record(session, caller=caller, term_s=info.context.hub.settings.handoff_term_s)
+        await guess_limits.record(session, caller=caller, term_s=info.context.hub.settings.handoff_term_s)
 
 
 @strawberry.type

@@ -14,8 +14,8 @@ from uriba.db import Row
 from uriba.fulfillment import queries
 from uriba.fulfillment.models import PROMISED
 from uriba.graphql.context import Info
-from uriba.graphql.following import State, follow, follow_one, not_found
-from uriba.graphql.live import Change
+from uriba.graphql.engine.following import State, follow, follow_one, not_found
+from uriba.graphql.engine.live import Change
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
 from uriba.graphql.orders.queries import workplace
 from uriba.graphql.orders.types import Order, order_of

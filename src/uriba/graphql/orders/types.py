@@ -20,7 +20,7 @@ from uriba.graphql.orders.lines import OrderLine, TaxLine, line_of, tax_line_of
 from uriba.graphql.orders.payments import Payment, Refund, payment_of, refund_of
 from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
-from uriba.orders import queries, telling
+from uriba.orders import queries, timeline_messages
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.search import Search, some
 
@@ -44,7 +44,7 @@ def event_of(row: Mapping[str, Any]) -> OrderEvent:
         channel=row["channel"],
         actor=row["actor"],
         data=JSON(row["data"]),
-        message=telling.sentence(row["type"], row["data"]),
+        message=timeline_messages.sentence(row["type"], row["data"]),
     )
 
 

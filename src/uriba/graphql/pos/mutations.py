@@ -20,7 +20,7 @@ from uriba.graphql.pos.types import (
     result_of,
 )
 from uriba.graphql.scalars import UserError
-from uriba.pos import repair, sync
+from uriba.pos import parked_facts, sync
 
 
 @strawberry.enum(description="APPLY: apply the fact now, with its own time. DISMISS: close the case; a note says why.")
@@ -80,9 +80,9 @@ class PosMutations:
         context = info.context
         async with context.transaction() as session:
             if input.action is ConflictAction.DISMISS:
-                row = await repair.dismiss(session, conflict_id=key, actor=context.actor, note=input.note)
+                row = await parked_facts.dismiss(session, conflict_id=key, actor=context.actor, note=input.note)
             else:
-                row = await repair.apply(
+                row = await parked_facts.apply(
                     session,
                     conflict_id=key,
                     actor=context.actor,

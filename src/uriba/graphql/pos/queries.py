@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from uriba.catalog import locations
-from uriba.conflicts import conflicts
+from uriba.conflicts import cases as conflicts
 from uriba.conflicts.models import ConflictKind, ConflictStatus
 from uriba.core import pages
 from uriba.core.errors import NotFound

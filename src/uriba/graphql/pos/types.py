@@ -10,7 +10,7 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from uriba.conflicts.conflicts import fact_of
+from uriba.conflicts.cases import fact_of
 from uriba.conflicts.models import ConflictKind, ConflictStatus
 from uriba.core.errors import Code, Problem
 from uriba.core.ids import global_id

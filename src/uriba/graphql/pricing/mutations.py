@@ -11,10 +11,10 @@ from uriba.graphql.context import Info
 from uriba.graphql.permissions import MASTER_DATA, mutation
 from uriba.graphql.pricing.types import PromotionEffect, PromotionStacking
 from uriba.graphql.scalars import DecimalString, MoneyInput
-from uriba.pricing import campaigns, terms
 from uriba.pricing import coupons as codes
+from uriba.pricing import promotion_input, promotion_setup
+from uriba.pricing.promotion_input import AmountInput, GoodsInput
 from uriba.pricing.promotions import Stacking
-from uriba.pricing.terms import AmountInput, GoodsInput
 
 
 @strawberry.input(description="Goods by SKU, category or brand: whatever one of these names; none of them: all goods.")
@@ -75,7 +75,7 @@ class PricingMutations:
     @mutation(MASTER_DATA, "Make or change promotions, by code.")
     async def promotions_upsert(self, info: Info, promotions: list[PromotionInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
-            return UpsertPayload(count=await campaigns.upsert(session, [_promotion(row) for row in promotions]))
+            return UpsertPayload(count=await promotion_setup.upsert(session, [_promotion(row) for row in promotions]))
 
     @mutation(MASTER_DATA, "Make or change coupons, by code. What was used stays used.")
     async def coupons_upsert(self, info: Info, coupons: list[CouponInput]) -> UpsertPayload:
@@ -83,7 +83,7 @@ class PricingMutations:
             return UpsertPayload(count=await codes.upsert(session, [codes.CouponInput(**vars(row)) for row in coupons]))
 
 
-def _promotion(row: PromotionInput) -> terms.PromotionInput:
+def _promotion(row: PromotionInput) -> promotion_input.PromotionInput:
     given = vars(row) | {
         "amount": _amount(row.amount),
         "min_amount": _amount(row.min_amount),
@@ -91,7 +91,7 @@ def _promotion(row: PromotionInput) -> terms.PromotionInput:
         "items": _goods(row.items),
         "rewards": _goods(row.rewards),
     }
-    return terms.PromotionInput(**given)
+    return promotion_input.PromotionInput(**given)
 
 
 def _amount(given: MoneyInput | None) -> AmountInput | None:

@@ -13,8 +13,8 @@ from uriba.graphql.catalog.types import Variant, variant_of
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import DecimalString, Money, PageInfo, money_of
-from uriba.pricing import campaigns, coupons
-from uriba.pricing.effects import Effect
+from uriba.pricing import coupons, promotion_setup
+from uriba.pricing.discounts import Effect
 from uriba.pricing.promotions import Reason, Stacking
 
 PromotionEffect = strawberry.enum(
@@ -87,7 +87,7 @@ class PromotionGoods:
     async def named(self, info: Info, first: int | None = 20, after: str | None = None) -> PromotionItemConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:
-            rows = await campaigns.named(session, self.promotion_key, reward=self.reward, first=size, after=begin)
+            rows = await promotion_setup.named(session, self.promotion_key, reward=self.reward, first=size, after=begin)
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(PromotionItemConnection, PromotionItemEdge, page, _item_of)  # type: ignore[no-any-return]
 

@@ -1,1 +1,0 @@
-"""The outside: endpoints and what they are told. It reacts to events; no domain knows of it."""

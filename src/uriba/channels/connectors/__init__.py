@@ -1,1 +1,0 @@
-"""Connectors: channels that want to be written to, and whose orders are fetched."""

@@ -1,0 +1,48 @@
+"""Documents, found: by the order, by the cart that became it, or by the return that they are of."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from urllib.parse import quote
+
+from uriba.core import ids
+from uriba.core.actor import Actor
+from uriba.core.errors import Invalid
+from uriba.db import Session
+from uriba.documents import queries, receipts
+from uriba.documents.content import Document, DocumentKind
+from uriba.documents.translations import language
+
+
+class Subject(StrEnum):
+    """What a document is of, as its address names it."""
+
+    ORDER = "orders"
+    CART = "carts"
+    RETURN = "returns"
+
+
+async def find(
+    session: Session, subject: Subject, id: str, *, kind: DocumentKind | None, lang: str | None, actor: Actor
+) -> Document | None:
+    """The document, or None where there is nothing, or nothing for this caller.
+
+    `kind`: RECEIPT of an order and RETURN of a return where none is said; `lang`: the issuer's, where none is said.
+    Errors: `Invalid` for a kind that there is none of, and for a language that there are no words in.
+    """
+    said = language(lang)
+    if (kind is DocumentKind.RETURN) != (subject is Subject.RETURN) and kind is not None:
+        raise Invalid("An order has a RECEIPT, an INVOICE and a GIFT_RECEIPT, a return has a RETURN.", "kind")
+    if subject is Subject.RETURN:
+        return_id = ids.uuid(id, "Return")
+        row = await queries.of_return(session, return_id, actor=actor) if return_id else None
+        return receipts.of_return(row, lang=said) if row else None
+    key = ids.uuid(id, "Cart" if subject is Subject.CART else "Order")
+    read = queries.of_cart if subject is Subject.CART else queries.of_order
+    row = await read(session, key, actor=actor) if key else None
+    return receipts.of_order(row, kind=kind or DocumentKind.RECEIPT, lang=said) if row else None
+
+
+def address(subject: Subject, id: str, document: Document) -> str:
+    """Where the page of a document is, below the hub's own address; .pdf in the place of .html is the same to print."""
+    return f"/documents/{subject}/{quote(id, safe='')}.html?kind={document.kind}&lang={document.lang}"

@@ -1,0 +1,1 @@
+"""Allocation: write what locations have promised, and change it when promises fail."""

@@ -1,0 +1,1 @@
+"""How a fulfillment moves from allocated to handed over, delivered, rejected or cancelled."""

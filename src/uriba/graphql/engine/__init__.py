@@ -1,0 +1,1 @@
+"""Executing GraphQL: endpoint, limits, subscriptions. Knows no domain."""

@@ -1,0 +1,1 @@
+"""Sync health: how far each endpoint, connector, reader and terminal has come."""

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints of channels, and the delivery of events to them."""
