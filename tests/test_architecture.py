@@ -25,7 +25,7 @@ EDGES = (
     "graphql/",
     "demo/",
     "sources/",
-    "cli.py",
+    "cli/",
     "worker.py",
     "checkout/completion.py",
     "checkout/settlement.py",

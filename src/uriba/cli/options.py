@@ -1,0 +1,73 @@
+"""What commands share: options, consoles, and how the settings, the engines and the database are opened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from uriba import embedded
+from uriba.config import Settings, UnsafeSettings
+from uriba.db import Database
+from uriba.outbox.database import open_database
+
+T = TypeVar("T")
+
+stdout, stderr = Console(), Console(stderr=True)
+"""Results go to standard output, messages and progress to standard error."""
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="The folder of the embedded engines' data.")]
+Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="The port to listen on.")]
+Processes = Annotated[int | None, typer.Option(min=1, max=64, help="The number of API processes.")]
+
+
+def read_settings(data_dir: Path | None = None, **options: object) -> Settings:
+    """Return the settings of the environment, overridden by the options that are given.
+
+    Errors: `UnsafeSettings`.
+    """
+    given = {name: value for name, value in {"data_dir": data_dir, **options}.items() if value is not None}
+    return Settings(**given).check()  # type: ignore[arg-type]
+
+
+@contextmanager
+def running_engines(settings: Settings, *, quiet: bool = True) -> Iterator[Settings]:
+    """Return the settings with the addresses of running engines: the configured servers, or the embedded engines,
+    which run while the block lasts.
+
+    Errors: `UnsafeSettings` where only one of the two addresses is set, `EmbeddedError`.
+    """
+    if settings.database_url and settings.valkey_url:
+        yield settings
+        return
+    if settings.database_url or settings.valkey_url:
+        raise UnsafeSettings("Set both URIBA_DATABASE_URL and URIBA_VALKEY_URL, or neither.")
+    on_step: Callable[[str], None] = (lambda _: None) if quiet else (lambda step: stderr.print(f"  {step}"))
+    with embedded.engines(settings.data_dir, on_step=on_step) as engines:
+        addresses = {"database_url": engines.database_url, "valkey_url": engines.valkey_url}
+        yield settings.model_copy(update=addresses)
+
+
+async def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` on the hub's database."""
+    from uriba import migrate
+
+    assert settings.database_url
+    await migrate.migrate(settings.database_url)
+    database = open_database(settings)
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+def run_on_hub(data_dir: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` on the database of the hub that the settings name."""
+    with running_engines(read_settings(data_dir)) as settings:
+        return asyncio.run(with_database(settings, work))
