@@ -31,8 +31,8 @@ from benchmarks.hub import Hub
 from uriba.config import Settings
 from uriba.outbox.database import open_database
 from uriba.sources import loading
-from uriba.sources.replay_receipts import Receipts
-from uriba.sources.replay_trading import Trading
+from uriba.sources.replay.sale_events import SaleEvents
+from uriba.sources.replay.sales import CompleteJourneySales
 
 BATCH = 100
 DAY_BASKETS = 430
@@ -71,7 +71,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="uriba-bench-") as folder:
         data_dir = Path(folder, "hub")
         with hub.running(data_dir, processes=1, settings={"URIBA_PRICE_VARIANCE": "false"}) as running:
-            figures = asyncio.run(_measure(running, Trading(stores=tills, days=days)))
+            figures = asyncio.run(_measure(running, CompleteJourneySales(stores=tills, days=days)))
         clean, verdict = hub.check(data_dir)
     _show(figures, verdict)
     if json is not None:
@@ -79,12 +79,12 @@ def bench(
     raise typer.Exit(0 if clean else 1)
 
 
-async def _measure(running: Hub, year: Trading) -> dict[str, float]:
+async def _measure(running: Hub, year: CompleteJourneySales) -> dict[str, float]:
     console.print("loading goods and stock")
     database = open_database(Settings(database_url=running.database_url))
     await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
-    receipts = Receipts(year)
+    receipts = SaleEvents(year)
     batches = [list(_batches(receipts, n)) for n in range(len(receipts.tills))]
     day = -(-DAY_BASKETS // (len(batches) * BATCH))
     rest = [some[WARM_BATCHES + day :] for some in batches]
@@ -105,19 +105,19 @@ async def _measure(running: Hub, year: Trading) -> dict[str, float]:
     return figures
 
 
-def _batches(receipts: Receipts, till: int) -> Iterator[Batch]:
+def _batches(receipts: SaleEvents, till: int) -> Iterator[Batch]:
     places = receipts.tills[till].places
     for start in range(places.start, places.stop, BATCH):
         yield _batch(receipts, till, range(start, min(start + BATCH, places.stop)))
 
 
-def _split(receipts: Receipts, till: int, baskets: int) -> Iterator[Batch]:
+def _split(receipts: SaleEvents, till: int, baskets: int) -> Iterator[Batch]:
     """The baskets of one day, which the run before left out."""
     start = receipts.tills[till].places.start + WARM_BATCHES * BATCH
     yield _batch(receipts, till, range(start, min(start + baskets, receipts.tills[till].places.stop)))
 
 
-def _batch(receipts: Receipts, till: int, places: range) -> Batch:
+def _batch(receipts: SaleEvents, till: int, places: range) -> Batch:
     events = receipts.events(places)
     told = [msgspec.json.decode(event) for event in events]
     rows = [
@@ -177,7 +177,7 @@ async def _day(sent: _Sent, batches: Sequence[Sequence[Batch]]) -> dict[str, flo
     return {"day_s": await sent.all(batches), "day_lines": lines}
 
 
-async def _adjusted(client: httpx.AsyncClient, staff: str, year: Trading) -> float:
+async def _adjusted(client: httpx.AsyncClient, staff: str, year: CompleteJourneySales) -> float:
     """Seconds for 10,000 rows of stockAdjust, 1,000 a call, two calls at a time."""
     rows = [{"sku": o.sku, "location": o.store, "delta": 1} for o in year.opening[:ADJUSTED_ROWS]]
     assert len(rows) == ADJUSTED_ROWS, "choose more stores or days"

@@ -7,31 +7,31 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from papers import NUMBER, brought_back, line, paid, printed, sold
+from document_support import NUMBER, brought_back, line, paid, printed, sold
 
 from uriba.core.errors import Invalid
 from uriba.core.money import Money
 from uriba.documents import receipts
-from uriba.documents.content import Document, DocumentKind, Paper
-from uriba.documents.html import html
-from uriba.documents.layout import Sheet, notes, sheet, title
-from uriba.documents.pdf import pdf
-from uriba.documents.translations import ENGLISH, JAPANESE, language
+from uriba.documents.content import Document, DocumentKind, PaperSize
+from uriba.documents.html import render_html
+from uriba.documents.layout import PageContent, notes, page_content, title
+from uriba.documents.pdf import render_pdf
+from uriba.documents.translations import ENGLISH, JAPANESE, parse_language
 
 RECEIPT, INVOICE, GIFT = DocumentKind.RECEIPT, DocumentKind.INVOICE, DocumentKind.GIFT_RECEIPT
 
 
 def receipt(kind: DocumentKind = RECEIPT, lang: str | None = None, **given: object) -> Document:
-    return receipts.of_order(sold(**given), kind=kind, lang=lang)
+    return receipts.order_document(sold(**given), kind=kind, lang=lang)
 
 
-def shown(page: Sheet, part: str) -> list[tuple[str, str]]:
+def shown(page: PageContent, part: str) -> list[tuple[str, str]]:
     return [(entry.label, entry.value) for entry in getattr(page, part)]
 
 
 def test_a_qualified_simplified_invoice_has_all_that_the_law_asks_for() -> None:
     document = receipt()
-    page = sheet(document)
+    page = page_content(document)
 
     assert (document.qualified, page.title) == (True, "領収書(適格簡易請求書)")
     assert list(page.issuer) == [
@@ -53,7 +53,7 @@ def test_a_qualified_simplified_invoice_has_all_that_the_law_asks_for() -> None:
 
 
 def test_tenders_show_cash_given_and_change() -> None:
-    assert shown(sheet(receipt()), "tenders") == [
+    assert shown(page_content(receipt()), "tenders") == [
         ("現金", "￥587"),
         ("お預り", "￥1,000"),
         ("お釣り", "￥413"),
@@ -65,7 +65,7 @@ def test_tenders_of_the_hubs_own_say_what_a_customer_knows_them_by() -> None:
     card = paid("GIFT_CARD", 4000) | {"reference": "****1234 0190b3c4-0000-7000-8000-000000000000"}
     points = paid("POINTS", 587) | {"reference": "587 points"}
 
-    page = sheet(receipt(payments=[card, points], points=1_045))
+    page = page_content(receipt(payments=[card, points], points=1_045))
 
     assert shown(page, "tenders") == [
         ("ギフトカード (****1234)", "￥4,000"),
@@ -75,7 +75,7 @@ def test_tenders_of_the_hubs_own_say_what_a_customer_knows_them_by() -> None:
 
 
 def test_the_column_of_amounts_adds_up() -> None:
-    page = sheet(receipt())
+    page = page_content(receipt())
 
     (tea, _) = page.items
     assert [(note.label, note.value) for note in tea.notes] == [("TEA  2 × ￥648", ""), ("値引", "-￥9")]
@@ -83,7 +83,7 @@ def test_the_column_of_amounts_adds_up() -> None:
 
 
 def test_promotions_and_shipping_are_named() -> None:
-    page = sheet(receipt(promotions=[{"name": "秋の  割引", "amount": 9}], shipping_minor=500))
+    page = page_content(receipt(promotions=[{"name": "秋の  割引", "amount": 9}], shipping_minor=500))
 
     assert shown(page, "sums")[1:4] == [("値引", "-￥9"), ("秋の 割引", "(-￥9)"), ("送料", "￥500")]
 
@@ -95,7 +95,7 @@ def test_taxes_are_those_that_were_booked_even_where_they_look_wrong() -> None:
 
 
 def test_prices_without_tax_have_it_below_the_line() -> None:
-    page = sheet(receipt(prices_include_tax=False))
+    page = page_content(receipt(prices_include_tax=False))
 
     assert ("消費税等", "￥395") in shown(page, "sums")
     assert shown(page, "taxes")[:2] == [("10%対象計(税抜)", "￥3,000"), ("消費税等", "￥300")]
@@ -104,7 +104,7 @@ def test_prices_without_tax_have_it_below_the_line() -> None:
 @pytest.mark.parametrize("number", [None, "", "T123"])
 def test_without_a_registration_number_it_is_a_plain_receipt(number: str | None) -> None:
     document = receipt(issuer={"name": "Uriba", "registration_number": number, "address": None, "phone": None})
-    page = sheet(document)
+    page = page_content(document)
 
     assert (document.qualified, page.title, list(page.issuer)) == (False, "領収書", ["Uriba", "渋谷店"])
     assert page.notes[-1] == JAPANESE.unregistered
@@ -143,7 +143,7 @@ def test_an_invoice_names_who_bought() -> None:
     named, unnamed = receipt(INVOICE), receipt(INVOICE, recipient=None)
 
     assert (title(named), named.recipient) == ("適格請求書", "佐藤 花")
-    assert shown(sheet(named), "facts")[0] == ("佐藤 花 様", "")
+    assert shown(page_content(named), "facts")[0] == ("佐藤 花 様", "")
     assert title(unnamed) == "領収書(適格簡易請求書)"
     assert receipt(RECEIPT).recipient is None
 
@@ -155,7 +155,7 @@ def test_cancelled_units_are_shown_with_what_was_let_go_and_given_back() -> None
         refunded_minor=643,
         payments=[paid("CASH", 1287), paid("CARD", 3300, voided=3300)],
     )
-    page = sheet(document)
+    page = page_content(document)
 
     assert [entry.label for item in page.items for entry in item.notes if "キャンセル" in entry.label] == [
         "うち 1 点キャンセル"
@@ -173,14 +173,14 @@ def test_what_was_not_charged_yet_is_no_receipt() -> None:
 
 def test_a_cancelled_order_says_so_and_is_no_invoice() -> None:
     document = receipt(status="CANCELLED", payment_status="REFUNDED", lang="en")
-    page = sheet(document)
+    page = page_content(document)
 
     assert (document.qualified, page.title, page.banner) == (False, "Order statement", "CANCELLED")
 
 
 def test_yen_is_japanese_unless_english_is_asked_for() -> None:
     document = receipt(lang="en")
-    page = sheet(document)
+    page = page_content(document)
 
     assert (receipt().lang, document.qualified) == ("ja", True)
     assert page.title == "Receipt (qualified simplified invoice)"
@@ -195,7 +195,7 @@ def test_elsewhere_each_of_several_rates_has_a_letter() -> None:
         "issuer": {"name": "Grocer", "registration_number": "US 12-345"},
     }
     document = receipt(**dollars)
-    page = sheet(document)
+    page = page_content(document)
 
     assert (document.lang, document.qualified, list(document.warnings)) == ("en", False, [])
     assert [item.entry.label for item in page.items] == ["Tea B", "Pot A"]
@@ -236,11 +236,11 @@ def test_a_gift_receipt_shows_no_amount_anywhere(lang: str) -> None:
     assert [(one.name, one.quantity) for one in document.lines] == [("Tea", 2)]
     assert (document.qualified, document.issuer.registration_number) == (False, None)
     assert document.number == "100042"
-    for paper in Paper:
-        for text in (repr(document), html(document, paper), printed(pdf(document, paper))):
+    for paper in PaperSize:
+        for text in (repr(document), render_html(document, paper), printed(render_pdf(document, paper))):
             assert amounts(text) == set()
-        assert "100042" in printed(pdf(document, paper))
-    assert not any(money(text) for text in (sheet_text(document), printed(pdf(document, Paper.ROLL))))
+        assert "100042" in printed(render_pdf(document, paper))
+    assert not any(money(text) for text in (sheet_text(document), printed(render_pdf(document, PaperSize.ROLL))))
 
 
 AMOUNTS = (7_531, 9_753, 222, 22_371, 1_657, 20_714, 30_000, 7_457, 7_629, 22_593)
@@ -256,19 +256,19 @@ def money(text: str) -> bool:
 
 
 def sheet_text(document: Document) -> str:
-    return re.sub(r"<style>.*?</style>", "", html(document, Paper.A4), flags=re.S)
+    return re.sub(r"<style>.*?</style>", "", render_html(document, PaperSize.A4), flags=re.S)
 
 
 def test_a_receipt_shows_the_amounts_that_a_gift_receipt_does_not() -> None:
     document = receipt(lines=[line("Tea", 3, 7_531, "0.080000")])
 
     assert {7_531} <= amounts(sheet_text(document))
-    assert money(printed(pdf(document, Paper.ROLL)))
+    assert money(printed(render_pdf(document, PaperSize.ROLL)))
 
 
 def test_a_return_invoice_has_all_that_the_law_asks_for() -> None:
-    document = receipts.of_return(brought_back(), lang=None)
-    page = sheet(document)
+    document = receipts.return_document(brought_back(), lang=None)
+    page = page_content(document)
 
     assert (document.qualified, page.title) == (True, "適格返還請求書")
     assert f"登録番号 {NUMBER}" in page.issuer
@@ -287,20 +287,23 @@ def test_a_return_invoice_has_all_that_the_law_asks_for() -> None:
 def test_a_return_shows_the_shipping_that_was_paid_back() -> None:
     taxes = [{"rate": "0.100000", "gross": 500, "tax": 45}, {"rate": "0.080000", "gross": 643, "tax": 48}]
 
-    page = sheet(receipts.of_return(brought_back(taxes=taxes, refund_minor=1143), lang="en"))
+    page = page_content(receipts.return_document(brought_back(taxes=taxes, refund_minor=1143), lang="en"))
 
     assert shown(page, "sums") == [("Shipping paid back", "¥500"), ("Total of the return", "¥1,143")]
 
 
 def test_an_exchange_names_both_orders() -> None:
-    back, new = receipts.of_return(brought_back(exchange="100043"), lang="en"), receipt(lang="en", exchange="100041")
+    back, new = (
+        receipts.return_document(brought_back(exchange="100043"), lang="en"),
+        receipt(lang="en", exchange="100041"),
+    )
 
-    assert ("Exchanged for order", "100043") in shown(sheet(back), "facts")
-    assert ("In exchange for order", "100041") in shown(sheet(new), "facts")
+    assert ("Exchanged for order", "100043") in shown(page_content(back), "facts")
+    assert ("In exchange for order", "100041") in shown(page_content(new), "facts")
 
 
 def test_a_return_that_only_a_till_knows_of_is_no_invoice() -> None:
-    document = receipts.of_return(brought_back(taxes=[]), lang=None)
+    document = receipts.return_document(brought_back(taxes=[]), lang=None)
 
     assert (document.qualified, title(document)) == (False, "返品レシート")
     assert [one.total for one in document.lines] == [None]
@@ -309,13 +312,13 @@ def test_a_return_that_only_a_till_knows_of_is_no_invoice() -> None:
 
 @pytest.mark.parametrize(("said", "found"), [(None, None), ("ja", "ja"), ("ja-JP", "ja"), ("EN_gb", "en")])
 def test_languages_are_known_by_their_first_part(said: str | None, found: str | None) -> None:
-    assert language(said) == found
+    assert parse_language(said) == found
 
 
 @pytest.mark.parametrize("said", ["", "fr", "japanese", "-", "ja!"])
 def test_other_languages_are_refused(said: str) -> None:
     with pytest.raises(Invalid):
-        language(said)
+        parse_language(said)
 
 
 def test_both_languages_say_everything() -> None:

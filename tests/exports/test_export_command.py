@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from taken import parsed
+from export_client import parsed
 from typer.testing import CliRunner, Result
 
 from uriba.cli import cli
 from uriba.core.errors import NotFound
 from uriba.core.pages import after_number
-from uriba.exports.requests import Subject
-from uriba.exports.snapshot import CURSOR
+from uriba.exports.requests import ExportTable
+from uriba.exports.snapshot import CURSOR_KEY
 from uriba.exports.tables import TABLES
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def cursor(result: Result) -> int | None:
     return after_number(result.stderr.split(SAYS)[1].strip())
 
 
-def names(subject: Subject) -> Sequence[str]:
+def names(subject: ExportTable) -> Sequence[str]:
     return [column.name for column in TABLES[subject].columns]
 
 
@@ -47,7 +47,7 @@ def test_standard_output_has_the_table_and_nothing_else(run: Run) -> None:
 
     assert result.exit_code == 0, result.output
     lines = result.stdout_bytes.split(b"\r\n")
-    assert lines[0].decode().split(",") == names(Subject.PRODUCTS)
+    assert lines[0].decode().split(",") == names(ExportTable.PRODUCTS)
     assert [row for row in parsed(result.stdout_bytes) if not row["variant_id"]] == []
     assert cursor(result) is not None
 
@@ -59,8 +59,8 @@ def test_a_file_has_the_cursor_that_is_said(run: Run, tmp_path: Path) -> None:
 
     assert (result.exit_code, result.stdout) == (0, "")
     schema = pq.read_schema(file)
-    assert schema.names == names(Subject.ORDERS)
-    assert schema.metadata[CURSOR.encode()].decode() == result.stderr.split(SAYS)[1].strip()
+    assert schema.names == names(ExportTable.ORDERS)
+    assert schema.metadata[CURSOR_KEY.encode()].decode() == result.stderr.split(SAYS)[1].strip()
 
 
 def test_a_place_that_is_not_there_leaves_no_file(run: Run, tmp_path: Path) -> None:

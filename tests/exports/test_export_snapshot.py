@@ -13,25 +13,25 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from taken import address, ask, csv_rows, parsed
+from export_client import address, ask, csv_rows, parsed
 
 from patience import eventually
 from shop import Shop
 from uriba.core.errors import DomainError
 from uriba.db import Row, Session
 from uriba.exports import files, snapshot, tables
-from uriba.exports.requests import Form, Subject, Wish, wish
-from uriba.exports.snapshot import CURSOR, Export
-from uriba.exports.tables import TABLES, Table
+from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable, parse_request
+from uriba.exports.snapshot import CURSOR_KEY, Export
+from uriba.exports.tables import TABLES, TableDefinition
 from uriba.http.exports import AT_ONCE_MAX
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { endCursor hasNextPage } } }"""
 
 
-async def begun(shop: Shop, subject: Subject, **filters: str) -> Export:
+async def begun(shop: Shop, subject: ExportTable, **filters: str) -> Export:
     async with shop.hub.database.reading() as session:
-        wanted = await wish(session, subject, Form.CSV, filters)
+        wanted = await parse_request(session, subject, ExportFormat.CSV, filters)
         return await snapshot.begin(shop.hub.database, session, wanted)
 
 
@@ -51,7 +51,7 @@ async def test_a_change_during_an_export_is_not_in_it_but_after_its_cursor(
 ) -> None:
     monkeypatch.setattr(tables, "ROWS_MAX", 1)
     await shop.receive(TEA_S1=10, CUP_S1=4)
-    export = await begun(shop, Subject.STOCK, location=shop.code("S1"))
+    export = await begun(shop, ExportTable.STOCK, location=shop.code("S1"))
     pieces = export.pieces()
     taken = [await anext(pieces), await anext(pieces)]
 
@@ -90,7 +90,9 @@ async def test_whoever_takes_an_export_and_follows_the_feed_knows_every_level(sh
     for answer in answers:
         for row in parsed(answer.content):
             now = present[row["stock_level_id"]]
-            await eventually(lambda row=row, now=now, answer=answer: adds_up(shop, answer.headers[CURSOR], row, now))
+            await eventually(
+                lambda row=row, now=now, answer=answer: adds_up(shop, answer.headers[CURSOR_KEY], row, now)
+            )
 
 
 async def adds_up(shop: Shop, cursor: str, row: dict[str, str], present: dict[str, str]) -> bool:
@@ -106,7 +108,7 @@ async def test_parquet_says_the_same_cursor_as_the_header(shop: Shop) -> None:
     answer = await ask(shop.staff, "products.parquet")
 
     metadata = pq.read_schema(io.BytesIO(answer.content)).metadata
-    assert metadata[CURSOR.encode()].decode() == answer.headers[CURSOR]
+    assert metadata[CURSOR_KEY.encode()].decode() == answer.headers[CURSOR_KEY]
 
 
 def names(folder: Path) -> list[str]:
@@ -118,14 +120,14 @@ class Broken(Exception):
 
 
 def breaking_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    stock = TABLES[Subject.STOCK]
+    stock = TABLES[ExportTable.STOCK]
 
-    async def pages(session: Session, wanted: Wish) -> AsyncIterator[Sequence[Row]]:
+    async def pages(session: Session, wanted: ExportRequest) -> AsyncIterator[Sequence[Row]]:
         async for rows in stock.pages(session, wanted):
             yield rows
         raise Broken
 
-    monkeypatch.setitem(TABLES, Subject.STOCK, Table(stock.columns, pages))  # type: ignore[arg-type]
+    monkeypatch.setitem(TABLES, ExportTable.STOCK, TableDefinition(stock.columns, pages))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -149,11 +151,11 @@ async def test_a_file_is_there_whole_or_not_at_all(shop: Shop, monkeypatch: pyte
     await shop.receive(TEA_S1=1)
     file, given = tmp_path / "stock.csv", {"location": shop.code("S1"), "since": None}
 
-    await files.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
+    await files.save(shop.hub.database, ExportTable.STOCK, ExportFormat.CSV, given, file)
     first = file.read_bytes()
     breaking_off(monkeypatch)
     with pytest.raises(Broken):
-        await files.save(shop.hub.database, Subject.STOCK, Form.CSV, given, file)
+        await files.save(shop.hub.database, ExportTable.STOCK, ExportFormat.CSV, given, file)
 
     assert [row["sku"] for row in parsed(first)] == [shop.sku("TEA")]
     assert file.read_bytes() == first
@@ -162,16 +164,18 @@ async def test_a_file_is_there_whole_or_not_at_all(shop: Shop, monkeypatch: pyte
 
 async def test_a_file_is_not_begun_for_a_wish_that_cannot_be_meant(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(DomainError, match="stock can be narrowed by location"):
-        await files.save(shop.hub.database, Subject.STOCK, Form.CSV, {"since": "2026"}, tmp_path / "stock.csv")
+        await files.save(
+            shop.hub.database, ExportTable.STOCK, ExportFormat.CSV, {"since": "2026"}, tmp_path / "stock.csv"
+        )
 
     assert names(tmp_path) == []
 
 
 def going_on(monkeypatch: pytest.MonkeyPatch, *, times: int) -> set[int]:
     """The stock comes so many times, then no more and no end; the exports that are being written."""
-    stock, written = TABLES[Subject.STOCK], set[int]()
+    stock, written = TABLES[ExportTable.STOCK], set[int]()
 
-    async def pages(session: Session, wanted: Wish) -> AsyncIterator[Sequence[Row]]:
+    async def pages(session: Session, wanted: ExportRequest) -> AsyncIterator[Sequence[Row]]:
         written.add(id(session))
         try:
             for _ in range(times):
@@ -181,7 +185,7 @@ def going_on(monkeypatch: pytest.MonkeyPatch, *, times: int) -> set[int]:
         finally:
             written.discard(id(session))
 
-    monkeypatch.setitem(TABLES, Subject.STOCK, Table(stock.columns, pages))  # type: ignore[arg-type]
+    monkeypatch.setitem(TABLES, ExportTable.STOCK, TableDefinition(stock.columns, pages))  # type: ignore[arg-type]
     return written
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from taken import bought, csv_rows, parquet_table, picked
+from export_client import bought, csv_rows, parquet_table, picked
 
 from shop import Shop
 from uriba.core.ids import kind_of

@@ -24,7 +24,7 @@ from patience import eventually
 from uriba import embedded, migrate
 from uriba.config import Settings
 from uriba.db import Database
-from uriba.embedded import home, locks, postgres, valkey
+from uriba.embedded import data_dir, locks, postgres, valkey
 from uriba.outbox.database import open_database
 
 READY_S = 60
@@ -112,7 +112,7 @@ class Fleet:
 
     def _restart_postgres(self) -> None:
         programs = (postgres.program("postgres"), valkey.program())
-        server = postgres.Postgres(home.prepare(self.folder, data=self.folder / "postgres", programs=programs))
+        server = postgres.Postgres(data_dir.prepare(self.folder, data=self.folder / "postgres", programs=programs))
         server.stop()
         assert locks.wait_for(lambda: locks.is_free(server.lock), within_s=READY_S)
         with locks.opened(server.lock) as lock:

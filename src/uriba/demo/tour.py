@@ -111,7 +111,7 @@ async def _load(story: Story, database: Database, year: CompleteJourney) -> None
         story.done(f"goods of a real grocer's year were loaded before: {year.name}")
         return
     story.done(f"loading goods of a real grocer's year: {year.name}")
-    with progress.shown(story.console) as watch:
+    with progress.progress_bars(story.console) as watch:
         await loading.load(database, year, watch=watch, coupons=False)
 
 

@@ -20,7 +20,7 @@ class DocumentKind(StrEnum):
     RETURN = "RETURN"
 
 
-class Paper(StrEnum):
+class PaperSize(StrEnum):
     """A4, or a till's roll of 80 mm."""
 
     A4 = "a4"
@@ -28,7 +28,7 @@ class Paper(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Issuer:
+class DocumentIssuer:
     """Who sold; `place` is the store, where it is known and has another name."""
 
     name: str
@@ -39,7 +39,7 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DocumentLine:
     """Units of an article. `cancelled`: those of them that were never handed over; `mark`: its rate, in the legend."""
 
     name: str
@@ -54,7 +54,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Promotion:
+class DocumentPromotion:
     """What a promotion took off, by the name that the customer was told."""
 
     name: str
@@ -62,7 +62,7 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
-class TaxTotal:
+class DocumentTax:
     """What a rate comes to, as it was stored: gross is net and tax."""
 
     rate: Decimal
@@ -73,7 +73,7 @@ class TaxTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class Tender:
+class DocumentTender:
     """Money by one tender. `change` was given back at once of the cash that was `tendered`."""
 
     method: str
@@ -84,7 +84,7 @@ class Tender:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class DocumentTotals:
     """An order's sums. `not_charged`: let go of, because goods were cancelled; `refunded`: given back since."""
 
     total: Money
@@ -111,8 +111,8 @@ class Document:
     number: str
     issued_at: datetime
     zone: str
-    issuer: Issuer
-    lines: Sequence[Line]
+    issuer: DocumentIssuer
+    lines: Sequence[DocumentLine]
     receipt: str | None = None
     return_number: str | None = None
     sold_at: datetime | None = None
@@ -123,9 +123,9 @@ class Document:
     settled: bool = True
     cancelled: bool = False
     prices_include_tax: bool = True
-    promotions: Sequence[Promotion] = ()
-    totals: Totals | None = None
-    taxes: Sequence[TaxTotal] = ()
-    tenders: Sequence[Tender] = ()
+    promotions: Sequence[DocumentPromotion] = ()
+    totals: DocumentTotals | None = None
+    taxes: Sequence[DocumentTax] = ()
+    tenders: Sequence[DocumentTender] = ()
     points: int = 0
     warnings: Sequence[str] = ()

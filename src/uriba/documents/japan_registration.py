@@ -11,20 +11,20 @@ from __future__ import annotations
 import re
 from datetime import date
 
-BEGAN = date(2023, 10, 1)
+QUALIFIED_INVOICES_SINCE = date(2023, 10, 1)
 """From this day, in Japan, there are qualified invoices."""
 
 _SHAPE = re.compile(r"T[0-9]{13}", re.ASCII)
 _WIDE = str.maketrans("TＴ０１２３４５６７８９", "TT0123456789")
 
 
-def normal(number: str | None) -> str | None:
+def normalize(number: str | None) -> str | None:
     """The number as it is printed, "T7000012050002", or None where it is none; hyphens and wide digits are mended."""
     written = re.sub(r"[\s-]", "", (number or "").translate(_WIDE)).upper()
     return written if _SHAPE.fullmatch(written) else None
 
 
-def is_corporate(number: str) -> bool:
+def has_corporate_check_digit(number: str) -> bool:
     """Whether the first digit is the check digit of the other twelve, as in every corporate number."""
     first, *base = (int(digit) for digit in number[1:])
     weighted = sum(digit * (1 if n % 2 else 2) for n, digit in enumerate(reversed(base), 1))
@@ -35,9 +35,9 @@ def warnings(number: str | None) -> tuple[str, ...]:
     """What the retailer should look at, in sentences."""
     if not number:
         return ()
-    written = normal(number)
+    written = normalize(number)
     if written is None:
         return ("The issuer's registration number is not T and 13 digits: this is a plain receipt.",)
-    if not is_corporate(written):
+    if not has_corporate_check_digit(written):
         return ("The check digit of the issuer's registration number is not that of a corporate number.",)
     return ()

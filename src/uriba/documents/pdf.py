@@ -17,9 +17,9 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
-from uriba.documents.content import Document, Paper
-from uriba.documents.layout import Entry, Sheet, sheet
-from uriba.documents.qr_code import code
+from uriba.documents.content import Document, PaperSize
+from uriba.documents.layout import LabelledValue, PageContent, page_content
+from uriba.documents.qr_code import qr_code as code
 
 JAPANESE, KOREAN, LATIN, LATIN_STRONG = "HeiseiKakuGo-W5", "HYGothic-Medium", "Helvetica", "Helvetica-Bold"
 MISSING = "〓"
@@ -33,7 +33,7 @@ for _name in (JAPANESE, KOREAN):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PageFormat:
     """A kind of paper: its width, margin and type size; without a height it is as long as it has to be."""
 
     width: float
@@ -46,14 +46,14 @@ class Form:
         return self.width - 2 * self.margin
 
 
-FORMS = {
-    Paper.A4: Form(A4[0], A4[1], 18 * mm, 10),
-    Paper.ROLL: Form(80 * mm, None, 4 * mm, 8.5),
+PAGE_FORMATS = {
+    PaperSize.A4: PageFormat(A4[0], A4[1], 18 * mm, 10),
+    PaperSize.ROLL: PageFormat(80 * mm, None, 4 * mm, 8.5),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class PrintLine:
     """A line of print, or with `code` the code; `gap` is white above it, `ruled` draws a line there.
 
     `below`: how high what stays on one sheet with it is.
@@ -75,9 +75,9 @@ class Strip:
         return self.gap + (CODE_SIZE if self.code else self.size * LEADING)
 
 
-def pdf(document: Document, paper: Paper) -> bytes:
+def render_pdf(document: Document, paper: PaperSize) -> bytes:
     """The file: the same document gives the same bytes."""
-    page, form = sheet(document), FORMS[paper]
+    page, form = page_content(document), PAGE_FORMATS[paper]
     strips = list(_strips(page, form))
     length = form.height or sum(strip.height for strip in strips) + 2 * form.margin
     written = BytesIO()
@@ -95,30 +95,30 @@ def pdf(document: Document, paper: Paper) -> bytes:
     return written.getvalue()
 
 
-def _strips(page: Sheet, form: Form) -> Iterator[Strip]:
+def _strips(page: PageContent, form: PageFormat) -> Iterator[PrintLine]:
     """The sheet as lines that fit the paper."""
     size = form.size
-    for text in wrapped(page.title, form.inner, size * 1.4, strong=True):
-        yield Strip(text, size=size * 1.4, strong=True, centred=True)
+    for text in wrap_text(page.title, form.inner, size * 1.4, strong=True):
+        yield PrintLine(text, size=size * 1.4, strong=True, centred=True)
     if page.banner:
-        yield Strip(page.banner, size=size * 1.2, strong=True, centred=True, gap=size * 0.5)
+        yield PrintLine(page.banner, size=size * 1.2, strong=True, centred=True, gap=size * 0.5)
     for n, line in enumerate(page.issuer):
-        for text in wrapped(line, form.inner, size, strong=n == 0):
-            yield Strip(text, size=size, strong=n == 0, gap=0 if n else size)
+        for text in wrap_text(line, form.inner, size, strong=n == 0):
+            yield PrintLine(text, size=size, strong=n == 0, gap=0 if n else size)
     yield from _block(page.facts, form)
     for n, item in enumerate(page.items):
         yield from _block((item.entry, *item.notes), form, ruled=n == 0)
     for entries in (page.sums, page.taxes, page.tenders):
         yield from _block(entries, form)
     for n, note in enumerate(page.notes):
-        for text in wrapped(note, form.inner, size * 0.88):
-            yield Strip(text, size=size * 0.88, gap=0 if n else size * 0.5)
-    label = Strip(f"{page.code_label} {page.code}", size=size * 0.88, centred=True)
-    yield Strip(code=page.code, gap=size, below=label.height)
+        for text in wrap_text(note, form.inner, size * 0.88):
+            yield PrintLine(text, size=size * 0.88, gap=0 if n else size * 0.5)
+    label = PrintLine(f"{page.code_label} {page.code}", size=size * 0.88, centred=True)
+    yield PrintLine(code=page.code, gap=size, below=label.height)
     yield label
 
 
-def _block(entries: Sequence[Entry], form: Form, *, ruled: bool = True) -> list[Strip]:
+def _block(entries: Sequence[LabelledValue], form: PageFormat, *, ruled: bool = True) -> list[PrintLine]:
     """Entries that stay together, below a line."""
     strips = list(_lines(entries, form, ruled=ruled))
     if strips:
@@ -126,15 +126,15 @@ def _block(entries: Sequence[Entry], form: Form, *, ruled: bool = True) -> list[
     return strips
 
 
-def _lines(entries: Sequence[Entry], form: Form, *, ruled: bool) -> Iterator[Strip]:
+def _lines(entries: Sequence[LabelledValue], form: PageFormat, *, ruled: bool) -> Iterator[PrintLine]:
     for n, entry in enumerate(entries):
         size = form.size * (1.25 if entry.strong else 0.88 if entry.small else 1)
         indent = INDENT if entry.small else 0
-        room = form.inner - indent - (measured(entry.value, size, strong=entry.strong) + size if entry.value else 0)
-        lines = wrapped(entry.label, room, size, strong=entry.strong)
+        room = form.inner - indent - (text_width(entry.value, size, strong=entry.strong) + size if entry.value else 0)
+        lines = wrap_text(entry.label, room, size, strong=entry.strong)
         for index, text in enumerate(lines):
             first, last = index == 0, index == len(lines) - 1
-            yield Strip(
+            yield PrintLine(
                 text,
                 entry.value if last else "",
                 size=size,
@@ -145,7 +145,7 @@ def _lines(entries: Sequence[Entry], form: Form, *, ruled: bool) -> Iterator[Str
             )
 
 
-def _draw(canvas: Canvas, strip: Strip, form: Form, bottom: float) -> None:
+def _draw(canvas: Canvas, strip: PrintLine, form: PageFormat, bottom: float) -> None:
     left, right = form.margin, form.width - form.margin
     if strip.ruled:
         edge = bottom + strip.height - strip.gap * 0.4
@@ -155,12 +155,12 @@ def _draw(canvas: Canvas, strip: Strip, form: Form, bottom: float) -> None:
         _draw_code(canvas, strip.code, (form.width - CODE_SIZE) / 2, bottom)
         return
     baseline = bottom + strip.size * 0.32
-    wide = measured(strip.left, strip.size, strong=strip.strong)
+    wide = text_width(strip.left, strip.size, strong=strip.strong)
     _write(canvas, (form.width - wide) / 2 if strip.centred else left + strip.indent, baseline, strip.left, strip)
-    _write(canvas, right - measured(strip.right, strip.size, strong=strip.strong), baseline, strip.right, strip)
+    _write(canvas, right - text_width(strip.right, strip.size, strong=strip.strong), baseline, strip.right, strip)
 
 
-def _write(canvas: Canvas, x: float, y: float, text: str, strip: Strip) -> None:
+def _write(canvas: Canvas, x: float, y: float, text: str, strip: PrintLine) -> None:
     """One piece of text, in the fonts that have it."""
     written = canvas.beginText(x, y)
     for font, part in _runs(text, strong=strip.strong):
@@ -198,18 +198,18 @@ def _is_latin(character: str) -> bool:
         return False
 
 
-def measured(text: str, size: float, *, strong: bool = False) -> float:
+def text_width(text: str, size: float, *, strong: bool = False) -> float:
     """How wide a text is printed."""
     return sum((float(stringWidth(part, font, size)) for font, part in _runs(text, strong=strong)), 0.0)
 
 
-def wrapped(text: str, room: float, size: float, *, strong: bool = False) -> list[str]:
+def wrap_text(text: str, room: float, size: float, *, strong: bool = False) -> list[str]:
     """The text in lines that fit: broken at spaces, else anywhere, as Japanese is; what is far too long is cut."""
-    if measured(text, size, strong=strong) <= room:
+    if text_width(text, size, strong=strong) <= room:
         return [text]
     lines, line = [], ""
     for character in text:
-        if line and measured(line + character, size, strong=strong) > room:
+        if line and text_width(line + character, size, strong=strong) > room:
             head, space, tail = line.rpartition(" ")
             broken = space and len(tail) < len(line) // 2
             lines.append(head if broken else line)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import segno
 
-QUIET = 4
+QUIET_ZONE = 4
 """Modules of white around a code, as ISO/IEC 18004 asks."""
 
 
@@ -19,17 +19,17 @@ class Bar(NamedTuple):
     length: int
 
 
-class Code(NamedTuple):
+class QrCode(NamedTuple):
     """A code of `size` modules each way, quiet zone included."""
 
     size: int
     bars: tuple[Bar, ...]
 
 
-def code(text: str) -> Code:
+def qr_code(text: str) -> QrCode:
     """The code of a number; a scanner reads exactly this text."""
     rows = [list(map(bool, row)) for row in segno.make_qr(text, error="m").matrix]
-    return Code(len(rows) + 2 * QUIET, tuple(bar for y, row in enumerate(rows) for bar in _bars(row, y)))
+    return QrCode(len(rows) + 2 * QUIET_ZONE, tuple(bar for y, row in enumerate(rows) for bar in _bars(row, y)))
 
 
 def _bars(row: list[bool], y: int) -> Iterator[Bar]:
@@ -38,5 +38,5 @@ def _bars(row: list[bool], y: int) -> Iterator[Bar]:
         if dark and start is None:
             start = x
         elif not dark and start is not None:
-            yield Bar(start + QUIET, y + QUIET, x - start)
+            yield Bar(start + QUIET_ZONE, y + QUIET_ZONE, x - start)
             start = None

@@ -63,13 +63,13 @@ _ITS_CUSTOMERS = "(o.customer_id = $2 OR $3)"
 """As everywhere: an order is its customer's, and any is the retailer's own keys'."""
 
 
-async def of_order(session: Session, order_id: UUID, *, actor: Actor) -> Row | None:
+async def order_by_id(session: Session, order_id: UUID, *, actor: Actor) -> Row | None:
     return await session.fetchrow(
         f"{_ORDER} WHERE o.id = $1 AND {_ITS_CUSTOMERS}", order_id, actor.customer_id, actor.works_here
     )
 
 
-async def of_cart(session: Session, cart_id: UUID, *, actor: Actor) -> Row | None:
+async def order_by_cart(session: Session, cart_id: UUID, *, actor: Actor) -> Row | None:
     """The order that a cart became. Whoever may see the cart may see its order: a guest knows the cart's id."""
     mine = MINE.format(customer="$2", trusted="$3")
     return await session.fetchrow(
@@ -80,7 +80,7 @@ async def of_cart(session: Session, cart_id: UUID, *, actor: Actor) -> Row | Non
     )
 
 
-async def of_return(session: Session, return_id: UUID, *, actor: Actor) -> Row | None:
+async def return_by_id(session: Session, return_id: UUID, *, actor: Actor) -> Row | None:
     """A return whose sale is known."""
     return await session.fetchrow(
         f"{_RETURN} WHERE r.id = $1 AND {_ITS_CUSTOMERS}", return_id, actor.customer_id, actor.works_here

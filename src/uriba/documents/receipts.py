@@ -18,23 +18,32 @@ from zoneinfo import ZoneInfo
 from uriba.core.money import Money
 from uriba.db import Row
 from uriba.documents import japan_registration
-from uriba.documents.content import Document, DocumentKind, Issuer, Line, Promotion, TaxTotal, Tender, Totals
+from uriba.documents.content import (
+    Document,
+    DocumentIssuer,
+    DocumentKind,
+    DocumentLine,
+    DocumentPromotion,
+    DocumentTax,
+    DocumentTender,
+    DocumentTotals,
+)
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.stored_value.tenders import METHODS
 
-REDUCED = Decimal("0.08")
+REDUCED_RATE = Decimal("0.08")
 """Japan's reduced rate: what is taxed by it is marked."""
 
 REDUCED_MARK = "※"
 
-SETTLED = frozenset({PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED})
+SETTLED_STATUSES = frozenset({PaymentStatus.PAID, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED})
 
 
-def of_order(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
+def order_document(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
     """An order's receipt, invoice or gift receipt."""
     japanese, marks = is_japanese(row), _marks(row)
     named = kind is DocumentKind.INVOICE
-    qualified, settled = japanese and _qualifies(row), row["payment_status"] in SETTLED
+    qualified, settled = japanese and _qualifies(row), row["payment_status"] in SETTLED_STATUSES
     document = Document(
         kind=kind,
         lang=lang or ("ja" if japanese else "en"),
@@ -51,17 +60,17 @@ def of_order(row: Row, *, kind: DocumentKind, lang: str | None) -> Document:
         settled=settled,
         cancelled=row["status"] == OrderStatus.CANCELLED,
         prices_include_tax=row["prices_include_tax"],
-        promotions=[Promotion(p["name"], Money(p["amount"], row["currency"])) for p in row["promotions"]],
+        promotions=[DocumentPromotion(p["name"], Money(p["amount"], row["currency"])) for p in row["promotions"]],
         totals=_totals(row),
         taxes=_taxes(row, marks),
         tenders=[_tender(payment, row["currency"]) for payment in row["payments"]],
         points=row["points"],
         warnings=_warnings(row, japanese),
     )
-    return without_amounts(document) if kind is DocumentKind.GIFT_RECEIPT else document
+    return gift_receipt(document) if kind is DocumentKind.GIFT_RECEIPT else document
 
 
-def without_amounts(document: Document) -> Document:
+def gift_receipt(document: Document) -> Document:
     """What goes with a gift: the goods that were handed over, and the number by which a till finds the order."""
     return Document(
         kind=DocumentKind.GIFT_RECEIPT,
@@ -71,7 +80,7 @@ def without_amounts(document: Document) -> Document:
         zone=document.zone,
         issuer=replace(document.issuer, registration_number=None),
         lines=[
-            Line(name=line.name, sku=line.sku, quantity=line.quantity - line.cancelled)
+            DocumentLine(name=line.name, sku=line.sku, quantity=line.quantity - line.cancelled)
             for line in document.lines
             if line.quantity > line.cancelled
         ],
@@ -82,7 +91,7 @@ def without_amounts(document: Document) -> Document:
     )
 
 
-def of_return(row: Row, *, lang: str | None) -> Document:
+def return_document(row: Row, *, lang: str | None) -> Document:
     """The invoice of a return: of the goods that came back, and of the money that was given back for them.
 
     A return that only a till knows of has no taxes in the hub's books: then it is a plain receipt.
@@ -90,7 +99,7 @@ def of_return(row: Row, *, lang: str | None) -> Document:
     japanese, currency = is_japanese(row), row["currency"]
     marks = _marks(row)
     taxes = [
-        TaxTotal(
+        DocumentTax(
             rate=Decimal(tax["rate"]),
             mark=marks.get(Decimal(tax["rate"])),
             gross=Money(tax["gross"], currency),
@@ -116,7 +125,7 @@ def of_return(row: Row, *, lang: str | None) -> Document:
         prices_include_tax=True,
         totals=_given_back(row),
         taxes=taxes,
-        tenders=[Tender(p["method"], Money(p["amount"], currency)) for p in row["payments"]],
+        tenders=[DocumentTender(p["method"], Money(p["amount"], currency)) for p in row["payments"]],
         warnings=_warnings(row, japanese),
     )
 
@@ -128,21 +137,21 @@ def return_number(row: Row) -> str:
 
 def is_japanese(row: Row) -> bool:
     """Whether Japan's rules are the document's: it is in yen, or its issuer is registered there."""
-    return row["currency"] == "JPY" or japan_registration.normal(_said(row).get("registration_number")) is not None
+    return row["currency"] == "JPY" or japan_registration.normalize(_said(row).get("registration_number")) is not None
 
 
 def _said(row: Row) -> dict[str, Any]:
     return row["issuer"] or {}
 
 
-def _issuer(row: Row, japanese: bool) -> Issuer:
+def _issuer(row: Row, japanese: bool) -> DocumentIssuer:
     """The channel's issuer; what it leaves out is the store's."""
     said, place = _said(row), row["place"]
     number = said.get("registration_number")
     name = said.get("name") or place or row["channel_name"]
-    return Issuer(
+    return DocumentIssuer(
         name=name,
-        registration_number=japan_registration.normal(number) if japanese else number,
+        registration_number=japan_registration.normalize(number) if japanese else number,
         address=said.get("address") or row["place_address"],
         phone=said.get("phone") or row["place_phone"],
         place=place if place != name else None,
@@ -152,7 +161,8 @@ def _issuer(row: Row, japanese: bool) -> Issuer:
 def _qualifies(row: Row) -> bool:
     day = row["placed_at"].astimezone(ZoneInfo(row["timezone"])).date()
     return (
-        day >= japan_registration.BEGAN and japan_registration.normal(_said(row).get("registration_number")) is not None
+        day >= japan_registration.QUALIFIED_INVOICES_SINCE
+        and japan_registration.normalize(_said(row).get("registration_number")) is not None
     )
 
 
@@ -164,13 +174,13 @@ def _marks(row: Row) -> dict[Decimal, str]:
     """In Japan ※ at the reduced rate; elsewhere a letter for each of several rates."""
     rates = [Decimal(tax["rate"]) for tax in row["taxes"]]
     if is_japanese(row):
-        return {rate: REDUCED_MARK for rate in rates if rate == REDUCED}
+        return {rate: REDUCED_MARK for rate in rates if rate == REDUCED_RATE}
     return dict(zip(rates, "ABCDEFGHIJ", strict=False)) if len(rates) > 1 else {}
 
 
-def _bought(line: dict[str, Any], currency: str, marks: dict[Decimal, str]) -> Line:
+def _bought(line: dict[str, Any], currency: str, marks: dict[Decimal, str]) -> DocumentLine:
     rate = Decimal(line["rate"])
-    return Line(
+    return DocumentLine(
         name=line["name"],
         sku=line["sku"],
         quantity=line["quantity"],
@@ -183,10 +193,10 @@ def _bought(line: dict[str, Any], currency: str, marks: dict[Decimal, str]) -> L
     )
 
 
-def _brought_back(line: dict[str, Any], currency: str, marks: dict[Decimal, str], *, priced: bool) -> Line:
+def _brought_back(line: dict[str, Any], currency: str, marks: dict[Decimal, str], *, priced: bool) -> DocumentLine:
     """A till tells what it paid back for a whole return, not for its lines."""
     rate = Decimal(line["rate"]) if line["rate"] else None
-    return Line(
+    return DocumentLine(
         name=line["name"],
         sku=line["sku"],
         quantity=line["quantity"],
@@ -196,9 +206,9 @@ def _brought_back(line: dict[str, Any], currency: str, marks: dict[Decimal, str]
     )
 
 
-def _totals(row: Row) -> Totals:
+def _totals(row: Row) -> DocumentTotals:
     of = partial(Money, currency=row["currency"])
-    return Totals(
+    return DocumentTotals(
         total=of(row["total_minor"]),
         subtotal=of(row["subtotal_minor"]),
         discount=of(row["discount_minor"]),
@@ -209,21 +219,21 @@ def _totals(row: Row) -> Totals:
     )
 
 
-def _given_back(row: Row) -> Totals:
+def _given_back(row: Row) -> DocumentTotals:
     """What came back beyond the lines is what had been paid for shipping."""
     of, gross = partial(Money, currency=row["currency"]), sum(tax["gross"] for tax in row["taxes"])
     lines = sum(line["refund"] for line in row["lines"])
-    return Totals(
+    return DocumentTotals(
         total=of(row["refund_minor"]),
         shipping=of(gross - lines) if row["taxes"] else None,
         tax=of(sum(tax["tax"] for tax in row["taxes"])) if row["taxes"] else None,
     )
 
 
-def _taxes(row: Row, marks: dict[Decimal, str]) -> list[TaxTotal]:
+def _taxes(row: Row, marks: dict[Decimal, str]) -> list[DocumentTax]:
     currency = row["currency"]
     return [
-        TaxTotal(
+        DocumentTax(
             rate=Decimal(tax["rate"]),
             mark=marks.get(Decimal(tax["rate"])),
             gross=Money(tax["taxable"] + tax["tax"], currency),
@@ -234,9 +244,9 @@ def _taxes(row: Row, marks: dict[Decimal, str]) -> list[TaxTotal]:
     ]
 
 
-def _tender(payment: dict[str, Any], currency: str) -> Tender:
+def _tender(payment: dict[str, Any], currency: str) -> DocumentTender:
     tendered, amount = payment["tendered"], payment["amount"]
-    return Tender(
+    return DocumentTender(
         method=payment["method"],
         amount=Money(amount, currency),
         tendered=None if tendered is None else Money(tendered, currency),

@@ -16,7 +16,7 @@ from uriba.core.money import Money
 LANGUAGES = ("en", "ja")
 
 
-def language(said: str | None) -> str | None:
+def parse_language(said: str | None) -> str | None:
     """The language that is asked for: "ja-JP" is ja. Errors: `Invalid` for one that there are no words in."""
     if said is None:
         return None
@@ -26,7 +26,7 @@ def language(said: str | None) -> str | None:
     return found
 
 
-class Words(NamedTuple):
+class Translations(NamedTuple):
     """The words of one language."""
 
     receipt: str
@@ -75,7 +75,7 @@ class Words(NamedTuple):
     tenders: dict[str, str]
 
 
-ENGLISH = Words(
+ENGLISH = Translations(
     receipt="Receipt",
     simplified_invoice="Receipt (qualified simplified invoice)",
     invoice="Invoice",
@@ -131,7 +131,7 @@ ENGLISH = Words(
     },
 )
 
-JAPANESE = Words(
+JAPANESE = Translations(
     receipt="領収書",
     simplified_invoice="領収書(適格簡易請求書)",
     invoice="領収明細書",
@@ -188,29 +188,29 @@ JAPANESE = Words(
 )
 
 
-def words(lang: str) -> Words:
+def translations(lang: str) -> Translations:
     return JAPANESE if lang == "ja" else ENGLISH
 
 
-def amount(money: Money, lang: str, *, less: bool = False) -> str:
+def format_amount(money: Money, lang: str, *, less: bool = False) -> str:
     """¥1,296; `less`: with a minus, for what is taken off."""
     value = Decimal(money.amount)
     return format_currency(-value if less else value, money.currency, locale=lang)
 
 
-def percent(rate: Decimal, lang: str) -> str:
+def format_rate(rate: Decimal, lang: str) -> str:
     return format_percent(rate, "#,##0.####%", locale=lang)
 
 
-def count(units: int, lang: str) -> str:
+def format_count(units: int, lang: str) -> str:
     return format_decimal(units, locale=lang)
 
 
-def day(at: datetime, zone: str, lang: str) -> str:
+def format_day(at: datetime, zone: str, lang: str) -> str:
     return format_date(at.astimezone(ZoneInfo(zone)).date(), "long", locale=lang)
 
 
-def moment(at: datetime, zone: str, lang: str) -> str:
+def format_time(at: datetime, zone: str, lang: str) -> str:
     """Day and time of day in a zone; UTC is named."""
     time = format_datetime(at, "HH:mm", tzinfo=ZoneInfo(zone), locale=lang)
-    return f"{day(at, zone, lang)} {time}" + (" UTC" if zone == "UTC" else "")
+    return f"{format_day(at, zone, lang)} {time}" + (" UTC" if zone == "UTC" else "")

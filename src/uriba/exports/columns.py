@@ -14,12 +14,12 @@ from uriba.core import money
 from uriba.core.ids import global_id
 from uriba.db import Row
 
-Value = str | int | bool | Decimal | datetime | None
-Cells = Sequence[Value]
+CellValue = str | int | bool | Decimal | datetime | None
+CellRow = Sequence[CellValue]
 """A row as it is exported, in the order of its columns."""
 
 
-class Kind(Enum):
+class ColumnType(Enum):
     """What a column's values are; each form writes each kind in one way."""
 
     TEXT = auto()
@@ -35,34 +35,34 @@ class Column:
     """A column, and how its value is found in a row that was read."""
 
     name: str
-    kind: Kind
-    value: Callable[[Row], Value]
+    kind: ColumnType
+    value: Callable[[Row], CellValue]
 
 
 def text(name: str) -> Column:
-    return Column(name, Kind.TEXT, _read(name))
+    return Column(name, ColumnType.TEXT, _read(name))
 
 
 def integer(name: str) -> Column:
-    return Column(name, Kind.INTEGER, _read(name))
+    return Column(name, ColumnType.INTEGER, _read(name))
 
 
 def boolean(name: str) -> Column:
-    return Column(name, Kind.BOOLEAN, _read(name))
+    return Column(name, ColumnType.BOOLEAN, _read(name))
 
 
 def moment(name: str) -> Column:
     """A time, in UTC."""
-    return Column(name, Kind.MOMENT, _read(name))
+    return Column(name, ColumnType.MOMENT, _read(name))
 
 
 def amount(name: str, minor: str) -> Column:
     """An amount in major units of the row's `currency`."""
-    return Column(name, Kind.AMOUNT, lambda row: Decimal(money.to_decimal(row[minor], row["currency"])))
+    return Column(name, ColumnType.AMOUNT, lambda row: Decimal(money.to_decimal(row[minor], row["currency"])))
 
 
 def rate(name: str) -> Column:
-    return Column(name, Kind.RATE, lambda row: _plain(row[name]))
+    return Column(name, ColumnType.RATE, lambda row: _plain(row[name]))
 
 
 def identifier(name: str, kind: str, *keys: str) -> Column:
@@ -72,15 +72,15 @@ def identifier(name: str, kind: str, *keys: str) -> Column:
         found = [row[key] for key in keys]
         return None if None in found else global_id(kind, ":".join(map(str, found)))
 
-    return Column(name, Kind.TEXT, value)
+    return Column(name, ColumnType.TEXT, value)
 
 
-def cells(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+def cell_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[CellRow]:
     values = [column.value for column in columns]
     return [[value(row) for value in values] for row in rows]
 
 
-def _read(name: str) -> Callable[[Row], Value]:
+def _read(name: str) -> Callable[[Row], CellValue]:
     return lambda row: row[name]
 
 

@@ -11,13 +11,13 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from uriba.exports.columns import Cells, Column, Kind
+from uriba.exports.columns import CellRow, Column, ColumnType
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a formula begins with, half and full width, and what spreadsheets skip before one."""
 
 
-class CsvForm:
+class CsvWriter:
     """An export as CSV, piece by piece."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
@@ -27,7 +27,7 @@ class CsvForm:
     def begin(self) -> bytes:
         return _lines([self._names])
 
-    def add(self, rows: Sequence[Cells]) -> bytes:
+    def add(self, rows: Sequence[CellRow]) -> bytes:
         return _lines(
             [
                 ["" if value is None else write(value) for write, value in zip(self._write, row, strict=True)]
@@ -39,9 +39,9 @@ class CsvForm:
         return b""
 
 
-def inert(text: str) -> str:
+def escape_formula(text: str) -> str:
     """A text that no spreadsheet runs."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:
@@ -50,11 +50,11 @@ def _lines(rows: Sequence[Sequence[str]]) -> bytes:
     return page.getvalue().encode()
 
 
-_WRITTEN: Mapping[Kind, Callable[[Any], str]] = {
-    Kind.TEXT: inert,
-    Kind.INTEGER: str,
-    Kind.BOOLEAN: lambda value: "true" if value else "false",
-    Kind.AMOUNT: lambda value: format(value, "f"),
-    Kind.RATE: lambda value: format(value, "f"),
-    Kind.MOMENT: lambda value: value.isoformat(timespec="microseconds"),
+_WRITTEN: Mapping[ColumnType, Callable[[Any], str]] = {
+    ColumnType.TEXT: escape_formula,
+    ColumnType.INTEGER: str,
+    ColumnType.BOOLEAN: lambda value: "true" if value else "false",
+    ColumnType.AMOUNT: lambda value: format(value, "f"),
+    ColumnType.RATE: lambda value: format(value, "f"),
+    ColumnType.MOMENT: lambda value: value.isoformat(timespec="microseconds"),
 }

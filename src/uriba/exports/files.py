@@ -12,19 +12,19 @@ from typing import BinaryIO
 from uriba.core.ids import new_id
 from uriba.db import Database
 from uriba.exports import snapshot
-from uriba.exports.requests import Form, Subject, wish
+from uriba.exports.requests import ExportFormat, ExportTable, parse_request
 
 
 async def save(
-    database: Database, subject: Subject, form: Form, given: Mapping[str, str | None], file: Path | None
+    database: Database, subject: ExportTable, form: ExportFormat, given: Mapping[str, str | None], file: Path | None
 ) -> str:
     """Write an export; the cursor from which the event feed goes on.
 
-    Errors: those of `wish`; `OSError` of the file, and then what it held before stands.
+    Errors: those of `parse_request`; `OSError` of the file, and then what it held before stands.
     """
     filters = {name: value for name, value in given.items() if value is not None}
     async with database.reading() as session:
-        export = await snapshot.begin(database, session, await wish(session, subject, form, filters))
+        export = await snapshot.begin(database, session, await parse_request(session, subject, form, filters))
     with _opened(file) as out:
         async with aclosing(export.pieces()) as pieces:
             async for piece in pieces:

@@ -11,23 +11,23 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uriba.exports.columns import Cells, Column, Kind
+from uriba.exports.columns import CellRow, Column, ColumnType
 
-GROUP_ROWS = 20_000
+ROW_GROUP_ROWS = 20_000
 """Rows of a row group: what is waiting to be written is never more than this and a page."""
 
 # A bigint of minor units with no decimals, and up to four for currencies that have as many.
-_TYPES: Mapping[Kind, pa.DataType] = {
-    Kind.TEXT: pa.string(),
-    Kind.INTEGER: pa.int64(),
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.AMOUNT: pa.decimal128(24, 4),
-    Kind.RATE: pa.decimal128(7, 6),
-    Kind.MOMENT: pa.timestamp("us", tz="UTC"),
+_TYPES: Mapping[ColumnType, pa.DataType] = {
+    ColumnType.TEXT: pa.string(),
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.AMOUNT: pa.decimal128(24, 4),
+    ColumnType.RATE: pa.decimal128(7, 6),
+    ColumnType.MOMENT: pa.timestamp("us", tz="UTC"),
 }
 
 
-class ParquetForm:
+class ParquetWriter:
     """An export as Parquet, piece by piece: a piece may be empty while its row group is gathered."""
 
     def __init__(self, columns: Sequence[Column], metadata: Mapping[str, str]) -> None:
@@ -40,11 +40,11 @@ class ParquetForm:
     def begin(self) -> bytes:
         return self._sink.taken()
 
-    def add(self, rows: Sequence[Cells]) -> bytes:
+    def add(self, rows: Sequence[CellRow]) -> bytes:
         columns = zip(*rows, strict=True)
         arrays = [pa.array(values, type=field.type) for values, field in zip(columns, self._schema, strict=True)]
         self._waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-        if sum(batch.num_rows for batch in self._waiting) >= GROUP_ROWS:
+        if sum(batch.num_rows for batch in self._waiting) >= ROW_GROUP_ROWS:
             self._write_group()
         return self._sink.taken()
 

@@ -12,11 +12,11 @@ from uriba.core.errors import Code, Invalid, NotFound, Refusals
 from uriba.core.text import has_control
 from uriba.db import Session
 
-EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+ALL_TIME = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 """A span that holds all orders, and what prices say of times that a calendar of four digits has."""
 
 
-class Subject(StrEnum):
+class ExportTable(StrEnum):
     """The tables that can be had whole."""
 
     PRODUCTS = "products"
@@ -25,55 +25,57 @@ class Subject(StrEnum):
     ORDERS = "orders"
 
 
-class Form(StrEnum):
+class ExportFormat(StrEnum):
     """The forms that they come in."""
 
     CSV = "csv"
     PARQUET = "parquet"
 
 
-NARROWED_BY: Mapping[Subject, frozenset[str]] = {
-    Subject.PRODUCTS: frozenset(),
-    Subject.PRICES: frozenset({"channel"}),
-    Subject.STOCK: frozenset({"location"}),
-    Subject.ORDERS: frozenset({"channel", "since", "until"}),
+FILTERS: Mapping[ExportTable, frozenset[str]] = {
+    ExportTable.PRODUCTS: frozenset(),
+    ExportTable.PRICES: frozenset({"channel"}),
+    ExportTable.STOCK: frozenset({"location"}),
+    ExportTable.ORDERS: frozenset({"channel", "since", "until"}),
 }
 """What each table can be narrowed by: a location's code; a channel's; when orders were placed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExportRequest:
     """What is to be exported. `since` is part of the span, `until` is not."""
 
-    subject: Subject
-    form: Form
+    subject: ExportTable
+    form: ExportFormat
     location_id: int | None = None
     channel_id: int | None = None
-    since: datetime = EVER[0]
-    until: datetime = EVER[1]
+    since: datetime = ALL_TIME[0]
+    until: datetime = ALL_TIME[1]
 
 
-async def wish(session: Session, subject: Subject, form: Form, given: Mapping[str, str]) -> Wish:
+async def parse_request(
+    session: Session, subject: ExportTable, form: ExportFormat, given: Mapping[str, str]
+) -> ExportRequest:
     """What filters by their names say. Moments are ISO 8601; without a zone they are UTC.
 
     Errors: `Invalid` for a filter that the table does not have and for a moment that is none, `NotFound` for a code.
     """
     _refuse_others(subject, given)
-    return Wish(
+    return ExportRequest(
         subject,
         form,
         location_id=await _location(session, given.get("location")),
         channel_id=await _channel(session, given.get("channel")),
-        since=_moment(given.get("since"), "since", EVER[0]),
-        until=_moment(given.get("until"), "until", EVER[1]),
+        since=_moment(given.get("since"), "since", ALL_TIME[0]),
+        until=_moment(given.get("until"), "until", ALL_TIME[1]),
     )
 
 
-def _refuse_others(subject: Subject, given: Mapping[str, str]) -> None:
+def _refuse_others(subject: ExportTable, given: Mapping[str, str]) -> None:
     """A filter that is not known must not give all rows."""
     refusals = Refusals()
-    names = " or ".join(sorted(NARROWED_BY[subject])) or "nothing"
-    for name in given.keys() - NARROWED_BY[subject]:
+    names = " or ".join(sorted(FILTERS[subject])) or "nothing"
+    for name in given.keys() - FILTERS[subject]:
         refusals.add(Code.INVALID, f"The export of {subject} can be narrowed by {names}.", name)
     refusals.raise_any()
 
@@ -104,4 +106,4 @@ def _moment(said: str | None, name: str, default: datetime) -> datetime:
         aware = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid(f"{name} is a moment such as 2026-11-01T00:00:00Z.", name) from None
-    return min(max(aware, EVER[0]), EVER[1])
+    return min(max(aware, ALL_TIME[0]), ALL_TIME[1])

@@ -14,24 +14,24 @@ from typing import Protocol
 
 from uriba.core import clock, pages
 from uriba.db import Database, Session
-from uriba.exports.columns import Cells, cells
-from uriba.exports.csv_format import CsvForm
-from uriba.exports.requests import Form, Wish
+from uriba.exports.columns import CellRow, cell_rows
+from uriba.exports.csv_format import CsvWriter
+from uriba.exports.requests import ExportFormat, ExportRequest
 from uriba.exports.tables import TABLES
 from uriba.outbox import relay
 
-CURSOR = "uriba-feed-cursor"
+CURSOR_KEY = "uriba-feed-cursor"
 """The name of the place in the feed, as a header and in Parquet's metadata."""
 
-EXPORTED_AT = "uriba-exported-at"
+EXPORTED_AT_KEY = "uriba-exported-at"
 
 
-class Writing(Protocol):
+class ExportWriter(Protocol):
     """A form that is written piece by piece, so that it is never whole in memory."""
 
     def begin(self) -> bytes: ...
 
-    def add(self, rows: list[Cells]) -> bytes: ...
+    def add(self, rows: list[CellRow]) -> bytes: ...
 
     def end(self) -> bytes: ...
 
@@ -41,7 +41,7 @@ class Export:
     """An export that is about to be written. `cursor` is what `events(after:)` takes."""
 
     database: Database
-    wish: Wish
+    wish: ExportRequest
     cursor: str
 
     async def pieces(self) -> AsyncGenerator[bytes]:
@@ -53,19 +53,19 @@ class Export:
             await session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             async for rows in table.pages(session, self.wish):
                 # Others are served while a page is written.
-                if piece := await asyncio.to_thread(writing.add, cells(table.columns, rows)):
+                if piece := await asyncio.to_thread(writing.add, cell_rows(table.columns, rows)):
                     yield piece
         yield await asyncio.to_thread(writing.end)
 
 
-async def begin(database: Database, session: Session, wish: Wish) -> Export:
+async def begin(database: Database, session: Session, wish: ExportRequest) -> Export:
     return Export(database, wish, pages.cursor(await relay.end_of_feed(session)))
 
 
-def _writing(export: Export) -> Writing:
+def _writing(export: Export) -> ExportWriter:
     columns = TABLES[export.wish.subject].columns
-    if export.wish.form is Form.CSV:
-        return CsvForm(columns)
-    from uriba.exports.parquet_format import ParquetForm  # its library takes time to import
+    if export.wish.form is ExportFormat.CSV:
+        return CsvWriter(columns)
+    from uriba.exports.parquet_format import ParquetWriter  # its library takes time to import
 
-    return ParquetForm(columns, {CURSOR: export.cursor, EXPORTED_AT: clock.now().isoformat()})
+    return ParquetWriter(columns, {CURSOR_KEY: export.cursor, EXPORTED_AT_KEY: clock.now().isoformat()})

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from uriba.db import Row, Session
 from uriba.exports.columns import Column, amount, boolean, identifier, integer, moment, rate, text
-from uriba.exports.requests import EVER, Subject, Wish
+from uriba.exports.requests import ALL_TIME, ExportRequest, ExportTable
 from uriba.inventory.queries import AVAILABLE
 
 ROWS_MAX = 2_000
@@ -24,14 +24,14 @@ Pages = AsyncIterator[Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TableDefinition:
     """A table: its columns, and its rows as a wish narrows them."""
 
     columns: Sequence[Column]
-    pages: Callable[[Session, Wish], Pages]
+    pages: Callable[[Session, ExportRequest], Pages]
 
 
-async def _variants(session: Session, wish: Wish) -> Pages:
+async def _variants(session: Session, wish: ExportRequest) -> Pages:
     last = 0
     while rows := await session.fetch(_VARIANTS, last, ROWS_MAX):
         yield rows
@@ -45,13 +45,13 @@ _VARIANTS = """
 """
 
 
-async def _prices(session: Session, wish: Wish) -> Pages:
+async def _prices(session: Session, wish: ExportRequest) -> Pages:
     sql = _PRICES.format(
         narrowed="AND (p.channel_id = $6 OR p.channel_id IS NULL)" if wish.channel_id is not None else ""
     )
     narrowed = () if wish.channel_id is None else (wish.channel_id,)
     last = (0, 0)
-    while rows := await session.fetch(sql, *last, *EVER, ROWS_MAX, *narrowed):
+    while rows := await session.fetch(sql, *last, *ALL_TIME, ROWS_MAX, *narrowed):
         yield rows
         last = (rows[-1]["variant_id"], rows[-1]["id"])
 
@@ -66,7 +66,7 @@ _PRICES = """
 """
 
 
-async def _levels(session: Session, wish: Wish) -> Pages:
+async def _levels(session: Session, wish: ExportRequest) -> Pages:
     last = (0, 0)
     while rows := await session.fetch(*_levels_after(last, wish.location_id), ROWS_MAX):
         yield rows
@@ -90,7 +90,7 @@ _LEVELS = f"""
 """
 
 
-async def _order_lines(session: Session, wish: Wish) -> Pages:
+async def _order_lines(session: Session, wish: ExportRequest) -> Pages:
     sql = _ORDERS.format(narrowed="AND o.channel_id = $5" if wish.channel_id is not None else "")
     narrowed = () if wish.channel_id is None else (wish.channel_id,)
     last = (wish.since, UUID(int=0))
@@ -116,7 +116,7 @@ _ORDER_LINES = """
     WHERE o.id = ANY($1) ORDER BY o.placed_at, o.id, l.position, l.id
 """
 
-_PRODUCTS = Table(
+_PRODUCTS = TableDefinition(
     (
         identifier("variant_id", "Variant", "variant_id"),
         text("sku"),
@@ -135,7 +135,7 @@ _PRODUCTS = Table(
     _variants,
 )
 
-_PRICE_LISTS = Table(
+_PRICE_LISTS = TableDefinition(
     (
         identifier("variant_id", "Variant", "variant_id"),
         text("sku"),
@@ -150,7 +150,7 @@ _PRICE_LISTS = Table(
     _prices,
 )
 
-_STOCK = Table(
+_STOCK = TableDefinition(
     (
         identifier("stock_level_id", "StockLevel", "variant_id", "location_id"),
         text("sku"),
@@ -170,7 +170,7 @@ _STOCK = Table(
     _levels,
 )
 
-_ORDER_BOOK = Table(
+_ORDER_BOOK = TableDefinition(
     (
         identifier("order_id", "Order", "order_id"),
         text("order_number"),
@@ -205,9 +205,9 @@ _ORDER_BOOK = Table(
     _order_lines,
 )
 
-TABLES: Mapping[Subject, Table] = {
-    Subject.PRODUCTS: _PRODUCTS,
-    Subject.PRICES: _PRICE_LISTS,
-    Subject.STOCK: _STOCK,
-    Subject.ORDERS: _ORDER_BOOK,
+TABLES: Mapping[ExportTable, TableDefinition] = {
+    ExportTable.PRODUCTS: _PRODUCTS,
+    ExportTable.PRICES: _PRICE_LISTS,
+    ExportTable.STOCK: _STOCK,
+    ExportTable.ORDERS: _ORDER_BOOK,
 }

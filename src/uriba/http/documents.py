@@ -14,16 +14,16 @@ from uriba.core.actor import Actor
 from uriba.core.errors import DomainError, Unauthenticated
 from uriba.core.text import has_control
 from uriba.db import Database
-from uriba.documents.content import Document, DocumentKind, Paper
-from uriba.documents.html import html, policy
-from uriba.documents.lookup import Subject, find
-from uriba.documents.pdf import pdf
+from uriba.documents.content import Document, DocumentKind, PaperSize
+from uriba.documents.html import content_security_policy, render_html
+from uriba.documents.lookup import DocumentSource, find_document
+from uriba.documents.pdf import render_pdf
 
 PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 """Nobody between keeps them, and a cart's id, which is a guest's secret, goes nowhere with a link."""
 
 
-Choice = TypeVar("Choice", DocumentKind, Paper)
+Choice = TypeVar("Choice", DocumentKind, PaperSize)
 
 
 class Identify(Protocol):
@@ -48,13 +48,13 @@ def documents(database: Database, identify: Identify) -> HTTPRouteHandler:
         paper: FromQuery[str | None] = None,
     ) -> Response[bytes]:
         actor = await _caller(request, identify)
-        wanted, chosen = _chosen(DocumentKind, kind, "kind"), _chosen(Paper, paper, "paper") or Paper.A4
+        wanted, chosen = _chosen(DocumentKind, kind, "kind"), _chosen(PaperSize, paper, "paper") or PaperSize.A4
         key, _, form = name.rpartition(".")
-        if subject not in {*Subject} or form not in ("html", "pdf") or has_control(key):
+        if subject not in {*DocumentSource} or form not in ("html", "pdf") or has_control(key):
             raise _nothing()
         try:
             async with database.reading() as session:
-                found = await find(session, Subject(subject), key, kind=wanted, lang=lang, actor=actor)
+                found = await find_document(session, DocumentSource(subject), key, kind=wanted, lang=lang, actor=actor)
         except DomainError as error:
             raise ClientException(str(error)) from error
         if found is None:
@@ -72,14 +72,16 @@ async def _caller(request: Request[Any, Any, Any], identify: Identify) -> Actor:
         raise NotAuthorizedException(str(error)) from error
 
 
-async def _page(document: Document, paper: Paper) -> Response[bytes]:
-    page = html(document, paper).encode()
-    return Response(page, media_type=MediaType.HTML, headers={**PRIVATE, "content-security-policy": policy(paper)})
+async def _page(document: Document, paper: PaperSize) -> Response[bytes]:
+    page = render_html(document, paper).encode()
+    return Response(
+        page, media_type=MediaType.HTML, headers={**PRIVATE, "content-security-policy": content_security_policy(paper)}
+    )
 
 
-async def _print(document: Document, paper: Paper) -> Response[bytes]:
+async def _print(document: Document, paper: PaperSize) -> Response[bytes]:
     """A long one takes a while to draw; meanwhile others are served."""
-    drawn = await asyncio.to_thread(pdf, document, paper)
+    drawn = await asyncio.to_thread(render_pdf, document, paper)
     name = f"{document.kind.lower().replace('_', '-')}-{document.return_number or document.number}.pdf"
     shown = {"content-disposition": f'inline; filename="{name}"'}
     return Response(drawn, media_type="application/pdf", headers={**PRIVATE, **shown})

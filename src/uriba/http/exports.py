@@ -18,8 +18,8 @@ from uriba.core.actor import Actor, Role
 from uriba.core.errors import DomainError, NotFound, Unauthenticated
 from uriba.db import Database
 from uriba.exports import snapshot
-from uriba.exports.requests import Form, Subject, wish
-from uriba.exports.snapshot import CURSOR, Export
+from uriba.exports.requests import ExportFormat, ExportTable, parse_request
+from uriba.exports.snapshot import CURSOR_KEY, Export
 
 READERS = frozenset({Role.APP, Role.STAFF})
 """Those who may read the feed may have what it is about."""
@@ -33,9 +33,9 @@ STALLED_S = 25.0
 LASTS_MAX_S = 3600.0
 """How long an export may take: its snapshot keeps PostgreSQL from clearing away what has changed since."""
 
-MEDIA_TYPES: Mapping[Form, str] = {
-    Form.CSV: "text/csv; header=present",
-    Form.PARQUET: "application/vnd.apache.parquet",
+MEDIA_TYPES: Mapping[ExportFormat, str] = {
+    ExportFormat.CSV: "text/csv; header=present",
+    ExportFormat.PARQUET: "application/vnd.apache.parquet",
 }
 
 
@@ -55,7 +55,7 @@ def exports(database: Database, identify: Identify) -> HTTPRouteHandler:
         found = await _begun(database, name, dict(request.query_params))
         pieces = _in_turn(found, turns)
         headers = {
-            CURSOR: found.cursor,
+            CURSOR_KEY: found.cursor,
             "cache-control": "private, no-store",
             "content-disposition": f'attachment; filename="{name}"',
             "x-accel-buffering": "no",
@@ -86,11 +86,11 @@ async def _check(request: Request[Any, Any, Any], identify: Identify) -> None:
 
 async def _begun(database: Database, name: str, given: Mapping[str, str]) -> Export:
     subject, _, form = name.partition(".")
-    if subject not in {*Subject} or form not in {*Form}:
+    if subject not in {*ExportTable} or form not in {*ExportFormat}:
         raise NotFoundException("There is no such export.")
     try:
         async with database.reading() as session:
-            wanted = await wish(session, Subject(subject), Form(form), given)
+            wanted = await parse_request(session, ExportTable(subject), ExportFormat(form), given)
             return await snapshot.begin(database, session, wanted)
     except NotFound as error:
         raise NotFoundException(str(error)) from error

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from uriba.db import Database
-from uriba.invariants import feed, money, orders, stock
+from uriba.invariants import events, money, orders, stock
 from uriba.invariants.invariant import Invariant
 
-INVARIANTS = (*stock.INVARIANTS, *orders.INVARIANTS, *money.INVARIANTS, *feed.INVARIANTS)
+INVARIANTS = (*stock.INVARIANTS, *orders.INVARIANTS, *money.INVARIANTS, *events.INVARIANTS)
 
 
 @dataclass(frozen=True, slots=True)

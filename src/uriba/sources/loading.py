@@ -35,18 +35,18 @@ from uriba.pricing import prices, promotion_setup
 from uriba.pricing.coupons import upsert as upsert_coupons
 from uriba.pricing.prices import PriceRow
 from uriba.pricing.promotion_input import PromotionInput
-from uriba.sources.complete_journey import ZONE, Article, CompleteJourney, OpeningStock, Store
-from uriba.sources.coupons import Coupons
+from uriba.sources.complete_journey import ZONE, CompleteJourney, OpeningStock, Product, Store
+from uriba.sources.coupons import CampaignCoupons
 
 CALLER = "source:complete-journey"
 CURRENCY = "USD"
 SHIPPING_PRICE = "4.99"
-RATES = (Rate("standard", "0.06"), Rate("reduced", "0"))
+TAX_RATES = (Rate("standard", "0.06"), Rate("reduced", "0"))
 BATCH_ROWS = 1_000
 STORES_AT_ONCE = 4
 """Their levels are never the same, so that receipts do not wait for each other."""
 
-FOOD = frozenset(
+FOOD_DEPARTMENTS = frozenset(
     {
         "DELI",
         "FROZEN GROCERY",
@@ -65,17 +65,17 @@ FOOD = frozenset(
 and everything else as standard (6 %). Plain on purpose: the detergent in GROCERY goes untaxed."""
 
 Given = TypeVar("Given")
-Count = Callable[[int], None]
+ReportRows = Callable[[int], None]
 
 
-class Watch(Protocol):
+class ProgressReporter(Protocol):
     """Who looks on: a stage begins with its number of rows (None: not known yet), and hears of rows as they stand."""
 
-    def __call__(self, stage: str, rows: int | None, /) -> AbstractContextManager[Count]: ...
+    def __call__(self, stage: str, rows: int | None, /) -> AbstractContextManager[ReportRows]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What a slice holds, in rows; `received` are the levels that got their opening stock this time."""
 
     stores: int
@@ -85,7 +85,9 @@ class Loaded:
     received: int
 
 
-async def load(database: Database, year: CompleteJourney, *, watch: Watch, coupons: bool = True) -> Loaded:
+async def load(
+    database: Database, year: CompleteJourney, *, watch: ProgressReporter, coupons: bool = True
+) -> LoadResult:
     """Load a slice of the year, or what is missing of it; its campaigns' coupons unless nobody wants them."""
     with watch("reading the year", None) as count:
         count(await asyncio.to_thread(_read, year))
@@ -101,14 +103,14 @@ async def load(database: Database, year: CompleteJourney, *, watch: Watch, coupo
     await _in_batches(database, families, customers.upsert, watch, "households")
     received = await _receive(database, year.opening, watch)
     await _relay(database, watch)
-    loaded = Loaded(len(year.stores), len(year.articles), len(families), len(year.opening), received)
+    loaded = LoadResult(len(year.stores), len(year.articles), len(families), len(year.opening), received)
     await _mark(database, year, loaded)
     return loaded
 
 
-async def _load_coupons(database: Database, year: CompleteJourney, watch: Watch) -> None:
+async def _load_coupons(database: Database, year: CompleteJourney, watch: ProgressReporter) -> None:
     """The campaigns' coupons, each a promotion with its code."""
-    offered = Coupons(year)
+    offered = CampaignCoupons(year)
     promotions = await asyncio.to_thread(lambda: list(offered.promotions()))
     with watch("promotions", len(promotions)) as count:
         for batch in _with_goods(promotions):
@@ -148,7 +150,7 @@ async def is_loaded(database: Database, year: CompleteJourney) -> bool:
         return len((await locations.by_channel(session, [app]))[app]) == int(answer["stores"])
 
 
-async def _mark(database: Database, year: CompleteJourney, loaded: Loaded) -> None:
+async def _mark(database: Database, year: CompleteJourney, loaded: LoadResult) -> None:
     async with database.transaction() as session:
         await idempotency.begin(session, _claim("load", year.name, year.name), answer={"stores": loaded.stores})
 
@@ -161,7 +163,7 @@ async def _in_batches(
     database: Database,
     rows: Sequence[Given],
     upsert: Callable[[Session, Sequence[Given]], Awaitable[int]],
-    watch: Watch,
+    watch: ProgressReporter,
     stage: str,
 ) -> None:
     with watch(stage, len(rows)) as count:
@@ -185,7 +187,9 @@ def _channels(stores: Sequence[Store]) -> list[ChannelRow]:
     codes = [store.code for store in stores]
 
     def channel(code: str, name: str, kind: ChannelKind, shipping: str) -> ChannelRow:
-        return ChannelRow(code, name, kind, CURRENCY, codes, RATES, prices_include_tax=False, shipping_price=shipping)
+        return ChannelRow(
+            code, name, kind, CURRENCY, codes, TAX_RATES, prices_include_tax=False, shipping_price=shipping
+        )
 
     return [
         channel("app", "App", ChannelKind.APP, SHIPPING_PRICE),
@@ -194,8 +198,8 @@ def _channels(stores: Sequence[Store]) -> list[ChannelRow]:
     ]
 
 
-def _product(article: Article) -> ProductRow:
-    tax_class = "reduced" if article.department in FOOD else "standard"
+def _product(article: Product) -> ProductRow:
+    tax_class = "reduced" if article.department in FOOD_DEPARTMENTS else "standard"
     variant = VariantRow(article.sku, article.name, barcode=article.barcode, tax_class=tax_class)
     return ProductRow(
         article.handle,
@@ -207,7 +211,7 @@ def _product(article: Article) -> ProductRow:
     )
 
 
-async def _receive(database: Database, opening: Sequence[OpeningStock], watch: Watch) -> int:
+async def _receive(database: Database, opening: Sequence[OpeningStock], watch: ProgressReporter) -> int:
     """Each store's opening receipt; how many levels had none yet."""
     turns = asyncio.Semaphore(STORES_AT_ONCE)
 
@@ -222,7 +226,7 @@ async def _receive(database: Database, opening: Sequence[OpeningStock], watch: W
     return sum(receipt.result() for receipt in receipts)
 
 
-async def _receive_store(session: Session, store: str, stocks: Sequence[OpeningStock], count: Count) -> int:
+async def _receive_store(session: Session, store: str, stocks: Sequence[OpeningStock], count: ReportRows) -> int:
     """Book a store's opening stock once, in one transaction, on the levels that nobody has touched.
 
     The key carries the slice's rows: a wider slice of the same store is another receipt, for the levels it adds.
@@ -258,7 +262,7 @@ def _receipt(key: tuple[int, int], units: int) -> Movement:
     )
 
 
-async def _relay(database: Database, watch: Watch) -> None:
+async def _relay(database: Database, watch: ProgressReporter) -> None:
     """Give the load's events their place in the feed now: a worker that starts later begins without a backlog."""
     async with database.reading() as session:
         waiting = await relay.waiting(session)

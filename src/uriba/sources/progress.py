@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
-from uriba.sources.loading import Count, Watch
+from uriba.sources.loading import ProgressReporter, ReportRows
 
 BAR_WIDTH = 24
 
@@ -35,7 +35,7 @@ class _Seconds(TextColumn):
 
 
 @contextmanager
-def shown(console: Console) -> Iterator[Watch]:
+def progress_bars(console: Console) -> Iterator[ProgressReporter]:
     """A bar for each stage; without a terminal, one line for each stage at the end."""
     with Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
@@ -48,7 +48,7 @@ def shown(console: Console) -> Iterator[Watch]:
     ) as progress:
 
         @contextmanager
-        def watch(stage: str, rows: int | None) -> Iterator[Count]:
+        def watch(stage: str, rows: int | None) -> Iterator[ReportRows]:
             task = progress.add_task(stage, total=rows)
             yield lambda more: progress.advance(task, more)
             # Also ends a stage that did not know its size, or had nothing to do.

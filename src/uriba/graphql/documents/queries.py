@@ -6,7 +6,7 @@ import strawberry
 
 from uriba.core import fields
 from uriba.documents.content import DocumentKind
-from uriba.documents.lookup import Subject, address, find
+from uriba.documents.lookup import DocumentSource, document_path, find_document
 from uriba.graphql.context import Info
 from uriba.graphql.documents.types import Document, document_of
 from uriba.graphql.permissions import PUBLIC, query
@@ -29,8 +29,8 @@ class DocumentQueries:
         lang: str | None = None,
     ) -> Document | None:
         fields.exactly_one(orderId=order_id, cartId=cart_id, returnId=return_id)
-        given = {Subject.ORDER: order_id, Subject.CART: cart_id, Subject.RETURN: return_id}
+        given = {DocumentSource.ORDER: order_id, DocumentSource.CART: cart_id, DocumentSource.RETURN: return_id}
         (subject, id), *_ = [(one, said) for one, said in given.items() if said is not None]
         async with info.context.reading() as session:
-            found = await find(session, subject, id, kind=kind, lang=lang, actor=info.context.actor)
-        return document_of(found, address(subject, id, found)) if found else None
+            found = await find_document(session, subject, id, kind=kind, lang=lang, actor=info.context.actor)
+        return document_of(found, document_path(subject, id, found)) if found else None

@@ -8,10 +8,10 @@ import strawberry
 
 from uriba.core.money import Money as Amount
 from uriba.documents import content as paper
-from uriba.documents.content import DocumentKind, Paper
-from uriba.documents.html import html
+from uriba.documents.content import DocumentKind, PaperSize
+from uriba.documents.html import render_html as html
 from uriba.documents.layout import notes, title
-from uriba.documents.translations import words
+from uriba.documents.translations import translations
 from uriba.graphql.scalars import DecimalString, Money, money_of
 
 strawberry.enum(
@@ -19,7 +19,7 @@ strawberry.enum(
     description="RECEIPT, GIFT_RECEIPT (without any amount) and INVOICE (a receipt that names who bought) of an order; "
     "RETURN of goods that came back.",
 )
-DocumentPaper = strawberry.enum(Paper, name="DocumentPaper", description="A4, or a till's roll of 80 mm.")
+DocumentPaper = strawberry.enum(PaperSize, name="DocumentPaper", description="A4, or a till's roll of 80 mm.")
 
 
 @strawberry.type(description="Who sold.")
@@ -109,12 +109,12 @@ class Document:
     url: str = strawberry.field(description="Its page, below the hub's address; .pdf in place of .html to print it.")
 
     @strawberry.field(description="The page, whole in itself.")
-    def html(self, paper: DocumentPaper = Paper.A4) -> str:  # type: ignore[valid-type]
+    def html(self, paper: DocumentPaper = PaperSize.A4) -> str:  # type: ignore[valid-type]
         return html(self.source, paper)
 
 
 def document_of(found: paper.Document, url: str) -> Document:
-    said = words(found.lang)
+    said = translations(found.lang)
     return Document(
         source=found,
         kind=found.kind,
@@ -142,7 +142,7 @@ def document_of(found: paper.Document, url: str) -> Document:
     )
 
 
-def _issuer(issuer: paper.Issuer) -> DocumentIssuer:
+def _issuer(issuer: paper.DocumentIssuer) -> DocumentIssuer:
     return DocumentIssuer(
         name=issuer.name,
         registration_number=issuer.registration_number,
@@ -152,7 +152,7 @@ def _issuer(issuer: paper.Issuer) -> DocumentIssuer:
     )
 
 
-def _line(line: paper.Line) -> DocumentLine:
+def _line(line: paper.DocumentLine) -> DocumentLine:
     return DocumentLine(
         name=line.name,
         sku=line.sku,
@@ -166,7 +166,7 @@ def _line(line: paper.Line) -> DocumentLine:
     )
 
 
-def _tax(tax: paper.TaxTotal) -> DocumentTax:
+def _tax(tax: paper.DocumentTax) -> DocumentTax:
     return DocumentTax(
         rate=DecimalString(f"{tax.rate.normalize():f}"),
         mark=tax.mark,
@@ -176,7 +176,7 @@ def _tax(tax: paper.TaxTotal) -> DocumentTax:
     )
 
 
-def _tender(tender: paper.Tender, label: str) -> DocumentTender:
+def _tender(tender: paper.DocumentTender, label: str) -> DocumentTender:
     return DocumentTender(
         method=tender.method,
         label=label,
@@ -187,7 +187,7 @@ def _tender(tender: paper.Tender, label: str) -> DocumentTender:
     )
 
 
-def _totals(totals: paper.Totals) -> DocumentTotals:
+def _totals(totals: paper.DocumentTotals) -> DocumentTotals:
     return DocumentTotals(
         subtotal=_some(totals.subtotal),
         discount=_some(totals.discount),

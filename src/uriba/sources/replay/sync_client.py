@@ -11,10 +11,10 @@ import httpx
 import msgspec
 
 from uriba.core import clock
-from uriba.sources.loading import Count
-from uriba.sources.replay_errors import ReplayFailed
-from uriba.sources.replay_plan import Delivery, Plan
-from uriba.sources.replay_receipts import Receipts
+from uriba.sources.loading import ReportRows
+from uriba.sources.replay.errors import ReplayFailed
+from uriba.sources.replay.sale_events import SaleEvents
+from uriba.sources.replay.schedule import Batch, Schedule
 
 TILLS_AT_ONCE = 8
 TRIES_MAX = 5
@@ -23,50 +23,50 @@ PAUSE_S = 0.5
 
 ANSWER_S = 120
 SAMPLES_MAX = 5
-DOCUMENT = (
+SYNC_MUTATION = (
     "mutation Sync($input: PosSyncInput!) { posSync(input: $input) { results { status errors { code message } } "
     "acknowledged missing { from to } errors { code message } } }"
 )
 
 
-class Problem(msgspec.Struct):
+class SyncProblem(msgspec.Struct):
     """What a payload says is wrong."""
 
     code: str
     message: str
 
 
-class Result(msgspec.Struct):
+class EventResult(msgspec.Struct):
     """What became of an event."""
 
     status: str
-    errors: list[Problem]
+    errors: list[SyncProblem]
 
 
-class Payload(msgspec.Struct):
+class SyncPayload(msgspec.Struct):
     """What a till is told."""
 
-    results: list[Result]
+    results: list[EventResult]
     acknowledged: int
     missing: list[dict[str, int]]
-    errors: list[Problem]
+    errors: list[SyncProblem]
 
 
-class Field(msgspec.Struct):
+class SyncData(msgspec.Struct):
     """The one field of the answer."""
 
-    payload: Payload = msgspec.field(name="posSync")
+    payload: SyncPayload = msgspec.field(name="posSync")
 
 
-class Answer(msgspec.Struct):
+class SyncResponse(msgspec.Struct):
     """The body of the answer."""
 
-    data: Field | None = None
+    data: SyncData | None = None
     errors: list[dict[str, object]] | None = None
 
 
 @dataclass(slots=True)
-class Line:
+class TillConnection:
     """A till's line to the hub: its key, how far its clock is ahead, and how far the hub has its events."""
 
     key: str
@@ -77,27 +77,29 @@ class Line:
 
 
 @dataclass(slots=True)
-class Told:
+class SyncSummary:
     """What the hub said to all that was sent: how many events had which status, and some of the errors."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
 
-    def add(self, results: Sequence[Result]) -> None:
+    def add(self, results: Sequence[EventResult]) -> None:
         for result in results:
             self.statuses[result.status] = self.statuses.get(result.status, 0) + 1
             if result.errors and len(self.samples) < SAMPLES_MAX:
                 self.samples.append(f"{result.status}: {result.errors[0].code}, {result.errors[0].message}")
 
 
-async def send(url: str, plan: Plan, receipts: Receipts, lines: Sequence[Line], count: Count) -> Told:
+async def send_batches(
+    url: str, plan: Schedule, receipts: SaleEvents, lines: Sequence[TillConnection], count: ReportRows
+) -> SyncSummary:
     """Send all batches of a plan; `lines` are the tills'. Errors: `ReplayFailed`."""
-    told = Told()
+    told = SyncSummary()
     waiting = iter(plan.deliveries)
     limits = httpx.Limits(max_connections=TILLS_AT_ONCE, max_keepalive_connections=TILLS_AT_ONCE)
 
     async with httpx.AsyncClient(limits=limits, timeout=ANSWER_S, trust_env=False) as client:
-        post = Post(client, url)
+        post = BatchSender(client, url)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(TILLS_AT_ONCE):
@@ -109,7 +111,12 @@ async def send(url: str, plan: Plan, receipts: Receipts, lines: Sequence[Line], 
 
 
 async def _take_turns(
-    post: Post, waiting: Iterator[Delivery], receipts: Receipts, lines: Sequence[Line], told: Told, count: Count
+    post: BatchSender,
+    waiting: Iterator[Batch],
+    receipts: SaleEvents,
+    lines: Sequence[TillConnection],
+    told: SyncSummary,
+    count: ReportRows,
 ) -> None:
     for delivery in waiting:
         line = lines[delivery.till]
@@ -121,15 +128,15 @@ async def _take_turns(
         count(len(delivery.places))
 
 
-class Post:
+class BatchSender:
     """Posting a batch, again where the answer did not come: the hub takes an event once."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self._client = client
         self._url = url
-        self._decoder = msgspec.json.Decoder(Answer)
+        self._decoder = msgspec.json.Decoder(SyncResponse)
 
-    async def __call__(self, line: Line, events: str) -> Payload:
+    async def __call__(self, line: TillConnection, events: str) -> SyncPayload:
         """Errors: `ReplayFailed` where the hub refuses the batch, or does not answer after `TRIES_MAX` tries."""
         headers = {"authorization": f"Bearer {line.key}", "content-type": "application/json"}
         for tried in range(TRIES_MAX):
@@ -147,7 +154,7 @@ class Post:
                 break
         raise ReplayFailed(f"The hub did not take a till's batch: {reason}")
 
-    def _payload(self, body: bytes) -> Payload | None:
+    def _payload(self, body: bytes) -> SyncPayload | None:
         """What the till is told; None where the hub had a fault. Errors: `ReplayFailed` where it refused."""
         answer = self._decoder.decode(body)
         if answer.data is None:
@@ -157,8 +164,8 @@ class Post:
         return answer.data.payload
 
 
-def _body(line: Line, events: str) -> bytes:
+def _body(line: TillConnection, events: str) -> bytes:
     """The request; `sentAt` is what the till's clock says now."""
     sent = (clock.now() + timedelta(seconds=line.clock_s)).isoformat()
     given = f'{{"sentAt":"{sent}","epoch":1,"events":[{events}]}}'
-    return f'{{"query":"{DOCUMENT}","variables":{{"input":{given}}}}}'.encode()
+    return f'{{"query":"{SYNC_MUTATION}","variables":{{"input":{given}}}}}'.encode()

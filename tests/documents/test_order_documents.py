@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from papers import NUMBER, ask, issue_by, page, printed
+from document_support import NUMBER, ask, issue_by, page, printed
 
 from client import Client, Refused
 from shop import ADDRESS, CHECKOUT, ERRORS, Shop

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from papers import printed
+from document_support import printed
 
 from scratch import scratch_hub
 from uriba import supervisor
@@ -15,18 +15,18 @@ from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
 from uriba.db import Database
 from uriba.documents import queries, receipts
-from uriba.documents.content import Document, DocumentKind, Paper
-from uriba.documents.pdf import pdf
-from uriba.sources.loading import Count
-from uriba.sources.replay import Hub, replay
-from uriba.sources.replay_trading import Trading
+from uriba.documents.content import Document, DocumentKind, PaperSize
+from uriba.documents.pdf import render_pdf
+from uriba.sources.loading import ReportRows
+from uriba.sources.replay.runner import ReplayTarget, replay
+from uriba.sources.replay.sales import CompleteJourneySales
 
 if TYPE_CHECKING:
     from conftest import RunningHub
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
+def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
     yield lambda _: None
 
 
@@ -34,8 +34,8 @@ def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
 async def sold_again(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """A day of a store."""
     async with scratch_hub(hub.settings) as (settings, database):
-        replaying = Hub(database, supervisor.environment(settings), tmp_path_factory.mktemp("year"))
-        await replay(replaying, lambda: Trading(stores=1, days=2), chaos=None, watch=unseen)
+        replaying = ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("year"))
+        await replay(replaying, lambda: CompleteJourneySales(stores=1, days=2), chaos=None, watch=unseen)
         yield database
 
 
@@ -45,14 +45,14 @@ async def longest(database: Database) -> Document:
         order_id = await session.fetchval(
             "SELECT order_id FROM order_line GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
         )
-        row = await queries.of_order(session, order_id, actor=SYSTEM)
+        row = await queries.order_by_id(session, order_id, actor=SYSTEM)
     assert row is not None
-    return receipts.of_order(row, kind=DocumentKind.RECEIPT, lang=None)
+    return receipts.order_document(row, kind=DocumentKind.RECEIPT, lang=None)
 
 
 async def test_every_line_of_a_real_basket_is_printed_and_adds_up(sold_again: Database) -> None:
     document = await longest(sold_again)
-    text = printed(pdf(document, Paper.A4))
+    text = printed(render_pdf(document, PaperSize.A4))
 
     assert document.totals is not None and document.receipt
     total = sum(line.total.minor for line in document.lines if line.total)

@@ -18,9 +18,9 @@ from patience import eventually
 from scratch import scratch_hub
 from uriba import supervisor
 from uriba.db import Database
-from uriba.sources.loading import Count
-from uriba.sources.replay import Hub, replay
-from uriba.sources.replay_trading import Trading
+from uriba.sources.loading import ReportRows
+from uriba.sources.replay.runner import ReplayTarget, replay
+from uriba.sources.replay.sales import CompleteJourneySales
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -29,7 +29,7 @@ SLICE = ("--stores", "5", "--days", "15", "--chaos", "--seed", "5")
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
+def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
     yield lambda _: None
 
 
@@ -79,8 +79,8 @@ async def test_a_replay_that_broke_off_is_finished_by_another(hub: RunningHub, t
 async def test_the_exit_status_says_that_the_books_differ(hub: RunningHub, tmp_path: Path) -> None:
     async with scratch_hub(hub.settings) as (settings, database):
         environment = supervisor.environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
-        own = Hub(database, environment, tmp_path)
-        await replay(own, lambda: Trading(stores=1, days=4, products=200), chaos=None, watch=unseen)
+        own = ReplayTarget(database, environment, tmp_path)
+        await replay(own, lambda: CompleteJourneySales(stores=1, days=4, products=200), chaos=None, watch=unseen)
         async with database.transaction(tell=False) as session:
             await session.run("UPDATE orders SET customer_id = NULL WHERE number = '100001'")
 

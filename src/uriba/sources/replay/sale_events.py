@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uriba.sources.complete_journey import store_code
-from uriba.sources.replay_trading import Trading
+from uriba.sources.replay.sales import CompleteJourneySales
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,17 +23,17 @@ LINE_COLUMNS = ("product_id", "quantity", "cents")
 
 
 @dataclass(frozen=True, slots=True)
-class Till:
+class StoreTill:
     """The till of a store, and the places of its baskets in the year: sequence 1 is the first of them."""
 
     store: str
     places: range
 
 
-class Receipts:
+class SaleEvents:
     """All baskets of a slice: store by store, in the order that they were rung up."""
 
-    def __init__(self, year: Trading) -> None:
+    def __init__(self, year: CompleteJourneySales) -> None:
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -70,7 +70,7 @@ class Receipts:
         before = pa.concat_arrays([pa.array([0], pa.int64()), until.slice(0, max(0, len(until) - 1))])
         return pc.subtract(until, before.slice(0, len(until)))
 
-    def sold(self, till: Till) -> dict[int, tuple[int, int]]:
+    def sold(self, till: StoreTill) -> dict[int, tuple[int, int]]:
         """Units and cents of each product that a till sold."""
         columns = [self._lines[name].slice(till.places.start, len(till.places)).flatten() for name in LINE_COLUMNS]
         return _by_product(columns)
@@ -173,15 +173,16 @@ def _whole(values: pa.ChunkedArray) -> pa.Array:
     return values.combine_chunks()
 
 
-def _tills(stores: pa.ChunkedArray) -> list[Till]:
+def _tills(stores: pa.ChunkedArray) -> list[StoreTill]:
     ends, numbers = (part.to_pylist() for part in _runs(stores))
     starts = [0, *ends][:-1]
     return [
-        Till(store_code(number), range(start, end)) for number, start, end in zip(numbers, starts, ends, strict=True)
+        StoreTill(store_code(number), range(start, end))
+        for number, start, end in zip(numbers, starts, ends, strict=True)
     ]
 
 
-def _sequences(tills: Sequence[Till]) -> pa.Array:
+def _sequences(tills: Sequence[StoreTill]) -> pa.Array:
     import pyarrow as pa
 
     return pa.array([sequence for till in tills for sequence in range(1, len(till.places) + 1)], pa.int64())

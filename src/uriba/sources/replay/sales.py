@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from uriba.sources.complete_journey import Article, CompleteJourney, sku_of
+from uriba.sources.complete_journey import CompleteJourney, Product, sku_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,7 @@ NO_UNIT = 0
 LINE_WITHOUT_A_UNIT = "Line without a unit"
 
 
-class Trading(CompleteJourney):
+class CompleteJourneySales(CompleteJourney):
     """A slice of the year with all that was rung up; its articles, prices and stock include those of such lines."""
 
     @property
@@ -35,7 +35,7 @@ class Trading(CompleteJourney):
         return f"{super().name} as rung up"
 
     @cached_property
-    def articles(self) -> list[Article]:
+    def articles(self) -> list[Product]:
         """What was rung up: what sold by the unit, best selling first, then petrol and lines without a unit."""
         return [_named(article) for article in super().articles]
 
@@ -83,11 +83,11 @@ class Trading(CompleteJourney):
         return pa.concat_arrays([self._goods, others])
 
 
-def _named(article: Article) -> Article:
+def _named(article: Product) -> Product:
     if article.sku != sku_of(NO_UNIT):
         return article
     told = "A receipt's line of quantity 0, in the source of this replay: counted, but nothing was handed over."
-    return Article(
+    return Product(
         handle="line-without-a-unit",
         sku=article.sku,
         barcode=article.barcode,

@@ -11,17 +11,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from taken import bought, csv_rows, parquet_table, parsed
+from export_client import bought, csv_rows, parquet_table, parsed
 
 from shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.exports import parquet_format
-from uriba.exports.columns import amount, boolean, cells, integer, moment, rate, text
-from uriba.exports.csv_format import CsvForm
-from uriba.exports.parquet_format import ParquetForm
-from uriba.exports.requests import Form, Subject, Wish
-from uriba.exports.snapshot import CURSOR, Writing
+from uriba.exports.columns import amount, boolean, cell_rows, integer, moment, rate, text
+from uriba.exports.csv_format import CsvWriter
+from uriba.exports.parquet_format import ParquetWriter
+from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable
+from uriba.exports.snapshot import CURSOR_KEY, ExportWriter
 from uriba.exports.tables import TABLES
 
 LEVELS = 20_000
@@ -49,12 +49,12 @@ def row(name: str | None, **given: Any) -> dict[str, Any]:
     }
 
 
-def written(writing: Writing, *rows: dict[str, Any]) -> bytes:
-    return writing.begin() + writing.add(cells(COLUMNS, rows)) + writing.end()
+def written(writing: ExportWriter, *rows: dict[str, Any]) -> bytes:
+    return writing.begin() + writing.add(cell_rows(COLUMNS, rows)) + writing.end()
 
 
 def test_csv_is_as_rfc_4180_has_it() -> None:
-    found = written(CsvForm(COLUMNS), row('Cup, "large"\nblue'), row("茶", minor=1280, currency="JPY", good=False))
+    found = written(CsvWriter(COLUMNS), row('Cup, "large"\nblue'), row("茶", minor=1280, currency="JPY", good=False))
 
     assert found.decode() == (
         "name,units,price_amount,at_utc,good,r\r\n"
@@ -67,13 +67,13 @@ def test_csv_is_as_rfc_4180_has_it() -> None:
 def test_no_cell_begins_a_formula(first: str) -> None:
     name = f"{first}cmd|' /C calc'!A0"
 
-    (found,) = parsed(written(CsvForm(COLUMNS), row(name)))
+    (found,) = parsed(written(CsvWriter(COLUMNS), row(name)))
 
     assert found["name"] == f"'{name}"
 
 
 def test_numbers_stay_numbers() -> None:
-    (found,) = parsed(written(CsvForm(COLUMNS), row("a=b")))
+    (found,) = parsed(written(CsvWriter(COLUMNS), row("a=b")))
 
     assert (found["name"], found["units"], found["price_amount"]) == ("a=b", "-3", "-19.99")
 
@@ -81,8 +81,8 @@ def test_numbers_stay_numbers() -> None:
 def test_nothing_is_an_empty_cell_and_null() -> None:
     nothing = row(None, units=None, at_utc=None)
 
-    assert list(parsed(written(CsvForm(COLUMNS), nothing))[0].values())[:2] == ["", ""]
-    table = pq.read_table(io.BytesIO(written(ParquetForm(COLUMNS, {}), nothing)))
+    assert list(parsed(written(CsvWriter(COLUMNS), nothing))[0].values())[:2] == ["", ""]
+    table = pq.read_table(io.BytesIO(written(ParquetWriter(COLUMNS, {}), nothing)))
     assert [table[name].to_pylist() for name in ("name", "units", "at_utc")] == [[None], [None], [None]]
 
 
@@ -93,8 +93,8 @@ def test_nothing_is_an_empty_cell_and_null() -> None:
 def test_amounts_of_all_currencies_are_exact(minor: int, currency: str, expected: str) -> None:
     given = row("Cup", minor=minor, currency=currency)
 
-    assert parsed(written(CsvForm(COLUMNS), given))[0]["price_amount"] == expected
-    table = pq.read_table(io.BytesIO(written(ParquetForm(COLUMNS, {}), given)))
+    assert parsed(written(CsvWriter(COLUMNS), given))[0]["price_amount"] == expected
+    table = pq.read_table(io.BytesIO(written(ParquetWriter(COLUMNS, {}), given)))
     assert table["price_amount"].to_pylist() == [Decimal(expected)]
 
 
@@ -126,11 +126,11 @@ async def test_parquet_holds_what_csv_holds(shop: Shop) -> None:
         found = [{name: as_csv(value) for name, value in row.items()} for row in table.to_pylist()]
         wanted = await csv_rows(shop.staff, subject, **given)
         assert [row for row in found if shop.mark in row["sku"]] == [row for row in wanted if shop.mark in row["sku"]]
-        assert found and CURSOR.encode() in table.schema.metadata
+        assert found and CURSOR_KEY.encode() in table.schema.metadata
 
 
 async def test_an_export_without_rows_has_its_columns(shop: Shop) -> None:
-    names = [column.name for column in TABLES[Subject.ORDERS].columns]
+    names = [column.name for column in TABLES[ExportTable.ORDERS].columns]
 
     table = await parquet_table(shop.staff, "orders", channel=shop.code("web"))
 
@@ -178,11 +178,11 @@ async def many_levels(session: Session) -> int:
     return int(place)
 
 
-async def pieces(session: Session, form: Writing, place: int) -> AsyncIterator[bytes]:
-    stock = TABLES[Subject.STOCK]
+async def pieces(session: Session, form: ExportWriter, place: int) -> AsyncIterator[bytes]:
+    stock = TABLES[ExportTable.STOCK]
     yield form.begin()
-    async for rows in stock.pages(session, Wish(Subject.STOCK, Form.CSV, location_id=place)):
-        yield form.add(cells(stock.columns, rows))
+    async for rows in stock.pages(session, ExportRequest(ExportTable.STOCK, ExportFormat.CSV, location_id=place)):
+        yield form.add(cell_rows(stock.columns, rows))
     yield form.end()
 
 
@@ -192,7 +192,7 @@ async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
         async with shop.hub.database.transaction(tell=False) as session:
             place = await many_levels(session)
             tracemalloc.start()
-            async for piece in pieces(session, CsvForm(TABLES[Subject.STOCK].columns), place):
+            async for piece in pieces(session, CsvWriter(TABLES[ExportTable.STOCK].columns), place):
                 size += len(piece)
                 peaks.append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.reset_peak()
@@ -211,7 +211,7 @@ async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypat
     found: list[bytes] = []
     with pytest.raises(Undone):
         async with shop.hub.database.transaction(tell=False) as session:
-            form = ParquetForm(TABLES[Subject.STOCK].columns, {})
+            form = ParquetWriter(TABLES[ExportTable.STOCK].columns, {})
             place = await many_levels(session)
             found.extend([piece async for piece in pieces(session, form, place)])
             raise Undone

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from taken import ask
+from export_client import ask
 
 from shop import Shop
-from uriba.exports.snapshot import CURSOR
+from uriba.exports.snapshot import CURSOR_KEY
 
 
 async def test_staff_and_apps_may_take_exports(shop: Shop) -> None:
@@ -15,7 +15,7 @@ async def test_staff_and_apps_may_take_exports(shop: Shop) -> None:
             answer = await ask(client, name)
 
             assert answer.status_code == 200
-            assert answer.headers[CURSOR]
+            assert answer.headers[CURSOR_KEY]
             assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
             assert answer.headers["cache-control"] == "private, no-store"
 
@@ -24,7 +24,7 @@ async def test_terminals_and_customers_may_not(shop: Shop) -> None:
     for client in (await shop.terminal("S1"), await shop.customer()):
         answer = await ask(client, "stock.csv")
 
-        assert (answer.status_code, CURSOR in answer.headers) == (403, False)
+        assert (answer.status_code, CURSOR_KEY in answer.headers) == (403, False)
 
 
 async def test_guests_and_forged_keys_are_not_known(shop: Shop) -> None:

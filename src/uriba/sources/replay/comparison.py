@@ -16,9 +16,9 @@ from typing import Any
 from uriba.core.money import to_decimal
 from uriba.db import Database, Session
 from uriba.sources.complete_journey import loyalty_card, sku_of
-from uriba.sources.loading import CURRENCY, Count
-from uriba.sources.replay_receipts import Receipts, Till
-from uriba.sources.replay_trading import NO_UNIT
+from uriba.sources.loading import CURRENCY, ReportRows
+from uriba.sources.replay.sale_events import SaleEvents, StoreTill
+from uriba.sources.replay.sales import NO_UNIT
 
 BASKETS_AT_ONCE = 10_000
 """Of as many stores as hold about so many baskets, what both sides say is in memory at a time."""
@@ -27,7 +27,7 @@ CLOCK_TOLERANCE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class StoreFigures:
     """What one side says of one store.
 
     `receipts`: by receipt, its card, lines, units and cents; `articles`: by SKU, units and cents.
@@ -41,7 +41,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparisonRow:
     """A row of the result."""
 
     what: str
@@ -51,7 +51,7 @@ class Compared:
 
 
 @dataclass(slots=True)
-class Books:
+class Comparison:
     """All stores' sides, added up; of what has to be equal one by one, how much is not."""
 
     petrol: frozenset[str]
@@ -60,7 +60,7 @@ class Books:
     cards: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     other: Counter[str] = field(default_factory=Counter)
 
-    def add(self, source: Side, hub: Side) -> None:
+    def add(self, source: StoreFigures, hub: StoreFigures) -> None:
         for name, side, total in (("source", source, self.source), ("hub", hub, self.hub)):
             total.update(_totals(side, self.petrol))
             self.cards.update((name, seen[0]) for seen in side.receipts.values())
@@ -72,11 +72,13 @@ class Books:
         self.other["article"] += _different(source.articles, hub.articles)
         self.other["level"] += _different(source.levels, hub.levels)
 
-    def rows(self) -> Iterator[Compared]:
+    def rows(self) -> Iterator[ComparisonRow]:
         """The result, row by row."""
         for what, name in TOTALS.items():
             show = _dollars if name == "cents" else _number
-            yield Compared(what, show(self.source[name]), show(self.hub[name]), self.source[name] == self.hub[name])
+            yield ComparisonRow(
+                what, show(self.source[name]), show(self.hub[name]), self.source[name] == self.hub[name]
+            )
         families, others = self._cards("source"), self._cards("hub")
         yield self._one_by_one("orders of each household", len(families), _different(families, others))
         for what, (counted, name) in ONE_BY_ONE.items():
@@ -85,9 +87,9 @@ class Books:
     def _cards(self, side: str) -> dict[str | None, int]:
         return {card: orders for (name, card), orders in self.cards.items() if name == side}
 
-    def _one_by_one(self, what: str, size: int, different: int) -> Compared:
+    def _one_by_one(self, what: str, size: int, different: int) -> ComparisonRow:
         equal = f"{size:,} equal" if not different else f"{different:,} differ"
-        return Compared(what, f"{size:,}", equal, not different)
+        return ComparisonRow(what, f"{size:,}", equal, not different)
 
 
 TOTALS = {
@@ -109,7 +111,7 @@ ONE_BY_ONE = {
 }
 
 
-def _totals(side: Side, petrol: frozenset[str]) -> dict[str, int]:
+def _totals(side: StoreFigures, petrol: frozenset[str]) -> dict[str, int]:
     units = {sku: units for sku, (units, _) in side.articles.items()}
     empty, fuel = units.get(sku_of(NO_UNIT), 0), sum(units.get(sku, 0) for sku in petrol)
     return {
@@ -138,9 +140,11 @@ def _dollars(cents: int) -> str:
     return f"{Decimal(to_decimal(cents, CURRENCY)):,}"
 
 
-async def compare(database: Database, receipts: Receipts, *, petrol: frozenset[str], count: Count) -> list[Compared]:
+async def compare(
+    database: Database, receipts: SaleEvents, *, petrol: frozenset[str], count: ReportRows
+) -> list[ComparisonRow]:
     """Both sides' books, compared store by store."""
-    books = Books(petrol)
+    books = Comparison(petrol)
     for tills in _groups(receipts.tills):
         async with database.reading() as session:
             hub = await _hub(session, [till.store for till in tills])
@@ -151,8 +155,8 @@ async def compare(database: Database, receipts: Receipts, *, petrol: frozenset[s
     return list(books.rows())
 
 
-def _groups(tills: Sequence[Till]) -> Iterator[list[Till]]:
-    group: list[Till] = []
+def _groups(tills: Sequence[StoreTill]) -> Iterator[list[StoreTill]]:
+    group: list[StoreTill] = []
     for till in tills:
         group.append(till)
         if sum(len(one.places) for one in group) >= BASKETS_AT_ONCE:
@@ -162,14 +166,14 @@ def _groups(tills: Sequence[Till]) -> Iterator[list[Till]]:
         yield group
 
 
-def _source(receipts: Receipts, till: Till, opening: Mapping[str, int]) -> Side:
+def _source(receipts: SaleEvents, till: StoreTill, opening: Mapping[str, int]) -> StoreFigures:
     own = receipts.baskets.slice(till.places.start, len(till.places)).to_pydict()
     numbers = [str(number) for number in own["receipt"]]
     told = zip(map(loyalty_card, own["household"]), own["lines"], own["units"], own["cents"], strict=True)
     articles = {sku_of(number): sold for number, sold in receipts.sold(till).items()}
     # What the hub has besides is there, too, untouched by these sales.
     levels = {sku: opening.get(sku, 0) - articles.get(sku, (0, 0))[0] for sku in articles.keys() | opening.keys()}
-    return Side(
+    return StoreFigures(
         receipts=dict(zip(numbers, told, strict=True)),
         seconds=dict(zip(numbers, own["seconds"], strict=True)),
         articles=articles,
@@ -178,15 +182,15 @@ def _source(receipts: Receipts, till: Till, opening: Mapping[str, int]) -> Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HubFigures:
     """What the hub says of a store, and the units of each SKU that it had received before its first sale."""
 
-    side: Side
+    side: StoreFigures
     opening: dict[str, int]
 
 
-async def _hub(session: Session, stores: Sequence[str]) -> dict[str, Said]:
-    said = {store: Said(Side({}, {}, {}, {}), {}) for store in stores}
+async def _hub(session: Session, stores: Sequence[str]) -> dict[str, HubFigures]:
+    said = {store: HubFigures(StoreFigures({}, {}, {}, {}), {}) for store in stores}
     for row in await session.fetch(_ORDERS, stores):
         side, receipt = said[row["store"]].side, row["receipt"]
         while receipt in side.receipts:

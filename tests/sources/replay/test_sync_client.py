@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from uriba.core import clock
-from uriba.sources import replay_sending
-from uriba.sources.replay_errors import ReplayFailed
-from uriba.sources.replay_sending import TRIES_MAX, Line, Post
+from uriba.sources.replay import sync_client
+from uriba.sources.replay.errors import ReplayFailed
+from uriba.sources.replay.sync_client import TRIES_MAX, BatchSender, TillConnection
 
 EVENTS = '{"eventId":"1"},{"eventId":"2"}'
 RESULTS = [{"status": "APPLIED", "errors": []}, {"status": "DUPLICATE", "errors": []}]
@@ -26,14 +26,14 @@ def answer(**given: Any) -> httpx.Response:
 
 
 @asynccontextmanager
-async def posting(hub: Callable[[httpx.Request], httpx.Response]) -> AsyncIterator[Post]:
+async def posting(hub: Callable[[httpx.Request], httpx.Response]) -> AsyncIterator[BatchSender]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(hub)) as client:
-        yield Post(client, "http://hub/graphql")
+        yield BatchSender(client, "http://hub/graphql")
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_sending, "PAUSE_S", 0)
+    monkeypatch.setattr(sync_client, "PAUSE_S", 0)
 
 
 async def test_sends_a_batch_with_the_tills_key_and_clock() -> None:
@@ -44,7 +44,7 @@ async def test_sends_a_batch_with_the_tills_key_and_clock() -> None:
         return answer()
 
     async with posting(hub) as post:
-        payload = await post(Line("a-key", clock_s=3_600), EVENTS)
+        payload = await post(TillConnection("a-key", clock_s=3_600), EVENTS)
 
     (request,) = seen
     given = json.loads(request.content)["variables"]["input"]
@@ -65,7 +65,7 @@ async def test_sends_the_same_events_again_at_a_later_time_until_an_answer_comes
         return httpx.Response(500, text="fault") if len(sent) == 2 else answer()
 
     async with posting(hub) as post:
-        assert (await post(Line("a-key", clock_s=0), EVENTS)).acknowledged == 2
+        assert (await post(TillConnection("a-key", clock_s=0), EVENTS)).acknowledged == 2
 
     assert [one["events"] for one in sent] == [sent[0]["events"]] * 3
     assert len({one["sentAt"] for one in sent}) == 3
@@ -80,7 +80,7 @@ async def test_gives_up_after_some_tries_and_says_why() -> None:
 
     async with posting(hub) as post:
         with pytest.raises(ReplayFailed, match="HTTP 503: not now"):
-            await post(Line("a-key", clock_s=0), EVENTS)
+            await post(TillConnection("a-key", clock_s=0), EVENTS)
 
     assert len(tries) == TRIES_MAX
 
@@ -102,6 +102,6 @@ async def test_does_not_ask_again_what_the_hub_refuses(refusal: httpx.Response, 
 
     async with posting(hub) as post:
         with pytest.raises(ReplayFailed, match=said):
-            await post(Line("a-key", clock_s=0), EVENTS)
+            await post(TillConnection("a-key", clock_s=0), EVENTS)
 
     assert len(tries) == 1

@@ -10,26 +10,26 @@ from typing import Any
 
 import pytest
 import segno
-from papers import line, printed, sold
+from document_support import line, printed, sold
 from pypdf import PdfReader
 
 from uriba.documents import receipts
-from uriba.documents.content import Document, DocumentKind, Paper
-from uriba.documents.html import html, policy
-from uriba.documents.pdf import measured, pdf, wrapped
-from uriba.documents.qr_code import QUIET, code
+from uriba.documents.content import Document, DocumentKind, PaperSize
+from uriba.documents.html import content_security_policy, render_html
+from uriba.documents.pdf import render_pdf, text_width, wrap_text
+from uriba.documents.qr_code import QUIET_ZONE, qr_code
 
 MM = 72 / 25.4
 NASTY = "<script>alert(1)</script> \"quoted\" & 'so' </style> {{ 7 * 7 }}"
 
 
 def receipt(**given: Any) -> Document:
-    return receipts.of_order(sold(**given), kind=DocumentKind.RECEIPT, lang=None)
+    return receipts.order_document(sold(**given), kind=DocumentKind.RECEIPT, lang=None)
 
 
-@pytest.mark.parametrize("paper", Paper)
-def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: Paper) -> None:
-    text = printed(pdf(receipt(), paper))
+@pytest.mark.parametrize("paper", PaperSize)
+def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: PaperSize) -> None:
+    text = printed(render_pdf(receipt(), paper))
 
     for said in (
         "領収書(適格簡易請求書)",
@@ -51,7 +51,7 @@ def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: Paper) -> None:
 def test_a_pdf_brings_no_file_and_needs_no_font_of_the_machine() -> None:
     fonts = {
         font
-        for found in PdfReader(BytesIO(pdf(receipt(), Paper.A4))).pages
+        for found in PdfReader(BytesIO(render_pdf(receipt(), PaperSize.A4))).pages
         for font in (str(one.get_object()["/BaseFont"]) for one in found["/Resources"]["/Font"].values())  # type: ignore[index, union-attr]
     }
 
@@ -61,11 +61,13 @@ def test_a_pdf_brings_no_file_and_needs_no_font_of_the_machine() -> None:
 def test_the_same_document_gives_the_same_bytes() -> None:
     document = receipt()
 
-    assert pdf(document, Paper.ROLL) == pdf(document, Paper.ROLL)
+    assert render_pdf(document, PaperSize.ROLL) == render_pdf(document, PaperSize.ROLL)
 
 
 def test_a_roll_is_80_mm_wide_and_as_long_as_what_is_printed() -> None:
-    short, long = (PdfReader(BytesIO(pdf(receipt(lines=[line("Tea", 1, 1, "0.1")] * n), Paper.ROLL))) for n in (1, 99))
+    short, long = (
+        PdfReader(BytesIO(render_pdf(receipt(lines=[line("Tea", 1, 1, "0.1")] * n), PaperSize.ROLL))) for n in (1, 99)
+    )
 
     assert len(short.pages) == len(long.pages) == 1
     assert float(short.pages[0].mediabox.width) == pytest.approx(80 * MM, abs=0.1)
@@ -75,7 +77,7 @@ def test_a_roll_is_80_mm_wide_and_as_long_as_what_is_printed() -> None:
 def test_a_long_document_goes_on_over_several_sheets_of_a4() -> None:
     names = [f"Article {n:03}" for n in range(200)]
 
-    found = PdfReader(BytesIO(pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), Paper.A4)))
+    found = PdfReader(BytesIO(render_pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), PaperSize.A4)))
 
     texts = [sheet.extract_text() for sheet in found.pages]
     assert len(texts) > 5
@@ -88,7 +90,7 @@ def test_a_long_document_goes_on_over_several_sheets_of_a4() -> None:
 def test_text_of_many_scripts_is_printed() -> None:
     names = ["Crème brûlée", "煎茶 100g", "고추장 500g", "Чай", "寿司 🍣", "髙島屋"]
 
-    text = printed(pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), Paper.A4))
+    text = printed(render_pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), PaperSize.A4))
 
     assert [name for name in names if name.replace("🍣", "〓") not in text] == []
 
@@ -97,14 +99,14 @@ def test_text_of_many_scripts_is_printed() -> None:
 def test_wrapped_lines_fit_and_lose_nothing(size: float) -> None:
     text = "Organic whole-bean coffee 1kg 有機栽培コーヒー豆 一キログラム入り とても長い名前の商品です"
 
-    lines = wrapped(text, 90, size)
+    lines = wrap_text(text, 90, size)
 
-    assert all(measured(one, size) <= 90 for one in lines)
+    assert all(text_width(one, size) <= 90 for one in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 def test_a_name_without_end_is_cut() -> None:
-    assert len(wrapped("あ" * 5_000, 90, 8.5)) == 12
+    assert len(wrap_text("あ" * 5_000, 90, 8.5)) == 12
 
 
 def test_html_escapes_what_people_wrote() -> None:
@@ -117,7 +119,7 @@ def test_html_escapes_what_people_wrote() -> None:
         payments=[{"method": NASTY, "amount": 1, "voided": 0, "tendered": None, "reference": NASTY}],
     )
 
-    page = html(document, Paper.A4)
+    page = render_html(document, PaperSize.A4)
 
     assert "<script" not in page
     assert "49" not in page.partition("<svg")[0].partition("</style>")[2]
@@ -125,30 +127,30 @@ def test_html_escapes_what_people_wrote() -> None:
     assert page.count("<style>") == page.count("</style>") == 1
 
 
-@pytest.mark.parametrize("paper", Paper)
-def test_html_needs_nothing_but_itself(paper: Paper) -> None:
-    page = html(receipt(), paper)
+@pytest.mark.parametrize("paper", PaperSize)
+def test_html_needs_nothing_but_itself(paper: PaperSize) -> None:
+    page = render_html(receipt(), paper)
 
     assert page.startswith('<!doctype html>\n<html lang="ja">')
     assert not re.search(r"\b(src|href|url|@import|style=|on\w+=)", page.replace("no-referrer", ""))
-    assert ("size: 80mm" in page) is (paper is Paper.ROLL)
+    assert ("size: 80mm" in page) is (paper is PaperSize.ROLL)
 
 
-@pytest.mark.parametrize("paper", Paper)
-def test_the_policy_allows_exactly_the_pages_style(paper: Paper) -> None:
-    style = html(receipt(), paper).partition("<style>")[2].partition("</style>")[0]
+@pytest.mark.parametrize("paper", PaperSize)
+def test_the_policy_allows_exactly_the_pages_style(paper: PaperSize) -> None:
+    style = render_html(receipt(), paper).partition("<style>")[2].partition("</style>")[0]
 
     digest = b64encode(sha256(style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy(paper)
-    assert policy(paper).startswith("default-src 'none';")
-    assert "unsafe" not in policy(paper)
+    assert f"style-src 'sha256-{digest}'" in content_security_policy(paper)
+    assert content_security_policy(paper).startswith("default-src 'none';")
+    assert "unsafe" not in content_security_policy(paper)
 
 
 def test_the_code_says_the_number_and_has_its_quiet_zone() -> None:
-    drawn = code("100042")
+    drawn = qr_code("100042")
 
-    dark = {(bar.x + n - QUIET, bar.y - QUIET) for bar in drawn.bars for n in range(bar.length)}
+    dark = {(bar.x + n - QUIET_ZONE, bar.y - QUIET_ZONE) for bar in drawn.bars for n in range(bar.length)}
     matrix = segno.make_qr("100042", error="m").matrix
     assert dark == {(x, y) for y, row in enumerate(matrix) for x, module in enumerate(row) if module}
-    assert drawn.size == len(matrix) + 2 * QUIET
-    assert f'viewBox="0 0 {drawn.size} {drawn.size}"' in html(receipt(), Paper.A4)
+    assert drawn.size == len(matrix) + 2 * QUIET_ZONE
+    assert f'viewBox="0 0 {drawn.size} {drawn.size}"' in render_html(receipt(), PaperSize.A4)

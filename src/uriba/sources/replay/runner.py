@@ -17,28 +17,29 @@ from pathlib import Path
 
 from uriba.db import Database
 from uriba.outbox import relay
-from uriba.sources import loading, replay_comparison, replay_plan, replay_sending
-from uriba.sources.coupons import Coupons
-from uriba.sources.loading import Watch
-from uriba.sources.replay_comparison import Compared
-from uriba.sources.replay_errors import ReplayRefused
-from uriba.sources.replay_hub import serving
-from uriba.sources.replay_plan import Plan
-from uriba.sources.replay_receipts import Receipts
-from uriba.sources.replay_sending import Line, Told
-from uriba.sources.replay_tills import keys_of_tills
-from uriba.sources.replay_trading import Trading
+from uriba.sources import loading
+from uriba.sources.coupons import CampaignCoupons
+from uriba.sources.loading import ProgressReporter
+from uriba.sources.replay import comparison, schedule, sync_client
+from uriba.sources.replay.api_process import run_api
+from uriba.sources.replay.comparison import ComparisonRow
+from uriba.sources.replay.errors import ReplayRefused
+from uriba.sources.replay.sale_events import SaleEvents
+from uriba.sources.replay.sales import CompleteJourneySales
+from uriba.sources.replay.schedule import Schedule
+from uriba.sources.replay.sync_client import SyncSummary, TillConnection
+from uriba.sources.replay.terminal_keys import load_or_issue_keys
 
 LOG = "replay.log"
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ReplayResult:
     """How a replay ended. `seconds` is what the sending took; `memory_mb` the most that this program held, loading
     before, and after."""
 
-    rows: list[Compared]
-    told: Told
+    rows: list[ComparisonRow]
+    told: SyncSummary
     events: int
     seconds: float
     memory_mb: tuple[int, int]
@@ -49,7 +50,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
+class ReplayTarget:
     """The hub to replay into: its database, its settings as variables, and its data dir."""
 
     database: Database
@@ -57,7 +58,9 @@ class Hub:
     folder: Path
 
 
-async def replay(hub: Hub, slice_: Callable[[], Trading], *, chaos: int | None, watch: Watch) -> Replayed:
+async def replay(
+    hub: ReplayTarget, slice_: Callable[[], CompleteJourneySales], *, chaos: int | None, watch: ProgressReporter
+) -> ReplayResult:
     """Load a slice, send all that it sold, and compare; `chaos` is the seed of a bad year.
 
     Errors: `ReplayRefused` where the hub has sold something else, `ReplayFailed` where it does not take what is sent.
@@ -66,36 +69,36 @@ async def replay(hub: Hub, slice_: Callable[[], Trading], *, chaos: int | None, 
     await loading.load(hub.database, slice_(), watch=watch)
     loaded_mb = _memory_mb()
     year = slice_()
-    receipts = await asyncio.to_thread(Receipts, year)
-    receipts.coupons = await asyncio.to_thread(lambda: Coupons(year).used(list(receipts.bought())))
+    receipts = await asyncio.to_thread(SaleEvents, year)
+    receipts.coupons = await asyncio.to_thread(lambda: CampaignCoupons(year).used(list(receipts.bought())))
     plan = _plan(receipts, chaos)
     replayed = year.name if chaos is None else f"{year.name}, with chaos {chaos}"
     stores = [till.store for till in receipts.tills]
-    keys = await keys_of_tills(hub.database, hub.folder, replayed=replayed, stores=stores)
-    lines = [Line(keys[store], clock_s) for store, clock_s in zip(stores, plan.clocks_s, strict=True)]
-    async with serving(hub.environment, hub.folder / LOG) as url:
+    keys = await load_or_issue_keys(hub.database, hub.folder, replayed=replayed, stores=stores)
+    lines = [TillConnection(keys[store], clock_s) for store, clock_s in zip(stores, plan.clocks_s, strict=True)]
+    async with run_api(hub.environment, hub.folder / LOG) as url:
         began = time.perf_counter()
         with watch("sales", plan.events) as count:
-            told = await replay_sending.send(url, plan, receipts, lines, count)
+            told = await sync_client.send_batches(url, plan, receipts, lines, count)
         seconds = time.perf_counter() - began
     await _relay(hub.database, watch)
     with watch("comparing", receipts.size) as count:
-        rows = await replay_comparison.compare(hub.database, receipts, petrol=year.petrol, count=count)
+        rows = await comparison.compare(hub.database, receipts, petrol=year.petrol, count=count)
     rows.append(await _redeemed(hub.database, receipts))
     rows += [_acknowledged(receipts, lines), _parked(told)]
-    return Replayed(rows, told, plan.events, seconds, (loaded_mb, _memory_mb()))
+    return ReplayResult(rows, told, plan.events, seconds, (loaded_mb, _memory_mb()))
 
 
-def _plan(receipts: Receipts, seed: int | None) -> Plan:
+def _plan(receipts: SaleEvents, seed: int | None) -> Schedule:
     if not receipts.size:
         raise ReplayRefused("Nothing was sold in this slice.")
     places, seconds = [till.places for till in receipts.tills], receipts.seconds
     if seed is None:
-        return replay_plan.calm(places, seconds)
-    return replay_plan.chaos(places, seconds, seed=seed)
+        return schedule.orderly(places, seconds)
+    return schedule.chaotic(places, seconds, seed=seed)
 
 
-async def _relay(database: Database, watch: Watch) -> None:
+async def _relay(database: Database, watch: ProgressReporter) -> None:
     """Give the sales' events their place in the feed, as a worker would."""
     async with database.reading() as session:
         waiting = await relay.waiting(session)
@@ -104,7 +107,7 @@ async def _relay(database: Database, watch: Watch) -> None:
             count(numbered)
 
 
-async def _redeemed(database: Database, receipts: Receipts) -> Compared:
+async def _redeemed(database: Database, receipts: SaleEvents) -> ComparisonRow:
     """Coupons that the hub counts with the very baskets that they were used with."""
     async with database.reading() as session:
         rows = await session.fetch(
@@ -114,19 +117,19 @@ async def _redeemed(database: Database, receipts: Receipts) -> Compared:
     numbers = receipts.baskets["receipt"]
     meant = {(str(numbers[place]), code) for place, codes in receipts.coupons.items() for code in codes}
     kept = {(row["receipt"], row["code"]) for row in rows}
-    return Compared("coupons redeemed", f"{len(meant):,}", f"{len(kept):,}", meant == kept)
+    return ComparisonRow("coupons redeemed", f"{len(meant):,}", f"{len(kept):,}", meant == kept)
 
 
-def _acknowledged(receipts: Receipts, lines: Sequence[Line]) -> Compared:
+def _acknowledged(receipts: SaleEvents, lines: Sequence[TillConnection]) -> ComparisonRow:
     """What the tills may forget: all of it, none missing."""
     safe = sum(line.acknowledged for line in lines)
     equal = safe == receipts.size and not any(line.missing for line in lines)
-    return Compared("events safe with the hub", f"{receipts.size:,}", f"{safe:,}", equal)
+    return ComparisonRow("events safe with the hub", f"{receipts.size:,}", f"{safe:,}", equal)
 
 
-def _parked(told: Told) -> Compared:
+def _parked(told: SyncSummary) -> ComparisonRow:
     parked = sum(told.statuses.get(status, 0) for status in told.statuses if status not in ("APPLIED", "DUPLICATE"))
-    return Compared("events that a person has to look at", "0", f"{parked:,}", not parked)
+    return ComparisonRow("events that a person has to look at", "0", f"{parked:,}", not parked)
 
 
 def _memory_mb() -> int:

@@ -6,7 +6,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from uriba.sources.replay import Replayed
+from uriba.sources.replay.runner import ReplayResult
 
 COUNTED = (
     "What is counted: every basket and line of the slice. Petrol is sold in thousandths of a gallon, as the source "
@@ -14,7 +14,7 @@ COUNTED = (
 )
 
 
-def shown(name: str, replayed: Replayed) -> Group:
+def render_report(name: str, replayed: ReplayResult) -> Group:
     """The table, and what there is to say about it; `name` is the slice's."""
     table = Table("what", "source", "hub", "equal", caption=COUNTED, caption_justify="left")
     for column in table.columns[1:3]:
@@ -25,14 +25,14 @@ def shown(name: str, replayed: Replayed) -> Group:
     return Group(table, *samples, _verdict(name, replayed), _cost(replayed))
 
 
-def _verdict(name: str, replayed: Replayed) -> Text:
+def _verdict(name: str, replayed: ReplayResult) -> Text:
     unequal = sum(not row.equal for row in replayed.rows)
     if unequal:
         return Text(f"✗ {name}: {unequal} of {len(replayed.rows)} rows differ", style="red")
     return Text(f"✓ {name}: the hub's books are the source's, to the unit and the cent", style="green")
 
 
-def _cost(replayed: Replayed) -> Text:
+def _cost(replayed: ReplayResult) -> Text:
     statuses = ", ".join(f"{count:,} {status.lower()}" for status, count in sorted(replayed.told.statuses.items()))
     loading_mb, most_mb = replayed.memory_mb
     return Text(

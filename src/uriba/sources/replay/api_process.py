@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from uriba.sources.replay_errors import ReplayFailed
+from uriba.sources.replay.errors import ReplayFailed
 
 HOST = "127.0.0.1"
 READY_S = 60
@@ -23,7 +23,7 @@ LOG_LINES = 20
 
 
 @asynccontextmanager
-async def serving(environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
+async def run_api(environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
     """The address of an API while the block runs. `environment` has the hub's settings; what it says is in a log.
 
     Every line of the source has a price of its own, so prices other than the price list's are not reported.

@@ -23,7 +23,7 @@ CLOCK_OFF_S = (180, 12 * 3_600)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Batch:
     """One batch of a till (its index): the places of its baskets, in the order sent. Batches are sent by `due_s`."""
 
     due_s: int
@@ -32,10 +32,10 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Schedule:
     """All batches in the order sent, and how many seconds each till's clock is ahead."""
 
-    deliveries: list[Delivery]
+    deliveries: list[Batch]
     clocks_s: list[int]
 
     @property
@@ -44,24 +44,24 @@ class Plan:
         return sum(len(delivery.places) for delivery in self.deliveries)
 
 
-def calm(tills: Sequence[range], seconds: Sequence[int]) -> Plan:
+def orderly(tills: Sequence[range], seconds: Sequence[int]) -> Schedule:
     """Every till in order, a batch as soon as it is full; `seconds` is when each basket was rung up."""
     found = [
-        Delivery(seconds[places[-1]], till, places)
+        Batch(seconds[places[-1]], till, places)
         for till, own in enumerate(tills)
         for places in _full(own, BATCH_EVENTS)
     ]
-    return Plan(sorted(found, key=_due), [0] * len(tills))
+    return Schedule(sorted(found, key=_due), [0] * len(tills))
 
 
-def chaos(tills: Sequence[range], seconds: Sequence[int], *, seed: int) -> Plan:
+def chaotic(tills: Sequence[range], seconds: Sequence[int], *, seed: int) -> Schedule:
     """All of it too, by tills at their worst."""
     random = Random(seed)  # noqa: S311
     found = [delivery for till, own in enumerate(tills) for delivery in _bad_year(random, till, own, seconds)]
-    return Plan(sorted(found, key=_due), [_clock(random) for _ in tills])
+    return Schedule(sorted(found, key=_due), [_clock(random) for _ in tills])
 
 
-def _due(delivery: Delivery) -> tuple[int, int]:
+def _due(delivery: Batch) -> tuple[int, int]:
     return delivery.due_s, delivery.till
 
 
@@ -69,7 +69,7 @@ def _full(own: range, size: int) -> Iterator[range]:
     return (own[start : start + size] for start in range(0, len(own), size))
 
 
-def _bad_year(random: Random, till: int, own: range, seconds: Sequence[int]) -> Iterator[Delivery]:
+def _bad_year(random: Random, till: int, own: range, seconds: Sequence[int]) -> Iterator[Batch]:
     batches = [list(batch) for batch in _uneven(random, own)]
     due = [seconds[batch[-1]] for batch in batches]
     for first, once in enumerate(list(map(tuple, batches))):
@@ -82,7 +82,7 @@ def _bad_year(random: Random, till: int, own: range, seconds: Sequence[int]) -> 
         late = offline and random.random() < 1 / 2
         delay_s = random.randrange(DAY_S, OFFLINE_DAYS_MAX * DAY_S) if late else 0
         for part in range(0, len(batch), BATCH_EVENTS):
-            yield Delivery(at + delay_s, till, batch[part : part + BATCH_EVENTS])
+            yield Batch(at + delay_s, till, batch[part : part + BATCH_EVENTS])
 
 
 def _uneven(random: Random, own: range) -> Iterator[range]:

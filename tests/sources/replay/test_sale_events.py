@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from uriba.sources.complete_journey import PETROL, CompleteJourney
-from uriba.sources.replay_receipts import Receipts
-from uriba.sources.replay_trading import Trading
+from uriba.sources.replay.sale_events import SaleEvents
+from uriba.sources.replay.sales import CompleteJourneySales
 
 STORES, DAYS = 60, 30
 
@@ -26,17 +26,17 @@ def parquet(name: str) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def year() -> Trading:
-    return Trading(stores=STORES, days=DAYS)
+def year() -> CompleteJourneySales:
+    return CompleteJourneySales(stores=STORES, days=DAYS)
 
 
 @pytest.fixture(scope="module")
-def receipts(year: Trading) -> Receipts:
-    return Receipts(year)
+def receipts(year: CompleteJourneySales) -> SaleEvents:
+    return SaleEvents(year)
 
 
 @pytest.fixture(scope="module")
-def events(receipts: Receipts) -> list[dict[str, Any]]:
+def events(receipts: SaleEvents) -> list[dict[str, Any]]:
     return [json.loads(event) for event in receipts.events(range(receipts.size))]
 
 
@@ -105,7 +105,7 @@ def test_households_and_times_are_the_sources(events: list[dict[str, Any]], line
         assert event["occurredAt"] == source["transaction_timestamp"].strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_till_counts_its_baskets_in_the_order_of_time(receipts: Receipts, lines: pd.DataFrame) -> None:
+def test_a_till_counts_its_baskets_in_the_order_of_time(receipts: SaleEvents, lines: pd.DataFrame) -> None:
     baskets = lines.groupby("store_id")["basket_id"].nunique().to_dict()
 
     assert {int(till.store[1:]): len(till.places) for till in receipts.tills} == baskets
@@ -115,20 +115,20 @@ def test_a_till_counts_its_baskets_in_the_order_of_time(receipts: Receipts, line
         assert all(one["occurredAt"] <= later["occurredAt"] for one, later in pairwise(own))
 
 
-def test_an_event_is_the_same_bytes_in_any_batch(receipts: Receipts) -> None:
+def test_an_event_is_the_same_bytes_in_any_batch(receipts: SaleEvents) -> None:
     order = [7, 3, 3, 100, receipts.size - 1]
 
     assert receipts.events(order) == [receipts.events([place])[0] for place in order]
 
 
-def test_a_wrong_clock_shifts_times_and_nothing_else(receipts: Receipts) -> None:
+def test_a_wrong_clock_shifts_times_and_nothing_else(receipts: SaleEvents) -> None:
     (right,), (ahead,) = receipts.events([5]), receipts.events([5], clock_s=3_600)
 
     shifted = pd.Timestamp(json.loads(right)["occurredAt"]) + pd.Timedelta(hours=1)
     assert json.loads(ahead) == json.loads(right) | {"occurredAt": shifted.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def test_totals_of_baskets_and_articles_agree(receipts: Receipts, lines: pd.DataFrame) -> None:
+def test_totals_of_baskets_and_articles_agree(receipts: SaleEvents, lines: pd.DataFrame) -> None:
     sold = [receipts.sold(till) for till in receipts.tills]
 
     assert sum(receipts.baskets["cents"].to_pylist()) == lines["cents"].sum()
@@ -137,7 +137,7 @@ def test_totals_of_baskets_and_articles_agree(receipts: Receipts, lines: pd.Data
     assert sum(store.get(0, (0, 0))[0] for store in sold) == (lines["quantity"] == 0).sum()
 
 
-def test_what_was_rung_up_has_an_article_a_price_and_stock(year: Trading, lines: pd.DataFrame) -> None:
+def test_what_was_rung_up_has_an_article_a_price_and_stock(year: CompleteJourneySales, lines: pd.DataFrame) -> None:
     skus = {article.sku for article in year.articles}
     goods = CompleteJourney(stores=STORES, days=DAYS)
 
@@ -157,8 +157,8 @@ def test_a_smaller_range_leaves_other_lines_out(lines: pd.DataFrame) -> None:
     kept = {article.sku for article in goods.articles}
     source = lines[lines["product_id"].map("CJ-{}".format).isin(kept)]
 
-    year = Trading(stores=STORES, days=DAYS, products=300)
-    receipts = Receipts(year)
+    year = CompleteJourneySales(stores=STORES, days=DAYS, products=300)
+    receipts = SaleEvents(year)
 
     assert {article.sku for article in year.articles} - {"CJ-0"} == kept
     assert receipts.size == source["basket_id"].nunique() < lines["basket_id"].nunique()

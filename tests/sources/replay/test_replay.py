@@ -15,14 +15,14 @@ from rich.console import Console
 from scratch import scratch_hub
 from uriba import invariants, supervisor
 from uriba.access import keys
-from uriba.sources import replay_comparison, replay_result
-from uriba.sources.loading import Count
-from uriba.sources.replay import Hub, Replayed, replay
-from uriba.sources.replay_comparison import Compared
-from uriba.sources.replay_errors import ReplayRefused
-from uriba.sources.replay_receipts import Receipts
-from uriba.sources.replay_tills import FILE
-from uriba.sources.replay_trading import Trading
+from uriba.sources.loading import ReportRows
+from uriba.sources.replay import comparison, report
+from uriba.sources.replay.comparison import ComparisonRow
+from uriba.sources.replay.errors import ReplayRefused
+from uriba.sources.replay.runner import ReplayResult, ReplayTarget, replay
+from uriba.sources.replay.sale_events import SaleEvents
+from uriba.sources.replay.sales import CompleteJourneySales
+from uriba.sources.replay.terminal_keys import KEYS_FILE
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -30,52 +30,52 @@ if TYPE_CHECKING:
 STORES, DAYS = 4, 6
 
 
-def year() -> Trading:
-    return Trading(stores=STORES, days=DAYS)
+def year() -> CompleteJourneySales:
+    return CompleteJourneySales(stores=STORES, days=DAYS)
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[Count]:
+def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
     yield lambda _: None
 
 
 @pytest.fixture(scope="module")
-async def calm(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
+async def calm(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield Hub(database, supervisor.environment(settings), tmp_path_factory.mktemp("calm"))
+        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("calm"))
 
 
 @pytest.fixture(scope="module")
-async def bad(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
+async def bad(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield Hub(database, supervisor.environment(settings), tmp_path_factory.mktemp("bad"))
+        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("bad"))
 
 
 @pytest.fixture(scope="module")
-async def replayed(calm: Hub) -> Replayed:
+async def replayed(calm: ReplayTarget) -> ReplayResult:
     return await replay(calm, year, chaos=None, watch=unseen)
 
 
 @pytest.fixture(scope="module")
-async def survived(bad: Hub) -> Replayed:
+async def survived(bad: ReplayTarget) -> ReplayResult:
     return await replay(bad, year, chaos=3, watch=unseen)
 
 
-async def rows(hub: Hub, sql: str, *given: object) -> list[dict[str, Any]]:
+async def rows(hub: ReplayTarget, sql: str, *given: object) -> list[dict[str, Any]]:
     async with hub.database.reading() as session:
         return [dict(row) for row in await session.fetch(sql, *given)]
 
 
-async def change(hub: Hub, sql: str) -> None:
+async def change(hub: ReplayTarget, sql: str) -> None:
     async with hub.database.transaction(tell=False) as session:
         await session.run(sql)
 
 
-def unequal(found: list[Compared]) -> set[str]:
+def unequal(found: list[ComparisonRow]) -> set[str]:
     return {row.what for row in found if not row.equal}
 
 
-async def test_a_calm_slice_ends_in_the_sources_books(calm: Hub, replayed: Replayed) -> None:
+async def test_a_calm_slice_ends_in_the_sources_books(calm: ReplayTarget, replayed: ReplayResult) -> None:
     assert unequal(replayed.rows) == set()
     assert replayed.told.statuses == {"APPLIED": replayed.events}
     shown = {row.what: row.hub for row in replayed.rows}
@@ -86,7 +86,7 @@ async def test_a_calm_slice_ends_in_the_sources_books(calm: Hub, replayed: Repla
     assert int(shown["lines of quantity 0"]) > 0
 
 
-async def test_chaos_ends_in_the_sources_books(bad: Hub, survived: Replayed) -> None:
+async def test_chaos_ends_in_the_sources_books(bad: ReplayTarget, survived: ReplayResult) -> None:
     assert unequal(survived.rows) == set()
     statuses = survived.told.statuses
     assert set(statuses) == {"APPLIED", "DUPLICATE"}
@@ -96,7 +96,7 @@ async def test_chaos_ends_in_the_sources_books(bad: Hub, survived: Replayed) -> 
 
 @pytest.mark.parametrize("name", ["calm", "bad"])
 async def test_every_invariant_holds_after_it(
-    name: str, calm: Hub, bad: Hub, replayed: Replayed, survived: Replayed
+    name: str, calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
 ) -> None:
     hub = {"calm": calm, "bad": bad}[name]
 
@@ -105,7 +105,9 @@ async def test_every_invariant_holds_after_it(
     assert broken == []
 
 
-async def test_both_end_in_the_same_levels(calm: Hub, bad: Hub, replayed: Replayed, survived: Replayed) -> None:
+async def test_both_end_in_the_same_levels(
+    calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
+) -> None:
     levels = """
         SELECT s.code, v.sku, l.on_hand FROM stock_level l JOIN variant v ON v.id = l.variant_id
         JOIN location s ON s.id = l.location_id ORDER BY 1, 2
@@ -116,7 +118,7 @@ async def test_both_end_in_the_same_levels(calm: Hub, bad: Hub, replayed: Replay
 
 @pytest.mark.parametrize(("name", "seed"), [("calm", None), ("bad", 3)])
 async def test_again_nothing_is_sold_twice(
-    name: str, seed: int | None, calm: Hub, bad: Hub, replayed: Replayed, survived: Replayed
+    name: str, seed: int | None, calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
 ) -> None:
     hub, before = {"calm": (calm, replayed), "bad": (bad, survived)}[name]
 
@@ -127,15 +129,15 @@ async def test_again_nothing_is_sold_twice(
     assert again.equal
 
 
-async def test_the_keys_are_kept_for_their_owner_only(calm: Hub, replayed: Replayed) -> None:
-    file = calm.folder / FILE
+async def test_the_keys_are_kept_for_their_owner_only(calm: ReplayTarget, replayed: ReplayResult) -> None:
+    file = calm.folder / KEYS_FILE
 
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(await rows(calm, "SELECT id FROM access_key WHERE role = 'TERMINAL'")) == STORES
 
 
-async def test_another_slice_needs_another_hub(calm: Hub, replayed: Replayed) -> None:
-    for other, seed in ((Trading(stores=STORES, days=DAYS + 1), None), (year(), 3)):
+async def test_another_slice_needs_another_hub(calm: ReplayTarget, replayed: ReplayResult) -> None:
+    for other, seed in ((CompleteJourneySales(stores=STORES, days=DAYS + 1), None), (year(), 3)):
         with pytest.raises(ReplayRefused, match="needs a hub of its own"):
             await replay(calm, lambda other=other: other, chaos=seed, watch=unseen)  # type: ignore[misc]
 
@@ -143,11 +145,11 @@ async def test_another_slice_needs_another_hub(calm: Hub, replayed: Replayed) ->
     assert books["orders"] == replayed.events
 
 
-async def test_a_hub_that_has_sold_is_left_alone(calm: Hub, replayed: Replayed, tmp_path: Path) -> None:
+async def test_a_hub_that_has_sold_is_left_alone(calm: ReplayTarget, replayed: ReplayResult, tmp_path: Path) -> None:
     with pytest.raises(ReplayRefused, match="has sold already"):
         await replay(replace(calm, folder=tmp_path), year, chaos=None, watch=unseen)
 
-    assert not (tmp_path / FILE).exists()
+    assert not (tmp_path / KEYS_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -170,21 +172,23 @@ async def test_a_hub_that_has_sold_is_left_alone(calm: Hub, replayed: Replayed, 
         ),
     ],
 )
-async def test_a_difference_is_seen(calm: Hub, replayed: Replayed, meddling: str, mending: str, told: set[str]) -> None:
+async def test_a_difference_is_seen(
+    calm: ReplayTarget, replayed: ReplayResult, meddling: str, mending: str, told: set[str]
+) -> None:
     await change(
         calm, "UPDATE customer SET name = 'kept' WHERE id = (SELECT customer_id FROM orders WHERE number = '100007')"
     )
-    source = Receipts(year())
+    source = SaleEvents(year())
 
     await change(calm, meddling)
-    found = await replay_comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
+    found = await comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
     await change(calm, mending)
 
     assert unequal(found) == told
 
 
-async def test_a_doubled_sale_and_a_wrong_level_are_seen(calm: Hub, replayed: Replayed) -> None:
-    source = Receipts(year())
+async def test_a_doubled_sale_and_a_wrong_level_are_seen(calm: ReplayTarget, replayed: ReplayResult) -> None:
+    source = SaleEvents(year())
     await change(
         calm, "UPDATE orders SET receipt = (SELECT receipt FROM orders WHERE number = '100008') WHERE number = '100007'"
     )
@@ -195,14 +199,14 @@ async def test_a_doubled_sale_and_a_wrong_level_are_seen(calm: Hub, replayed: Re
 
     found = {
         row.what: row
-        for row in await replay_comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
+        for row in await comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
     }
 
     assert found["levels: opening less sold"].hub == "1 differ"
     assert not found["each basket: card, lines, cents"].equal
 
 
-async def test_revoked_tills_do_not_sell(bad: Hub, survived: Replayed) -> None:
+async def test_revoked_tills_do_not_sell(bad: ReplayTarget, survived: ReplayResult) -> None:
     async with bad.database.transaction() as session:
         await keys.revoke(session, key_id=(await keys.all_keys(session))[0]["id"])
 
@@ -210,12 +214,12 @@ async def test_revoked_tills_do_not_sell(bad: Hub, survived: Replayed) -> None:
         await replay(bad, year, chaos=3, watch=unseen)
 
 
-def test_the_result_says_what_differs(replayed: Replayed) -> None:
-    wrong = replace(replayed, rows=[*replayed.rows[1:], Compared("revenue", "1.00", "2.00", False)])
+def test_the_result_says_what_differs(replayed: ReplayResult) -> None:
+    wrong = replace(replayed, rows=[*replayed.rows[1:], ComparisonRow("revenue", "1.00", "2.00", False)])
 
     equal, different = io.StringIO(), io.StringIO()
     for shown, ended in ((equal, replayed), (different, wrong)):
-        Console(file=shown, width=110).print(replay_result.shown("a week", ended))
+        Console(file=shown, width=110).print(report.render_report("a week", ended))
 
     assert "✓ a week: the hub's books are the source's, to the unit and the cent" in equal.getvalue()
     assert f"✗ a week: 1 of {len(wrong.rows)} rows differ" in different.getvalue()

@@ -14,25 +14,27 @@ import msgspec
 
 from uriba.access import keys
 from uriba.db import Database, Session
-from uriba.sources.replay_errors import ReplayRefused
+from uriba.sources.replay.errors import ReplayRefused
 
-FILE = "complete-journey-tills.json"
+KEYS_FILE = "complete-journey-tills.json"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class SavedKeys(msgspec.Struct, frozen=True):
     """What the file holds: what is replayed, in words, and each store's key."""
 
     replayed: str
     keys: dict[str, str]
 
 
-async def keys_of_tills(database: Database, folder: Path, *, replayed: str, stores: Sequence[str]) -> dict[str, str]:
+async def load_or_issue_keys(
+    database: Database, folder: Path, *, replayed: str, stores: Sequence[str]
+) -> dict[str, str]:
     """The key of each store's till, issued where this hub has none of them yet.
 
     Errors: `ReplayRefused` where the hub has sold something else.
     """
-    path = folder / FILE
-    kept = msgspec.json.decode(path.read_bytes(), type=Kept) if path.exists() else None
+    path = folder / KEYS_FILE
+    kept = msgspec.json.decode(path.read_bytes(), type=SavedKeys) if path.exists() else None
     async with database.transaction() as session:
         if kept is not None and await _stand(session, kept):
             if kept.replayed != replayed:
@@ -43,11 +45,11 @@ async def keys_of_tills(database: Database, folder: Path, *, replayed: str, stor
         name = "Complete Journey till at {}"
         made = {code: (await keys.for_terminal(session, location=code, name=name.format(code))).key for code in stores}
         # Before the commit: keys that nobody can use are none, but tills whose keys are lost could not go on.
-        _keep(path, Kept(replayed, made))
+        _keep(path, SavedKeys(replayed, made))
     return made
 
 
-async def _stand(session: Session, kept: Kept) -> bool:
+async def _stand(session: Session, kept: SavedKeys) -> bool:
     """Whether this hub knows the keys. Errors: `ReplayRefused` where one was revoked."""
     ours = {key.split("_")[2] for key in kept.keys.values()}
     known = [row for row in await keys.all_keys(session) if row["id"] in ours]
@@ -56,7 +58,7 @@ async def _stand(session: Session, kept: Kept) -> bool:
     return bool(known)
 
 
-def _keep(path: Path, kept: Kept) -> None:
+def _keep(path: Path, kept: SavedKeys) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
