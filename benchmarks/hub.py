@@ -67,7 +67,7 @@ def running(data_dir: Path, *, processes: int, settings: Mapping[str, str] | Non
         )
     try:
         _await_ready(up, port, log)
-        engines = embedded.running(data_dir)
+        engines = embedded.find_engines(data_dir)
         assert engines is not None
         yield Hub(port, data_dir, engines.database_url, _api(up.pid), _postgres(data_dir))
     finally:

@@ -50,12 +50,12 @@ class RunningHub:
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engines]:
-    with embedded.engines(tmp_path_factory.mktemp("hub")) as found:
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EngineAddresses]:
+    with embedded.run_engines(tmp_path_factory.mktemp("hub")) as found:
         yield found
 
 
-def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> Settings:
+def make_settings(engines: embedded.EngineAddresses, folder: Path, **given: object) -> Settings:
     return Settings(
         data_dir=folder,
         database_url=engines.database_url,
@@ -69,7 +69,7 @@ def make_settings(engines: embedded.Engines, folder: Path, **given: object) -> S
 
 
 @pytest.fixture(scope="session")
-async def hub(engines: embedded.Engines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
+async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
     settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
     assert settings.database_url and settings.valkey_url
     await migrate.migrate(settings.database_url)

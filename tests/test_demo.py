@@ -74,7 +74,7 @@ def test_runs_from_nothing_and_tells_every_step(data_dir: Path) -> None:
     assert f"{len(STEPS)} of {len(STEPS)} steps held" in ran.stdout
     assert "✗" not in ran.stdout
     assert max(len(line) for line in ran.stdout.splitlines()) <= 80
-    assert embedded.running(data_dir) is None
+    assert embedded.find_engines(data_dir) is None
 
 
 async def test_runs_again_where_an_older_cart_was_left(data_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""The bundled engines: who starts them, who stops them, and what a crash leaves behind."""
+"""The embedded engines: start, stop, sharing between programs, and recovery from crashes."""
 
 import asyncio
 import os
@@ -19,65 +19,65 @@ import pytest
 import redis
 from arq.connections import RedisSettings
 
-from uriba.embedded import EmbeddedError, engines, locks, running
+from uriba.embedded import EmbeddedError, find_engines, locks, run_engines
 
-CROWD = 6
-HOLDER = """
+PROGRAMS = 6
+PROGRAM_SOURCE = """
 import pathlib, sys, uriba.embedded
-with uriba.embedded.engines(pathlib.Path(sys.argv[1]), on_step=lambda step: print(step, flush=True)):
+with uriba.embedded.run_engines(pathlib.Path(sys.argv[1]), on_step=lambda step: print(step, flush=True)):
     print("up", flush=True)
     sys.stdin.read()
 """
 
 
 @contextmanager
-def fresh() -> Iterator[Path]:
-    """A data dir that does not exist yet, in a folder open to others; at the end nothing runs in it."""
+def new_data_dir() -> Iterator[Path]:
+    """A data directory that does not exist yet, in a folder that others can enter; its engines are stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="uriba-test-") as parent:
         Path(parent).chmod(0o755)
         data_dir = Path(parent, "data")
         yield data_dir
-        if running(data_dir):
-            with engines(data_dir):
+        if find_engines(data_dir):
+            with run_engines(data_dir):
                 pass
 
 
 @pytest.fixture
 def new() -> Iterator[Path]:
-    with fresh() as data_dir:
+    with new_data_dir() as data_dir:
         yield data_dir
 
 
 @pytest.fixture(scope="module")
-def used() -> Iterator[Path]:
-    """A data dir that has been started before, which saves most of a start."""
-    with fresh() as data_dir:
-        with engines(data_dir):
+def started_before() -> Iterator[Path]:
+    """A data directory with a database, which makes starts faster."""
+    with new_data_dir() as data_dir:
+        with run_engines(data_dir):
             pass
         yield data_dir
 
 
 @contextmanager
-def held(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another program that uses the engines."""
+def another_program(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run another program that uses the engines."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(data_dir)],
+        [sys.executable, "-c", PROGRAM_SOURCE, str(data_dir)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    ) as holder:
-        yield holder
-        holder.kill()
+    ) as program:
+        yield program
+        program.kill()
 
 
-def wait_until_up(holder: subprocess.Popen[str]) -> None:
-    assert holder.stdout is not None
-    assert "up\n" in holder.stdout
+def wait_until_up(program: subprocess.Popen[str]) -> None:
+    assert program.stdout is not None
+    assert "up\n" in program.stdout
 
 
-def wait_until(met: Callable[[], bool]) -> None:
-    assert locks.wait_for(met, within_s=10)
+def wait_until(condition: Callable[[], bool]) -> None:
+    assert locks.wait_until(condition, within_s=10)
 
 
 def fetch(database_url: str, statement: str) -> Any:
@@ -91,7 +91,7 @@ def fetch(database_url: str, statement: str) -> Any:
     return asyncio.run(fetch_value())
 
 
-def pings(valkey_url: str) -> bool:
+def answers_ping(valkey_url: str) -> bool:
     with redis.Redis.from_url(valkey_url) as client:
         return bool(client.ping())
 
@@ -100,17 +100,17 @@ def server_pid(data_dir: Path) -> int:
     return int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def all_ended(data_dir: Path) -> bool:
+def all_stopped(data_dir: Path) -> bool:
     return all(locks.is_free(data_dir / name) for name in ("postgres.lock", "valkey.lock"))
 
 
-def test_first_start_makes_the_database_and_the_end_stops_both(new: Path) -> None:
+def test_first_start_creates_the_database_and_the_end_stops_both_engines(new: Path) -> None:
     steps: list[str] = []
 
-    with engines(new, on_step=steps.append) as up:
+    with run_engines(new, on_step=steps.append) as up:
         one = fetch(up.database_url, "SELECT 1")
-        answered = pings(up.valkey_url)
-        seen = running(new)
+        answered = answers_ping(up.valkey_url)
+        seen = find_engines(new)
 
     assert (one, answered, seen) == (1, True, up)
     assert [step.split(" in ")[0].split(" ", 2)[::2] for step in steps] == [
@@ -119,17 +119,17 @@ def test_first_start_makes_the_database_and_the_end_stops_both(new: Path) -> Non
         ["Valkey", "stopped"],
         ["PostgreSQL", "stopped"],
     ]
-    assert running(new) is None
-    assert all_ended(new)
+    assert find_engines(new) is None
+    assert all_stopped(new)
 
 
-def test_nothing_runs_and_nothing_is_made_by_asking(new: Path) -> None:
-    assert running(new) is None
+def test_find_engines_starts_and_creates_nothing(new: Path) -> None:
+    assert find_engines(new) is None
     assert not new.exists()
 
 
-def test_settings_are_those_of_a_server_that_keeps_what_it_commits(used: Path) -> None:
-    with engines(used) as up:
+def test_settings_make_commits_durable(started_before: Path) -> None:
+    with run_engines(started_before) as up:
         shown = {
             name: fetch(up.database_url, f"SHOW {name}")
             for name in ("fsync", "synchronous_commit", "data_checksums", "listen_addresses", "lock_timeout")
@@ -149,164 +149,167 @@ def test_settings_are_those_of_a_server_that_keeps_what_it_commits(used: Path) -
     assert policy == {"maxmemory-policy": "noeviction", "save": "", "appendonly": "no", "port": "0"}
 
 
-def test_the_address_of_valkey_is_one_that_arq_takes(used: Path) -> None:
-    with engines(used) as up:
+def test_arq_accepts_the_valkey_url(started_before: Path) -> None:
+    with run_engines(started_before) as up:
         path = RedisSettings.from_dsn(up.valkey_url).unix_socket_path
 
         assert path is not None
         assert Path(path).is_socket()
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_the_engines(used: Path) -> None:
-    with engines(used) as up:
+def test_ctrl_c_in_the_terminal_does_not_reach_the_engines(started_before: Path) -> None:
+    with run_engines(started_before) as up:
         with redis.Redis.from_url(up.valkey_url) as client:
             valkey_pid = client.info("server")["process_id"]
 
-        sessions = {os.getsid(server_pid(used)), os.getsid(valkey_pid)}
+        sessions = {os.getsid(server_pid(started_before)), os.getsid(valkey_pid)}
 
         assert len(sessions) == 2
         assert os.getsid(0) not in sessions
 
 
-def test_rows_outlive_a_restart(used: Path) -> None:
-    with engines(used) as up:
+def test_rows_survive_a_restart(started_before: Path) -> None:
+    with run_engines(started_before) as up:
         fetch(up.database_url, "CREATE TABLE kept AS SELECT 42 AS answer")
 
-    with engines(used) as up:
+    with run_engines(started_before) as up:
         assert fetch(up.database_url, "SELECT answer FROM kept") == 42
 
 
-def test_the_last_to_leave_stops_them(used: Path) -> None:
+def test_the_last_user_stops_the_engines(started_before: Path) -> None:
     with ExitStack() as first, ExitStack() as second:
-        up = first.enter_context(engines(used))
-        assert second.enter_context(engines(used)) == up
+        up = first.enter_context(run_engines(started_before))
+        assert second.enter_context(run_engines(started_before)) == up
 
         first.close()
         assert fetch(up.database_url, "SELECT 1") == 1
-        assert pings(up.valkey_url)
+        assert answers_ping(up.valkey_url)
 
         second.close()
-        assert running(used) is None
-        assert all_ended(used)
+        assert find_engines(started_before) is None
+        assert all_stopped(started_before)
 
 
-def test_programs_that_come_at_once_start_them_once(used: Path) -> None:
+def test_programs_that_start_at_the_same_time_start_the_engines_once(started_before: Path) -> None:
     steps: list[str] = []
-    everybody_is_in = Barrier(CROWD, timeout=30)
+    all_inside = Barrier(PROGRAMS, timeout=30)
 
-    def come_and_go(_turn: int) -> Any:
-        with engines(used, on_step=steps.append) as up:
-            everybody_is_in.wait()
+    def use_engines(_number: int) -> Any:
+        with run_engines(started_before, on_step=steps.append) as up:
+            all_inside.wait()
             return fetch(up.database_url, "SELECT 1")
 
-    with ThreadPoolExecutor(CROWD) as crowd:
-        answers = list(crowd.map(come_and_go, range(CROWD)))
+    with ThreadPoolExecutor(PROGRAMS) as programs:
+        answers = list(programs.map(use_engines, range(PROGRAMS)))
 
-    assert answers == [1] * CROWD
+    assert answers == [1] * PROGRAMS
     assert len([step for step in steps if " ready in " in step]) == 2
     assert len([step for step in steps if " stopped in " in step]) == 2
-    assert all_ended(used)
+    assert all_stopped(started_before)
 
 
-def test_engines_of_a_killed_program_are_adopted_and_then_stopped(used: Path) -> None:
-    with held(used) as holder:
-        wait_until_up(holder)
-        pid = server_pid(used)
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
-    assert running(used)
+def test_engines_of_a_killed_program_are_reused_and_then_stopped(started_before: Path) -> None:
+    with another_program(started_before) as program:
+        wait_until_up(program)
+        pid = server_pid(started_before)
+        program.send_signal(signal.SIGKILL)
+        program.wait()
+    assert find_engines(started_before)
 
-    with engines(used) as up:
-        assert server_pid(used) == pid
+    with run_engines(started_before) as up:
+        assert server_pid(started_before) == pid
         assert fetch(up.database_url, "SELECT 1") == 1
 
-    assert all_ended(used)
+    assert all_stopped(started_before)
 
 
-def test_a_program_killed_in_its_first_start_does_no_harm(new: Path) -> None:
-    with held(new) as holder:
+def test_first_start_succeeds_after_a_program_was_killed_in_it(new: Path) -> None:
+    with another_program(new) as program:
         wait_until(lambda: (new / "postgres.draft" / "base").exists())
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
+        program.send_signal(signal.SIGKILL)
+        program.wait()
     assert not (new / "postgres").exists()
 
-    with engines(new) as up:
+    with run_engines(new) as up:
         assert fetch(up.database_url, "SELECT 1") == 1
 
     assert not (new / "postgres.draft").exists()
 
 
-def test_killed_engines_start_again(used: Path) -> None:
-    with engines(used) as up:
+def test_killed_engines_are_started_again_without_losing_commits(started_before: Path) -> None:
+    with run_engines(started_before) as up:
         fetch(up.database_url, "CREATE TABLE committed AS SELECT 7 AS answer")
         with redis.Redis.from_url(up.valkey_url) as client:
             os.kill(client.info("server")["process_id"], signal.SIGKILL)
-        os.kill(server_pid(used), signal.SIGKILL)
+        os.kill(server_pid(started_before), signal.SIGKILL)
 
-        with engines(used) as again:
+        with run_engines(started_before) as again:
             assert again == up
             assert fetch(again.database_url, "SELECT answer FROM committed") == 7
-            assert pings(again.valkey_url)
+            assert answers_ping(again.valkey_url)
 
-    assert all_ended(used)
+    assert all_stopped(started_before)
 
 
-@pytest.mark.parametrize("left", ["", "{stranger}\n"], ids=["empty", "number of a stranger"])
-def test_misleading_pid_files_after_a_crash_are_no_obstacle(used: Path, left: str) -> None:
-    pid_file = used / "postgres" / "postmaster.pid"
-    socket_lock = used / "sockets" / ".s.PGSQL.5432.lock"
+@pytest.mark.parametrize("content", ["", "{other}\n"], ids=["empty", "number of another program"])
+def test_starts_despite_stale_pid_files_of_a_crash(started_before: Path, content: str) -> None:
+    pid_file = started_before / "postgres" / "postmaster.pid"
+    socket_lock = started_before / "sockets" / ".s.PGSQL.5432.lock"
     for file in (pid_file, socket_lock):
-        file.write_text(left.format(stranger=os.getpid()))
+        file.write_text(content.format(other=os.getpid()))
 
-    with engines(used) as up:
+    with run_engines(started_before) as up:
         assert fetch(up.database_url, "SELECT 1") == 1
 
 
-def test_refusal_shows_the_end_of_the_log_and_leaves_nothing_running(used: Path) -> None:
-    version = used / "postgres" / "PG_VERSION"
-    right = version.read_text()
+def test_a_failed_start_shows_the_end_of_the_log_and_stops_all_engines(started_before: Path) -> None:
+    version = started_before / "postgres" / "PG_VERSION"
+    original = version.read_text()
     version.write_text("12\n")
 
-    with pytest.raises(EmbeddedError, match=r"(?s)PostgreSQL .* did not start.*incompatible"), engines(used):
+    with (
+        pytest.raises(EmbeddedError, match=r"(?s)PostgreSQL .* did not start.*incompatible"),
+        run_engines(started_before),
+    ):
         pass
 
-    version.write_text(right)
-    assert all_ended(used)
+    version.write_text(original)
+    assert all_stopped(started_before)
 
 
-def test_a_socket_folder_open_to_others_is_refused(new: Path) -> None:
+def test_refuses_a_socket_folder_that_others_can_enter(new: Path) -> None:
     (new / "sockets").mkdir(parents=True)
     (new / "sockets").chmod(0o755)
 
-    with pytest.raises(EmbeddedError, match="not a private folder"), engines(new):
+    with pytest.raises(EmbeddedError, match="not a private folder"), run_engines(new):
         pass
 
 
-def test_a_copy_under_a_long_path_has_its_sockets_in_the_temp_dir(
-    used: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+def test_sockets_of_a_long_path_are_in_the_temporary_directory(
+    started_before: Path, new: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = new / 'a "folder" for $10' / ("x" * 100)
-    shutil.copytree(used / "postgres", long / "postgres")  # run by root, it now belongs to root
+    shutil.copytree(started_before / "postgres", long / "postgres")  # if root runs this, the copy belongs to root
 
-    with engines(long) as up:
+    with run_engines(long) as up:
         assert fetch(up.database_url, "SELECT 1") == 1
-        assert pings(up.valkey_url)
+        assert answers_ping(up.valkey_url)
         sockets = Path(up.valkey_url.removeprefix("unix://")).parent
         assert sockets.stat().st_mode & 0o077 == 0
         with tempfile.TemporaryDirectory() as other:
             monkeypatch.setattr(tempfile, "tempdir", other)
-            assert running(long) == up
+            assert find_engines(long) == up
 
     assert not sockets.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs the engines as itself")
-def test_root_gets_past_a_closed_folder_without_opening_it(new: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="ordinary users run the engines under their own account")
+def test_root_reaches_a_closed_folder_without_changing_its_permissions(new: Path) -> None:
     new.parent.chmod(0o700)
 
-    with engines(new) as up:
+    with run_engines(new) as up:
         assert fetch(up.database_url, "SELECT 1") == 1
-        assert pings(up.valkey_url)
+        assert answers_ping(up.valkey_url)
         assert Path(f"/proc/{server_pid(new)}").stat().st_uid != 0
 
     assert new.parent.stat().st_mode & 0o777 == 0o700

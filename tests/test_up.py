@@ -73,7 +73,7 @@ def ready(http: httpx.Client) -> bool:
 def test_everything_ends_with_it(up: tuple[subprocess.Popen[bytes], Path], port: int, ended_by: signal.Signals) -> None:
     hub, data_dir = up
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as http:  # noqa: S501
-        assert locks.wait_for(lambda: ready(http), within_s=START_S)
+        assert locks.wait_until(lambda: ready(http), within_s=START_S)
     processes = psutil.Process(hub.pid).children(recursive=True)
     commands = [" ".join(process.cmdline()) for process in processes]
     assert any(command.endswith("uriba api") for command in commands)
@@ -84,4 +84,4 @@ def test_everything_ends_with_it(up: tuple[subprocess.Popen[bytes], Path], port:
     assert hub.wait(END_S) == 0
     _, left = psutil.wait_procs(processes, timeout=END_S)
     assert left == []
-    assert embedded.running(data_dir) is None
+    assert embedded.find_engines(data_dir) is None

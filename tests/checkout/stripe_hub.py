@@ -31,7 +31,7 @@ CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
 
 @asynccontextmanager
 async def stripe_hub(
-    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, folder: Path
+    hub: RunningHub, fake: FakeStripe, engines: embedded.EngineAddresses, folder: Path
 ) -> AsyncIterator[RunningHub]:
     """What it leaves unpaid is finished at the end: the other hub knows no STRIPE."""
     settings = make_settings(
@@ -52,7 +52,7 @@ async def stripe_hub(
 
 @asynccontextmanager
 async def stripe_shop(
-    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, folder: Path
+    hub: RunningHub, fake: FakeStripe, engines: embedded.EngineAddresses, folder: Path
 ) -> AsyncIterator[Shop]:
     """A retailer at that hub; at the end, every invariant holds."""
     async with stripe_hub(hub, fake, engines, folder) as running:

@@ -30,7 +30,7 @@ async def fake() -> AsyncIterator[FakeStripe]:
 
 @pytest.fixture
 async def at_stripe(
-    hub: RunningHub, fake: FakeStripe, engines: embedded.Engines, tmp_path: Path
+    hub: RunningHub, fake: FakeStripe, engines: embedded.EngineAddresses, tmp_path: Path
 ) -> AsyncIterator[Shop]:
     async with stripe_shop(hub, fake, engines, tmp_path) as opened:
         yield opened

@@ -114,9 +114,9 @@ class Fleet:
         programs = (postgres.program("postgres"), valkey.program())
         server = postgres.Postgres(data_dir.prepare(self.folder, data=self.folder / "postgres", programs=programs))
         server.stop()
-        assert locks.wait_for(lambda: locks.is_free(server.lock), within_s=READY_S)
-        with locks.opened(server.lock) as lock:
-            assert locks.attempt(lock, fcntl.LOCK_EX)
+        assert locks.wait_until(lambda: locks.is_free(server.lock), within_s=READY_S)
+        with locks.open_lock(server.lock) as lock:
+            assert locks.try_lock(lock, fcntl.LOCK_EX)
             server.start(lock)
 
     async def workers_at_work(self) -> None:
@@ -134,7 +134,7 @@ class Fleet:
 @asynccontextmanager
 async def fleet(folder: Path) -> AsyncIterator[Fleet]:
     """Engines, wires, a migrated database; no process of the hub yet."""
-    with embedded.engines(folder) as engines:
+    with embedded.run_engines(folder) as engines:
         await migrate.migrate(engines.database_url)
         settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
         database = open_database(settings)

@@ -49,7 +49,7 @@ def running_engines(settings: Settings, *, quiet: bool = True) -> Iterator[Setti
     if settings.database_url or settings.valkey_url:
         raise UnsafeSettings("Set both URIBA_DATABASE_URL and URIBA_VALKEY_URL, or neither.")
     on_step: Callable[[str], None] = (lambda _: None) if quiet else (lambda step: stderr.print(f"  {step}"))
-    with embedded.engines(settings.data_dir, on_step=on_step) as engines:
+    with embedded.run_engines(settings.data_dir, on_step=on_step) as engines:
         addresses = {"database_url": engines.database_url, "valkey_url": engines.valkey_url}
         yield settings.model_copy(update=addresses)
 

@@ -1,4 +1,6 @@
-"""The folder that holds all the engines write, and the private folder of their sockets."""
+"""The data directory, which holds all files of the engines, and the private folder of their sockets."""
+
+from __future__ import annotations
 
 import hashlib
 import importlib.util
@@ -11,111 +13,120 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from . import locks
-from .account import Account, choose, reaching
-from .errors import EmbeddedError
+from uriba.embedded import locks
+from uriba.embedded.account import Account, choose_account, with_access_to
+from uriba.embedded.errors import EmbeddedError
 
-SOCKET_PATH_BYTES_MAX = 103  # macOS; Linux takes 107
+SOCKET_PATH_BYTES_MAX = 103
+"""The limit of macOS; Linux allows 107."""
+
 SOCKET_NAME_BYTES_MAX = len("/.s.PGSQL.5432")
-# What URLs, libpq's lists of hosts and PostgreSQL's lists of folders all take as it is.
+
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
-LINK = "sockets-elsewhere"
+"""Characters that need no quoting in URLs, in libpq's lists of hosts and in PostgreSQL's lists of folders."""
+
+SOCKETS_LINK = "sockets-elsewhere"
+"""The link in the data directory to a socket folder in the temporary directory."""
+
 LOG_BYTES_MAX = 16 * 1024 * 1024
-LOG_TAIL_BYTES = 4096
-LOG_TAIL_LINES = 20
+LAST_LINES_BYTES = 4096
+LAST_LINES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A data dir that is ready for the engines, and the user that runs them."""
+class DataDir:
+    """A data directory that is prepared for the engines, and the user that runs them."""
 
-    folder: Path
+    path: Path
     sockets: Path
     account: Account
 
     def open_log(self, path: Path) -> BinaryIO:
-        """Append to a log that the engines' user may write too."""
-        log = os.fdopen(locks.open_owned(path, os.O_WRONLY | os.O_APPEND), "ab")
-        self.account.own(path)
+        """Open a log for appending; the engines' user can write to it too."""
+        log = os.fdopen(locks.open_private(path, os.O_WRONLY | os.O_APPEND), "ab")
+        self.account.take_ownership(path)
         return log
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder that only the engines' user (and root) reaches."""
+        """Create a folder that only the engines' user and root can enter."""
         path.mkdir(mode=0o700, exist_ok=True)
-        self.account.own(path)
+        self.account.take_ownership(path)
 
-    def drop_sockets(self) -> None:
-        """Remove the folder of the sockets if it lies in the temp dir; the engines have emptied it."""
-        if self.sockets.parent != self.folder:
+    def remove_socket_dir(self) -> None:
+        """Remove the socket folder if it is in the temporary directory; the engines have removed their sockets."""
+        if self.sockets.parent != self.path:
             with suppress(OSError):
                 self.sockets.rmdir()
 
 
-def prepare(folder: Path, *, data: Path, programs: tuple[Path, ...]) -> Home:
-    """Make the data dir and its sockets' folder, and find the user that reaches them and the programs."""
-    account = choose(folder, data)
-    sockets = _make_sockets(folder, account)
-    return Home(folder, sockets, reaching(account, (folder, sockets, *programs)))
+def prepare(path: Path, *, data: Path, programs: tuple[Path, ...]) -> DataDir:
+    """Create the socket folder of a data directory, and choose a user who can reach it and the programs."""
+    account = choose_account(path, data)
+    sockets = _make_socket_dir(path, account)
+    return DataDir(path, sockets, with_access_to(account, (path, sockets, *programs)))
 
 
-def sockets_of(folder: Path) -> Path:
-    """Where the sockets of a data dir lie: inside, or if that path does not do, in the temp dir.
+def socket_dir(path: Path) -> Path:
+    """Return the socket folder of a data directory: inside it, or in the temporary directory if that path is too long
+    or not plain.
 
-    The data dir keeps a link to the latter, as another program's temp dir may be another one. A link that
-    came along in a copy of the data dir has the wrong name and is not followed.
+    A link in the data directory points to the latter, because another program may have another temporary directory.
+    A link that was copied with its data directory has another name and is ignored.
     """
-    inside = folder / "sockets"
-    if _fits(inside):
+    inside = path / "sockets"
+    if _is_usable(inside):
         return inside
-    short = "uriba-" + hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    link = folder / LINK
+    short = "uriba-" + hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    link = path / SOCKETS_LINK
     if link.is_symlink() and (linked := link.readlink()).name == short and linked.parent.is_dir():
         return linked
     return Path(tempfile.gettempdir(), short)
 
 
-def set_aside_if_long(log: Path) -> None:
-    """Keep one old log, and no log of more than some size at the start."""
+def rotate_log(log: Path) -> None:
+    """Rename a log that is longer than `LOG_BYTES_MAX` to `.old`, replacing the previous one."""
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_name(log.name + ".old"))
 
 
-def tail(log: Path) -> str:
-    """The last lines of a log."""
+def last_lines(log: Path) -> str:
+    """Return the last lines of a log, or why it cannot be read."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+            file.seek(max(0, log.stat().st_size - LAST_LINES_BYTES))
             text = file.read().decode(errors="replace")
     except OSError as error:
         return f"({error.strerror})"
-    return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
+    return "\n".join(text.splitlines()[-LAST_LINES_MAX:])
 
 
 def package_folder(package: str) -> Path:
-    """The folder of an installed package, without importing it."""
+    """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise EmbeddedError(
-            f"The package {package}, which brings an embedded engine, is not installed. Install it, or set "
+            f"The package {package}, which contains an embedded engine, is not installed. Install it, or set "
             "URIBA_DATABASE_URL and URIBA_VALKEY_URL to use servers of your own."
         )
     return Path(spec.origin).parent
 
 
-def _make_sockets(folder: Path, account: Account) -> Path:
-    """Make the folder of the sockets, or refuse one that somebody else has put there."""
-    sockets = sockets_of(folder)
-    if not _fits(sockets):
-        raise EmbeddedError(f"{sockets} is too long for a socket, or not plain; set TMPDIR to a shorter path.")
+def _make_socket_dir(path: Path, account: Account) -> Path:
+    """Create the socket folder. Errors: `EmbeddedError` for an existing one that others can use or own."""
+    sockets = socket_dir(path)
+    if not _is_usable(sockets):
+        raise EmbeddedError(
+            f"{sockets} is too long for a socket or has characters that need quoting. Set TMPDIR to a shorter path."
+        )
     sockets.mkdir(mode=0o700, exist_ok=True)
-    found = sockets.lstat()
-    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-    # The owner may still be root: whoever made it was killed before it gave the folder away.
-    if not private or found.st_uid not in {account.uid, os.geteuid()}:
-        raise EmbeddedError(f"{sockets} is not a private folder of user {account.name}; remove it.")
-    account.own(sockets)
-    link = folder / LINK
-    if sockets.parent != folder and not (link.is_symlink() and link.readlink() == sockets):
+    status = sockets.lstat()
+    private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+    # Root still owns the folder if the program that created it was killed before it changed the owner.
+    if not private or status.st_uid not in {account.uid, os.geteuid()}:
+        raise EmbeddedError(f"{sockets} is not a private folder of user {account.name}. Remove it.")
+    account.take_ownership(sockets)
+    link = path / SOCKETS_LINK
+    if sockets.parent != path and not (link.is_symlink() and link.readlink() == sockets):
         link.unlink(missing_ok=True)
         link.symlink_to(sockets)
     if not os.access(sockets, os.W_OK | os.X_OK):
@@ -126,7 +137,7 @@ def _make_sockets(folder: Path, account: Account) -> Path:
     return sockets
 
 
-def _fits(sockets: Path) -> bool:
-    """Whether sockets in this folder have paths that the system and every client accept."""
+def _is_usable(sockets: Path) -> bool:
+    """Whether the paths of sockets in this folder are accepted by the system and by every client."""
     length = len(os.fsencode(sockets)) + SOCKET_NAME_BYTES_MAX
     return length <= SOCKET_PATH_BYTES_MAX and PLAIN_PATH.fullmatch(str(sockets)) is not None

@@ -1,5 +1,5 @@
-"""What the start of the embedded engines refuses with."""
+"""Errors of the embedded engines."""
 
 
 class EmbeddedError(Exception):
-    """The engines cannot be used here; the message is a sentence that says what to do."""
+    """The embedded engines cannot be used here; the message says what to do."""

@@ -1,4 +1,6 @@
-"""Locks on files: the kernel drops one with its last holder, also when that one is killed."""
+"""File locks. The kernel releases a lock when its last holder closes the file or ends, also when it is killed."""
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -7,21 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import EmbeddedError
+from uriba.embedded.errors import EmbeddedError
+
+POLL_S = 0.01
 
 
-def wait_for(met: Callable[[], bool], *, within_s: float) -> bool:
-    """Ask until the answer is yes, or say no when the time is over."""
+def wait_until(condition: Callable[[], bool], *, within_s: float) -> bool:
+    """Poll the condition until it holds; return False at the deadline."""
     deadline = time.monotonic() + within_s
-    while not met():
+    while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.01)
+        time.sleep(POLL_S)
     return True
 
 
-def attempt(lock: int, kind: int) -> bool:
-    """Take the lock if that needs no waiting; `kind` is fcntl.LOCK_SH or LOCK_EX."""
+def try_lock(lock: int, kind: int) -> bool:
+    """Take the lock without waiting and return whether it was taken; `kind` is fcntl.LOCK_SH or LOCK_EX."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -30,9 +34,12 @@ def attempt(lock: int, kind: int) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """The lock file, not yet locked; closing lets the lock go unless a child still has it open."""
-    lock = open_owned(path, os.O_RDWR)
+def open_lock(path: Path) -> Iterator[int]:
+    """Open the lock file without locking it.
+
+    Closing releases the lock, unless a child process still has the file open.
+    """
+    lock = open_private(path, os.O_RDWR)
     try:
         yield lock
     finally:
@@ -40,24 +47,24 @@ def opened(path: Path) -> Iterator[int]:
 
 
 @contextmanager
-def alone(path: Path, *, within_s: float) -> Iterator[None]:
-    """Hold the lock exclusively, waiting for the others."""
-    with opened(path) as lock:
-        if not wait_for(lambda: attempt(lock, fcntl.LOCK_EX), within_s=within_s):
+def exclusive_lock(path: Path, *, within_s: float) -> Iterator[None]:
+    """Hold the lock exclusively. Errors: `EmbeddedError` if it is not free within `within_s` seconds."""
+    with open_lock(path) as lock:
+        if not wait_until(lambda: try_lock(lock, fcntl.LOCK_EX), within_s=within_s):
             raise EmbeddedError(f"Another program has been holding {path} for {within_s:.0f} s.")
         yield
 
 
 def is_free(path: Path) -> bool:
-    """Whether nobody holds the lock."""
-    with opened(path) as lock:
-        return attempt(lock, fcntl.LOCK_EX)
+    """Whether no process holds the lock."""
+    with open_lock(path) as lock:
+        return try_lock(lock, fcntl.LOCK_EX)
 
 
-def open_owned(path: Path, mode: int) -> int:
-    """Open or create a private file that belongs to the owner of its folder.
+def open_private(path: Path, mode: int) -> int:
+    """Open or create a file with mode 0600 that belongs to the owner of its folder.
 
-    A link is refused: root must not be led to a file outside by the owner of the folder.
+    Symbolic links are refused, so that the owner of the folder cannot make root write to a file elsewhere.
     """
     file = os.open(path, mode | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     if os.geteuid() == 0:

