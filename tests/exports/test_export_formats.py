@@ -207,7 +207,7 @@ async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
 
 
 async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_format, "GROUP_ROWS", 4_000)
+    monkeypatch.setattr(parquet_format, "ROW_GROUP_ROWS", 4_000)
     found: list[bytes] = []
     with pytest.raises(Undone):
         async with shop.hub.database.transaction(tell=False) as session:
