@@ -82,7 +82,7 @@ def bench(
 async def _measure(running: Hub, year: CompleteJourneySales) -> dict[str, float]:
     console.print("loading goods and stock")
     database = open_database(Settings(database_url=running.database_url))
-    await loading.load(database, year, watch=lambda *_: nullcontext(lambda _: None), coupons=False)
+    await loading.load(database, year, progress=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
     receipts = SaleEvents(year)
     batches = [list(_batches(receipts, n)) for n in range(len(receipts.tills))]
@@ -106,19 +106,19 @@ async def _measure(running: Hub, year: CompleteJourneySales) -> dict[str, float]
 
 
 def _batches(receipts: SaleEvents, till: int) -> Iterator[Batch]:
-    places = receipts.tills[till].places
-    for start in range(places.start, places.stop, BATCH):
-        yield _batch(receipts, till, range(start, min(start + BATCH, places.stop)))
+    own = receipts.tills[till].baskets
+    for start in range(own.start, own.stop, BATCH):
+        yield _batch(receipts, till, range(start, min(start + BATCH, own.stop)))
 
 
 def _split(receipts: SaleEvents, till: int, baskets: int) -> Iterator[Batch]:
     """The baskets of one day, which the run before left out."""
-    start = receipts.tills[till].places.start + WARM_BATCHES * BATCH
-    yield _batch(receipts, till, range(start, min(start + baskets, receipts.tills[till].places.stop)))
+    start = receipts.tills[till].baskets.start + WARM_BATCHES * BATCH
+    yield _batch(receipts, till, range(start, min(start + baskets, receipts.tills[till].baskets.stop)))
 
 
-def _batch(receipts: SaleEvents, till: int, places: range) -> Batch:
-    events = receipts.events(places)
+def _batch(receipts: SaleEvents, till: int, baskets: range) -> Batch:
+    events = receipts.events(baskets)
     told = [msgspec.json.decode(event) for event in events]
     rows = [
         (e["eventId"], e["sequence"], e["occurredAt"], e["receipt"], till, l["sku"], l["quantity"], l["unitPrice"])
@@ -179,7 +179,7 @@ async def _day(sent: _Sent, batches: Sequence[Sequence[Batch]]) -> dict[str, flo
 
 async def _adjusted(client: httpx.AsyncClient, staff: str, year: CompleteJourneySales) -> float:
     """Seconds for 10,000 rows of stockAdjust, 1,000 a call, two calls at a time."""
-    rows = [{"sku": o.sku, "location": o.store, "delta": 1} for o in year.opening[:ADJUSTED_ROWS]]
+    rows = [{"sku": o.sku, "location": o.store, "delta": 1} for o in year.opening_stock[:ADJUSTED_ROWS]]
     assert len(rows) == ADJUSTED_ROWS, "choose more stores or days"
 
     async def call(start: int) -> None:

@@ -17,7 +17,7 @@ from uriba.db import Database
 from uriba.documents import queries, receipts
 from uriba.documents.content import Document, DocumentKind, PaperSize
 from uriba.documents.pdf import render_pdf
-from uriba.sources.loading import ReportRows
+from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
+def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
     yield lambda _: None
 
 
@@ -35,7 +35,7 @@ async def sold_again(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) 
     """A day of a store."""
     async with scratch_hub(hub.settings) as (settings, database):
         replaying = ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("year"))
-        await replay(replaying, lambda: CompleteJourneySales(stores=1, days=2), chaos=None, watch=unseen)
+        await replay(replaying, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
         yield database
 
 

@@ -1,4 +1,4 @@
-"""A slice of the real year in a hub: all of it, once, and sold by the rules of the trade."""
+"""Loading a slice of The Complete Journey: complete, repeatable, and with channels that sell from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
 from uriba.sources import loading
 from uriba.sources.complete_journey import CompleteJourney
-from uriba.sources.loading import LoadResult, ReportRows
+from uriba.sources.loading import AddRows, LoadResult
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -31,12 +31,12 @@ YEAR = CompleteJourney(stores=3, products=60)
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
+def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
     yield lambda _: None
 
 
 async def load(hub: RunningHub, year: CompleteJourney) -> LoadResult:
-    return await loading.load(hub.database, year, watch=unseen)
+    return await loading.load(hub.database, year, progress=no_progress)
 
 
 async def rows(hub: RunningHub, sql: str, *given: object) -> list[dict[str, Any]]:
@@ -50,15 +50,15 @@ async def loaded(hub: RunningHub) -> LoadResult:
 
 
 @pytest.fixture(autouse=True)
-async def nothing_broken(hub: RunningHub, loaded: LoadResult) -> AsyncIterator[None]:
+async def check_invariants(hub: RunningHub, loaded: LoadResult) -> AsyncIterator[None]:
     yield
     broken = [found for found in await invariants.check(hub.database) if found.rows]
     assert not broken, [(found.invariant.name, found.examples) for found in broken]
 
 
-async def test_all_of_the_slice_is_there(hub: RunningHub, loaded: LoadResult) -> None:
+async def test_loads_all_of_the_slice(hub: RunningHub, loaded: LoadResult) -> None:
     stores = await rows(hub, "SELECT name, timezone FROM location WHERE code = ANY($1)", [s.code for s in YEAR.stores])
-    barcodes = await rows(hub, "SELECT barcode FROM variant WHERE sku = ANY($1)", [a.sku for a in YEAR.articles])
+    barcodes = await rows(hub, "SELECT barcode FROM variant WHERE sku = ANY($1)", [p.sku for p in YEAR.products])
     families = await rows(hub, "SELECT name, loyalty_card FROM customer WHERE loyalty_card LIKE 'CJ%'")
     prices = await rows(
         hub,
@@ -69,14 +69,14 @@ async def test_all_of_the_slice_is_there(hub: RunningHub, loaded: LoadResult) ->
 
     assert sorted(s["name"] for s in stores) == sorted(store.name for store in YEAR.stores)
     assert {s["timezone"] for s in stores} == {"America/New_York"}
-    assert {b["barcode"] for b in barcodes} == {article.barcode for article in YEAR.articles}
+    assert {b["barcode"] for b in barcodes} == {product.barcode for product in YEAR.products}
     assert {f["loyalty_card"] for f in families} == {family.loyalty_card for family in YEAR.households}
     assert {(p["sku"], p["amount_minor"]) for p in prices} == {(p.sku, p.amount_minor) for p in YEAR.prices}
     assert {p["currency"] for p in prices} == {"USD"}
-    assert (loaded.stores, loaded.articles, loaded.levels) == (3, 60, len(YEAR.opening))
+    assert (loaded.stores, loaded.products, loaded.levels) == (3, 60, len(YEAR.opening_stock))
 
 
-async def test_levels_are_the_opening_stock_in_one_receipt_for_each_store(hub: RunningHub) -> None:
+async def test_posts_the_opening_stock_in_one_receipt_for_each_store(hub: RunningHub) -> None:
     levels = await rows(
         hub,
         "SELECT v.sku, o.code, l.on_hand, m.reason, m.reference, m.on_hand_delta FROM stock_level l "
@@ -86,7 +86,7 @@ async def test_levels_are_the_opening_stock_in_one_receipt_for_each_store(hub: R
     )
 
     found = {(level["sku"], level["code"], level["on_hand"]) for level in levels}
-    assert found == {(stock.sku, stock.store, stock.units) for stock in YEAR.opening}
+    assert found == {(stock.sku, stock.store, stock.units) for stock in YEAR.opening_stock}
     assert all(level["on_hand_delta"] == level["on_hand"] for level in levels)
     assert {(level["reason"], level["reference"]) for level in levels} == {
         ("IMPORT", f"complete-journey:opening:{store.code}") for store in YEAR.stores
@@ -109,16 +109,16 @@ async def test_channels_sell_from_the_stores_busiest_first(hub: RunningHub) -> N
     ]
 
 
-async def test_food_is_untaxed(hub: RunningHub) -> None:
+async def test_food_is_not_taxed(hub: RunningHub) -> None:
     taxed = await rows(
         hub,
         "SELECT v.sku, t.rate::text FROM variant v JOIN tax_rate t USING (tax_class) "
         "JOIN channel c ON c.id = t.channel_id WHERE v.sku = ANY($1) AND c.code = 'stores'",
-        [article.sku for article in YEAR.articles],
+        [product.sku for product in YEAR.products],
     )
 
     rates = {row["sku"]: float(row["rate"]) for row in taxed}
-    departments = {article.sku: article.department for article in YEAR.articles}
+    departments = {product.sku: product.department for product in YEAR.products}
     assert len(rates) == 60
     assert {departments[sku] for sku, rate in rates.items() if rate == 0.06} == {"DRUG GM", "SALAD BAR"}
     assert {"GROCERY", "PRODUCE", "MEAT"} <= {departments[sku] for sku, rate in rates.items() if rate == 0}
@@ -138,15 +138,15 @@ async def test_loading_again_changes_nothing(hub: RunningHub, loaded: LoadResult
     assert (again.received, again.levels) == (0, loaded.levels)
 
 
-async def test_knows_what_was_loaded_last(hub: RunningHub) -> None:
+async def test_is_loaded_tells_the_slice_from_others(hub: RunningHub) -> None:
     assert await loading.is_loaded(hub.database, CompleteJourney(stores=3, products=60))
     assert not await loading.is_loaded(hub.database, CompleteJourney(stores=3, products=61))
 
 
-async def test_a_wider_slice_adds_what_is_missing_and_leaves_touched_levels_alone(hub: RunningHub) -> None:
+async def test_a_larger_slice_adds_missing_levels_and_skips_those_with_movements(hub: RunningHub) -> None:
     wider = CompleteJourney(stores=3, products=70)
-    touched, store = wider.articles[65], wider.stores[0].code
-    assert (touched.sku, store) in {(stock.sku, stock.store) for stock in wider.opening}
+    touched, store = wider.products[65], wider.stores[0].code
+    assert (touched.sku, store) in {(stock.sku, stock.store) for stock in wider.opening_stock}
     async with hub.database.transaction() as session:
         variant = VariantRow(touched.sku, touched.name, barcode=touched.barcode)
         await products.upsert(session, [ProductRow(touched.handle, touched.name, [variant])])
@@ -157,21 +157,21 @@ async def test_a_wider_slice_adds_what_is_missing_and_leaves_touched_levels_alon
 
     added = await load(hub, wider)
 
-    assert added.received == len(wider.opening) - len(YEAR.opening) - 1
+    assert added.received == len(wider.opening_stock) - len(YEAR.opening_stock) - 1
     levels = await rows(
         hub,
         "SELECT v.sku, l.on_hand FROM stock_level l JOIN variant v ON v.id = l.variant_id "
         "JOIN location o ON o.id = l.location_id WHERE o.code = $1",
         store,
     )
-    expected = {stock.sku: stock.units for stock in wider.opening if stock.store == store} | {touched.sku: 7}
+    expected = {stock.sku: stock.units for stock in wider.opening_stock if stock.store == store} | {touched.sku: 7}
     assert {level["sku"]: level["on_hand"] for level in levels} == expected
 
 
-async def test_two_loads_at_once_receive_each_level_once(hub: RunningHub) -> None:
+async def test_two_concurrent_loads_receive_each_level_once(hub: RunningHub) -> None:
     wider = CompleteJourney(stores=4, products=60)
     known = {store.code for store in YEAR.stores}
-    fresh = [stock for stock in wider.opening if stock.store not in known]
+    fresh = [stock for stock in wider.opening_stock if stock.store not in known]
 
     one, other = await asyncio.gather(load(hub, wider), load(hub, CompleteJourney(stores=4, products=60)))
 
@@ -189,14 +189,14 @@ async def test_two_loads_at_once_receive_each_level_once(hub: RunningHub) -> Non
 @pytest.fixture
 async def staff(hub: RunningHub) -> AsyncIterator[Client]:
     async with hub.database.transaction() as session:
-        issued = await keys.for_staff(session, name="who tries the examples")
+        issued = await keys.for_staff(session, name="examples")
     client = hub.client(issued.key)
     yield client
     await client.close()
 
 
 @pytest.mark.parametrize("name", re.findall(r"^(?:query|mutation) (\w+)", EXAMPLES, re.MULTILINE))
-async def test_the_examples_run_as_they_stand(staff: Client, name: str) -> None:
+async def test_the_examples_run_unchanged(staff: Client, name: str) -> None:
     response = await staff.http.post(staff.url, json={"query": EXAMPLES, "operationName": name})
 
     answer = response.json()
@@ -206,7 +206,7 @@ async def test_the_examples_run_as_they_stand(staff: Client, name: str) -> None:
     assert field.get("edges") or field["cart"]["lines"]
 
 
-async def test_the_example_subscription_runs_as_it_stands(staff: Client) -> None:
+async def test_the_example_subscription_runs_unchanged(staff: Client) -> None:
     (watch,) = re.findall(r"^subscription.*?^}", EXAMPLES, re.MULTILINE | re.DOTALL)
 
     async with staff.subscribe(watch) as following:

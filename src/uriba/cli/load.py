@@ -22,7 +22,7 @@ cli = typer.Typer(no_args_is_help=True, help="Real data.")
 def complete_journey(
     stores: Annotated[int | None, typer.Option(min=1, help="Only the busiest stores.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Only what was sold in the first days.")] = None,
-    products: Annotated[int | None, typer.Option(min=1, help="Only the best selling articles.")] = None,
+    products: Annotated[int | None, typer.Option(min=1, help="Only the best-selling products.")] = None,
     replay: Annotated[
         bool, typer.Option("--replay", help="Afterwards send all sales again as the events of tills.")
     ] = False,
@@ -32,21 +32,21 @@ def complete_journey(
     seed: Annotated[int, typer.Option(help="The seed of --chaos.")] = 1,
     data_dir: DataDir = None,
 ) -> None:
-    """Load a real year of a US grocer: stores, articles, prices, households, opening stock. May be repeated."""
+    """Load a real year of a US grocer: stores, products, prices, households, opening stock. May be repeated."""
     if replay or chaos:
         limits = {"stores": stores, "days": days, "products": products}
-        raise typer.Exit(_replay(read_settings(data_dir), limits, chaos=seed if chaos else None))
+        raise typer.Exit(_replay(read_settings(data_dir), limits, seed=seed if chaos else None))
     year = CompleteJourney(stores=stores, days=days, products=products)
 
     async def work(database: Database) -> loading.LoadResult:
-        with progress.progress_bars(stderr) as watch:
-            return await loading.load(database, year, watch=watch)
+        with progress.progress_bars(stderr) as report_progress:
+            return await loading.load(database, year, progress=report_progress)
 
     loaded = run_on_hub(data_dir, work)
     stderr.print(f"{year.name}: {loaded.levels:,} stock levels, {loaded.received:,} of them received now")
 
 
-def _replay(settings: Settings, limits: Mapping[str, int | None], *, chaos: int | None) -> int:
+def _replay(settings: Settings, limits: Mapping[str, int | None], *, seed: int | None) -> int:
     """Replay the sales of a slice of the year; return the exit status."""
     from uriba.sources.replay import report, runner
     from uriba.sources.replay.sales import CompleteJourneySales
@@ -56,8 +56,8 @@ def _replay(settings: Settings, limits: Mapping[str, int | None], *, chaos: int 
 
     async def work(database: Database) -> runner.ReplayResult:
         hub = runner.ReplayTarget(database, supervisor.environment(ready), ready.data_dir)
-        with progress.progress_bars(stderr) as watch:
-            return await runner.replay(hub, lambda: CompleteJourneySales(**limits), chaos=chaos, watch=watch)
+        with progress.progress_bars(stderr) as report_progress:
+            return await runner.replay(hub, lambda: CompleteJourneySales(**limits), seed=seed, progress=report_progress)
 
     try:
         with supervisor.terminating(), running_engines(settings) as ready:

@@ -111,8 +111,8 @@ async def _load(story: Story, database: Database, year: CompleteJourney) -> None
         story.done(f"goods of a real grocer's year were loaded before: {year.name}")
         return
     story.done(f"loading goods of a real grocer's year: {year.name}")
-    with progress.progress_bars(story.console) as watch:
-        await loading.load(database, year, watch=watch, coupons=False)
+    with progress.progress_bars(story.console) as report_progress:
+        await loading.load(database, year, progress=report_progress, coupons=False)
 
 
 async def _play(story: Story, database: Database, address: str) -> Made | None:

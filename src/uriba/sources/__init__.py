@@ -1,1 +1,1 @@
-"""Where a hub's goods, stores and prices can come from: other people's books, read as master data."""
+"""Data sets of other retailers, read as master data and sales for a hub."""

@@ -1,10 +1,11 @@
-"""The year's coupons: 27 campaigns, 1,197 coupons of theirs with 116,204 products, and 2,102 redemptions.
+"""The year's coupons: 27 campaigns with 1,197 coupons for 116,204 products, and 2,102 redemptions.
 
-A coupon of a campaign is a promotion that needs its code, `CJ26-51380041013`: an amount off one unit of any of its
-products, from the campaign's first day to its last. The source does not say how much: it is what coupons took off such
-products on the days of its redemptions (the median), else the median of its campaign, else of all. Redemptions are by
-household and day; each belongs to that household's basket of the day that has one of its products, else to its first.
-Products that the slice has no article for are left out, and coupons of nothing else.
+A coupon of a campaign becomes a promotion that needs a code such as `CJ26-51380041013`: an amount off one unit of any
+of its products, from the campaign's first day to its last. The source does not give the amount. It is the median of
+what coupons took off those products on the days of the coupon's redemptions, else the median of its campaign, else of
+all. The source gives redemptions by household and day. Each is assigned to the household's basket of that day that has
+one of the coupon's products, else to the first of that day. Products that are not in the slice are left out, and so
+are coupons for no other products.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from uriba.pricing.promotion_input import AmountInput, GoodsInput, PromotionInpu
 from uriba.sources.complete_journey import ZONE, CompleteJourney, read_table, sku_of
 
 CURRENCY = "USD"
+DEFAULT_CENTS = 100
+"""The amount of all coupons if the slice has no line that a coupon made cheaper."""
 
 
 class CouponKey(NamedTuple):
@@ -37,139 +40,156 @@ class CouponKey(NamedTuple):
 
 
 class Redemption(NamedTuple):
-    """A household used a coupon on a day of the stores' zone."""
+    """The use of a coupon by a household on a day of the stores' zone."""
 
     household: int
     day: date
-    key: CouponKey
+    coupon: CouponKey
 
 
 class Campaign(NamedTuple):
-    """Its type, as the source has it, and its days."""
+    """A campaign: its type as the source writes it, its first and last day."""
 
-    kind: str
-    first: date
-    last: date
+    type: str
+    first_day: date
+    last_day: date
+
+
+class BasketSummary(NamedTuple):
+    """A basket: its household, its time (seconds since 1970, UTC) and the numbers of its products."""
+
+    household: int
+    second: int
+    products: Sequence[int]
 
 
 class CampaignCoupons:
-    """The coupons of a slice of the year."""
+    """The coupons for a slice of the year."""
 
     def __init__(self, year: CompleteJourney) -> None:
         self._year = year
 
     @cached_property
     def products(self) -> dict[CouponKey, list[int]]:
-        """The products of each coupon that the slice has articles for."""
-        known = {article.sku for article in self._year.articles}
+        """The numbers of each coupon's products that are in the slice."""
+        in_slice = {product.sku for product in self._year.products}
         rows = read_table(self._year.folder, "coupons", ["campaign_id", "coupon_upc", "product_id"]).to_pydict()
         found: defaultdict[CouponKey, set[int]] = defaultdict(set)
         for campaign, upc, product in zip(*rows.values(), strict=True):
-            if sku_of(product) in known:
+            if sku_of(product) in in_slice:
                 found[CouponKey(campaign, upc)].add(product)
-        return {key: sorted(found[key]) for key in sorted(found)}
+        return {coupon: sorted(found[coupon]) for coupon in sorted(found)}
 
     @cached_property
     def redemptions(self) -> list[Redemption]:
-        """All redemptions of the year, by household and day."""
+        """All redemptions of the year, ordered by household and day."""
         columns = ["household_id", "redemption_date", "campaign_id", "coupon_upc"]
         rows = read_table(self._year.folder, "coupon_redemptions", columns).to_pydict()
         return sorted(
-            Redemption(household, moment.date(), CouponKey(campaign, upc))
-            for household, moment, campaign, upc in zip(*rows.values(), strict=True)
+            Redemption(household, timestamp.date(), CouponKey(campaign, upc))
+            for household, timestamp, campaign, upc in zip(*rows.values(), strict=True)
         )
 
     @cached_property
     def campaigns(self) -> dict[int, Campaign]:
+        """All campaigns, by number."""
         columns = ["campaign_id", "campaign_type", "start_date", "end_date"]
         rows = read_table(self._year.folder, "campaign_descriptions", columns).to_pydict()
         return {
-            number: Campaign(kind, first.date(), last.date())
-            for number, kind, first, last in zip(*rows.values(), strict=True)
+            number: Campaign(campaign_type, first.date(), last.date())
+            for number, campaign_type, first, last in zip(*rows.values(), strict=True)
         }
 
     @cached_property
-    def amounts(self) -> dict[CouponKey, int]:
-        """What each coupon takes off, in US cents."""
-        taken = self._taken_off()
+    def amounts_off(self) -> dict[CouponKey, int]:
+        """The amount that each coupon takes off, in US cents."""
+        by_coupon = self._observed_discounts()
         by_campaign: defaultdict[int, list[float]] = defaultdict(list)
-        for key, cents in taken.items():
-            by_campaign[key.campaign].extend(cents)
-        everywhere = [cents for found in taken.values() for cents in found] or [100]
+        for coupon, cents in by_coupon.items():
+            by_campaign[coupon.campaign].extend(cents)
+        all_discounts = [cents for found in by_coupon.values() for cents in found] or [DEFAULT_CENTS]
         return {
-            key: round(median(taken.get(key) or by_campaign.get(key.campaign) or everywhere)) for key in self.products
+            coupon: round(median(by_coupon.get(coupon) or by_campaign.get(coupon.campaign) or all_discounts))
+            for coupon in self.products
         }
 
-    def _taken_off(self) -> dict[CouponKey, list[float]]:
-        """What coupons took off a unit on the days that each was redeemed, by its household and of its products."""
-        days = self._lines_with_coupons()
+    def _observed_discounts(self) -> dict[CouponKey, list[float]]:
+        """Return, for each coupon, the cents that coupons took off a unit of its products in the baskets of the
+        household and day of its redemptions."""
+        days = self._discounts_by_household_and_day()
         found: defaultdict[CouponKey, list[float]] = defaultdict(list)
-        for household, day, key in self.redemptions:
-            products = set(self.products.get(key, ()))
-            found[key] += [cents for product, cents in days.get((household, day), ()) if product in products]
-        return {key: cents for key, cents in found.items() if cents}
+        for household, day, coupon in self.redemptions:
+            products = set(self.products.get(coupon, ()))
+            found[coupon] += [cents for product, cents in days.get((household, day), ()) if product in products]
+        return {coupon: cents for coupon, cents in found.items() if cents}
 
-    def _lines_with_coupons(self) -> dict[tuple[int, date], list[tuple[int, float]]]:
+    def _discounts_by_household_and_day(self) -> dict[tuple[int, date], list[tuple[int, float]]]:
+        """Return the product and the cents off a unit of every line that a coupon made cheaper."""
         import pyarrow.compute as pc
 
         columns = ["household_id", "transaction_timestamp", "product_id", "quantity", "coupon_disc"]
         lines = read_table(self._year.folder, "transactions", columns)
         lines = lines.filter((pc.field("coupon_disc") > 0) & (pc.field("quantity") > 0))
         found: defaultdict[tuple[int, date], list[tuple[int, float]]] = defaultdict(list)
-        for household, moment, product, quantity, off in zip(*lines.to_pydict().values(), strict=True):
-            found[household, local_day(moment)].append((product, 100 * off / quantity))
+        for household, timestamp, product, quantity, discount in zip(*lines.to_pydict().values(), strict=True):
+            found[household, local_day(timestamp)].append((product, 100 * discount / quantity))
         return found
 
     def promotions(self) -> Iterator[PromotionInput]:
-        """A promotion for each coupon of a campaign."""
-        for key, products in self.products.items():
-            campaign = self.campaigns[key.campaign]
+        """Yield a promotion for each coupon."""
+        for coupon, products in self.products.items():
+            campaign = self.campaigns[coupon.campaign]
             yield PromotionInput(
-                code=key.code,
-                name=f"Campaign {key.campaign} ({campaign.kind}), coupon {key.upc}",
+                code=coupon.code,
+                name=f"Campaign {coupon.campaign} ({campaign.type}), coupon {coupon.upc}",
                 effect=Effect.AMOUNT_OFF_ITEMS,
-                amount=AmountInput(to_decimal(self.amounts[key], CURRENCY), CURRENCY),
+                amount=AmountInput(to_decimal(self.amounts_off[coupon], CURRENCY), CURRENCY),
                 items=GoodsInput(skus=[sku_of(product) for product in products]),
                 max_units=1,
-                valid_from=_midnight(campaign.first),
-                valid_to=_midnight(campaign.last + timedelta(days=1)),
+                valid_from=_midnight(campaign.first_day),
+                valid_to=_midnight(campaign.last_day + timedelta(days=1)),
                 needs_coupon=True,
             )
 
     def codes(self) -> Iterator[CouponInput]:
-        return (CouponInput(code=key.code, promotion=key.code) for key in self.products)
+        """Yield the code of each coupon's promotion."""
+        return (CouponInput(code=coupon.code, promotion=coupon.code) for coupon in self.products)
 
-    def used(self, baskets: Sequence[tuple[int, int, Sequence[int]]]) -> dict[int, list[str]]:
-        """The codes that were used with baskets, by place; a basket is its household, second (UTC) and products."""
+    def codes_by_basket(self, baskets: Sequence[BasketSummary]) -> dict[int, list[str]]:
+        """Return the codes that were used with baskets, by the index of the basket."""
         by_day: defaultdict[tuple[int, date], list[int]] = defaultdict(list)
-        wanted = {(household, day) for household, day, _ in self.redemptions}
-        for place, (household, second, _) in enumerate(baskets):
-            if (key := (household, local_day(datetime.fromtimestamp(second, UTC)))) in wanted:
-                by_day[key].append(place)
-        found: defaultdict[int, list[str]] = defaultdict(list)
+        with_redemption = {(household, day) for household, day, _ in self.redemptions}
+        for index, basket in enumerate(baskets):
+            household_day = (basket.household, local_day(datetime.fromtimestamp(basket.second, UTC)))
+            if household_day in with_redemption:
+                by_day[household_day].append(index)
+        codes: defaultdict[int, list[str]] = defaultdict(list)
         for household, day, coupon in self.redemptions:
-            if coupon in self.products and (places := by_day.get((household, day))):
-                likeliest = self._likeliest(coupon, places, baskets, found)
-                if likeliest is not None:
-                    found[likeliest].append(coupon.code)
-        return dict(found)
+            if coupon in self.products and (indices := by_day.get((household, day))):
+                chosen = self._choose_basket(coupon, indices, baskets, codes)
+                if chosen is not None:
+                    codes[chosen].append(coupon.code)
+        return dict(codes)
 
-    def _likeliest(
+    def _choose_basket(
         self,
         coupon: CouponKey,
-        places: Sequence[int],
-        baskets: Sequence[tuple[int, int, Sequence[int]]],
-        found: Mapping[int, Sequence[str]],
+        indices: Sequence[int],
+        baskets: Sequence[BasketSummary],
+        codes: Mapping[int, Sequence[str]],
     ) -> int | None:
-        """The day's first basket with one of its products, else the first; each takes a coupon once."""
-        free = [place for place in places if coupon.code not in found.get(place, ())]
+        """Return the first basket of the day with one of the coupon's products, else the first.
+
+        Baskets that the coupon is already assigned to are skipped.
+        """
+        without = [index for index in indices if coupon.code not in codes.get(index, ())]
         products = set(self.products[coupon])
-        fitting = (place for place in free if products.intersection(baskets[place][2]))
-        return next(fitting, free[0] if free else None)
+        fitting = (index for index in without if products.intersection(baskets[index].products))
+        return next(fitting, without[0] if without else None)
 
 
 def local_day(moment: datetime) -> date:
-    """The day of the stores' zone at a moment of UTC."""
+    """Return the day of a UTC time in the stores' zone."""
     return moment.replace(tzinfo=UTC).astimezone(ZONE).date()
 
 

@@ -1,9 +1,10 @@
-"""Loading the year: master data and opening stock, through the functions that the API calls.
+"""Loading a slice of the year into a hub: master data and opening stock, written by the functions that the API calls.
 
-Every batch is one transaction and harmless to repeat: what is the same already changes nothing, and a store's opening
-receipt is booked once, on empty levels only. An interrupted load is finished by loading again.
+Each batch is one transaction and can be repeated: unchanged rows change nothing, and a store's opening receipt is
+posted once, to levels without movements only. Loading again completes an interrupted load.
 
-A hub's three channels sell from the stores of the slice that was loaded last. As usual in the US, prices exclude tax.
+The hub gets three channels. They sell from the stores of the slice that was loaded last. As usual in the US, prices
+exclude tax.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SHIPPING_PRICE = "4.99"
 TAX_RATES = (Rate("standard", "0.06"), Rate("reduced", "0"))
 BATCH_ROWS = 1_000
 STORES_AT_ONCE = 4
-"""Their levels are never the same, so that receipts do not wait for each other."""
+"""Opening receipts posted at the same time. Stores share no level, so the receipts do not wait for each other."""
 
 FOOD_DEPARTMENTS = frozenset(
     {
@@ -61,71 +62,94 @@ FOOD_DEPARTMENTS = frozenset(
         "SEAFOOD-PCKGD",
     }
 )
-"""Departments of food to take home, which most US states do not tax: all that they sell is taxed as reduced (0 %),
-and everything else as standard (6 %). Plain on purpose: the detergent in GROCERY goes untaxed."""
+"""Departments of food to take home, which most US states do not tax. All their products are taxed as reduced (0 %), and
+all others as standard (6 %). This is a deliberate simplification: detergent in GROCERY is not taxed either."""
 
-Given = TypeVar("Given")
-ReportRows = Callable[[int], None]
+T = TypeVar("T")
+AddRows = Callable[[int], None]
+"""Reports that so many more rows are done."""
 
 
-class ProgressReporter(Protocol):
-    """Who looks on: a stage begins with its number of rows (None: not known yet), and hears of rows as they stand."""
+class Progress(Protocol):
+    """Reports a stage of the load: `rows` is the stage's number of rows, or None if it is not known yet.
 
-    def __call__(self, stage: str, rows: int | None, /) -> AbstractContextManager[ReportRows]: ...
+    While the stage runs, it calls the `AddRows` that it gets.
+    """
+
+    def __call__(self, stage: str, rows: int | None, /) -> AbstractContextManager[AddRows]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a slice holds, in rows; `received` are the levels that got their opening stock this time."""
+    """The number of rows of a slice. `received`: the levels that got their opening stock in this load."""
 
     stores: int
-    articles: int
+    products: int
     households: int
     levels: int
     received: int
 
 
-async def load(
-    database: Database, year: CompleteJourney, *, watch: ProgressReporter, coupons: bool = True
-) -> LoadResult:
-    """Load a slice of the year, or what is missing of it; its campaigns' coupons unless nobody wants them."""
-    with watch("reading the year", None) as count:
-        count(await asyncio.to_thread(_read, year))
-    places = [_location(store) for store in year.stores]
-    await _in_batches(database, places, locations.upsert, watch, "stores")
-    await _in_batches(database, _channels(year.stores), channels.upsert, watch, "channels")
-    await _in_batches(database, [_product(article) for article in year.articles], products.upsert, watch, "articles")
-    priced = [PriceRow(price.sku, to_decimal(price.amount_minor, CURRENCY), CURRENCY) for price in year.prices]
-    await _in_batches(database, priced, prices.upsert, watch, "prices")
+async def load(database: Database, year: CompleteJourney, *, progress: Progress, coupons: bool = True) -> LoadResult:
+    """Load a slice of the year, or the rest of an interrupted load. `coupons`: with the coupons of its campaigns."""
+    with progress("reading the year", None) as add_rows:
+        add_rows(await asyncio.to_thread(_read_all, year))
+    location_rows = [_location_row(store) for store in year.stores]
+    await _upsert_in_batches(database, location_rows, locations.upsert, progress, "stores")
+    await _upsert_in_batches(database, _channel_rows(year.stores), channels.upsert, progress, "channels")
+    product_rows = [_product_row(product) for product in year.products]
+    await _upsert_in_batches(database, product_rows, products.upsert, progress, "products")
+    price_rows = [PriceRow(price.sku, to_decimal(price.amount_minor, CURRENCY), CURRENCY) for price in year.prices]
+    await _upsert_in_batches(database, price_rows, prices.upsert, progress, "prices")
     if coupons:
-        await _load_coupons(database, year, watch)
-    families = [CustomerRow(loyalty_card=family.loyalty_card, name=family.name) for family in year.households]
-    await _in_batches(database, families, customers.upsert, watch, "households")
-    received = await _receive(database, year.opening, watch)
-    await _relay(database, watch)
-    loaded = LoadResult(len(year.stores), len(year.articles), len(families), len(year.opening), received)
-    await _mark(database, year, loaded)
-    return loaded
+        await _load_coupons(database, year, progress)
+    customer_rows = [CustomerRow(loyalty_card=family.loyalty_card, name=family.name) for family in year.households]
+    await _upsert_in_batches(database, customer_rows, customers.upsert, progress, "households")
+    received = await _receive_opening_stock(database, year.opening_stock, progress)
+    await relay_events(database, progress)
+    result = LoadResult(len(year.stores), len(year.products), len(year.households), len(year.opening_stock), received)
+    await _record_load(database, year, result)
+    return result
 
 
-async def _load_coupons(database: Database, year: CompleteJourney, watch: ProgressReporter) -> None:
-    """The campaigns' coupons, each a promotion with its code."""
-    offered = CampaignCoupons(year)
-    promotions = await asyncio.to_thread(lambda: list(offered.promotions()))
-    with watch("promotions", len(promotions)) as count:
-        for batch in _with_goods(promotions):
+async def is_loaded(database: Database, year: CompleteJourney) -> bool:
+    """Whether this slice was loaded before and the channels sell from it. Does not read the source."""
+    async with database.reading() as session:
+        answer = await idempotency.earlier(session, _claim("load", year.name, year.name))
+        by_code = await channels.by_code(session, ["app"])
+        if answer is None or not by_code:
+            return False
+        app = by_code["app"]["id"]
+        return len((await locations.by_channel(session, [app]))[app]) == int(answer["stores"])
+
+
+async def relay_events(database: Database, progress: Progress) -> None:
+    """Give all waiting events their positions in the feed, so that a worker that starts later has no backlog."""
+    async with database.reading() as session:
+        waiting = await relay.waiting(session)
+    with progress("events", waiting) as add_rows:
+        while numbered := (await relay.number(database))[0]:
+            add_rows(numbered)
+
+
+async def _load_coupons(database: Database, year: CompleteJourney, progress: Progress) -> None:
+    """Load the coupons of the year's campaigns: a promotion and a code for each."""
+    coupons = CampaignCoupons(year)
+    promotions = await asyncio.to_thread(lambda: list(coupons.promotions()))
+    with progress("promotions", len(promotions)) as add_rows:
+        for batch in _promotion_batches(promotions):
             async with database.transaction() as session:
                 await promotion_setup.upsert(session, batch)
-            count(len(batch))
-    await _in_batches(database, list(offered.codes()), upsert_coupons, watch, "coupons")
+            add_rows(len(batch))
+    await _upsert_in_batches(database, list(coupons.codes()), upsert_coupons, progress, "coupons")
 
 
-def _with_goods(promotions: Sequence[PromotionInput]) -> Iterator[list[PromotionInput]]:
-    """Batches that name as many goods as one call may."""
+def _promotion_batches(promotions: Sequence[PromotionInput]) -> Iterator[list[PromotionInput]]:
+    """Yield batches with at most as many SKUs and rows as one call may have."""
     batch: list[PromotionInput] = []
     for promotion in promotions:
-        named = sum(len(row.items.skus) for row in [*batch, promotion])
-        if batch and (named > promotion_setup.SKUS_OF_CALL_MAX or len(batch) == BATCH_ROWS):
+        skus = sum(len(row.items.skus) for row in [*batch, promotion])
+        if batch and (skus > promotion_setup.SKUS_OF_CALL_MAX or len(batch) == BATCH_ROWS):
             yield batch
             batch = []
         batch.append(promotion)
@@ -133,57 +157,47 @@ def _with_goods(promotions: Sequence[PromotionInput]) -> Iterator[list[Promotion
         yield batch
 
 
-def _read(year: CompleteJourney) -> int:
-    """Have all of the slice in memory; how many rows it is."""
-    parts = (year.stores, year.articles, year.prices, year.opening, year.households)
+def _read_all(year: CompleteJourney) -> int:
+    """Read the whole slice into memory; return its number of rows."""
+    parts = (year.stores, year.products, year.prices, year.opening_stock, year.households)
     return sum(len(part) for part in parts)
 
 
-async def is_loaded(database: Database, year: CompleteJourney) -> bool:
-    """Whether this very slice was loaded before and is what the channels sell from; looks at no source."""
-    async with database.reading() as session:
-        answer = await idempotency.earlier(session, _claim("load", year.name, year.name))
-        known = await channels.by_code(session, ["app"])
-        if answer is None or not known:
-            return False
-        app = known["app"]["id"]
-        return len((await locations.by_channel(session, [app]))[app]) == int(answer["stores"])
-
-
-async def _mark(database: Database, year: CompleteJourney, loaded: LoadResult) -> None:
+async def _record_load(database: Database, year: CompleteJourney, result: LoadResult) -> None:
+    """Record that the slice was loaded, for `is_loaded`."""
     async with database.transaction() as session:
-        await idempotency.begin(session, _claim("load", year.name, year.name), answer={"stores": loaded.stores})
+        await idempotency.begin(session, _claim("load", year.name, year.name), answer={"stores": result.stores})
 
 
 def _claim(operation: str, key: str, content: object) -> Claim:
     return Claim.of(caller=CALLER, operation=operation, key=key, content=content)
 
 
-async def _in_batches(
+async def _upsert_in_batches(
     database: Database,
-    rows: Sequence[Given],
-    upsert: Callable[[Session, Sequence[Given]], Awaitable[int]],
-    watch: ProgressReporter,
+    rows: Sequence[T],
+    upsert: Callable[[Session, Sequence[T]], Awaitable[int]],
+    progress: Progress,
     stage: str,
 ) -> None:
-    with watch(stage, len(rows)) as count:
+    with progress(stage, len(rows)) as add_rows:
         for batch in _batches(rows, BATCH_ROWS):
             async with database.transaction() as session:
                 await upsert(session, batch)
-            count(len(batch))
+            add_rows(len(batch))
 
 
-def _batches(rows: Sequence[Given], size: int) -> Iterator[Sequence[Given]]:
+def _batches(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def _location(store: Store) -> LocationRow:
+def _location_row(store: Store) -> LocationRow:
     return LocationRow(
         store.code, store.name, LocationKind.STORE, timezone=ZONE.key, offers_pickup=True, ships_orders=True
     )
 
 
-def _channels(stores: Sequence[Store]) -> list[ChannelRow]:
+def _channel_rows(stores: Sequence[Store]) -> list[ChannelRow]:
     codes = [store.code for store in stores]
 
     def channel(code: str, name: str, kind: ChannelKind, shipping: str) -> ChannelRow:
@@ -198,56 +212,57 @@ def _channels(stores: Sequence[Store]) -> list[ChannelRow]:
     ]
 
 
-def _product(article: Product) -> ProductRow:
-    tax_class = "reduced" if article.department in FOOD_DEPARTMENTS else "standard"
-    variant = VariantRow(article.sku, article.name, barcode=article.barcode, tax_class=tax_class)
+def _product_row(product: Product) -> ProductRow:
+    tax_class = "reduced" if product.department in FOOD_DEPARTMENTS else "standard"
+    variant = VariantRow(product.sku, product.name, barcode=product.barcode, tax_class=tax_class)
     return ProductRow(
-        article.handle,
-        article.name,
+        product.handle,
+        product.name,
         [variant],
-        description=article.description,
-        brand=article.brand,
-        category=article.category,
+        description=product.description,
+        brand=product.brand,
+        category=product.category,
     )
 
 
-async def _receive(database: Database, opening: Sequence[OpeningStock], watch: ProgressReporter) -> int:
-    """Each store's opening receipt; how many levels had none yet."""
-    turns = asyncio.Semaphore(STORES_AT_ONCE)
+async def _receive_opening_stock(database: Database, stocks: Sequence[OpeningStock], progress: Progress) -> int:
+    """Post each store's opening receipt; return the number of levels that had no stock yet."""
+    slots = asyncio.Semaphore(STORES_AT_ONCE)
 
     async def receive(store: str, stocks: Sequence[OpeningStock]) -> int:
-        async with turns, database.transaction() as session:
-            return await _receive_store(session, store, stocks, count)
+        async with slots, database.transaction() as session:
+            return await _receive_store(session, store, stocks, add_rows)
 
-    with watch("stock levels", len(opening)) as count:
+    with progress("stock levels", len(stocks)) as add_rows:
         async with asyncio.TaskGroup() as tasks:
-            stores = groupby(opening, key=lambda stock: stock.store)
-            receipts = [tasks.create_task(receive(store, list(stocks))) for store, stocks in stores]
+            stores = groupby(stocks, key=lambda stock: stock.store)
+            receipts = [tasks.create_task(receive(store, list(of_store))) for store, of_store in stores]
     return sum(receipt.result() for receipt in receipts)
 
 
-async def _receive_store(session: Session, store: str, stocks: Sequence[OpeningStock], count: ReportRows) -> int:
-    """Book a store's opening stock once, in one transaction, on the levels that nobody has touched.
+async def _receive_store(session: Session, store: str, stocks: Sequence[OpeningStock], add_rows: AddRows) -> int:
+    """Post a store's opening stock once, to its levels without movements; return the number of these levels.
 
-    The key carries the slice's rows: a wider slice of the same store is another receipt, for the levels it adds.
+    The idempotency key contains a digest of the slice's rows: a larger slice of the same store is another receipt, for
+    the levels that it adds.
     """
     reference = f"complete-journey:opening:{store}"
     claim = _claim("opening", reference, [(stock.sku, stock.units) for stock in stocks])
     claim = Claim(claim.caller, claim.operation, f"{reference}:{claim.digest.hex()[:16]}", claim.digest)
     if await idempotency.begin(session, claim, answer={"levels": len(stocks)}) is not None:
-        count(len(stocks))
+        add_rows(len(stocks))
         return 0
     location_id: int = (await locations.by_code(session, [store]))[store]["id"]
     variants = await queries.ids_by_sku(session, [stock.sku for stock in stocks])
     units = {(variants[stock.sku], location_id): stock.units for stock in stocks}
-    known = await levels_by_key(session, list(units))
-    fresh = [(key, quantity) for key, quantity in units.items() if key not in known or not known[key]["version"]]
-    count(len(stocks) - len(fresh))
-    for batch in _batches(fresh, BATCH_ROWS):
+    levels = await levels_by_key(session, list(units))
+    untouched = [(key, quantity) for key, quantity in units.items() if key not in levels or not levels[key]["version"]]
+    add_rows(len(stocks) - len(untouched))
+    for batch in _batches(untouched, BATCH_ROWS):
         await ledger.open_levels(session, [key for key, _ in batch])
         await ledger.post(session, [_receipt(*row) for row in batch], reference=reference, actor=SYSTEM.label)
-        count(len(batch))
-    return len(fresh)
+        add_rows(len(batch))
+    return len(untouched)
 
 
 def _receipt(key: tuple[int, int], units: int) -> Movement:
@@ -260,12 +275,3 @@ def _receipt(key: tuple[int, int], units: int) -> Movement:
         on_hand=units,
         expected=0,
     )
-
-
-async def _relay(database: Database, watch: ProgressReporter) -> None:
-    """Give the load's events their place in the feed now: a worker that starts later begins without a backlog."""
-    async with database.reading() as session:
-        waiting = await relay.waiting(session)
-    with watch("events", waiting) as count:
-        while numbered := (await relay.number(database))[0]:
-            count(numbered)

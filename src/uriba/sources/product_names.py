@@ -1,4 +1,4 @@
-"""Names as on a shelf label, made of the source's shouted shorthand. Pure."""
+"""Readable product names, made from the upper-case abbreviations of The Complete Journey. Pure."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from functools import cache
 
 @cache
 def department_name(department: str) -> str:
-    """The name of a department, such as "Packaged Meat" for MEAT-PCKGD."""
+    """Return the name of a department, such as "Packaged Meat" for MEAT-PCKGD."""
     return DEPARTMENTS.get(department) or title(department)
 
 
 @cache
-def kind_name(kind: str | None, category: str | None) -> str:
-    """The name of a product type as on a shelf label; empty when the source has neither type nor category."""
-    if kind in KINDS:
-        return KINDS[kind]
-    if kind is None or category is None:
-        return title(kind or category or "")
-    shelf = category.split("/")[0]
-    if kind in QUALITIES:
-        return title(f"{kind.replace(' - ', ' ')} {shelf}")
-    if kind in SHAPES:
-        return title(f"{shelf} {kind}")
-    return title(FRONTED.sub(r"\3 \1", re.sub(r" *\(BULK.*", "", kind)))
+def product_type_name(product_type: str | None, category: str | None) -> str:
+    """Return the name of a product type as on a shelf label; empty if the source has neither type nor category."""
+    if product_type in TYPE_NAMES:
+        return TYPE_NAMES[product_type]
+    if product_type is None or category is None:
+        return title(product_type or category or "")
+    first_category = category.split("/")[0]
+    if product_type in TYPES_BEFORE_CATEGORY:
+        return title(f"{product_type.replace(' - ', ' ')} {first_category}")
+    if product_type in TYPES_AFTER_CATEGORY:
+        return title(f"{first_category} {product_type}")
+    return title(NOUN_FIRST.sub(r"\3 \1", re.sub(r" *\(BULK.*", "", product_type)))
 
 
 @cache
 def size_name(size: str | None, department: str | None) -> str:
-    """A package's size as people write it: "12 oz", "0.5 gal", "per lb"; empty when it says nothing."""
+    """Return a package size in the usual notation: "12 oz", "0.5 gal", "per lb"; empty if the source has no size."""
     size = " ".join((size or "").lower().replace("*", "").split())
-    size = re.sub(r"^((all|ex|[abcdlnpqr]{1,4}) )+(?=[\d.])", "", size)  # codes of markets: "AB    6 OZ"
+    size = re.sub(r"^((all|ex|[abcdlnpqr]{1,4}) )+(?=[\d.])", "", size)  # market codes: "AB    6 OZ"
     if department == "PRODUCE" and re.search(r"\d ct$|(1[1-9]|[2-9]\d) lb$", size):
-        return ""  # the case that the shop buys: a banana is no 40 lb
+        return ""  # the size of the case that the store buys, not of what it sells
     size = re.sub(r"(?<![\d.])\.(?=\d)", "0.", size)
     size = re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):g}", size)
     size = re.sub(r"[a-z]+", lambda unit: UNITS.get(unit[0], unit[0]), size)
@@ -42,12 +42,14 @@ def size_name(size: str | None, department: str | None) -> str:
 
 @cache
 def title(text: str) -> str:
-    """The source's shouted shorthand as a title: "FRZN FRENCH FRIES" becomes "Frozen French Fries"."""
-    cut_off = len(text) >= 28  # the source's field ends at 30 characters, counted before it lost its commas
+    """Return the source's abbreviations as a title: "FRZN FRENCH FRIES" becomes "Frozen French Fries"."""
+    truncated = (
+        len(text) >= 28
+    )  # the source cuts its texts at 30 characters, counted with the commas that it then removes
     text = re.sub(r" *\([^)]*$", "", text)
-    if cut_off:
+    if truncated:
         text = re.sub(r"([ /&-]+[A-Z]{1,2})+$", "", text)
-    text = " ".join(re.sub(r"(?<=\w)  +(?=\w)", ", ", text).split())  # two spaces: a comma was lost
+    text = " ".join(re.sub(r"(?<=\w)  +(?=\w)", ", ", text).split())  # two spaces stand for a removed comma
     text = re.sub(r"\bW/ *", "WITH ", text).replace("-MAGAZINE", " MAGAZINE")
     text = re.sub(r"\b([A-Z]+) S\b", r"\1'S", re.sub(r"\.(?=[A-Z])", " ", text))
     text = re.sub(r" *([&:]) *", r" \1 ", text).replace(" : ", ": ")
@@ -57,7 +59,7 @@ def title(text: str) -> str:
 
 
 def _word(word: str) -> str:
-    return WORDS.get(word) or (word.lower() if word[0].isdigit() or word in SMALL else word.capitalize())
+    return WORDS.get(word) or (word.lower() if word[0].isdigit() or word in LOWERCASE_WORDS else word.capitalize())
 
 
 def _set(text: str) -> frozenset[str]:
@@ -68,25 +70,27 @@ def _pairs(text: str) -> dict[str, str]:
     return dict(pair.split("=") for pair in _set(text))
 
 
-SMALL = _set("AND;FOR;NOT;OF;ON;OR;THE;TO;WITH")
+LOWERCASE_WORDS = _set("AND;FOR;NOT;OF;ON;OR;THE;TO;WITH")
 
-# Types that say little without their category: "LEAN" of "BEEF" is "Lean Beef", "RIBS" of "PORK" "Pork Ribs".
-QUALITIES = _set("""
+# Types that need their category: "LEAN" of "BEEF" is "Lean Beef", "RIBS" of "PORK" is "Pork Ribs".
+TYPES_BEFORE_CATEGORY = _set("""
     ADULT;ANGUS;BETTER FOR YOU;DRY;ECONOMY;ECONOMY - BEEF;ECONOMY - MEAT;ENHANCED;EXTERNAL;FLAVORED/OTHER
     FRESH;GARDEN PLUS;INTERNAL;KOSHER/SPECIALTY;LEAN;MAINSTREAM;MARINATED;MICROWAVE;MISC;MISCELLANEOUS;OTHER
     POULTRY;PRE-COOKED;PREMIUM;PREMIUM - BEEF;PREMIUM - MEAT;PRIMAL;RED;REGULAR BEAN;REGULAR GARDEN
     SMOKED/COOKED;TRADITIONAL;VALUE
 """)
-SHAPES = _set("BLENDS;BUTTS;FLANK;KABOBS;KITS;PAILS;PATTIES;PREMIUM PINTS;QUARTS;RIBS;SUPER PREMIUM PINTS")
+TYPES_AFTER_CATEGORY = _set(
+    "BLENDS;BUTTS;FLANK;KABOBS;KITS;PAILS;PATTIES;PREMIUM PINTS;QUARTS;RIBS;SUPER PREMIUM PINTS"
+)
 
-# "GRAPES RED" is how a list sorts; a label says "Red Grapes".
-FRONTED = re.compile(
+# Types with the noun first, for sorting: "GRAPES RED" is "Red Grapes".
+NOUN_FIRST = re.compile(
     r"^(APPLES|CANTALOUPE|CARROTS|CHERRIES|CHICKEN BREAST|CORN|EGGS|GRAPES|HONEYDEW|NECTARINES|ONIONS|PEACHES"
     r"|PEARS|PEPPERS|POTATOES|TOMATOES|WATERMELON)( - | )(?!BEEF|CHIPS|DOGS|OIL|STARCH|SUBSTITUTE)([A-Z -]+)$"
 )
 
-# The types that fill most baskets and that no rule makes readable.
-KINDS = _pairs("""
+# Frequent types whose readable names do not follow from a rule.
+TYPE_NAMES = _pairs("""
     ALL FAMILY CEREAL=Family Cereal;ASEPTIC PACK JUICE AND DRINKS=Juice Drinks;BEERALEMALT LIQUORS=Beer & Ale
     BEANS GREEN: FS/WHL/CUT=Green Beans;BLENDED JUICE&COMBINATIONS (OV=Blended Juice;CATSUP=Ketchup
     BREAST - BONELESS(IQF)=Frozen Boneless Breast;CANDY BARS (SINGLES)(INCLUDING=Candy Bar;KIWI FRUIT=Kiwi
@@ -124,7 +128,7 @@ BARE_SIZES = _pairs("""
     med=medium;medium=medium;mini=mini;per lb=per lb;pt=1 pt;qt=1 qt;queen=queen size;small=small;tall=tall
 """)
 
-# The source's abbreviations and slips of spelling, one word each, and what is no word at all (BBQ).
+# The source's abbreviations and misspellings, one word each, and abbreviations that stay as they are (BBQ).
 WORDS = _pairs("""
     ACCESS=Accessories;ACCESSIORES=Accessories;BBQ=BBQ;BG=Bags;BKD=Baked;BN=Beans;BRD=Breaded;BRKFST=Breakfast
     BTL=Bottle;BTR=Butter;CARB=Carbonated;CATFD=Cat Food;CHIX=Chicken;CHOC=Chocolate;CHOCOCLATE=Chocolate

@@ -1,4 +1,4 @@
-"""What a person sees while goods are loaded: for each stage how much, how fast, how long."""
+"""Progress bars on a terminal: for each stage its rows, its rate and its time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn
+from rich.progress import BarColumn, SpinnerColumn, Task, TextColumn
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from uriba.sources.loading import ProgressReporter, ReportRows
+from uriba.sources.loading import AddRows, Progress
 
 BAR_WIDTH = 24
 
 
-class _Rate(TextColumn):
-    """Rows a second, over the whole stage."""
+class _RateColumn(TextColumn):
+    """The rows per second, over the whole stage."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -26,7 +27,9 @@ class _Rate(TextColumn):
         return Text(f"{rate:>10}", style="dim")
 
 
-class _Seconds(TextColumn):
+class _SecondsColumn(TextColumn):
+    """The seconds since the stage began."""
+
     def __init__(self) -> None:
         super().__init__("")
 
@@ -35,23 +38,23 @@ class _Seconds(TextColumn):
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[ProgressReporter]:
-    """A bar for each stage; without a terminal, one line for each stage at the end."""
-    with Progress(
+def progress_bars(console: Console) -> Iterator[Progress]:
+    """Show a bar for each stage; without a terminal, one line for each stage at the end."""
+    with RichProgress(
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description:<16}"),
         BarColumn(BAR_WIDTH),
         TextColumn("{task.completed:>9,.0f}"),
-        _Rate(),
-        _Seconds(),
+        _RateColumn(),
+        _SecondsColumn(),
         console=console,
-    ) as progress:
+    ) as bars:
 
         @contextmanager
-        def watch(stage: str, rows: int | None) -> Iterator[ReportRows]:
-            task = progress.add_task(stage, total=rows)
-            yield lambda more: progress.advance(task, more)
-            # Also ends a stage that did not know its size, or had nothing to do.
-            progress.update(task, total=progress.tasks[task].completed)
+        def progress(stage: str, rows: int | None) -> Iterator[AddRows]:
+            task = bars.add_task(stage, total=rows)
+            yield lambda more: bars.advance(task, more)
+            # Also completes a stage without a known size, or without rows.
+            bars.update(task, total=bars.tasks[task].completed)
 
-        yield watch
+        yield progress

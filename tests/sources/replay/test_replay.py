@@ -1,4 +1,4 @@
-"""Some days of some stores, sold again through posSync by an API of its own; then the hub's books are the source's."""
+"""A replay of some days of some stores: hub and source agree afterwards, and differences are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from scratch import scratch_hub
 from uriba import invariants, supervisor
 from uriba.access import keys
-from uriba.sources.loading import ReportRows
+from uriba.sources.loading import AddRows
 from uriba.sources.replay import comparison, report
 from uriba.sources.replay.comparison import ComparisonRow
 from uriba.sources.replay.errors import ReplayRefused
@@ -35,30 +35,30 @@ def year() -> CompleteJourneySales:
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
+def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
     yield lambda _: None
 
 
 @pytest.fixture(scope="module")
-async def calm(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
+async def orderly_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("calm"))
+        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("orderly"))
 
 
 @pytest.fixture(scope="module")
-async def bad(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
+async def chaotic_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("bad"))
+        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("chaotic"))
 
 
 @pytest.fixture(scope="module")
-async def replayed(calm: ReplayTarget) -> ReplayResult:
-    return await replay(calm, year, chaos=None, watch=unseen)
+async def orderly_result(orderly_hub: ReplayTarget) -> ReplayResult:
+    return await replay(orderly_hub, year, seed=None, progress=no_progress)
 
 
 @pytest.fixture(scope="module")
-async def survived(bad: ReplayTarget) -> ReplayResult:
-    return await replay(bad, year, chaos=3, watch=unseen)
+async def chaotic_result(chaotic_hub: ReplayTarget) -> ReplayResult:
+    return await replay(chaotic_hub, year, seed=3, progress=no_progress)
 
 
 async def rows(hub: ReplayTarget, sql: str, *given: object) -> list[dict[str, Any]]:
@@ -72,92 +72,107 @@ async def change(hub: ReplayTarget, sql: str) -> None:
 
 
 def unequal(found: list[ComparisonRow]) -> set[str]:
-    return {row.what for row in found if not row.equal}
+    return {row.title for row in found if not row.equal}
 
 
-async def test_a_calm_slice_ends_in_the_sources_books(calm: ReplayTarget, replayed: ReplayResult) -> None:
-    assert unequal(replayed.rows) == set()
-    assert replayed.told.statuses == {"APPLIED": replayed.events}
-    shown = {row.what: row.hub for row in replayed.rows}
-    (books,) = await rows(calm, "SELECT count(*) AS orders, sum(total_minor)::bigint AS cents FROM orders")
-    assert shown["baskets"] == f"{books['orders']:,}" == f"{replayed.events:,}"
-    assert shown["revenue"] == f"{books['cents'] / 100:,.2f}"
-    assert shown["stores that sold"] == str(STORES)
-    assert int(shown["lines of quantity 0"]) > 0
+async def test_an_orderly_replay_agrees_with_the_source(
+    orderly_hub: ReplayTarget, orderly_result: ReplayResult
+) -> None:
+    assert unequal(orderly_result.rows) == set()
+    assert orderly_result.summary.statuses == {"APPLIED": orderly_result.events}
+    figures = {row.title: row.hub for row in orderly_result.rows}
+    (orders,) = await rows(orderly_hub, "SELECT count(*) AS count, sum(total_minor)::bigint AS cents FROM orders")
+    assert figures["baskets"] == f"{orders['count']:,}" == f"{orderly_result.events:,}"
+    assert figures["revenue"] == f"{orders['cents'] / 100:,.2f}"
+    assert figures["stores that sold"] == str(STORES)
+    assert int(figures["lines of quantity 0"]) > 0
 
 
-async def test_chaos_ends_in_the_sources_books(bad: ReplayTarget, survived: ReplayResult) -> None:
-    assert unequal(survived.rows) == set()
-    statuses = survived.told.statuses
+async def test_a_chaotic_replay_agrees_with_the_source(chaotic_hub: ReplayTarget, chaotic_result: ReplayResult) -> None:
+    assert unequal(chaotic_result.rows) == set()
+    statuses = chaotic_result.summary.statuses
     assert set(statuses) == {"APPLIED", "DUPLICATE"}
     assert 0.1 < statuses["DUPLICATE"] / statuses["APPLIED"] < 0.3
-    assert await rows(bad, "SELECT kind, message FROM conflict") == []
+    assert await rows(chaotic_hub, "SELECT kind, message FROM conflict") == []
 
 
-@pytest.mark.parametrize("name", ["calm", "bad"])
-async def test_every_invariant_holds_after_it(
-    name: str, calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
+@pytest.mark.parametrize("name", ["orderly_hub", "chaotic_hub"])
+async def test_every_invariant_holds_after_a_replay(
+    name: str,
+    orderly_hub: ReplayTarget,
+    chaotic_hub: ReplayTarget,
+    orderly_result: ReplayResult,
+    chaotic_result: ReplayResult,
 ) -> None:
-    hub = {"calm": calm, "bad": bad}[name]
+    hub = {"orderly_hub": orderly_hub, "chaotic_hub": chaotic_hub}[name]
 
     broken = [(f.invariant.name, f.examples) for f in await invariants.check(hub.database) if f.rows]
 
     assert broken == []
 
 
-async def test_both_end_in_the_same_levels(
-    calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
+async def test_orderly_and_chaotic_replay_end_with_the_same_levels(
+    orderly_hub: ReplayTarget, chaotic_hub: ReplayTarget, orderly_result: ReplayResult, chaotic_result: ReplayResult
 ) -> None:
     levels = """
         SELECT s.code, v.sku, l.on_hand FROM stock_level l JOIN variant v ON v.id = l.variant_id
         JOIN location s ON s.id = l.location_id ORDER BY 1, 2
     """
 
-    assert await rows(calm, levels) == await rows(bad, levels)
+    assert await rows(orderly_hub, levels) == await rows(chaotic_hub, levels)
 
 
-@pytest.mark.parametrize(("name", "seed"), [("calm", None), ("bad", 3)])
-async def test_again_nothing_is_sold_twice(
-    name: str, seed: int | None, calm: ReplayTarget, bad: ReplayTarget, replayed: ReplayResult, survived: ReplayResult
+@pytest.mark.parametrize(("name", "seed"), [("orderly_hub", None), ("chaotic_hub", 3)])
+async def test_a_repeated_replay_sells_nothing_twice(
+    name: str,
+    seed: int | None,
+    orderly_hub: ReplayTarget,
+    chaotic_hub: ReplayTarget,
+    orderly_result: ReplayResult,
+    chaotic_result: ReplayResult,
 ) -> None:
-    hub, before = {"calm": (calm, replayed), "bad": (bad, survived)}[name]
+    hub, before = {"orderly_hub": (orderly_hub, orderly_result), "chaotic_hub": (chaotic_hub, chaotic_result)}[name]
 
-    again = await replay(hub, year, chaos=seed, watch=unseen)
+    again = await replay(hub, year, seed=seed, progress=no_progress)
 
-    assert again.told.statuses == {"DUPLICATE": before.events}
+    assert again.summary.statuses == {"DUPLICATE": before.events}
     assert again.rows == before.rows
     assert again.equal
 
 
-async def test_the_keys_are_kept_for_their_owner_only(calm: ReplayTarget, replayed: ReplayResult) -> None:
-    file = calm.folder / KEYS_FILE
+async def test_the_saved_keys_are_readable_by_their_owner_only(
+    orderly_hub: ReplayTarget, orderly_result: ReplayResult
+) -> None:
+    file = orderly_hub.data_dir / KEYS_FILE
 
     assert file.stat().st_mode & 0o777 == 0o600
-    assert len(await rows(calm, "SELECT id FROM access_key WHERE role = 'TERMINAL'")) == STORES
+    assert len(await rows(orderly_hub, "SELECT id FROM access_key WHERE role = 'TERMINAL'")) == STORES
 
 
-async def test_another_slice_needs_another_hub(calm: ReplayTarget, replayed: ReplayResult) -> None:
+async def test_refuses_another_slice_in_the_same_hub(orderly_hub: ReplayTarget, orderly_result: ReplayResult) -> None:
     for other, seed in ((CompleteJourneySales(stores=STORES, days=DAYS + 1), None), (year(), 3)):
         with pytest.raises(ReplayRefused, match="needs a hub of its own"):
-            await replay(calm, lambda other=other: other, chaos=seed, watch=unseen)  # type: ignore[misc]
+            await replay(orderly_hub, lambda other=other: other, seed=seed, progress=no_progress)  # type: ignore[misc]
 
-    (books,) = await rows(calm, "SELECT count(*) AS orders FROM orders")
-    assert books["orders"] == replayed.events
+    (orders,) = await rows(orderly_hub, "SELECT count(*) AS count FROM orders")
+    assert orders["count"] == orderly_result.events
 
 
-async def test_a_hub_that_has_sold_is_left_alone(calm: ReplayTarget, replayed: ReplayResult, tmp_path: Path) -> None:
-    with pytest.raises(ReplayRefused, match="has sold already"):
-        await replay(replace(calm, folder=tmp_path), year, chaos=None, watch=unseen)
+async def test_refuses_a_hub_with_orders(
+    orderly_hub: ReplayTarget, orderly_result: ReplayResult, tmp_path: Path
+) -> None:
+    with pytest.raises(ReplayRefused, match="has orders already"):
+        await replay(replace(orderly_hub, data_dir=tmp_path), year, seed=None, progress=no_progress)
 
     assert not (tmp_path / KEYS_FILE).exists()
 
 
 @pytest.mark.parametrize(
-    ("meddling", "mending", "told"),
+    ("change_sql", "undo_sql", "different"),
     [
         (
             "UPDATE orders SET customer_id = NULL WHERE number = '100007'",
-            "UPDATE orders SET customer_id = (SELECT id FROM customer WHERE name = 'kept') WHERE number = '100007'",
+            "UPDATE orders SET customer_id = (SELECT id FROM customer WHERE name = 'original') WHERE number = '100007'",
             {"orders of each household", "each basket: card, lines, cents"},
         ),
         (
@@ -172,55 +187,57 @@ async def test_a_hub_that_has_sold_is_left_alone(calm: ReplayTarget, replayed: R
         ),
     ],
 )
-async def test_a_difference_is_seen(
-    calm: ReplayTarget, replayed: ReplayResult, meddling: str, mending: str, told: set[str]
+async def test_finds_a_difference(
+    orderly_hub: ReplayTarget, orderly_result: ReplayResult, change_sql: str, undo_sql: str, different: set[str]
 ) -> None:
     await change(
-        calm, "UPDATE customer SET name = 'kept' WHERE id = (SELECT customer_id FROM orders WHERE number = '100007')"
+        orderly_hub,
+        "UPDATE customer SET name = 'original' WHERE id = (SELECT customer_id FROM orders WHERE number = '100007')",
     )
     source = SaleEvents(year())
 
-    await change(calm, meddling)
-    found = await comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
-    await change(calm, mending)
+    await change(orderly_hub, change_sql)
+    found = await comparison.compare(orderly_hub.database, source, petrol=frozenset(), add_rows=lambda _: None)
+    await change(orderly_hub, undo_sql)
 
-    assert unequal(found) == told
+    assert unequal(found) == different
 
 
-async def test_a_doubled_sale_and_a_wrong_level_are_seen(calm: ReplayTarget, replayed: ReplayResult) -> None:
+async def test_finds_a_doubled_sale_and_a_wrong_level(orderly_hub: ReplayTarget, orderly_result: ReplayResult) -> None:
     source = SaleEvents(year())
     await change(
-        calm, "UPDATE orders SET receipt = (SELECT receipt FROM orders WHERE number = '100008') WHERE number = '100007'"
+        orderly_hub,
+        "UPDATE orders SET receipt = (SELECT receipt FROM orders WHERE number = '100008') WHERE number = '100007'",
     )
     await change(
-        calm,
+        orderly_hub,
         "UPDATE stock_level SET on_hand = on_hand + 1 WHERE (variant_id, location_id) = (SELECT min(variant_id), min(location_id) FROM stock_level)",
     )
 
     found = {
-        row.what: row
-        for row in await comparison.compare(calm.database, source, petrol=frozenset(), count=lambda _: None)
+        row.title: row
+        for row in await comparison.compare(orderly_hub.database, source, petrol=frozenset(), add_rows=lambda _: None)
     }
 
     assert found["levels: opening less sold"].hub == "1 differ"
     assert not found["each basket: card, lines, cents"].equal
 
 
-async def test_revoked_tills_do_not_sell(bad: ReplayTarget, survived: ReplayResult) -> None:
-    async with bad.database.transaction() as session:
+async def test_refuses_a_replay_with_revoked_keys(chaotic_hub: ReplayTarget, chaotic_result: ReplayResult) -> None:
+    async with chaotic_hub.database.transaction() as session:
         await keys.revoke(session, key_id=(await keys.all_keys(session))[0]["id"])
 
     with pytest.raises(ReplayRefused, match="revoked"):
-        await replay(bad, year, chaos=3, watch=unseen)
+        await replay(chaotic_hub, year, seed=3, progress=no_progress)
 
 
-def test_the_result_says_what_differs(replayed: ReplayResult) -> None:
-    wrong = replace(replayed, rows=[*replayed.rows[1:], ComparisonRow("revenue", "1.00", "2.00", False)])
+def test_the_report_says_whether_rows_differ(orderly_result: ReplayResult) -> None:
+    wrong = replace(orderly_result, rows=[*orderly_result.rows[1:], ComparisonRow("revenue", "1.00", "2.00", False)])
 
     equal, different = io.StringIO(), io.StringIO()
-    for shown, ended in ((equal, replayed), (different, wrong)):
-        Console(file=shown, width=110).print(report.render_report("a week", ended))
+    for output, ended in ((equal, orderly_result), (different, wrong)):
+        Console(file=output, width=110).print(report.render_report("a week", ended))
 
-    assert "✓ a week: the hub's books are the source's, to the unit and the cent" in equal.getvalue()
+    assert "✓ a week: hub and source agree to the unit and the cent" in equal.getvalue()
     assert f"✗ a week: 1 of {len(wrong.rows)} rows differ" in different.getvalue()
     assert "✗" not in equal.getvalue()

@@ -1,4 +1,4 @@
-"""`uriba load complete-journey --replay` as people run it: broken off, run again, and what its exit status says."""
+"""`uriba load complete-journey --replay`: interrupted and run again, its exit status, and its refusal in production."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from patience import eventually
 from scratch import scratch_hub
 from uriba import supervisor
 from uriba.db import Database
-from uriba.sources.loading import ReportRows
+from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
 
@@ -29,7 +29,7 @@ SLICE = ("--stores", "5", "--days", "15", "--chaos", "--seed", "5")
 
 
 @contextmanager
-def unseen(_stage: str, _rows: int | None) -> Iterator[ReportRows]:
+def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
     yield lambda _: None
 
 
@@ -43,63 +43,61 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
     )
 
 
-async def facts(database: Database) -> int:
+async def count_events(database: Database) -> int:
     async with database.reading() as session:
         return int(await session.fetchval("SELECT count(*) FROM pos_event"))
 
 
 @pytest.mark.timeout(300)
-async def test_a_replay_that_broke_off_is_finished_by_another(hub: RunningHub, tmp_path: Path) -> None:
+async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tmp_path: Path) -> None:
     async with scratch_hub(hub.settings) as (settings, database):
         environment = supervisor.environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
 
-        async def begun() -> int:
-            # Who waits here longer than the replay takes has missed it.
-            return await facts(database)
+        interrupted = start(environment, *SLICE)
+        await eventually(lambda: count_events(database), within_s=60)
+        processes = psutil.Process(interrupted.pid).children(recursive=True)
+        interrupted.terminate()
+        output, _ = await to_thread(interrupted.communicate, timeout=60)
+        sent = await count_events(database)
 
-        broken_off = start(environment, *SLICE)
-        await eventually(begun, within_s=60)
-        processes = psutil.Process(broken_off.pid).children(recursive=True)
-        broken_off.terminate()
-        told, _ = await to_thread(broken_off.communicate, timeout=60)
-        sent = await facts(database)
-
-        assert broken_off.returncode == 1, told
+        assert interrupted.returncode == 1, output
         assert processes and not any(process.is_running() for process in processes)
 
         again = start(environment, *SLICE)
-        told, _ = await to_thread(again.communicate, timeout=100)
+        output, _ = await to_thread(again.communicate, timeout=100)
 
-        assert again.returncode == 0, told
-        assert "✓ 5 stores, 15 days as rung up: the hub's books are the source's" in told
-        assert sent < await facts(database)
+        assert again.returncode == 0, output
+        assert "✓ 5 stores, 15 days as rung up: hub and source agree" in output
+        assert sent < await count_events(database)
 
 
 @pytest.mark.timeout(300)
-async def test_the_exit_status_says_that_the_books_differ(hub: RunningHub, tmp_path: Path) -> None:
+async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: Path) -> None:
     async with scratch_hub(hub.settings) as (settings, database):
         environment = supervisor.environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
-        own = ReplayTarget(database, environment, tmp_path)
-        await replay(own, lambda: CompleteJourneySales(stores=1, days=4, products=200), chaos=None, watch=unseen)
+        target = ReplayTarget(database, environment, tmp_path)
+        await replay(
+            target, lambda: CompleteJourneySales(stores=1, days=4, products=200), seed=None, progress=no_progress
+        )
         async with database.transaction(tell=False) as session:
             await session.run("UPDATE orders SET customer_id = NULL WHERE number = '100001'")
 
         different = start(environment, "--stores", "1", "--days", "4", "--products", "200")
-        told, _ = await to_thread(different.communicate, timeout=100)
+        output, _ = await to_thread(different.communicate, timeout=100)
 
-    assert different.returncode == 1, told
-    assert "✗ 1 stores, 4 days, 200 products as rung up: 2 of" in told
+    assert different.returncode == 1, output
+    assert "✗ 1 stores, 4 days, 200 products as rung up: 2 of" in output
 
 
-async def test_a_replay_is_not_for_production(tmp_path: Path) -> None:
-    given = {
+async def test_refuses_to_replay_in_production(tmp_path: Path) -> None:
+    variables = {
         "URIBA_ENV": "production",
         "URIBA_DATABASE_URL": "postgresql://nobody",
         "URIBA_VALKEY_URL": "redis://nobody",
     }
 
-    refused = start({**given, "URIBA_DATA_DIR": str(tmp_path)}, "--stores", "1")
-    told, _ = await to_thread(refused.communicate, timeout=60)
+    refused = start({**variables, "URIBA_DATA_DIR": str(tmp_path)}, "--stores", "1")
+    output, _ = await to_thread(refused.communicate, timeout=60)
 
     assert refused.returncode == 1
-    assert "it is not for production" in told
+    assert "it is not for production" in output

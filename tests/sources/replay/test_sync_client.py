@@ -1,4 +1,4 @@
-"""A till's line to the hub: sent again where no answer came, given up where the hub says no."""
+"""A till of a replay as a client: sends a batch again if no answer comes, and stops if the hub refuses it."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def answer(**given: Any) -> httpx.Response:
 
 
 @asynccontextmanager
-async def posting(hub: Callable[[httpx.Request], httpx.Response]) -> AsyncIterator[BatchSender]:
+async def batch_sender(hub: Callable[[httpx.Request], httpx.Response]) -> AsyncIterator[BatchSender]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(hub)) as client:
         yield BatchSender(client, "http://hub/graphql")
 
 
 @pytest.fixture(autouse=True)
-def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sync_client, "PAUSE_S", 0)
 
 
 async def test_sends_a_batch_with_the_tills_key_and_clock() -> None:
-    seen: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
 
     def hub(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
+        requests.append(request)
         return answer()
 
-    async with posting(hub) as post:
-        payload = await post(TillConnection("a-key", clock_s=3_600), EVENTS)
+    async with batch_sender(hub) as send:
+        payload = await send(TillConnection("a-key", clock_offset_s=3_600), EVENTS)
 
-    (request,) = seen
-    given = json.loads(request.content)["variables"]["input"]
-    ahead = datetime.fromisoformat(given["sentAt"]) - clock.now()
+    (request,) = requests
+    batch = json.loads(request.content)["variables"]["input"]
+    ahead = datetime.fromisoformat(batch["sentAt"]) - clock.now()
     assert request.headers["authorization"] == "Bearer a-key"
-    assert given["events"] == [{"eventId": "1"}, {"eventId": "2"}]
+    assert batch["events"] == [{"eventId": "1"}, {"eventId": "2"}]
     assert timedelta(minutes=59) < ahead <= timedelta(hours=1)
     assert ([result.status for result in payload.results], payload.acknowledged) == (["APPLIED", "DUPLICATE"], 2)
 
 
-async def test_sends_the_same_events_again_at_a_later_time_until_an_answer_comes() -> None:
+async def test_sends_the_same_events_with_a_new_time_until_an_answer_comes() -> None:
     sent: list[dict[str, Any]] = []
 
     def hub(request: httpx.Request) -> httpx.Response:
@@ -64,44 +64,44 @@ async def test_sends_the_same_events_again_at_a_later_time_until_an_answer_comes
             raise httpx.ReadError("lost")
         return httpx.Response(500, text="fault") if len(sent) == 2 else answer()
 
-    async with posting(hub) as post:
-        assert (await post(TillConnection("a-key", clock_s=0), EVENTS)).acknowledged == 2
+    async with batch_sender(hub) as send:
+        assert (await send(TillConnection("a-key", clock_offset_s=0), EVENTS)).acknowledged == 2
 
     assert [one["events"] for one in sent] == [sent[0]["events"]] * 3
     assert len({one["sentAt"] for one in sent}) == 3
 
 
-async def test_gives_up_after_some_tries_and_says_why() -> None:
+async def test_fails_after_the_last_try_with_the_reason() -> None:
     tries: list[int] = []
 
     def hub(_: httpx.Request) -> httpx.Response:
         tries.append(1)
         return httpx.Response(503, text="not now")
 
-    async with posting(hub) as post:
+    async with batch_sender(hub) as send:
         with pytest.raises(ReplayFailed, match="HTTP 503: not now"):
-            await post(TillConnection("a-key", clock_s=0), EVENTS)
+            await send(TillConnection("a-key", clock_offset_s=0), EVENTS)
 
     assert len(tries) == TRIES_MAX
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
+    ("refusal", "message"),
     [
         (answer(errors=[{"code": "LIMIT_EXCEEDED", "message": "At most 1,000 events."}]), "At most 1,000 events."),
         (httpx.Response(413, text="too large"), "HTTP 413: too large"),
         (httpx.Response(400, text="malformed"), "HTTP 400: malformed"),
     ],
 )
-async def test_does_not_ask_again_what_the_hub_refuses(refusal: httpx.Response, said: str) -> None:
+async def test_does_not_repeat_a_batch_that_the_hub_refuses(refusal: httpx.Response, message: str) -> None:
     tries: list[int] = []
 
     def hub(_: httpx.Request) -> httpx.Response:
         tries.append(1)
         return refusal
 
-    async with posting(hub) as post:
-        with pytest.raises(ReplayFailed, match=said):
-            await post(TillConnection("a-key", clock_s=0), EVENTS)
+    async with batch_sender(hub) as send:
+        with pytest.raises(ReplayFailed, match=message):
+            await send(TillConnection("a-key", clock_offset_s=0), EVENTS)
 
     assert len(tries) == 1

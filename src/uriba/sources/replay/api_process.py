@@ -1,4 +1,4 @@
-"""An API of the replay's own, on the hub's database: the tills talk to it over HTTP, as to any hub."""
+"""An API process for a replay, on the hub's database. The tills talk to it over HTTP as to any hub."""
 
 from __future__ import annotations
 
@@ -17,50 +17,51 @@ from uriba.sources.replay.errors import ReplayFailed
 
 HOST = "127.0.0.1"
 READY_S = 60
-LOOK_S = 0.05
+POLL_S = 0.05
 STOP_S = 30
 LOG_LINES = 20
 
 
 @asynccontextmanager
 async def run_api(environment: Mapping[str, str], log: Path) -> AsyncIterator[str]:
-    """The address of an API while the block runs. `environment` has the hub's settings; what it says is in a log.
+    """Run an API while the block runs, and give its GraphQL address.
 
-    Every line of the source has a price of its own, so prices other than the price list's are not reported.
-    Errors: `ReplayFailed` where it does not come up.
+    `environment` has the hub's settings; the output of the process goes to `log`. Reports of prices that differ from
+    the price list are switched off, because every line of the source has a price of its own.
+    Errors: `ReplayFailed` if the API does not become ready.
     """
     port = _free_port()
-    own = {"URIBA_HOST": HOST, "URIBA_PORT": str(port), "URIBA_PRICE_VARIANCE": "0"}
+    settings = {"URIBA_HOST": HOST, "URIBA_PORT": str(port), "URIBA_PRICE_VARIANCE": "0"}
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as written:
-        # A session of its own: Ctrl-C reaches only us, and the API is stopped when the tills have hung up.
+    with log.open("wb") as output:
+        # In a session of its own, so that Ctrl-C does not reach it: it is stopped after the tills have disconnected.
         api = subprocess.Popen(  # noqa: ASYNC220
             [sys.executable, "-m", "uriba", "api"],
-            env={**os.environ, **environment, **own},
+            env={**os.environ, **environment, **settings},
             stdin=subprocess.DEVNULL,
-            stdout=written,
-            stderr=written,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:
-        await _ready(api, port, log)
+        await _wait_until_ready(api, port, log)
         yield f"http://{HOST}:{port}/graphql"
     finally:
         await asyncio.to_thread(_stop, api)
 
 
-async def _ready(api: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = asyncio.get_running_loop().time() + READY_S
+async def _wait_until_ready(api: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = asyncio.get_running_loop().time() + READY_S
     async with httpx.AsyncClient(trust_env=False) as client:
-        while api.poll() is None and asyncio.get_running_loop().time() < until:
+        while api.poll() is None and asyncio.get_running_loop().time() < deadline:
             try:
                 if (await client.get(f"http://{HOST}:{port}/health/ready")).status_code == 200:
                     return
             except httpx.TransportError:
-                await asyncio.sleep(LOOK_S)
-    said = await asyncio.to_thread(log.read_text, errors="replace")
-    end = "\n".join(said.splitlines()[-LOG_LINES:])
-    raise ReplayFailed(f"The API did not start. The end of {log}:\n{end}")
+                await asyncio.sleep(POLL_S)
+    output = await asyncio.to_thread(log.read_text, errors="replace")
+    end = "\n".join(output.splitlines()[-LOG_LINES:])
+    raise ReplayFailed(f"The API did not start. The last lines of {log}:\n{end}")
 
 
 def _stop(api: subprocess.Popen[bytes]) -> None:
@@ -73,7 +74,7 @@ def _stop(api: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """Return a port of the loopback interface that no process listens on."""
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

@@ -1,8 +1,9 @@
-"""Whether the hub's books say what the source says: basket by basket, article by article, to the unit and the cent.
+"""Comparison of hub and source after a replay: basket by basket, product by product, to the unit and the cent.
 
-What is counted: the completed orders of the slice's stores that have a receipt are its baskets. Petrol, in thousandths
-of a gallon, and lines of quantity 0 are counted apart from units of goods. A level is compared to what the hub had
-received less what the source sold. Times are compared to two minutes: how far a clock is off is measured, not known.
+The hub's side are the completed orders with a receipt at the slice's stores. Petrol, in thousandths of a gallon, and
+lines of quantity 0 are counted apart from units of goods. A level is compared with the units that the hub received less
+the units that the source sold. Times are compared to two minutes, because the hub estimates the offset of a till's
+clock.
 """
 
 from __future__ import annotations
@@ -11,40 +12,63 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from uriba.core.money import to_decimal
 from uriba.db import Database, Session
 from uriba.sources.complete_journey import loyalty_card, sku_of
-from uriba.sources.loading import CURRENCY, ReportRows
+from uriba.sources.loading import CURRENCY, AddRows
 from uriba.sources.replay.sale_events import SaleEvents, StoreTill
 from uriba.sources.replay.sales import NO_UNIT
 
 BASKETS_AT_ONCE = 10_000
-"""Of as many stores as hold about so many baskets, what both sides say is in memory at a time."""
+"""Stores are compared in groups of about this many baskets, which limits the memory."""
 
 CLOCK_TOLERANCE_S = 120
 
 
+class BasketFigures(NamedTuple):
+    """A basket or its order: the customer's card, the number of lines and of units, and the total."""
+
+    loyalty_card: str | None
+    lines: int
+    units: int
+    cents: int
+
+
+class ProductFigures(NamedTuple):
+    """The sales of a product at a store."""
+
+    units: int
+    cents: int
+
+
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """What one side says of one store.
+    """The figures of one store on one side.
 
-    `receipts`: by receipt, its card, lines, units and cents; `articles`: by SKU, units and cents.
-    `levels`: by SKU, units on hand.
+    `baskets` and `seconds` (the time of sale) are by receipt; `products` and `levels` (units on hand) by SKU.
     """
 
-    receipts: dict[str, tuple[str | None, int, int, int]]
+    baskets: dict[str, BasketFigures]
     seconds: dict[str, float]
-    articles: dict[str, tuple[int, int]]
+    products: dict[str, ProductFigures]
     levels: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonRow:
-    """A row of the result."""
+class HubFigures:
+    """The hub's figures of a store, and the units of each SKU that it had received before its first sale."""
 
-    what: str
+    figures: StoreFigures
+    opening_stock: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """A row of the result: a figure of the source and of the hub."""
+
+    title: str
     source: str
     hub: str
     equal: bool
@@ -52,83 +76,86 @@ class ComparisonRow:
 
 @dataclass(slots=True)
 class Comparison:
-    """All stores' sides, added up; of what has to be equal one by one, how much is not."""
+    """The sums over all stores of both sides, and the number of differences in what is compared one by one."""
 
     petrol: frozenset[str]
     source: Counter[str] = field(default_factory=Counter)
     hub: Counter[str] = field(default_factory=Counter)
-    cards: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    other: Counter[str] = field(default_factory=Counter)
+    source_cards: Counter[str | None] = field(default_factory=Counter)
+    hub_cards: Counter[str | None] = field(default_factory=Counter)
+    differences: Counter[str] = field(default_factory=Counter)
 
     def add(self, source: StoreFigures, hub: StoreFigures) -> None:
-        for name, side, total in (("source", source, self.source), ("hub", hub, self.hub)):
-            total.update(_totals(side, self.petrol))
-            self.cards.update((name, seen[0]) for seen in side.receipts.values())
-        self.other["store"] += len(source.receipts) != len(hub.receipts)
-        self.other["receipt"] += _different(source.receipts, hub.receipts)
-        self.other["time"] += sum(
+        """Add the figures of a store."""
+        self.source.update(_sums(source, self.petrol))
+        self.hub.update(_sums(hub, self.petrol))
+        self.source_cards.update(basket.loyalty_card for basket in source.baskets.values())
+        self.hub_cards.update(basket.loyalty_card for basket in hub.baskets.values())
+        self.differences["stores"] += len(source.baskets) != len(hub.baskets)
+        self.differences["baskets"] += _count_differences(source.baskets, hub.baskets)
+        self.differences["times"] += sum(
             abs(hub.seconds.get(receipt, 0) - second) > CLOCK_TOLERANCE_S for receipt, second in source.seconds.items()
         )
-        self.other["article"] += _different(source.articles, hub.articles)
-        self.other["level"] += _different(source.levels, hub.levels)
+        self.differences["products"] += _count_differences(source.products, hub.products)
+        self.differences["levels"] += _count_differences(source.levels, hub.levels)
 
     def rows(self) -> Iterator[ComparisonRow]:
-        """The result, row by row."""
-        for what, name in TOTALS.items():
-            show = _dollars if name == "cents" else _number
-            yield ComparisonRow(
-                what, show(self.source[name]), show(self.hub[name]), self.source[name] == self.hub[name]
-            )
-        families, others = self._cards("source"), self._cards("hub")
-        yield self._one_by_one("orders of each household", len(families), _different(families, others))
-        for what, (counted, name) in ONE_BY_ONE.items():
-            yield self._one_by_one(what, self.source[counted], self.other[name])
-
-    def _cards(self, side: str) -> dict[str | None, int]:
-        return {card: orders for (name, card), orders in self.cards.items() if name == side}
-
-    def _one_by_one(self, what: str, size: int, different: int) -> ComparisonRow:
-        equal = f"{size:,} equal" if not different else f"{different:,} differ"
-        return ComparisonRow(what, f"{size:,}", equal, not different)
+        """Yield the rows of the result."""
+        for title, name in SUMS.items():
+            write = _dollars if name == "cents" else _number
+            equal = self.source[name] == self.hub[name]
+            yield ComparisonRow(title, write(self.source[name]), write(self.hub[name]), equal)
+        different_households = _count_differences(self.source_cards, self.hub_cards)
+        yield _one_by_one("orders of each household", len(self.source_cards), different_households)
+        for title, (size, differences) in ONE_BY_ONE.items():
+            yield _one_by_one(title, self.source[size], self.differences[differences])
 
 
-TOTALS = {
+SUMS = {
     "stores that sold": "stores",
-    "baskets": "receipts",
+    "baskets": "baskets",
     "lines": "lines",
     "units of goods": "units",
     "lines of quantity 0": "empty",
     "petrol, thousandths of a gallon": "petrol",
     "revenue": "cents",
-    "on hand, all articles": "on_hand",
+    "on hand, all products": "on_hand",
 }
+"""The rows of sums, by title."""
+
 ONE_BY_ONE = {
-    "baskets of each store": ("stores", "store"),
-    "each basket: card, lines, cents": ("receipts", "receipt"),
-    "each basket: time, to 2 minutes": ("receipts", "time"),
-    "each store's articles: units, cents": ("articles", "article"),
-    "levels: opening less sold": ("levels", "level"),
+    "baskets of each store": ("stores", "stores"),
+    "each basket: card, lines, cents": ("baskets", "baskets"),
+    "each basket: time, to 2 minutes": ("baskets", "times"),
+    "each store's products: units, cents": ("products", "products"),
+    "levels: opening less sold": ("levels", "levels"),
 }
+"""The rows of what is compared one by one, by title: the sum with their number, and the key of their differences."""
 
 
-def _totals(side: StoreFigures, petrol: frozenset[str]) -> dict[str, int]:
-    units = {sku: units for sku, (units, _) in side.articles.items()}
-    empty, fuel = units.get(sku_of(NO_UNIT), 0), sum(units.get(sku, 0) for sku in petrol)
+def _one_by_one(title: str, size: int, differences: int) -> ComparisonRow:
+    hub = f"{size:,} equal" if not differences else f"{differences:,} differ"
+    return ComparisonRow(title, f"{size:,}", hub, not differences)
+
+
+def _sums(figures: StoreFigures, petrol: frozenset[str]) -> dict[str, int]:
+    units = {sku: sales.units for sku, sales in figures.products.items()}
+    empty_lines, petrol_units = units.get(sku_of(NO_UNIT), 0), sum(units.get(sku, 0) for sku in petrol)
     return {
-        "stores": bool(side.receipts),
-        "receipts": len(side.receipts),
-        "lines": sum(seen[1] for seen in side.receipts.values()),
-        "units": sum(units.values()) - empty - fuel,
-        "empty": empty,
-        "petrol": fuel,
-        "cents": sum(seen[3] for seen in side.receipts.values()),
-        "articles": len(side.articles),
-        "levels": len(side.levels),
-        "on_hand": sum(side.levels.values()),
+        "stores": bool(figures.baskets),
+        "baskets": len(figures.baskets),
+        "lines": sum(basket.lines for basket in figures.baskets.values()),
+        "units": sum(units.values()) - empty_lines - petrol_units,
+        "empty": empty_lines,
+        "petrol": petrol_units,
+        "cents": sum(basket.cents for basket in figures.baskets.values()),
+        "products": len(figures.products),
+        "levels": len(figures.levels),
+        "on_hand": sum(figures.levels.values()),
     }
 
 
-def _different(source: Mapping[Any, Any], hub: Mapping[Any, Any]) -> int:
+def _count_differences(source: Mapping[Any, object], hub: Mapping[Any, object]) -> int:
     return sum(source.get(key) != hub.get(key) for key in source.keys() | hub.keys())
 
 
@@ -141,68 +168,71 @@ def _dollars(cents: int) -> str:
 
 
 async def compare(
-    database: Database, receipts: SaleEvents, *, petrol: frozenset[str], count: ReportRows
+    database: Database, events: SaleEvents, *, petrol: frozenset[str], add_rows: AddRows
 ) -> list[ComparisonRow]:
-    """Both sides' books, compared store by store."""
-    books = Comparison(petrol)
-    for tills in _groups(receipts.tills):
+    """Compare hub and source, some stores at a time."""
+    comparison = Comparison(petrol)
+    for tills in _groups(events.tills):
         async with database.reading() as session:
-            hub = await _hub(session, [till.store for till in tills])
+            hub = await _hub_figures(session, [till.store for till in tills])
         for till in tills:
-            said = hub[till.store]
-            books.add(_source(receipts, till, said.opening), said.side)
-            count(len(till.places))
-    return list(books.rows())
+            of_store = hub[till.store]
+            comparison.add(_source_figures(events, till, of_store.opening_stock), of_store.figures)
+            add_rows(len(till.baskets))
+    return list(comparison.rows())
+
+
+async def compare_coupons(database: Database, events: SaleEvents) -> ComparisonRow:
+    """Compare the redeemed coupons, each with the basket that it was used with."""
+    async with database.reading() as session:
+        rows = await session.fetch(_REDEMPTIONS)
+    receipts = events.baskets["receipt"]
+    source = {(str(receipts[basket]), code) for basket, codes in events.coupons.items() for code in codes}
+    hub = {(row["receipt"], row["code"]) for row in rows}
+    return ComparisonRow("coupons redeemed", f"{len(source):,}", f"{len(hub):,}", source == hub)
 
 
 def _groups(tills: Sequence[StoreTill]) -> Iterator[list[StoreTill]]:
     group: list[StoreTill] = []
     for till in tills:
         group.append(till)
-        if sum(len(one.places) for one in group) >= BASKETS_AT_ONCE:
+        if sum(len(one.baskets) for one in group) >= BASKETS_AT_ONCE:
             yield group
             group = []
     if group:
         yield group
 
 
-def _source(receipts: SaleEvents, till: StoreTill, opening: Mapping[str, int]) -> StoreFigures:
-    own = receipts.baskets.slice(till.places.start, len(till.places)).to_pydict()
-    numbers = [str(number) for number in own["receipt"]]
-    told = zip(map(loyalty_card, own["household"]), own["lines"], own["units"], own["cents"], strict=True)
-    articles = {sku_of(number): sold for number, sold in receipts.sold(till).items()}
-    # What the hub has besides is there, too, untouched by these sales.
-    levels = {sku: opening.get(sku, 0) - articles.get(sku, (0, 0))[0] for sku in articles.keys() | opening.keys()}
+def _source_figures(events: SaleEvents, till: StoreTill, opening_stock: Mapping[str, int]) -> StoreFigures:
+    own = events.baskets.slice(till.baskets.start, len(till.baskets)).to_pydict()
+    receipts = [str(number) for number in own["receipt"]]
+    baskets = map(BasketFigures, map(loyalty_card, own["household"]), own["lines"], own["units"], own["cents"])
+    products = {sku_of(number): ProductFigures(*sales) for number, sales in events.sold(till).items()}
+    sold = {sku: sales.units for sku, sales in products.items()}
+    # Products that the store has but did not sell are expected to be unchanged.
+    levels = {sku: opening_stock.get(sku, 0) - sold.get(sku, 0) for sku in sold.keys() | opening_stock.keys()}
     return StoreFigures(
-        receipts=dict(zip(numbers, told, strict=True)),
-        seconds=dict(zip(numbers, own["seconds"], strict=True)),
-        articles=articles,
+        baskets=dict(zip(receipts, baskets, strict=True)),
+        seconds=dict(zip(receipts, own["seconds"], strict=True)),
+        products=products,
         levels=levels,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class HubFigures:
-    """What the hub says of a store, and the units of each SKU that it had received before its first sale."""
-
-    side: StoreFigures
-    opening: dict[str, int]
-
-
-async def _hub(session: Session, stores: Sequence[str]) -> dict[str, HubFigures]:
-    said = {store: HubFigures(StoreFigures({}, {}, {}, {}), {}) for store in stores}
+async def _hub_figures(session: Session, stores: Sequence[str]) -> dict[str, HubFigures]:
+    by_store = {store: HubFigures(StoreFigures({}, {}, {}, {}), {}) for store in stores}
     for row in await session.fetch(_ORDERS, stores):
-        side, receipt = said[row["store"]].side, row["receipt"]
-        while receipt in side.receipts:
-            receipt += " again"  # A second order of a basket is one too many.
-        side.receipts[receipt] = (row["loyalty_card"], row["lines"], row["units"], row["total_minor"])
-        side.seconds[receipt] = row["placed_at"].timestamp()
-    for row in await session.fetch(_ARTICLES, stores):
-        said[row["store"]].side.articles[row["sku"]] = (row["units"], row["cents"])
+        figures, receipt = by_store[row["store"]].figures, row["receipt"]
+        while receipt in figures.baskets:
+            receipt += " again"  # A second order of the same basket is counted as a difference.
+        figures.baskets[receipt] = BasketFigures(row["loyalty_card"], row["lines"], row["units"], row["total_minor"])
+        figures.seconds[receipt] = row["placed_at"].timestamp()
+    for row in await session.fetch(_PRODUCTS_SOLD, stores):
+        by_store[row["store"]].figures.products[row["sku"]] = ProductFigures(row["units"], row["cents"])
     for row in await session.fetch(_LEVELS, stores):
-        said[row["store"]].side.levels[row["sku"]] = row["on_hand"]
-        said[row["store"]].opening[row["sku"]] = row["opening"]
-    return said
+        by_store[row["store"]].figures.levels[row["sku"]] = row["on_hand"]
+        by_store[row["store"]].opening_stock[row["sku"]] = row["opening"]
+    return by_store
 
 
 _ORDERS = """
@@ -212,11 +242,13 @@ _ORDERS = """
         FROM order_line WHERE order_id = o.id) l
     WHERE s.code = ANY($1) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED'
 """
-_ARTICLES = """
+
+_PRODUCTS_SOLD = """
     SELECT s.code AS store, l.sku, sum(l.quantity)::bigint AS units, sum(l.total_minor)::bigint AS cents FROM orders o
     JOIN location s ON s.id = o.location_id JOIN order_line l ON l.order_id = o.id
     WHERE s.code = ANY($1) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED' GROUP BY s.code, l.sku
 """
+
 _LEVELS = """
     SELECT s.code AS store, v.sku, l.on_hand, (
         SELECT coalesce(sum(m.on_hand_delta), 0)::bigint FROM stock_movement m
@@ -224,4 +256,9 @@ _LEVELS = """
     ) AS opening
     FROM stock_level l JOIN location s ON s.id = l.location_id JOIN variant v ON v.id = l.variant_id
     WHERE s.code = ANY($1)
+"""
+
+_REDEMPTIONS = """
+    SELECT o.receipt, c.code FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
+    JOIN orders o ON o.id = r.order_id WHERE r.reversed_at IS NULL AND o.receipt IS NOT NULL
 """

@@ -1,8 +1,9 @@
-"""The year's baskets as what the tills report: one SALE for each, as JSON, made when it is sent.
+"""The year's baskets as the events that tills report: one SALE for each basket, built as JSON when it is sent.
 
-An event is the same bytes whenever it is made: its id and receipt are the basket's number, its sequence the place of
-the basket among its store's. A line's unit price is what was paid over the units, rounded up to the cent, and the
-discount takes back what that is too much: each line's total is the source's, to the cent. It is paid in cash.
+An event has the same bytes each time it is built: its id and receipt are the basket's number, its sequence is the
+basket's position among those of its store. A line's unit price is the amount paid divided by the units, rounded up to
+the cent; the discount corrects the rounding, so that each line's total is the source's, to the cent. Baskets are paid
+in cash.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uriba.sources.complete_journey import store_code
+from uriba.sources.coupons import BasketSummary
 from uriba.sources.replay.sales import CompleteJourneySales
 
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ LINE_COLUMNS = ("product_id", "quantity", "cents")
 
 @dataclass(frozen=True, slots=True)
 class StoreTill:
-    """The till of a store, and the places of its baskets in the year: sequence 1 is the first of them."""
+    """The till of a store and the indices of its baskets; the first of them has sequence 1."""
 
     store: str
-    places: range
+    baskets: range
 
 
 class SaleEvents:
-    """All baskets of a slice: store by store, in the order that they were rung up."""
+    """All baskets of a slice, store by store, in the order in which they were rung up."""
 
     def __init__(self, year: CompleteJourneySales) -> None:
         import pyarrow as pa
@@ -45,24 +47,24 @@ class SaleEvents:
         seconds = pc.divide(first["transaction_timestamp"].cast(pa.int64()), SECOND_NS)
         self.seconds: list[int] = seconds.to_pylist()
         self.size = len(self.seconds)
-        self._lines = {name: pa.ListArray.from_arrays(starts, _whole(lines[name])) for name in LINE_COLUMNS}
+        self._lines = {name: pa.ListArray.from_arrays(starts, lines[name].combine_chunks()) for name in LINE_COLUMNS}
         self.baskets = pa.table(
             {
                 "receipt": numbers,
                 "household": first["household_id"],
                 "seconds": seconds,
                 "lines": pc.list_value_length(self._lines["quantity"]).cast(pa.int64()),
-                "units": self._summed(lines["quantity"]),
-                "cents": self._summed(lines["cents"]),
+                "units": self._sums(lines["quantity"]),
+                "cents": self._sums(lines["cents"]),
             }
         )
         self.tills = _tills(first["store_id"])
         self._sequences = _sequences(self.tills)
         self.coupons: dict[int, list[str]] = {}
-        """Codes that were used with baskets, by place."""
+        """The coupon codes that were used with a basket, by its index."""
 
-    def _summed(self, values: pa.ChunkedArray) -> pa.Array:
-        """The sum of each basket's lines."""
+    def _sums(self, values: pa.ChunkedArray) -> pa.Array:
+        """Return the sum over each basket's lines."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -71,58 +73,57 @@ class SaleEvents:
         return pc.subtract(until, before.slice(0, len(until)))
 
     def sold(self, till: StoreTill) -> dict[int, tuple[int, int]]:
-        """Units and cents of each product that a till sold."""
-        columns = [self._lines[name].slice(till.places.start, len(till.places)).flatten() for name in LINE_COLUMNS]
+        """Return the units and cents of each product that a till sold, by the product's number."""
+        columns = [self._lines[name].slice(till.baskets.start, len(till.baskets)).flatten() for name in LINE_COLUMNS]
         return _by_product(columns)
 
-    def events(self, places: Sequence[int], *, clock_s: int = 0) -> list[str]:
-        """What a till reports of these baskets, in this order; its clock is `clock_s` ahead."""
+    def events(self, baskets: Sequence[int], *, clock_offset_s: int = 0) -> list[str]:
+        """Return the events of these baskets in this order, from a till whose clock is `clock_offset_s` ahead."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        chosen = pa.array(places, pa.int64())
-        products, quantities, cents = (self._lines[name].take(chosen) for name in LINE_COLUMNS)
-        baskets = self.baskets.take(chosen)
+        indices = pa.array(baskets, pa.int64())
+        products, quantities, cents = (self._lines[name].take(indices) for name in LINE_COLUMNS)
+        chosen = self.baskets.take(indices)
         lines = pa.ListArray.from_arrays(
-            products.offsets, _line_texts(products.flatten(), quantities.flatten(), cents.flatten())
+            products.offsets, _lines_as_json(products.flatten(), quantities.flatten(), cents.flatten())
         )
-        moments = pc.add(baskets["seconds"], clock_s).cast(pa.timestamp("s"))
-        receipts = baskets["receipt"].cast(pa.string())
-        # Nothing paid is no tender.
-        paid = pc.binary_join_element_wise('{"method":"CASH","amount":"', _decimal(baskets["cents"]), '"}', "")
+        times = pc.add(chosen["seconds"], clock_offset_s).cast(pa.timestamp("s"))
+        receipts = chosen["receipt"].cast(pa.string())
+        tender = pc.binary_join_element_wise('{"method":"CASH","amount":"', _decimal(chosen["cents"]), '"}', "")
         parts = (
             '{"type":"SALE","eventId":"',
             receipts,
             '","receipt":"',
             receipts,
             '","sequence":',
-            self._sequences.take(chosen).cast(pa.string()),
+            self._sequences.take(indices).cast(pa.string()),
             ',"occurredAt":"',
-            pc.strftime(moments, format="%Y-%m-%dT%H:%M:%SZ"),
+            pc.strftime(times, format="%Y-%m-%dT%H:%M:%SZ"),
             '","loyaltyCard":"CJ',
-            pc.utf8_lpad(baskets["household"].cast(pa.string()), 7, "0"),
+            pc.utf8_lpad(chosen["household"].cast(pa.string()), 7, "0"),
             '","tenders":[',
-            pc.if_else(pc.equal(baskets["cents"], 0), "", paid),
+            pc.if_else(pc.equal(chosen["cents"], 0), "", tender),  # a basket of amount 0 has no tender
             '],"lines":[',
             pc.binary_join(lines, ","),
             "]",
-            pa.array([self._taken(place) for place in places], pa.string()),
+            pa.array([self._coupons_as_json(basket) for basket in baskets], pa.string()),
             "}",
         )
         events: list[str] = pc.binary_join_element_wise(*parts, "").to_pylist()
         return events
 
-    def _taken(self, place: int) -> str:
-        codes = self.coupons.get(place)
+    def _coupons_as_json(self, basket: int) -> str:
+        codes = self.coupons.get(basket)
         return f',"coupons":{json.dumps(codes)}' if codes else ""
 
-    def bought(self) -> Iterator[tuple[int, int, Sequence[int]]]:
-        """Of each basket its household, second and products."""
+    def summaries(self) -> Iterator[BasketSummary]:
+        """Yield the household, time and products of each basket, by index."""
         columns = (self.baskets["household"].to_pylist(), self.seconds, self._lines["product_id"].to_pylist())
-        return zip(*columns, strict=True)
+        return map(BasketSummary, *columns)
 
 
-def _line_texts(products: pa.Array, quantities: pa.Array, cents: pa.Array) -> pa.Array:
+def _lines_as_json(products: pa.Array, quantities: pa.Array, cents: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -143,7 +144,7 @@ def _line_texts(products: pa.Array, quantities: pa.Array, cents: pa.Array) -> pa
 
 
 def _decimal(cents: Any) -> Any:
-    """Cents as major units: "12.05"."""
+    """Return cents as decimals in major units, such as "12.05"."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -162,15 +163,11 @@ def _by_product(columns: Sequence[pa.Array]) -> dict[int, tuple[int, int]]:
 
 
 def _runs(values: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Where each run of one value ends, and the value."""
+    """Return the end of each run of equal values, and its value."""
     import pyarrow.compute as pc
 
-    runs = pc.run_end_encode(_whole(values))
+    runs = pc.run_end_encode(values.combine_chunks())
     return runs.run_ends, runs.values
-
-
-def _whole(values: pa.ChunkedArray) -> pa.Array:
-    return values.combine_chunks()
 
 
 def _tills(stores: pa.ChunkedArray) -> list[StoreTill]:
@@ -185,4 +182,4 @@ def _tills(stores: pa.ChunkedArray) -> list[StoreTill]:
 def _sequences(tills: Sequence[StoreTill]) -> pa.Array:
     import pyarrow as pa
 
-    return pa.array([sequence for till in tills for sequence in range(1, len(till.places) + 1)], pa.int64())
+    return pa.array([sequence for till in tills for sequence in range(1, len(till.baskets) + 1)], pa.int64())

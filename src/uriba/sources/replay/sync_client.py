@@ -1,4 +1,4 @@
-"""The tills' side of posSync: batches over HTTP, several tills at a time, each one batch at a time."""
+"""The tills of a replay as clients of `posSync`: several tills at a time, each with one batch at a time, over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from uriba.core import clock
-from uriba.sources.loading import ReportRows
+from uriba.sources.loading import AddRows
 from uriba.sources.replay.errors import ReplayFailed
 from uriba.sources.replay.sale_events import SaleEvents
 from uriba.sources.replay.schedule import Batch, Schedule
@@ -19,7 +19,7 @@ from uriba.sources.replay.schedule import Batch, Schedule
 TILLS_AT_ONCE = 8
 TRIES_MAX = 5
 PAUSE_S = 0.5
-"""Before the second try; doubled before each further one."""
+"""The pause before the second try; it doubles before each further try."""
 
 ANSWER_S = 120
 SAMPLES_MAX = 5
@@ -30,21 +30,21 @@ SYNC_MUTATION = (
 
 
 class SyncProblem(msgspec.Struct):
-    """What a payload says is wrong."""
+    """An error of an event or of a batch."""
 
     code: str
     message: str
 
 
 class EventResult(msgspec.Struct):
-    """What became of an event."""
+    """The verdict on one event."""
 
     status: str
     errors: list[SyncProblem]
 
 
 class SyncPayload(msgspec.Struct):
-    """What a till is told."""
+    """The payload of `posSync`."""
 
     results: list[EventResult]
     acknowledged: int
@@ -53,13 +53,13 @@ class SyncPayload(msgspec.Struct):
 
 
 class SyncData(msgspec.Struct):
-    """The one field of the answer."""
+    """The data of the response: one field."""
 
     payload: SyncPayload = msgspec.field(name="posSync")
 
 
 class SyncResponse(msgspec.Struct):
-    """The body of the answer."""
+    """The body of the response."""
 
     data: SyncData | None = None
     errors: list[dict[str, object]] | None = None
@@ -67,18 +67,18 @@ class SyncResponse(msgspec.Struct):
 
 @dataclass(slots=True)
 class TillConnection:
-    """A till's line to the hub: its key, how far its clock is ahead, and how far the hub has its events."""
+    """A till as a client: its key, the seconds that its clock is ahead, and the state of its events at the hub."""
 
     key: str
-    clock_s: int
+    clock_offset_s: int
     acknowledged: int = 0
     missing: list[dict[str, int]] = field(default_factory=list)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(slots=True)
 class SyncSummary:
-    """What the hub said to all that was sent: how many events had which status, and some of the errors."""
+    """The number of events by verdict, and some of the errors."""
 
     statuses: dict[str, int] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
@@ -91,59 +91,63 @@ class SyncSummary:
 
 
 async def send_batches(
-    url: str, plan: Schedule, receipts: SaleEvents, lines: Sequence[TillConnection], count: ReportRows
+    url: str, schedule: Schedule, events: SaleEvents, connections: Sequence[TillConnection], add_rows: AddRows
 ) -> SyncSummary:
-    """Send all batches of a plan; `lines` are the tills'. Errors: `ReplayFailed`."""
-    told = SyncSummary()
-    waiting = iter(plan.deliveries)
+    """Send all batches of a schedule; `connections` has one connection for each till. Errors: `ReplayFailed`."""
+    summary = SyncSummary()
+    batches = iter(schedule.batches)
     limits = httpx.Limits(max_connections=TILLS_AT_ONCE, max_keepalive_connections=TILLS_AT_ONCE)
 
     async with httpx.AsyncClient(limits=limits, timeout=ANSWER_S, trust_env=False) as client:
-        post = BatchSender(client, url)
+        send = BatchSender(client, url)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(TILLS_AT_ONCE):
-                    tasks.create_task(_take_turns(post, waiting, receipts, lines, told, count))
+                    tasks.create_task(_send_next_batches(send, batches, events, connections, summary, add_rows))
         except* ReplayFailed as failed:
-            # One is enough to know why; the others were on their way at the same time.
+            # One error is enough to know the reason; the others were on their way at the same time.
             raise failed.exceptions[0] from None
-    return told
+    return summary
 
 
-async def _take_turns(
-    post: BatchSender,
-    waiting: Iterator[Batch],
-    receipts: SaleEvents,
-    lines: Sequence[TillConnection],
-    told: SyncSummary,
-    count: ReportRows,
+async def _send_next_batches(
+    send: BatchSender,
+    batches: Iterator[Batch],
+    events: SaleEvents,
+    connections: Sequence[TillConnection],
+    summary: SyncSummary,
+    add_rows: AddRows,
 ) -> None:
-    for delivery in waiting:
-        line = lines[delivery.till]
-        async with line.turn:
-            events = ",".join(receipts.events(delivery.places, clock_s=line.clock_s))
-            payload = await post(line, events)
-        line.acknowledged, line.missing = payload.acknowledged, payload.missing
-        told.add(payload.results)
-        count(len(delivery.places))
+    """Send batches until the shared iterator is exhausted."""
+    for batch in batches:
+        connection = connections[batch.till]
+        async with connection.lock:
+            content = ",".join(events.events(batch.baskets, clock_offset_s=connection.clock_offset_s))
+            payload = await send(connection, content)
+        connection.acknowledged, connection.missing = payload.acknowledged, payload.missing
+        summary.add(payload.results)
+        add_rows(len(batch.baskets))
 
 
 class BatchSender:
-    """Posting a batch, again where the answer did not come: the hub takes an event once."""
+    """Sends batches, and sends one again if no answer came: the hub applies each event once."""
 
     def __init__(self, client: httpx.AsyncClient, url: str) -> None:
         self._client = client
         self._url = url
         self._decoder = msgspec.json.Decoder(SyncResponse)
 
-    async def __call__(self, line: TillConnection, events: str) -> SyncPayload:
-        """Errors: `ReplayFailed` where the hub refuses the batch, or does not answer after `TRIES_MAX` tries."""
-        headers = {"authorization": f"Bearer {line.key}", "content-type": "application/json"}
+    async def __call__(self, connection: TillConnection, events: str) -> SyncPayload:
+        """Send a batch; `events` are JSON objects joined by commas.
+
+        Errors: `ReplayFailed` if the hub refuses the batch, or does not answer in `TRIES_MAX` tries.
+        """
+        headers = {"authorization": f"Bearer {connection.key}", "content-type": "application/json"}
         for tried in range(TRIES_MAX):
             if tried:
                 await asyncio.sleep(PAUSE_S * 2 ** (tried - 1))
             try:
-                response = await self._client.post(self._url, content=_body(line, events), headers=headers)
+                response = await self._client.post(self._url, content=_body(connection, events), headers=headers)
             except httpx.TransportError as error:
                 reason = f"{type(error).__name__} {error}"
                 continue
@@ -152,20 +156,20 @@ class BatchSender:
             reason = f"HTTP {response.status_code}: {response.text[:500]}"
             if response.status_code in range(400, 500):
                 break
-        raise ReplayFailed(f"The hub did not take a till's batch: {reason}")
+        raise ReplayFailed(f"The hub did not accept a till's batch: {reason}")
 
     def _payload(self, body: bytes) -> SyncPayload | None:
-        """What the till is told; None where the hub had a fault. Errors: `ReplayFailed` where it refused."""
-        answer = self._decoder.decode(body)
-        if answer.data is None:
+        """Return the payload, or None if the hub had a fault. Errors: `ReplayFailed` if it refused the batch."""
+        response = self._decoder.decode(body)
+        if response.data is None:
             return None
-        if answer.data.payload.errors:
-            raise ReplayFailed(f"The hub refused a till's batch: {answer.data.payload.errors[0].message}")
-        return answer.data.payload
+        if response.data.payload.errors:
+            raise ReplayFailed(f"The hub refused a till's batch: {response.data.payload.errors[0].message}")
+        return response.data.payload
 
 
-def _body(line: TillConnection, events: str) -> bytes:
-    """The request; `sentAt` is what the till's clock says now."""
-    sent = (clock.now() + timedelta(seconds=line.clock_s)).isoformat()
-    given = f'{{"sentAt":"{sent}","epoch":1,"events":[{events}]}}'
-    return f'{{"query":"{SYNC_MUTATION}","variables":{{"input":{given}}}}}'.encode()
+def _body(connection: TillConnection, events: str) -> bytes:
+    """Return the body of the request; `sentAt` is the present time of the till's clock."""
+    sent_at = (clock.now() + timedelta(seconds=connection.clock_offset_s)).isoformat()
+    batch = f'{{"sentAt":"{sent_at}","epoch":1,"events":[{events}]}}'
+    return f'{{"query":"{SYNC_MUTATION}","variables":{{"input":{batch}}}}}'.encode()

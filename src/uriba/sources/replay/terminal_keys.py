@@ -1,7 +1,7 @@
-"""The tills of a replay: one a store, the same ones when it is run again.
+"""The terminal keys of a replay's tills: one till for each store, the same ones when the replay is run again.
 
-An event is taken once of each till, so what is sent again must come from the same tills: their keys are kept in the
-data dir, readable by its owner only. A hub that has sold already, or has replayed something else, is left alone.
+The hub applies an event once for each till, so repeated events must come from the same tills. Their keys are saved in
+the data directory, readable by its owner only. A hub with orders of its own, or with another replay, is refused.
 """
 
 from __future__ import annotations
@@ -20,46 +20,52 @@ KEYS_FILE = "complete-journey-tills.json"
 
 
 class SavedKeys(msgspec.Struct, frozen=True):
-    """What the file holds: what is replayed, in words, and each store's key."""
+    """The content of the file: the name of the replay, and each store's key."""
 
     replayed: str
     keys: dict[str, str]
 
 
 async def load_or_issue_keys(
-    database: Database, folder: Path, *, replayed: str, stores: Sequence[str]
+    database: Database, folder: Path, *, replay_name: str, stores: Sequence[str]
 ) -> dict[str, str]:
-    """The key of each store's till, issued where this hub has none of them yet.
+    """Return the key of each store's till; issue them if this hub has none of them yet.
 
-    Errors: `ReplayRefused` where the hub has sold something else.
+    Errors: `ReplayRefused` if the hub has other orders or another replay.
     """
     path = folder / KEYS_FILE
-    kept = msgspec.json.decode(path.read_bytes(), type=SavedKeys) if path.exists() else None
+    saved = msgspec.json.decode(path.read_bytes(), type=SavedKeys) if path.exists() else None
     async with database.transaction() as session:
-        if kept is not None and await _stand(session, kept):
-            if kept.replayed != replayed:
-                raise ReplayRefused(f"This hub has replayed {kept.replayed}: {replayed} needs a hub of its own.")
-            return kept.keys
+        if saved is not None and await _are_valid(session, saved):
+            if saved.replayed != replay_name:
+                raise ReplayRefused(
+                    f"This hub has replayed {saved.replayed}; {replay_name} needs a hub of its own, see --data-dir."
+                )
+            return saved.keys
         if await session.fetchval("SELECT EXISTS (SELECT FROM orders)"):
-            raise ReplayRefused("This hub has sold already: a replay needs a hub of its own, see --data-dir.")
+            raise ReplayRefused("This hub has orders already; a replay needs a hub of its own, see --data-dir.")
         name = "Complete Journey till at {}"
-        made = {code: (await keys.for_terminal(session, location=code, name=name.format(code))).key for code in stores}
-        # Before the commit: keys that nobody can use are none, but tills whose keys are lost could not go on.
-        _keep(path, SavedKeys(replayed, made))
-    return made
+        issued = {
+            code: (await keys.for_terminal(session, location=code, name=name.format(code))).key for code in stores
+        }
+        # Saved before the commit: keys that were not committed do no harm, but lost keys would end the replay.
+        _save(path, SavedKeys(replay_name, issued))
+    return issued
 
 
-async def _stand(session: Session, kept: SavedKeys) -> bool:
-    """Whether this hub knows the keys. Errors: `ReplayRefused` where one was revoked."""
-    ours = {key.split("_")[2] for key in kept.keys.values()}
-    known = [row for row in await keys.all_keys(session) if row["id"] in ours]
-    if any(row["revoked_at"] is not None for row in known):
-        raise ReplayRefused("A key of the replay's tills was revoked: a replay needs a hub of its own, see --data-dir.")
-    return bool(known)
+async def _are_valid(session: Session, saved: SavedKeys) -> bool:
+    """Whether this hub has the keys. Errors: `ReplayRefused` if one was revoked."""
+    key_ids = {key.split("_")[2] for key in saved.keys.values()}
+    rows = [row for row in await keys.all_keys(session) if row["id"] in key_ids]
+    if any(row["revoked_at"] is not None for row in rows):
+        raise ReplayRefused(
+            "A key of the replay's tills was revoked; the replay needs a hub of its own, see --data-dir."
+        )
+    return bool(rows)
 
 
-def _keep(path: Path, kept: SavedKeys) -> None:
+def _save(path: Path, keys: SavedKeys) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(kept))
+        file.write(msgspec.json.encode(keys))
