@@ -1,4 +1,4 @@
-"""`python -m uriba.till`: the till alone, without loading the hub."""
+"""Run the till with `python -m uriba.till`, without loading the hub."""
 
 from uriba.till.commands import till_cli
 

@@ -1,4 +1,4 @@
-"""Batches: how pending events are put together for sending. Pure, but for the dice of shuffling."""
+"""Batches: dividing journal entries into requests, and simulating a network that repeats and reorders them."""
 
 from __future__ import annotations
 
@@ -7,47 +7,52 @@ from random import Random
 
 import msgspec
 
-from uriba.till.journal import Entry
+from uriba.till.journal import JournalEntry
 
 EVENTS_MAX = 1_000
 BYTES_MAX = 3_500_000
-"""Of the events as JSON: below the 4 MB that the hub takes, with room for the rest of the request."""
+"""Limit for the events as JSON: below the hub's 4 MB, which leaves room for the rest of the request."""
 
 encode = msgspec.json.Encoder().encode
 
 
-def batches(
-    entries: Sequence[Entry], *, events_max: int = EVENTS_MAX, bytes_max: int = BYTES_MAX
-) -> Iterator[list[Entry]]:
-    """The entries in their order, cut where a batch is full, or where the epoch or the setting of the clock changes:
-    both are said once for a batch. An event that is too large by itself goes alone.
+def split_into_batches(
+    entries: Sequence[JournalEntry], *, events_max: int = EVENTS_MAX, bytes_max: int = BYTES_MAX
+) -> Iterator[list[JournalEntry]]:
+    """Divide the entries, in their order, into batches.
+
+    A batch ends when it is full, and where the epoch or the clock offset changes: a request states both only once.
+    An event that is larger than the limit is a batch of its own.
     """
-    batch: list[Entry] = []
-    size = 0
+    batch: list[JournalEntry] = []
+    batch_bytes = 0
     for entry in entries:
-        more = len(encode(entry.event)) + 1
-        full = len(batch) == events_max or size + more > bytes_max
-        if batch and (full or _setting(entry) != _setting(batch[0])):
+        event_bytes = len(encode(entry.event)) + 1
+        full = len(batch) == events_max or batch_bytes + event_bytes > bytes_max
+        if batch and (full or _epoch_and_offset(entry) != _epoch_and_offset(batch[0])):
             yield batch
-            batch, size = [], 0
+            batch, batch_bytes = [], 0
         batch.append(entry)
-        size += more
+        batch_bytes += event_bytes
     if batch:
         yield batch
 
 
-def disturbed(entries: Sequence[Entry], dice: Random, *, duplicate: float = 0, shuffle: bool = False) -> list[Entry]:
-    """The entries as a bad network would deliver them: some twice, all in any order. Batches stay few: the entries of
-    one epoch and setting of the clock stay together.
+def simulate_bad_network(
+    entries: Sequence[JournalEntry], random: Random, *, duplicate: float = 0, shuffle: bool = False
+) -> list[JournalEntry]:
+    """Return the entries with the share `duplicate` of them repeated, and in random order if `shuffle` is set.
+
+    Entries of one epoch and clock offset stay together, so that they still fill few batches.
     """
     sent = list(entries)
     for entry in entries:
-        if dice.random() < duplicate:
-            sent.insert(dice.randrange(len(sent) + 1), entry)
+        if random.random() < duplicate:
+            sent.insert(random.randrange(len(sent) + 1), entry)
     if shuffle:
-        dice.shuffle(sent)
-    return sorted(sent, key=_setting)
+        random.shuffle(sent)
+    return sorted(sent, key=_epoch_and_offset)
 
 
-def _setting(entry: Entry) -> tuple[int, float]:
-    return entry.epoch, entry.clock_s
+def _epoch_and_offset(entry: JournalEntry) -> tuple[int, float]:
+    return entry.epoch, entry.clock_offset_s

@@ -1,50 +1,50 @@
-"""What stops a till's command, in sentences for the person in front of it."""
+"""Errors that end a till's command. Each message is a complete sentence for the person at the till."""
 
 from __future__ import annotations
 
 
 class TillError(Exception):
-    """A command cannot go on. What the till has written down stays written down."""
+    """A command cannot continue. Records that are already in the journal stay there."""
 
 
-class NotOpened(TillError):
-    """There is no till in this folder."""
+class TillNotOpened(TillError):
+    """The folder holds no till."""
 
 
-class InUse(TillError):
-    """Another command works in this folder."""
+class TillInUse(TillError):
+    """Another command is using the folder."""
 
 
 class JournalDamaged(TillError):
-    """A line of the journal, other than its last, is not what was written."""
+    """A journal line other than the last one does not match its checksum."""
 
 
-class Unsellable(TillError):
-    """What was asked for cannot be rung up."""
+class InvalidInput(TillError):
+    """The lines or tenders that the cashier entered are invalid."""
 
 
-class Unreachable(TillError):
-    """The hub gave no answer that can be relied on: what was sent stays pending, and is sent again."""
+class HubUnavailable(TillError):
+    """The hub gave no usable answer. The events stay pending and are sent again."""
 
-    def __init__(self, message: str, *, pause_s: float = 0) -> None:
-        self.pause_s = pause_s
+    def __init__(self, message: str, *, retry_after_s: float = 0) -> None:
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 
-class KeyRefused(TillError):
-    """The hub does not know this key any more, or it is no terminal's. Trying again does not help."""
+class KeyRejected(TillError):
+    """The key is unknown, revoked, or not a terminal's key. Retrying does not help."""
 
 
-class NotUnderstood(TillError):
-    """The hub refused the request as a whole, or answered what no hub should."""
+class ProtocolError(TillError):
+    """The hub rejected the request as a whole, or its answer does not follow the protocol."""
 
 
-class TooLarge(TillError):
-    """The batch has more events or bytes than the hub takes at once."""
+class BatchTooLarge(TillError):
+    """The batch has more events or bytes than the hub accepts in one request."""
 
 
-class EventMalformed(TillError):
-    """One event of the batch cannot even be read; `index` counts from 0."""
+class MalformedEvent(TillError):
+    """The hub cannot parse one event of the batch. `index` is its position in the batch, from 0."""
 
     def __init__(self, index: int, message: str) -> None:
         self.index = index

@@ -1,8 +1,8 @@
-"""The journal: what happened at this till, on disk before anybody gets a receipt.
+"""The journal: an append-only file in which the till records every event before it prints a receipt.
 
-A file of lines, only ever added to. A line is a checksum and a record; a record is on disk when `write` returns. A
-crash can leave the last line torn: its event was never printed, so it never happened, and the line is cut off.
-Compaction writes the file anew without what the hub has, and puts it in the old one's place.
+Each line is a CRC-32 checksum and a record as JSON. A record is on disk when `append` returns. A crash can leave the
+last line incomplete (torn); no receipt was printed for it, so opening the journal removes that line. Compaction
+rewrites the file without the records that the hub has made obsolete, and replaces the old file atomically.
 """
 
 from __future__ import annotations
@@ -17,178 +17,190 @@ from zlib import crc32
 
 import msgspec
 
-from uriba.till import disk
-from uriba.till.errors import JournalDamaged, NotOpened
-from uriba.till.events import Event, Problem, Range, Status
+from uriba.till import durable_files
+from uriba.till.errors import JournalDamaged, TillNotOpened
+from uriba.till.protocol import EventStatus, SequenceRange, TillEvent, UserError
 
-FORGETTABLE_MAX = 1_000
-"""Records that the hub has made superfluous, before the journal is written anew."""
+OBSOLETE_RECORDS_MAX = 1_000
+"""With more obsolete records than this, the journal is compacted after a sync."""
+
+LISTED_PER_GAP_MAX = 1_000
+
+EventKey = tuple[int, int]
+"""Epoch and sequence."""
+
+# The tags and field names of the records are the file format: existing journals must stay readable.
 
 
-class Began(msgspec.Struct, frozen=True, tag="began", tag_field="record"):
-    """An epoch, from `next_sequence` on; everything of it up to `acknowledged` is safe with the hub."""
+class EpochStarted(msgspec.Struct, frozen=True, tag="began", tag_field="record"):
+    """The current epoch and its next sequence. The hub has acknowledged its events up to `acknowledged`."""
 
     epoch: int
     next_sequence: int = 1
     acknowledged: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True, tag="event", tag_field="record"):
-    """An event; `clock_s`: how far the till's clock had been set ahead when it happened."""
+class JournalEntry(msgspec.Struct, frozen=True, tag="event", tag_field="record"):
+    """An event. `clock_offset_s` is how many seconds the till's clock was set ahead when it happened."""
 
     epoch: int
-    clock_s: float
-    event: Event
+    clock_offset_s: float = msgspec.field(name="clock_s")
+    event: TillEvent
 
     @property
-    def place(self) -> Place:
+    def key(self) -> EventKey:
         return self.epoch, self.event.sequence
 
 
 class Verdict(msgspec.Struct, frozen=True, tag="verdict", tag_field="record", omit_defaults=True):
-    """What the hub made of an event."""
+    """The hub's verdict on an event."""
 
     epoch: int
     sequence: int
-    status: Status
-    errors: list[Problem] = []
-    warnings: list[Problem] = []
+    status: EventStatus
+    errors: list[UserError] = []
+    warnings: list[UserError] = []
 
 
-class Unsendable(msgspec.Struct, frozen=True, tag="unsendable", tag_field="record"):
-    """An event that no hub can read: a fault of this till, for people to mend."""
+class UnsendableEvent(msgspec.Struct, frozen=True, tag="unsendable", tag_field="record"):
+    """An event that the hub cannot parse: a fault of this till's program. It is not sent again."""
 
     epoch: int
     sequence: int
     reason: str
 
 
-class Heard(msgspec.Struct, frozen=True, tag="heard", tag_field="record"):
-    """How far the hub says it has an epoch."""
+class EpochProgress(msgspec.Struct, frozen=True, tag="heard", tag_field="record"):
+    """What the hub last answered about an epoch: `acknowledged`, and the gaps in ascending order."""
 
     epoch: int
     acknowledged: int
-    missing: list[Range] = []
+    missing: list[SequenceRange] = []
 
-    def misses(self, sequence: int) -> bool:
-        """Whether it is in a gap; gaps are in order."""
+    def is_missing(self, sequence: int) -> bool:
+        """Return whether the sequence is in one of the gaps."""
         at = bisect_right(self.missing, sequence, key=lambda gap: gap.first) - 1
         return at >= 0 and sequence <= self.missing[at].last
 
 
-Record = Began | Entry | Verdict | Unsendable | Heard
-Place = tuple[int, int]
-"""Epoch and sequence."""
+Record = EpochStarted | JournalEntry | Verdict | UnsendableEvent | EpochProgress
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
 class Journal:
-    """All records that are not forgotten yet, and what follows from them. Open it with `Journal.open`."""
+    """The records of a journal file, and the state that follows from them. Get one from `open` or `read`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: int | None = None
-        self._forget()
+        self._descriptor: int | None = None
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.epoch = 0
         self.next_sequence = 1
-        self.entries: dict[Place, Entry] = {}
-        self.verdicts: dict[Place, Verdict] = {}
-        self.unsendable: dict[Place, Unsendable] = {}
-        self.heard: dict[int, Heard] = {}
-        self.torn = b""
-        self._superfluous = 0
+        self.entries: dict[EventKey, JournalEntry] = {}
+        self.verdicts: dict[EventKey, Verdict] = {}
+        self.unsendable: dict[EventKey, UnsendableEvent] = {}
+        self.progress: dict[int, EpochProgress] = {}
+        self.torn_line = b""
+        self._obsolete_records = 0
 
     @classmethod
-    def begin(cls, path: Path, epoch: int) -> Journal:
-        """A journal with a new epoch; where there is one already, the epoch is added. Errors: `JournalDamaged`."""
+    def start_epoch(cls, path: Path, epoch: int) -> Journal:
+        """Open a journal with a new epoch. Create the file, or add the epoch to the existing one.
+
+        Errors: `JournalDamaged`.
+        """
         if not path.exists():
-            disk.replace(path, line_of(Began(epoch)))
+            durable_files.replace_file(path, encode_line(EpochStarted(epoch)))
             return cls.open(path)
         journal = cls.open(path)
-        journal.write(Began(epoch))
+        journal.append(EpochStarted(epoch))
         return journal
 
     @classmethod
     def read(cls, path: Path) -> Journal:
-        """Look at a journal, whoever is writing it. Errors: `NotOpened`, `JournalDamaged`."""
+        """Read a journal without locking it; another process may be appending. Errors: `TillNotOpened`,
+        `JournalDamaged`."""
         journal = cls(path)
         journal._load()
         return journal
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Write in a journal; the caller is alone in the folder. A torn last line is cut off, into `journal.torn`.
+        """Open a journal for appending; the caller holds the folder's lock.
 
-        Errors: `NotOpened`, `JournalDamaged`.
+        A torn last line is cut off and kept in the file `journal.torn`. Errors: `TillNotOpened`, `JournalDamaged`.
         """
         journal = cls.read(path)
-        journal._file = os.open(path, os.O_RDWR | os.O_APPEND)
-        if journal.torn:
-            disk.replace(path.with_name("journal.torn"), journal.torn)
-            os.ftruncate(journal._file, path.stat().st_size - len(journal.torn))
-            os.fsync(journal._file)
+        journal._descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        if journal.torn_line:
+            durable_files.replace_file(path.with_name("journal.torn"), journal.torn_line)
+            os.ftruncate(journal._descriptor, path.stat().st_size - len(journal.torn_line))
+            os.fsync(journal._descriptor)
         return journal
 
-    def write(self, *records: Record) -> None:
-        """Have the records on disk, in this order, before anything else happens."""
-        assert self._file is not None
-        disk.write(self._file, b"".join(line_of(record) for record in records))
+    def append(self, *records: Record) -> None:
+        """Append the records in this order. They are on disk when this returns."""
+        assert self._descriptor is not None
+        durable_files.write_and_fsync(self._descriptor, b"".join(encode_line(record) for record in records))
         for record in records:
             self._apply(record)
 
     @property
-    def pending(self) -> list[Entry]:
-        """What the hub has not said anything about yet, oldest first."""
-        return [e for place, e in self.entries.items() if not self.is_safe(place) and place not in self.unsendable]
-
-    @property
-    def parked(self) -> list[tuple[Entry, Verdict]]:
-        """What the hub has kept, but not applied."""
-        found = ((place, verdict) for place, verdict in self.verdicts.items() if verdict.status is Status.PARKED)
-        return [(self.entries[place], verdict) for place, verdict in found if place in self.entries]
-
-    @property
-    def lost(self) -> list[Place]:
-        """Places that the hub misses and that this journal no longer has: of each gap, the first thousand."""
+    def pending(self) -> list[JournalEntry]:
+        """The events that the hub does not have yet and that can be sent, oldest first."""
         return [
-            (heard.epoch, sequence)
-            for heard in self.heard.values()
-            for gap in heard.missing
-            for sequence in range(gap.first, min(gap.last, gap.first + 999) + 1)
-            if (heard.epoch, sequence) not in self.entries
+            entry for key, entry in self.entries.items() if not self.is_with_hub(key) and key not in self.unsendable
         ]
 
-    def is_safe(self, place: Place) -> bool:
-        """Whether the hub has it: by its own verdict, or because it acknowledged everything up to there."""
-        epoch, sequence = place
-        heard = self.heard.get(epoch)
-        if heard is None:
-            return place in self.verdicts
-        if heard.misses(sequence):
+    @property
+    def parked(self) -> list[tuple[JournalEntry, Verdict]]:
+        """The events that the hub keeps but has not applied."""
+        found = ((key, verdict) for key, verdict in self.verdicts.items() if verdict.status is EventStatus.PARKED)
+        return [(self.entries[key], verdict) for key, verdict in found if key in self.entries]
+
+    @property
+    def missing_here_too(self) -> list[EventKey]:
+        """The events that the hub reports as missing and this journal no longer has; at most 1,000 of each gap."""
+        return [
+            (progress.epoch, sequence)
+            for progress in self.progress.values()
+            for gap in progress.missing
+            for sequence in range(gap.first, min(gap.last, gap.first + LISTED_PER_GAP_MAX - 1) + 1)
+            if (progress.epoch, sequence) not in self.entries
+        ]
+
+    def is_with_hub(self, key: EventKey) -> bool:
+        """Return whether the hub has the event: it is acknowledged or has a verdict, and the hub does not miss it."""
+        epoch, sequence = key
+        progress = self.progress.get(epoch)
+        if progress is None:
+            return key in self.verdicts
+        if progress.is_missing(sequence):
             return False
-        return sequence <= heard.acknowledged or place in self.verdicts
+        return sequence <= progress.acknowledged or key in self.verdicts
 
     def compact(self) -> None:
-        """Write the journal anew, without what the hub has."""
-        assert self._file is not None
-        disk.replace(self.path, b"".join(line_of(record) for record in self._kept()))
+        """Rewrite the journal without obsolete records."""
+        assert self._descriptor is not None
+        content = b"".join(encode_line(record) for record in self._records_to_keep())
+        durable_files.replace_file(self.path, content)
         self.close()
-        self._forget()
+        self._reset()
         self._load()
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND)
 
-    def compact_if_worthwhile(self) -> None:
-        if self._superfluous > FORGETTABLE_MAX:
+    def compact_if_due(self) -> None:
+        if self._obsolete_records > OBSOLETE_RECORDS_MAX:
             self.compact()
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def __enter__(self) -> Self:
         return self
@@ -200,70 +212,70 @@ class Journal:
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
-            sentence = f"There is no journal at {self.path}. Open the till (uriba till open): it begins a new epoch."
-            raise NotOpened(sentence) from None
-        whole = 0
-        for record, end in read_lines(content, self.path):
+            message = f"There is no journal at {self.path}. Run uriba till open: it starts a new epoch."
+            raise TillNotOpened(message) from None
+        complete = 0
+        for record, end in decode_lines(content, self.path):
             self._apply(record)
-            whole = end
-        self.torn = content[whole:]
+            complete = end
+        self.torn_line = content[complete:]
 
     def _apply(self, record: Record) -> None:
         match record:
-            case Began(epoch, next_sequence, acknowledged):
+            case EpochStarted(epoch, next_sequence, acknowledged):
                 self.epoch, self.next_sequence = epoch, next_sequence
-                self.heard[epoch] = Heard(epoch, acknowledged)
-            case Entry():
-                self.entries[record.place] = record
+                self.progress[epoch] = EpochProgress(epoch, acknowledged)
+            case JournalEntry():
+                self.entries[record.key] = record
                 if record.epoch == self.epoch:
                     self.next_sequence = max(self.next_sequence, record.event.sequence + 1)
             case Verdict():
                 self.verdicts[record.epoch, record.sequence] = record
-                self._superfluous += 1
-            case Unsendable():
+                self._obsolete_records += 1
+            case UnsendableEvent():
                 self.unsendable[record.epoch, record.sequence] = record
-            case Heard():
-                self.heard[record.epoch] = record
+            case EpochProgress():
+                self.progress[record.epoch] = record
 
-    def _kept(self) -> Iterator[Record]:
-        now = self.heard[self.epoch]
-        yield from (heard for heard in self.heard.values() if heard is not now)
-        yield from (Began(self.epoch, self.next_sequence, now.acknowledged), now)
-        for place, entry in self.entries.items():
-            verdict = self.verdicts.get(place)
-            if verdict is not None and verdict.status is Status.PARKED:
+    def _records_to_keep(self) -> Iterator[Record]:
+        current = self.progress[self.epoch]
+        yield from (progress for progress in self.progress.values() if progress is not current)
+        yield from (EpochStarted(self.epoch, self.next_sequence, current.acknowledged), current)
+        for key, entry in self.entries.items():
+            verdict = self.verdicts.get(key)
+            if verdict is not None and verdict.status is EventStatus.PARKED:
                 yield from (entry, verdict)
-            elif place in self.unsendable:
-                yield from (entry, self.unsendable[place])
-            elif not self.is_safe(place):
+            elif key in self.unsendable:
+                yield from (entry, self.unsendable[key])
+            elif not self.is_with_hub(key):
                 yield entry
 
 
-def line_of(record: Record) -> bytes:
+def encode_line(record: Record) -> bytes:
     content = _encode(record)
     return b"%08x %s\n" % (crc32(content), content)
 
 
-def read_lines(content: bytes, path: Path) -> Iterable[tuple[Record, int]]:
-    """The records of a file, each with where its line ends; a torn last line is left out.
+def decode_lines(content: bytes, path: Path) -> Iterable[tuple[Record, int]]:
+    """Yield each record with the position where its line ends. A torn last line is left out.
 
-    Errors: `JournalDamaged` where a line before the last is not whole.
+    Errors: `JournalDamaged` if a line other than the last one is incomplete or does not match its checksum.
     """
     end = 0
     lines = content.split(b"\n")
     for number, line in enumerate(lines, 1):
         end += len(line) + 1
-        record = _record(line) if end <= len(content) else None
+        record = _decode_line(line) if end <= len(content) else None
         if record is not None:
             yield record, end
         elif any(later for later in lines[number:]):
             raise JournalDamaged(
-                f"Line {number} of {path} is damaged, and lines follow it. Keep a copy of the file for its events, "
-                "move it away, and open the till again: it begins a new epoch."
+                f"Line {number} of {path} is damaged, and other lines follow it. Keep a copy of the file, because it "
+                "holds events. Then move it away and run uriba till open: it starts a new epoch."
             )
 
 
-def _record(line: bytes) -> Record | None:
+def _decode_line(line: bytes) -> Record | None:
     checksum, _, content = line.partition(b" ")
     if checksum != b"%08x" % crc32(content):
         return None

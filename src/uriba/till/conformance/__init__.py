@@ -1,1 +1,1 @@
-"""Conformance: named checks that a hub keeps the protocol of tills. docs/pos-sync.md says what each is about."""
+"""Conformance: named checks that a hub follows the protocol of docs/pos-sync.md."""

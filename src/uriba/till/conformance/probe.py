@@ -1,4 +1,4 @@
-"""What every check works with: a terminal that sends what it likes, and looks at what became of it."""
+"""The probe: the terminal that all checks use. It sends any event, and reads the stock levels that result."""
 
 from __future__ import annotations
 
@@ -14,167 +14,169 @@ from uuid import uuid4
 
 import msgspec
 
-from uriba.core import clock
+from uriba.till import clock
 from uriba.till.errors import TillError
-from uriba.till.events import Event, Kind, Line, Result, Synced, Tender, amount_of
-from uriba.till.hub import Hub
-from uriba.till.shelf import Good
+from uriba.till.hub_client import HubClient
+from uriba.till.local_catalog import CatalogItem
+from uriba.till.protocol import EventLine, EventResult, EventType, SyncAnswer, Tender, TillEvent, total_of
 
-BEHIND = timedelta(seconds=1)
-"""This terminal's clock is a little behind, so that its facts are never from the hub's future."""
+CLOCK_MARGIN = timedelta(seconds=1)
+"""The probe's clock is set this far behind the hub's, so that its events are never in the hub's future."""
 
 EPOCH_MIN, EPOCH_MAX = 10**9, 2 * 10**9
-"""Where the epochs of these checks are drawn from: a till's own, made from the time, come there in 2051."""
+"""The range of the probe's random epochs. A till's own epochs, made from the time, reach it in 2051."""
 
-LEVELS = (
+LEVELS_QUERY = (
     "query ($location: String, $skus: [String!]) { stockLevels(location: $location, skus: $skus, first: 100) "
     "{ edges { node { onHand location { code } movements(first: 1) { edges { node { recordedAt } } } } } } }"
 )
 
-
-class Unmet(Exception):
-    """A check does not hold: what was expected, and what was seen."""
+encode = msgspec.json.Encoder().encode
 
 
-class Skipped(Exception):
-    """A check cannot be made here."""
+class CheckFailed(Exception):
+    """A check found something other than expected."""
+
+
+class CheckSkipped(Exception):
+    """A check cannot run here, for the reason given."""
 
 
 @dataclass
 class Probe:
-    """A terminal under its own steam. `good`: whose stock it moves, at its `location`. `offset`: how far its clock is
-    set from this machine's; `behind`: how far behind the hub's it then is at most.
+    """A terminal that sends what the checks need, and moves the stock of `item` at `location`.
+
+    `clock_offset` is how far its clock is set from this machine's; `behind_hub_max` is how far it then is behind the
+    hub's clock at most. `sales` and `parked` note what has to be undone at the end.
     """
 
-    hub: Hub
-    good: Good
+    hub: HubClient
+    item: CatalogItem
     location: str = ""
     run: str = field(default_factory=lambda: uuid4().hex[:8])
-    offset: timedelta = -BEHIND
-    behind: timedelta = 2 * BEHIND
-    sold: list[Event] = field(default_factory=list)
+    clock_offset: timedelta = -CLOCK_MARGIN
+    behind_hub_max: timedelta = 2 * CLOCK_MARGIN
+    sales: list[TillEvent] = field(default_factory=list)
     parked: int = 0
     _numbers: Any = field(default_factory=lambda: count(1))
-    _last: datetime | None = None
+    _last_time: datetime | None = None
 
     def now(self) -> datetime:
-        """The terminal's time: never the same twice, so that what comes later is later."""
-        moment = clock.now() + self.offset
-        if self._last is not None and moment <= self._last:
-            moment = self._last + timedelta(milliseconds=1)
-        self._last = moment
-        return moment
+        """Return the probe's time. It is later at each call, so that later events have later times."""
+        time_now = clock.now() + self.clock_offset
+        if self._last_time is not None and time_now <= self._last_time:
+            time_now = self._last_time + timedelta(milliseconds=1)
+        self._last_time = time_now
+        return time_now
 
-    def set_clock(self, offset: timedelta, behind: timedelta) -> None:
-        """Go by another clock from now on."""
-        self.offset, self.behind, self._last = offset, behind, None
+    def set_clock(self, offset: timedelta, behind_hub_max: timedelta) -> None:
+        self.clock_offset, self.behind_hub_max, self._last_time = offset, behind_hub_max, None
 
-    def moments(self, number: int) -> list[datetime]:
-        """So many moments, one after the other, all of them past when this returns."""
+    def times(self, number: int) -> list[datetime]:
+        """Return this many times in ascending order, all of them in the past when this returns."""
         first = self.now()
-        found = [first + timedelta(milliseconds=n) for n in range(number)]
-        self._last = found[-1]
+        times = [first + timedelta(milliseconds=n) for n in range(number)]
+        self._last_time = times[-1]
         time.sleep(number / 1000)
-        return found
+        return times
 
-    def pass_hubs_clock(self) -> None:
-        """Wait until what happens from now on is later than what the hub has dated by its own clock."""
-        time.sleep(self.behind.total_seconds())
+    def wait_for_hub_clock(self) -> None:
+        """Wait until new events are later than what the hub has dated by its own clock."""
+        time.sleep(self.behind_hub_max.total_seconds())
 
-    def epoch(self) -> int:
-        """An epoch that nobody has used."""
+    def new_epoch(self) -> int:
+        """Return an epoch that was never used."""
         return Random().randrange(EPOCH_MIN, EPOCH_MAX)  # noqa: S311
 
-    def event(self, kind: Kind, quantity: int, *, sequence: int, at: datetime | None = None, **given: Any) -> Event:
-        """An event on the good, unless `lines` says otherwise."""
-        number = next(self._numbers)
-        named = {"event_id": f"conform-{self.run}-{number}", "occurred_at": at or self.now()}
-        lines = given.pop("lines", None) or (Line(given.pop("sku", self.good.sku), quantity),)
-        return Event(sequence=sequence, type=kind, lines=lines, **{**named, **given})
+    def event(
+        self, event_type: EventType, quantity: int, *, sequence: int, at: datetime | None = None, **fields: Any
+    ) -> TillEvent:
+        """Return an event with one line of the item, or of the field `sku`; or with the field `lines`."""
+        event_id = f"conform-{self.run}-{next(self._numbers)}"
+        lines = fields.pop("lines", None) or (EventLine(fields.pop("sku", self.item.sku), quantity),)
+        named = {"event_id": event_id, "occurred_at": at or self.now(), **fields}
+        return TillEvent(sequence=sequence, type=event_type, lines=lines, **named)
 
-    def sale(self, quantity: int, *, sequence: int, at: datetime | None = None, **given: Any) -> Event:
-        """A sale at the pulled price, in cash, with a receipt of its own."""
-        lines = (Line(self.good.sku, quantity, self.good.price),)
-        said = {"lines": lines, "tenders": (Tender("CASH", amount_of(lines)),), "receipt": self.receipt(), **given}
-        return self.event(Kind.SALE, quantity, sequence=sequence, at=at, **said)
+    def sale(self, quantity: int, *, sequence: int, at: datetime | None = None, **fields: Any) -> TillEvent:
+        """Return a sale at the pulled price, paid in cash, with a new receipt number."""
+        lines = (EventLine(self.item.sku, quantity, self.item.price),)
+        tenders = (Tender("CASH", total_of(lines)),)
+        named = {"lines": lines, "tenders": tenders, "receipt": self.new_receipt(), **fields}
+        return self.event(EventType.SALE, quantity, sequence=sequence, at=at, **named)
 
-    def receipt(self) -> str:
+    def new_receipt(self) -> str:
         return f"CONFORM-{self.run}-{next(self._numbers)}"
 
-    def send(self, *events: Event, epoch: int, clock: Callable[[], datetime] | None = None) -> Synced:
-        """One batch; notes what it has to put back at the end."""
+    def send(self, *events: TillEvent, epoch: int, clock: Callable[[], datetime] | None = None) -> SyncAnswer:
+        """Send one batch, and note what has to be undone at the end."""
         answer = self.hub.sync([encode(event) for event in events], epoch=epoch, clock=clock or self.now)
         for event, result in zip(events, answer.results, strict=True):
             self.parked += result.status == "PARKED"
-            if event.type == Kind.SALE and result.status == "APPLIED":
-                self.sold.append(event)
+            if event.type == EventType.SALE and result.status == "APPLIED":
+                self.sales.append(event)
         return answer
 
     def on_hand(self) -> int:
-        """What the hub says is on hand now."""
-        return levels(self.hub, self.good.sku, location=self.location).get(self.location, 0)
+        """Return the item's on hand according to the hub."""
+        return on_hand_by_location(self.hub, self.item.sku, location=self.location).get(self.location, 0)
 
-    def counted(self, quantity: int, *, epoch: int | None = None, sequence: int = 1) -> int:
-        """Count the good, so that nothing from before matters. The epoch that it was said in."""
-        epoch = epoch or self.epoch()
-        answer = self.send(self.event(Kind.COUNT, quantity, sequence=sequence), epoch=epoch)
-        expect("the count is applied", ["APPLIED"], statuses(answer))
+    def set_on_hand(self, quantity: int, *, epoch: int | None = None, sequence: int = 1) -> int:
+        """Count the item, so that earlier events no longer matter. Return the epoch of the count."""
+        epoch = epoch or self.new_epoch()
+        answer = self.send(self.event(EventType.COUNT, quantity, sequence=sequence), epoch=epoch)
+        expect("status of the count", ["APPLIED"], statuses(answer))
         expect("on hand after the count", quantity, self.on_hand())
         return epoch
 
     @property
-    def takings(self) -> Decimal:
-        return sum((Decimal(event.total) for event in self.sold), Decimal(0))
+    def revenue(self) -> Decimal:
+        return sum((Decimal(event.total) for event in self.sales), Decimal(0))
 
 
-encode = msgspec.json.Encoder().encode
-
-
-class State(NamedTuple):
-    """A level: what is on hand, and when it was moved last, by the hub's clock."""
+class StockState(NamedTuple):
+    """On hand of a level, and when the hub recorded its last movement, by the hub's clock."""
 
     on_hand: int
     recorded_at: datetime
 
 
-def states(hub: Hub, sku: str, *, location: str | None = None) -> dict[str, State]:
-    """The levels of a good by location, of the first hundred that were ever moved."""
-    edges = hub.ask(LEVELS, location=location, skus=[sku])["stockLevels"]["edges"]
+def stock_by_location(hub: HubClient, sku: str, *, location: str | None = None) -> dict[str, StockState]:
+    """Return the stock of a SKU by location, for at most 100 levels that have movements."""
+    edges = hub.execute(LEVELS_QUERY, location=location, skus=[sku])["stockLevels"]["edges"]
     found = {}
-    for node in (edge["node"] for edge in edges):
-        for last in node["movements"]["edges"]:
-            moved_at = datetime.fromisoformat(last["node"]["recordedAt"])
-            found[node["location"]["code"]] = State(node["onHand"], moved_at)
+    for level in (edge["node"] for edge in edges):
+        for movement in level["movements"]["edges"]:
+            recorded_at = datetime.fromisoformat(movement["node"]["recordedAt"])
+            found[level["location"]["code"]] = StockState(level["onHand"], recorded_at)
     return found
 
 
-def levels(hub: Hub, sku: str, *, location: str | None = None) -> dict[str, int]:
-    """On hand by location."""
-    return {code: state.on_hand for code, state in states(hub, sku, location=location).items()}
+def on_hand_by_location(hub: HubClient, sku: str, *, location: str | None = None) -> dict[str, int]:
+    return {code: stock.on_hand for code, stock in stock_by_location(hub, sku, location=location).items()}
 
 
-def statuses(answer: Synced) -> list[str]:
+def statuses(answer: SyncAnswer) -> list[str]:
     return [result.status.value for result in answer.results]
 
 
-def codes(result: Result) -> list[str]:
-    return [problem.code for problem in result.errors]
+def error_codes(result: EventResult) -> list[str]:
+    return [error.code for error in result.errors]
 
 
-def gaps(answer: Synced) -> list[tuple[int, int]]:
+def gaps(answer: SyncAnswer) -> list[tuple[int, int]]:
     return [(gap.first, gap.last) for gap in answer.missing]
 
 
-def expect(what: str, wanted: object, seen: object) -> None:
-    """Errors: `Unmet` where they differ."""
-    if wanted != seen:
-        raise Unmet(f"{what}: expected {wanted}, saw {seen}")
+def expect(subject: str, expected: object, actual: object) -> None:
+    """Errors: `CheckFailed` if the two differ."""
+    if expected != actual:
+        raise CheckFailed(f"{subject}: expected {expected}, got {actual}")
 
 
-def refused(kind: type[TillError], act: Callable[[], object]) -> str:
-    """The sentence with which the hub refuses. Errors: `Unmet` where it does not."""
+def expect_error(kind: type[TillError], action: Callable[[], object]) -> str:
+    """Return the message of the error that the action raises. Errors: `CheckFailed` if it raises none."""
     try:
-        seen = act()
+        result = action()
     except kind as error:
         return str(error)
-    raise Unmet(f"expected a refusal, saw {seen}")
+    raise CheckFailed(f"expected the hub to reject this, got {result}")

@@ -1,4 +1,4 @@
-"""What a till reports, as it goes over the wire: posSync's inputs and answers, and posPull's entries."""
+"""The types of the protocol: inputs and answers of posSync, pages of posPull, and the two GraphQL documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 
-class Kind(StrEnum):
+class EventType(StrEnum):
     """What happened at the till."""
 
     SALE = "SALE"
@@ -22,16 +22,16 @@ class Kind(StrEnum):
     DAMAGE = "DAMAGE"
 
 
-class Status(StrEnum):
-    """What became of an event at the hub."""
+class EventStatus(StrEnum):
+    """The hub's verdict on an event."""
 
     APPLIED = "APPLIED"
     DUPLICATE = "DUPLICATE"
     PARKED = "PARKED"
 
 
-class Line(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Units of a SKU or barcode; amounts in major units, tax included, as they were printed."""
+class EventLine(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Units of one SKU or barcode. Amounts are decimal strings in major units, tax included, as printed."""
 
     sku: str
     quantity: int
@@ -44,21 +44,21 @@ class Line(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Tender(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Money taken, or given back."""
+    """One way of paying: money taken for a sale, or paid back for a return."""
 
     method: str
     amount: str
     reference: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One thing that happened, by the till's own clock. It never changes once it is written down."""
+class TillEvent(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One thing that happened, dated by the till's clock. It never changes after it is in the journal."""
 
     event_id: str
     sequence: int
     type: str
     occurred_at: datetime
-    lines: tuple[Line, ...]
+    lines: tuple[EventLine, ...]
     receipt: str | None = None
     original_receipt: str | None = None
     tenders: tuple[Tender, ...] | None = None
@@ -67,16 +67,16 @@ class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     @property
     def total(self) -> str:
-        return amount_of(self.lines)
+        return total_of(self.lines)
 
 
-def amount_of(lines: Iterable[Line]) -> str:
-    """What lines cost together, as a plain decimal."""
+def total_of(lines: Iterable[EventLine]) -> str:
+    """Return the sum of the lines' totals as a decimal string."""
     return format(sum((line.total for line in lines), Decimal(0)), "f")
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What a hub says about an event or a batch."""
+class UserError(msgspec.Struct, frozen=True):
+    """An error or a warning of the hub about an event or a batch."""
 
     code: str
     message: str
@@ -86,17 +86,17 @@ class Problem(msgspec.Struct, frozen=True):
         return f"{self.code}: {self.message}" + (f" ({'.'.join(self.path)})" if self.path else "")
 
 
-class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """What became of one event."""
+class EventResult(msgspec.Struct, frozen=True, rename="camel"):
+    """The hub's answer to one event."""
 
     event_id: str
-    status: Status
-    errors: list[Problem]
-    warnings: list[Problem] = []
+    status: EventStatus
+    errors: list[UserError]
+    warnings: list[UserError] = []
 
 
-class Range(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """Sequences from `first` to `last`, both included."""
+class SequenceRange(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
+    """The sequences from `first` to `last`, both included."""
 
     first: int
     last: int
@@ -105,31 +105,31 @@ class Range(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"})
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
 
 
-class Synced(msgspec.Struct, frozen=True):
+class SyncAnswer(msgspec.Struct, frozen=True):
     """The hub's answer to a batch."""
 
-    results: list[Result]
+    results: list[EventResult]
     acknowledged: int
-    missing: list[Range]
+    missing: list[SequenceRange]
     shortages: int
-    errors: list[Problem]
+    errors: list[UserError]
 
 
-class Pulled(msgspec.Struct, frozen=True):
-    """One page of the state that a till keeps. An entry is kept as it came, under its kind and key."""
+class PullPage(msgspec.Struct, frozen=True):
+    """One page of posPull. An entry is kept as received, under its kind and key."""
 
     entries: list[dict[str, Any]]
     cursor: str
     more: bool
 
 
-SYNC = (
+SYNC_MUTATION = (
     "mutation Sync($input: PosSyncInput!) { posSync(input: $input) { "
     "results { eventId status errors { code message path } warnings { code message path } } "
     "acknowledged missing { from to } shortages errors { code message path } } }"
 )
 
-PULL = (
+PULL_QUERY = (
     "query Pull($cursor: String, $first: Int!) { posPull(cursor: $cursor, first: $first) { cursor more entries { "
     "kind key "
     "variant { sku barcode name taxClass discontinued "
