@@ -12,7 +12,7 @@ from uriba.till.batches import BYTES_MAX, EVENTS_MAX, encode, simulate_bad_netwo
 from uriba.till.errors import BatchTooLarge, MalformedEvent, ProtocolError
 from uriba.till.hub_client import HubClient
 from uriba.till.journal import EpochProgress, EventKey, Journal, JournalEntry, Record, UnsendableEvent, Verdict
-from uriba.till.protocol import EventResult, EventStatus, SyncAnswer
+from uriba.till.protocol import EventStatus, SyncAnswer
 from uriba.till.till_folder import Till
 
 PAGE_SIZE = 500
