@@ -78,7 +78,8 @@ def open_till(key: Key, url: Url = DEFAULT_URL, folder: Folder = DEFAULT_FOLDER)
     )
     with till_folder.open_till(folder) as till, closing(HubClient(url, key)) as hub:
         pulled = synchronization.pull(till, hub)
-    console_output.out.print(f"{pulled:,} entries pulled. To see what can be sold, run uriba till goods.")
+    console_output.print_pulled(pulled)
+    console_output.out.print("To see what can be sold, run uriba till goods.")
 
 
 @till_cli.command()
@@ -156,7 +157,7 @@ def sync(
     with till_folder.open_till(folder) as till, closing(till.hub_client()) as hub:
         report = synchronization.sync(till, hub, SendOptions(duplicate, shuffle, batch_size, seed))
         console_output.print_sync_report(report, till)
-        console_output.out.print(f"{synchronization.pull(till, hub):,} entries pulled.")
+        console_output.print_pulled(synchronization.pull(till, hub))
 
 
 @till_cli.command()
@@ -168,7 +169,7 @@ def pull(
     with till_folder.open_till(folder) as till, closing(till.hub_client()) as hub:
         if full:
             till.catalog.clear()
-        console_output.out.print(f"{synchronization.pull(till, hub):,} entries pulled.")
+        console_output.print_pulled(synchronization.pull(till, hub))
 
 
 @till_cli.command()

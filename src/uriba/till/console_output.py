@@ -54,6 +54,11 @@ def print_sync_report(report: SyncReport, till: Till) -> None:
         )
 
 
+def print_pulled(entries: int) -> None:
+    """Print how many entries a pull received."""
+    out.print(f"{entries:,} {'entry' if entries == 1 else 'entries'} pulled.")
+
+
 def print_status(till: Till) -> None:
     """Print the till's whole state."""
     journal, settings = till.journal, till.settings
