@@ -17,11 +17,12 @@ import pytest
 from client import Client
 from serving import serving
 from shop import Shop, open_shop
-from uriba import app, embedded, invariants, migrate, worker
+from uriba import app, embedded, invariants, worker
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 from uriba.webhooks.dispatcher import Dispatcher
@@ -72,7 +73,7 @@ def make_settings(engines: embedded.EngineAddresses, folder: Path, **given: obje
 async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
     settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
     assert settings.database_url and settings.valkey_url
-    await migrate.migrate(settings.database_url)
+    await migrate(settings.database_url, sandbox=True)
     database = open_database(settings)
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)

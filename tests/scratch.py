@@ -9,9 +9,9 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import make_url
 
-from uriba import migrate
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 
 _templates: dict[str, str] = {}
@@ -34,7 +34,7 @@ async def migrated_database(server_url: str) -> AsyncIterator[str]:
     if server_url not in _templates:
         name = f"template_{uuid4().hex}"
         await _tell(server_url, f"CREATE DATABASE {name} TEMPLATE template0")
-        await migrate.migrate(address(server_url, name))
+        await migrate(address(server_url, name), sandbox=True)
         _templates[server_url] = name
     async with empty_database(server_url, template=_templates[server_url]) as url:
         yield url

@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         return self.env is Env.PRODUCTION
 
     @property
+    def has_sandbox(self) -> bool:
+        """Whether the sandbox, the payment gateway for development, is on."""
+        return not self.production
+
+    @property
     def shows_schema(self) -> bool:
         return not self.production if self.introspection is None else self.introspection
 

@@ -123,7 +123,7 @@ async def charges(shop: Shop, cart: dict[str, Any]) -> list[tuple[str, int]]:
     """What the provider TEST has in its book for a cart: (status, yen)."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
-            "SELECT t.status, t.amount_minor FROM test_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' "
+            "SELECT t.status, t.amount_minor FROM sandbox_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' "
             "WHERE a.cart_id = $1 ORDER BY t.key",
             key(cart),
         )

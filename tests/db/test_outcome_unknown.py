@@ -88,7 +88,7 @@ async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch
 
 async def charges(unlucky: Unlucky, key: str) -> int:
     async with unlucky.reading() as session:
-        return int(await session.fetchval("SELECT count(*) FROM test_charge WHERE key = $1", key))
+        return int(await session.fetchval("SELECT count(*) FROM sandbox_charge WHERE key = $1", key))
 
 
 @pytest.mark.parametrize(("where", "stands"), [(BEFORE, 0), (AFTER, 1)])
@@ -102,7 +102,7 @@ async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
     with pytest.raises(OutcomeUnknown):
         async with unlucky.transaction() as session:
             await session.run(
-                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
+                "INSERT INTO sandbox_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
             )
 
     assert await charges(unlucky, key) == stands
@@ -115,7 +115,7 @@ async def test_a_connection_lost_before_commit_is_an_error_like_any_other(unluck
     with pytest.raises(LOST):
         async with unlucky.transaction() as session:
             await session.run(
-                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
+                "INSERT INTO sandbox_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
             )
             async with hub.database.reading() as other:
                 await other.fetchval("SELECT pg_terminate_backend($1)", session.driver.get_server_pid())

@@ -21,10 +21,11 @@ from proxy import Proxy, proxied
 
 from client import Client
 from patience import eventually
-from uriba import embedded, migrate
+from uriba import embedded
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.embedded import data_dir, locks, postgres, valkey
+from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 
 READY_S = 60
@@ -135,7 +136,7 @@ class Fleet:
 async def fleet(folder: Path) -> AsyncIterator[Fleet]:
     """Engines, wires, a migrated database; no process of the hub yet."""
     with embedded.run_engines(folder) as engines:
-        await migrate.migrate(engines.database_url)
+        await migrate(engines.database_url, sandbox=True)
         settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
         database = open_database(settings)
         place = parse_qs(urlsplit(engines.database_url).query)["host"][0]

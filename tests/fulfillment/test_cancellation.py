@@ -29,7 +29,7 @@ async def test_a_whole_order_is_cancelled_and_paid_back_with_its_shipping(shop: 
     assert [(r["method"], r["amount"]["amount"], r["status"]) for r in order["refunds"]] == [
         ("TEST", "5096", "SUCCEEDED")
     ]
-    refunded = "SELECT t.refunded_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+    refunded = "SELECT t.refunded_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
     assert await value(shop, refunded, placed.order) == 5096
     assert (await available(shop, "TEA", "W1"), await available(shop, "POT", "W1")) == ((0, 2), (0, 1))
     assert order["timeline"][-1]["message"] == "The order was cancelled (changed my mind)."
@@ -91,7 +91,7 @@ async def test_what_was_only_authorised_is_let_go(shop: Shop) -> None:
     (left,) = [one for one in part["order"]["fulfillments"] if one["status"] == "ALLOCATED"]
     sent = await move(shop.staff, left, "SHIPPED")
 
-    charged = "SELECT t.captured_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+    charged = "SELECT t.captured_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
     assert (sent["order"]["paymentStatus"], await value(shop, charged, placed.order)) == ("PAID", 648 * 2 + 500)
     assert (sent["order"]["payments"][0]["captured"]["amount"], sent["order"]["refunded"]["amount"]) == ("1796", "0")
 
@@ -103,9 +103,7 @@ async def test_an_authorised_order_that_is_cancelled_charges_nothing(shop: Shop)
 
     gone = await cancel(shop.staff, placed.order)
 
-    book = (
-        "SELECT t.status || t.captured_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
-    )
+    book = "SELECT t.status || t.captured_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
     assert (gone["order"]["status"], gone["order"]["paymentStatus"]) == ("CANCELLED", "VOIDED")
     assert await value(shop, book, placed.order) == "VOIDED0"
 

@@ -46,7 +46,7 @@ async def test_bought_on_the_web_and_returned_at_a_store_that_never_had_it(shop:
     level = await shop.level("TEA", "S2")
     assert (level["onHand"], level["available"]) == (1, 1)
     assert level["movements"]["edges"][0]["node"]["reason"] == "RETURN"
-    refunded = "SELECT t.refunded_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+    refunded = "SELECT t.refunded_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
     assert await value(shop, refunded, order) == 648
 
 
@@ -139,7 +139,7 @@ async def test_a_refund_that_the_provider_refuses_is_told_to_people(shop: Shop) 
     order = await sent(shop, TEA=1)
     async with shop.hub.database.transaction(tell=False) as session:
         await session.run(
-            "UPDATE test_charge SET refunded_minor = captured_minor WHERE key = ("
+            "UPDATE sandbox_charge SET refunded_minor = captured_minor WHERE key = ("
             "SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = $1)",
             order["number"],
         )

@@ -22,7 +22,7 @@ STEPS = {
     "before the provider is asked": (TestProvider, "refund"),
     "after the provider has done it": (payment_operations, "succeeded"),
 }
-BOOK = "SELECT t.{what} FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+BOOK = "SELECT t.{what} FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
 
 
 class Crash(Exception):
@@ -69,7 +69,7 @@ async def test_many_workers_pay_back_once(shop: Shop, monkeypatch: pytest.Monkey
 
     await asyncio.gather(*(worker.settle_payments(shop.hub.work) for _ in range(8)))
 
-    moves = "SELECT count(*) FROM test_move m JOIN payment p ON p.key = m.charge WHERE p.order_id = $1"
+    moves = "SELECT count(*) FROM sandbox_operation m JOIN payment p ON p.key = m.charge WHERE p.order_id = $1"
     assert await value(shop, moves, placed.order) == 1
     assert [refund["status"] for refund in (await state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
 
@@ -114,7 +114,7 @@ async def test_a_charge_that_is_refused_at_shipment_is_told_to_people(shop: Shop
     (part,) = (await state(shop, placed.order))["fulfillments"]
     async with shop.hub.database.transaction(tell=False) as session:
         await session.run(
-            "UPDATE test_charge SET status = 'VOIDED' WHERE key IN ("
+            "UPDATE sandbox_charge SET status = 'VOIDED' WHERE key IN ("
             "SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = $1)",
             placed.order["number"],
         )

@@ -132,7 +132,7 @@ async def test_a_card_is_charged_when_its_goods_leave(shop: Shop) -> None:
     rest = await move(shop.staff, part, "SHIPPED")
 
     assert (rest["order"]["paymentStatus"], rest["order"]["payments"][0]["captured"]["amount"]) == ("PAID", "5096")
-    charged = "SELECT t.captured_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+    charged = "SELECT t.captured_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
     assert await value(shop, charged, placed.order) == 5096
 
 

@@ -138,7 +138,7 @@ async def test_what_was_written_before_stands_with_it_or_falls_with_it(database:
     async def sell(key: str) -> None:
         async with database.transaction() as session:
             await session.run(
-                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
+                "INSERT INTO sandbox_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
             )
             await ledger.post_last(session, [sale], reference="sale", actor="test")
 
@@ -148,7 +148,7 @@ async def test_what_was_written_before_stands_with_it_or_falls_with_it(database:
         await sell(second)
 
     async with database.reading() as session:
-        kept = await session.fetch("SELECT key FROM test_charge")
+        kept = await session.fetch("SELECT key FROM sandbox_charge")
     assert [row["key"] for row in kept] == [first]
 
 

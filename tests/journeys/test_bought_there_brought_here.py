@@ -103,7 +103,7 @@ async def three_weeks_pass(shop: Shop, order: dict[str, Any]) -> None:
 async def book_of_the_provider(shop: Shop, order: dict[str, Any]) -> int:
     async with shop.hub.database.reading() as session:
         return await session.fetchval(  # type: ignore[no-any-return]
-            "SELECT t.refunded_minor FROM test_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1",
+            "SELECT t.refunded_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1",
             ids.uuid(order["id"], "Order"),
         )
 

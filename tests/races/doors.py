@@ -62,7 +62,7 @@ async def charges(shop: Shop, cart: dict[str, Any]) -> list[str]:
     """The status of every charge for a cart in the book of the provider TEST."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
-            "SELECT t.status FROM test_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' WHERE a.cart_id = $1",
+            "SELECT t.status FROM sandbox_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' WHERE a.cart_id = $1",
             key(cart),
         )
     return [row["status"] for row in rows]

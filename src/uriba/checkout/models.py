@@ -70,30 +70,3 @@ class ProviderEvent(Base):
     charge: Mapped[str] = mapped_column(index=True)
     kind: Mapped[str]
     heard_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class TestMove(Base):
-    """A capture or refund in the book of the provider TEST, by the hub's key: the same key moves money once."""
-
-    __tablename__ = "test_move"
-    __test__ = False
-
-    key: Mapped[str] = mapped_column(primary_key=True)
-    charge: Mapped[str]
-    kind: Mapped[str]
-    amount_minor: Mapped[int]
-
-
-class TestCharge(Base):
-    """The book of the provider TEST, which stands in for a real provider's own: never part of a hub's transaction."""
-
-    __tablename__ = "test_charge"
-    __test__ = False
-
-    key: Mapped[str] = mapped_column(primary_key=True)
-    status: Mapped[str]
-    amount_minor: Mapped[int]
-    captured_minor: Mapped[int] = mapped_column(server_default=text("0"))
-    refunded_minor: Mapped[int] = mapped_column(server_default=text("0"))
-    currency: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -15,6 +15,7 @@ from uriba.config import UnsafeSettings
 from uriba.core.errors import DomainError
 from uriba.demo.errors import HubFailed
 from uriba.embedded import EmbeddedError
+from uriba.migrate.errors import SchemaError
 from uriba.sources.complete_journey import SourceNotInstalled
 from uriba.sources.replay.errors import ReplayError
 from uriba.supervisor import NotListening
@@ -28,6 +29,7 @@ REPORTED_ERRORS = (
     HubFailed,
     EmbeddedError,
     NotListening,
+    SchemaError,
 )
 """Errors that the caller can correct: printed as one message without a traceback, exit status 1."""
 

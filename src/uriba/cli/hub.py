@@ -7,19 +7,19 @@ import os
 import time
 
 from uriba import supervisor
-from uriba.cli.options import DataDir, Host, Port, Processes, read_settings, running_engines, stderr
+from uriba.cli.options import DataDir, Host, Port, Processes, check_database, read_settings, running_engines, stderr
 
 
 def up(data_dir: DataDir = None, host: Host = None, port: Port = None, processes: Processes = None) -> None:
     """Run the hub: API, worker and, where no servers are configured, the embedded engines. SIGTERM drains."""
-    from uriba.migrate import migrate as migrate_database
+    from uriba.migrate.runner import migrate as migrate_database
 
     settings = read_settings(data_dir, host=host, port=port, processes=processes)
     supervisor.listenable(settings.host, settings.port)
-    with supervisor.terminating(), running_engines(settings, quiet=False) as ready:
+    with supervisor.terminating(), running_engines(settings, create=True, quiet=False) as ready:
         assert ready.database_url
         began = time.perf_counter()
-        asyncio.run(migrate_database(ready.database_url))
+        asyncio.run(migrate_database(ready.database_url, sandbox=ready.has_sandbox))
         stderr.print(f"  schema current in {time.perf_counter() - began:.1f} s")
         stderr.print(f"  http://{ready.host}:{ready.port}/graphql")
         supervisor.supervise(ready)
@@ -32,6 +32,7 @@ def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processe
     settings = read_settings(data_dir, host=host, port=port, processes=processes)
     supervisor.listenable(settings.host, settings.port)
     with supervisor.terminating(), running_engines(settings) as ready:
+        check_database(ready)
         os.environ.update(supervisor.environment(ready))
         uvicorn.run(
             "uriba.app:create",
@@ -56,13 +57,14 @@ def worker(data_dir: DataDir = None) -> None:
     from uriba import worker as worker_process
 
     with supervisor.terminating(), running_engines(read_settings(data_dir)) as ready:
+        check_database(ready)
         asyncio.run(worker_process.run(ready))
 
 
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database's schema to the newest revision."""
-    from uriba.migrate import migrate as migrate_database
+    from uriba.migrate.runner import migrate as migrate_database
 
-    with running_engines(read_settings(data_dir)) as ready:
+    with running_engines(read_settings(data_dir), create=True) as ready:
         assert ready.database_url
-        asyncio.run(migrate_database(ready.database_url))
+        asyncio.run(migrate_database(ready.database_url, sandbox=ready.has_sandbox))

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from uriba import embedded, migrate, supervisor
+from uriba import embedded, supervisor
 from uriba.access import keys
 from uriba.config import Settings, UnsafeSettings
 from uriba.core.actor import Scope
 from uriba.db import Database
 from uriba.demo.errors import HubFailed
 from uriba.demo.journey import Keys
+from uriba.migrate.runner import migrate
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
 READY_S = 60
@@ -49,7 +50,7 @@ def engines(settings: Settings, on_step: Callable[[str], None]) -> Iterator[Sett
 async def migrated(settings: Settings) -> None:
     """Have the newest schema."""
     assert settings.database_url
-    await migrate.migrate(settings.database_url)
+    await migrate(settings.database_url, sandbox=settings.has_sandbox)
 
 
 def with_free_port(settings: Settings) -> Settings:

@@ -81,6 +81,11 @@ def run_engines(data_dir: Path, *, on_step: Callable[[str], None] = _ignore) -> 
                 _stop_if_last_user(users, directory, on_step)
 
 
+def has_database(data_dir: Path) -> bool:
+    """Return whether the data directory has a PostgreSQL database, which need not run."""
+    return (data_dir / "postgres").exists()
+
+
 def find_engines(data_dir: Path) -> EngineAddresses | None:
     """Return the addresses of the engines of a data directory, or None unless both are ready."""
     sockets = data_dirs.socket_dir(data_dir.resolve())

@@ -12,7 +12,7 @@ from uriba.db import Database
 
 def gateways(database: Database, settings: Settings) -> dict[str, PaymentGateway]:
     """The payment providers that these settings allow."""
-    found: dict[str, PaymentGateway] = {} if settings.production else {"TEST": TestProvider(database)}
+    found: dict[str, PaymentGateway] = {"TEST": TestProvider(database)} if settings.has_sandbox else {}
     if settings.stripe_secret_key:
         found["STRIPE"] = _stripe(settings, settings.stripe_secret_key)
     return found

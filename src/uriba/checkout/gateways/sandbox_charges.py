@@ -23,5 +23,5 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 async def look(session: Session, *, key: str) -> Shown | None:
     """The charge with this key of the hub's."""
-    row = await session.fetchrow("SELECT key, status, amount_minor, currency FROM test_charge WHERE key = $1", key)
+    row = await session.fetchrow("SELECT key, status, amount_minor, currency FROM sandbox_charge WHERE key = $1", key)
     return None if row is None else msgspec.convert(dict(row), Shown)

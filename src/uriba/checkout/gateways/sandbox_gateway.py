@@ -32,19 +32,20 @@ SECRET = b"the provider TEST is for development"
 # stands is such a commit, so its charge stands too.
 _CHARGE = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    INSERT INTO test_charge (key, status, amount_minor, captured_minor, currency)
+    INSERT INTO sandbox_charge (key, status, amount_minor, captured_minor, currency)
     SELECT $1, $2::text, $3::bigint, CASE WHEN $2::text = 'CAPTURED' THEN $3::bigint ELSE 0 END, $4 FROM soon
     ON CONFLICT (key) DO NOTHING RETURNING status
 """
 _MOVE = """
     WITH moved AS (
-        INSERT INTO test_move (key, charge, kind, amount_minor) SELECT $1, $2, $3::text, $4::bigint FROM test_charge
+        INSERT INTO sandbox_operation (key, charge, kind, amount_minor)
+        SELECT $1, $2, $3::text, $4::bigint FROM sandbox_charge
         WHERE key = $2 AND CASE $3::text
             WHEN 'CAPTURE' THEN status IN ('AUTHORIZED', 'CAPTURED') AND captured_minor + $4::bigint <= amount_minor
             ELSE refunded_minor + $4::bigint <= captured_minor END
         ON CONFLICT (key) DO NOTHING RETURNING kind, amount_minor
     )
-    UPDATE test_charge SET status = 'CAPTURED',
+    UPDATE sandbox_charge SET status = 'CAPTURED',
         captured_minor = captured_minor + CASE WHEN m.kind = 'CAPTURE' THEN m.amount_minor ELSE 0 END,
         refunded_minor = refunded_minor + CASE WHEN m.kind = 'REFUND' THEN m.amount_minor ELSE 0 END
     FROM moved m WHERE key = $2 RETURNING true
@@ -74,7 +75,7 @@ class TestProvider:
             status = f"ACTION_{status}"
         async with self._database.reading() as book:
             first = await book.fetchval(_CHARGE, key, status, amount_minor, currency)
-            status = first or await book.fetchval("SELECT status FROM test_charge WHERE key = $1", key)
+            status = first or await book.fetchval("SELECT status FROM sandbox_charge WHERE key = $1", key)
         if status == "VOIDED":
             raise Declined("This charge was called off.")
         if first and token == "lost":  # noqa: S105
@@ -90,7 +91,7 @@ class TestProvider:
         reference: str | None = None,
     ) -> Answer | None:
         async with self._database.reading() as book:
-            status = await book.fetchval("SELECT status FROM test_charge WHERE key = $1", key)
+            status = await book.fetchval("SELECT status FROM sandbox_charge WHERE key = $1", key)
         return None if status in (None, "VOIDED") else _answer(key, status)
 
     async def void(
@@ -103,8 +104,8 @@ class TestProvider:
     ) -> None:
         async with self._database.reading() as book:
             await book.run(
-                "INSERT INTO test_charge (key, status, amount_minor, currency) VALUES ($1, 'VOIDED', 0, 'XXX') "
-                "ON CONFLICT (key) DO UPDATE SET status = 'VOIDED', refunded_minor = test_charge.captured_minor",
+                "INSERT INTO sandbox_charge (key, status, amount_minor, currency) VALUES ($1, 'VOIDED', 0, 'XXX') "
+                "ON CONFLICT (key) DO UPDATE SET status = 'VOIDED', refunded_minor = sandbox_charge.captured_minor",
                 key,
             )
 
@@ -121,7 +122,7 @@ class TestProvider:
     async def _move(self, key: str, operation: str, kind: str, amount_minor: int) -> str:
         async with self._database.reading() as book:
             moved = await book.fetchval(_MOVE, operation, key, kind, amount_minor)
-            if not moved and not await book.fetchval("SELECT true FROM test_move WHERE key = $1", operation):
+            if not moved and not await book.fetchval("SELECT true FROM sandbox_operation WHERE key = $1", operation):
                 raise Declined("The charge does not have that much.")
         return f"test_{operation}"
 
@@ -134,7 +135,8 @@ class TestProvider:
         """The customer's second step; the charge's row, None where no step waits."""
         async with self._database.reading() as book:
             return await book.fetchrow(
-                "UPDATE test_charge SET status = CASE WHEN $2 THEN replace(status, 'ACTION_', '') ELSE 'VOIDED' END, "
+                "UPDATE sandbox_charge SET "
+                "status = CASE WHEN $2 THEN replace(status, 'ACTION_', '') ELSE 'VOIDED' END, "
                 "captured_minor = CASE WHEN $2 AND status = 'ACTION_CAPTURED' THEN amount_minor ELSE 0 END "
                 "WHERE key = $1 AND status LIKE 'ACTION%' RETURNING *",
                 key,

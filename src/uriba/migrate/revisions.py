@@ -1,0 +1,73 @@
+"""The revisions that this version knows, and whether a database is at the newest of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import uriba
+from uriba.checkout.gateways import sandbox_tables
+from uriba.db import Session
+from uriba.migrate.errors import SchemaMismatch
+
+_PACKAGE = Path(uriba.__file__).parent
+
+
+def config() -> Config:
+    """Return alembic's configuration.
+
+    A wheel has the migrations within the package, a checkout beside its sources.
+    """
+    packaged = _PACKAGE / "migrations"
+    found = Config()
+    found.set_main_option(
+        "script_location", str(packaged if packaged.is_dir() else _PACKAGE.parent.parent / "migrations")
+    )
+    return found
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """Return the revisions of this version, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(config()).walk_revisions())
+
+
+async def check_schema(session: Session, *, sandbox: bool) -> None:
+    """Refuse a database whose schema is not the one that this version needs; change nothing.
+
+    `sandbox`: whether the sandbox's tables are needed too. Errors: `SchemaMismatch`.
+    """
+    current = await _current(session)
+    needed = known_revisions()[0]
+    if current is None:
+        raise SchemaMismatch("The database has no schema yet. Run `uriba migrate` first.")
+    if current not in known_revisions():
+        raise SchemaMismatch(unknown_revision(current))
+    if current != needed:
+        raise SchemaMismatch(
+            f"The database is at revision {current}; this version needs {needed}. Run `uriba migrate`."
+        )
+    if sandbox and not await _has_sandbox_tables(session):
+        raise SchemaMismatch("The database has no tables for sandbox payments. Run `uriba migrate`.")
+
+
+def unknown_revision(current: str) -> str:
+    """Return the message for a database at a revision that this version does not know."""
+    return (
+        f"The database is at revision {current}, which this version of Uriba ({uriba.__version__}) does not know: its "
+        f"newest is {known_revisions()[0]}. Install the version that migrated the database, or a newer one."
+    )
+
+
+async def _current(session: Session) -> str | None:
+    if not await session.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        return None
+    return await session.fetchval("SELECT version_num FROM alembic_version")  # type: ignore[no-any-return]
+
+
+async def _has_sandbox_tables(session: Session) -> bool:
+    missing = "SELECT count(*) FROM unnest($1::text[]) AS t(name) WHERE to_regclass(name) IS NULL"
+    return not await session.fetchval(missing, list(sandbox_tables.TABLES))

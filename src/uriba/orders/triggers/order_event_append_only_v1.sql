@@ -1,0 +1,2 @@
+CREATE OR REPLACE TRIGGER order_event_append_only BEFORE UPDATE OR DELETE ON order_event
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
