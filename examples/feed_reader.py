@@ -1,10 +1,10 @@
-"""A reader of the feed that catches up: it keeps a copy of all stock levels, run now and then.
+"""A reader of the feed in pages: each run brings its copy of all stock levels up to date.
 
     python examples/feed_reader.py --key urb_app_… --file stock.json
 
-The first time, and whenever the feed no longer has what it would have to read next, it begins with a snapshot; else it
-reads on from its cursor. What happened while the snapshot was read comes again as events: each has the whole state, so
-that at the end the newest is right.
+The first run, and a run whose cursor is too old for the feed, starts with a snapshot. Every other run reads the events
+after its cursor. Events that happen while the snapshot is read are read again from the feed; because each event has the
+whole state of its level, the newest version is right.
 """
 
 from __future__ import annotations
@@ -16,46 +16,45 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-FEED_END = "{ feed { end } }"
-LEVELS = """query ($after: String) { stockLevels(first: 100, after: $after) {
+FEED_END_QUERY = "{ feed { end } }"
+LEVELS_QUERY = """query ($after: String) { stockLevels(first: 100, after: $after) {
     edges { node { id variant { id } location { id } onHand available } } pageInfo { hasNextPage endCursor } } }"""
-EVENTS = """query ($after: String!) { events(after: $after, first: 100, types: ["stock.changed"]) {
+EVENTS_QUERY = """query ($after: String!) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { hasNextPage endCursor } } }"""
 
-KEPT = ("variant", "location", "onHand", "available")
+COPIED_FIELDS = ("variant", "location", "onHand", "available")
 
-Copy = dict[str, Any]
+StockCopy = dict[str, Any]
+"""`cursor`, and `levels` by id."""
 
 
-class Refused(Exception):
-    """The hub's answer has errors; `codes` are theirs."""
+class HubError(Exception):
+    """The hub's answer has errors; `codes` are their codes."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(json.dumps(errors))
         self.codes = {error.get("extensions", {}).get("code") for error in errors}
 
 
-class Hub:
-    """Asks the hub."""
-
+class HubClient:
     def __init__(self, url: str, key: str) -> None:
         self._url = url
         self._http = httpx.Client(headers={"authorization": f"Bearer {key}"}, timeout=30)
 
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """Errors: `Refused`."""
+    def execute(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Return the data of a query. Errors: `HubError`."""
         body = self._http.post(self._url, json={"query": query, "variables": variables}).json()
         if "errors" in body:
-            raise Refused(body["errors"])
-        found: dict[str, Any] = body["data"]
-        return found
+            raise HubError(body["errors"])
+        data: dict[str, Any] = body["data"]
+        return data
 
 
-def snapshot(hub: Hub) -> Copy:
-    """All levels as they are. The cursor is from before: what happens meanwhile comes again as an event."""
-    cursor, after, levels = hub.ask(FEED_END)["feed"]["end"], None, {}
+def read_snapshot(hub: HubClient) -> StockCopy:
+    """Read all levels. The cursor is from before, so that events from meanwhile are read again."""
+    cursor, after, levels = hub.execute(FEED_END_QUERY)["feed"]["end"], None, {}
     while True:
-        page = hub.ask(LEVELS, after=after)["stockLevels"]
+        page = hub.execute(LEVELS_QUERY, after=after)["stockLevels"]
         for edge in page["edges"]:
             node = edge["node"]
             levels[node["id"]] = {
@@ -70,11 +69,11 @@ def snapshot(hub: Hub) -> Copy:
         after = page["pageInfo"]["endCursor"]
 
 
-def catch_up(hub: Hub, copy: Copy) -> int:
-    """Read on to the feed's end; how many events that were. Errors: `Refused`, with CURSOR_EXPIRED."""
+def catch_up(hub: HubClient, copy: StockCopy) -> int:
+    """Apply the events up to the feed's end, and return their number. Errors: `HubError`, with CURSOR_EXPIRED."""
     count, more = 0, True
     while more:
-        page = hub.ask(EVENTS, after=copy["cursor"])["events"]
+        page = hub.execute(EVENTS_QUERY, after=copy["cursor"])["events"]
         for edge in page["edges"]:
             _apply(copy["levels"].setdefault(edge["node"]["subject"], {"version": 0}), edge["node"])
         count += len(page["edges"])
@@ -83,34 +82,34 @@ def catch_up(hub: Hub, copy: Copy) -> int:
 
 
 def _apply(level: dict[str, Any], event: dict[str, Any]) -> None:
-    """An event has the whole state: the newest one is right."""
+    """Replace the level's state if the event is newer."""
     if event["version"] > level["version"]:
-        level |= {name: event["data"][name] for name in KEPT}
+        level |= {name: event["data"][name] for name in COPIED_FIELDS}
         level["version"] = event["version"]
 
 
 def main(
-    key: Annotated[str, typer.Option(help="An app's, with the scope inventory, or staff's.")],
+    key: Annotated[str, typer.Option(help="A key of an app with the scope inventory, or of staff.")],
     file: Path = Path("stock.json"),
-    url: str = "http://127.0.0.1:8765/graphql",
+    url: str = "http://127.0.0.1:8000/graphql",
 ) -> None:
-    """Bring the copy up to date, and say how."""
-    hub = Hub(url, key)
+    """Bring the copy up to date, and print what was done."""
+    hub = HubClient(url, key)
     copy = json.loads(file.read_text()) if file.exists() else None
-    began = "read on"
+    started_from = "cursor"
     try:
         count = catch_up(hub, copy) if copy else 0
-    except Refused as refused:
-        if "CURSOR_EXPIRED" not in refused.codes:
+    except HubError as error:
+        if "CURSOR_EXPIRED" not in error.codes:
             raise
         copy = None
     if copy is None:
-        began, copy = "snapshot", snapshot(hub)
+        started_from, copy = "snapshot", read_snapshot(hub)
         count = catch_up(hub, copy)
-    beside = file.with_suffix(".part")
-    beside.write_text(json.dumps(copy))
-    beside.replace(file)
-    print(json.dumps({"began": began, "events": count, "levels": len(copy["levels"])}))
+    temporary = file.with_suffix(".part")
+    temporary.write_text(json.dumps(copy))
+    temporary.replace(file)
+    print(json.dumps({"started_from": started_from, "events": count, "levels": len(copy["levels"])}))
 
 
 if __name__ == "__main__":
