@@ -15,11 +15,12 @@ from uriba import logs
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings, settings
-from uriba.graphql.engine.endpoint import endpoint, refusal
+from uriba.graphql.context import Contexts
+from uriba.graphql.engine.endpoint import error_response, graphiql_page, graphql_endpoint
 from uriba.graphql.engine.errors import UNAUTHENTICATED
-from uriba.graphql.engine.live import Live
+from uriba.graphql.examples import EXAMPLES
 from uriba.graphql.hub import Hub
-from uriba.graphql.identity import Identity
+from uriba.graphql.schema import api_schema
 from uriba.http.documents import documents
 from uriba.http.exports import exports
 from uriba.http.health import health
@@ -38,33 +39,32 @@ def create(given: Settings | None = None) -> Litestar:
     database = open_database(chosen)
     hints = Hints(chosen.valkey_url)
     database.after_commit = lambda: hints.say(COMMITTED)
-    identity = Identity(database)
-    hub = Hub(
-        database=database,
-        settings=chosen,
-        checkout=Checkout(database, chosen, gateways(database, chosen)),
-        identity=identity,
-        live=Live(database, hints, poll_s=chosen.live_poll_s, keys_changed=identity.forget),
-    )
+    hub = Hub(database, chosen, Checkout(database, chosen, gateways(database, chosen)), hints)
+    authenticate = hub.authenticator.authenticate
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await hub.live.start()
+        await hub.live_feed.start()
         _settle_memory()
         try:
             yield
         finally:
-            await hub.live.stop()
+            await hub.live_feed.stop()
             await hints.close()
             await database.close()
 
     return Litestar(
         route_handlers=[
-            endpoint(hub, chosen),
-            documents(database, identity.actor),
-            exports(database, identity.actor),
+            graphql_endpoint(
+                api_schema(chosen),
+                Contexts(hub),
+                graphiql=None if chosen.production else graphiql_page(EXAMPLES),
+                allowed_origins=chosen.allowed_origins,
+            ),
+            documents(database, authenticate),
+            exports(database, authenticate),
             health(database),
-            metrics(database, chosen, lambda: hub.groups.members + hub.live.readers),
+            metrics(database, chosen, lambda: hub.groups.member_count + hub.live_feed.reader_count),
             *provider_callbacks(hub.checkout),
             *test_payments(hub.checkout),
         ],
@@ -94,9 +94,9 @@ def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]
         405: "METHOD_NOT_ALLOWED",
         413: "PAYLOAD_TOO_LARGE",
     }
-    return refusal(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
+    return error_response(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
 
 
 def _fault(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     reference = logs.fault(error)
-    return refusal(f"Something went wrong on our side. Reference: {reference}", "INTERNAL", 500)
+    return error_response(f"Something went wrong on our side. Reference: {reference}", "INTERNAL", 500)

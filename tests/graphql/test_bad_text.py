@@ -20,14 +20,14 @@ from graphql import (
 )
 from shop import ERRORS
 from uriba.config import Settings
-from uriba.graphql.schema import make
+from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
     from stages import Stage
 
     from conftest import Unchanged
 
-SCHEMA = make(Settings())._schema
+SCHEMA = api_schema(Settings())._schema
 TEXTS = {"String", "ID", "Decimal"}
 SAMPLES = {
     "String": "x",

@@ -15,8 +15,8 @@ from websockets.typing import Subprotocol
 from client import Client
 from shop import ERRORS, Shop
 from uriba.access import keys
+from uriba.access.authentication import CACHE_TTL_S, Authenticator
 from uriba.core.errors import Unauthenticated
-from uriba.graphql.identity import REMEMBER_S, Identity
 from uriba.outbox.hints import KEYS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conftest import RunningHub
 
 PUBLIC = "{ channels { code } }"
-MOMENTS_S = REMEMBER_S / 2
+MOMENTS_S = CACHE_TTL_S / 2
 """Far less than a key would be remembered for, did nobody tell."""
 
 
@@ -228,22 +228,22 @@ async def test_what_is_read_while_keys_change_is_not_remembered(
     shop: Shop, hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     till = await shop.terminal()
-    identity = Identity(hub.database)
+    authenticator = Authenticator(hub.database)
     authenticate = keys.authenticate
 
     async def slow(*given: Any) -> Any:
         found = await authenticate(*given)
         async with hub.database.transaction() as session:
             await keys.revoke(session, key_id=key_id(given[1]))
-        identity.forget()
+        authenticator.clear_cache()
         return found
 
     monkeypatch.setattr(keys, "authenticate", slow)
-    await identity.actor(f"Bearer {till.key}", address="")
+    await authenticator.authenticate(f"Bearer {till.key}", address="")
     monkeypatch.undo()
 
     with pytest.raises(Unauthenticated, match="revoked"):
-        await identity.actor(f"Bearer {till.key}", address="")
+        await authenticator.authenticate(f"Bearer {till.key}", address="")
 
 
 async def test_a_secret_is_nowhere_in_the_database(shop: Shop, hub: RunningHub) -> None:

@@ -14,7 +14,7 @@ from patience import eventually
 from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes
-from uriba.graphql.schema import make
+from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
     from stages import Stage
@@ -176,7 +176,7 @@ async def _brought_back(stage: Stage, order: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_every_type_with_an_id_has_a_reader_and_rights() -> None:
-    schema = make(Settings())._schema
+    schema = api_schema(Settings())._schema
     node = schema.type_map["Node"]
     assert isinstance(node, GraphQLInterfaceType)
     kinds = {kind.name for kind in schema.get_possible_types(node)}

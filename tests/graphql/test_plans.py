@@ -1,4 +1,4 @@
-"""Plans answer as graphql-core's interpreter does, errors and nulls included."""
+"""Plans give the same results as graphql-core's interpreter, errors and nulls included."""
 
 from __future__ import annotations
 
@@ -22,49 +22,47 @@ from graphql import (
 from uriba.app import gateways
 from uriba.checkout.completion import Checkout
 from uriba.core.actor import Actor, Role
-from uriba.graphql.engine.endpoint import context_of
+from uriba.graphql.context import Context
 from uriba.graphql.engine.execution import Executor
-from uriba.graphql.engine.live import Live
+from uriba.graphql.engine.schema import Schema
 from uriba.graphql.hub import Hub
-from uriba.graphql.identity import Identity
-from uriba.graphql.schema import Schema, make
+from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
     from conftest import RunningHub
     from shop import Shop
 
 DOCUMENTS = 150
-NEVER_THE_SAME = {"lagSeconds", "lagEvents"}
-"""Fields that change while they are read."""
+VOLATILE_FIELDS = {"lagSeconds", "lagEvents"}
+"""Fields whose values differ between two reads."""
 
 
 @pytest.fixture
 def schema(hub: RunningHub) -> Schema:
-    return make(hub.settings.model_copy(update={"query_cost_max": 10**9, "query_aliases_max": 10**6}))
+    return api_schema(hub.settings.model_copy(update={"query_cost_max": 10**9, "query_aliases_max": 10**6}))
 
 
 class Interpreter(Executor):
-    """Plans nothing, remembers nothing."""
+    """Executes every document by graphql-core, and accepts none."""
 
-    def __call__(self, schema: GraphQLSchema, document: DocumentNode, **given: Any) -> Any:
-        return execute(schema, document, **given)
+    def __call__(self, schema: GraphQLSchema, document: DocumentNode, **arguments: Any) -> Any:
+        return execute(schema, document, **arguments)
 
 
 class Both:
-    """Executes a document both ways, with the rights of staff."""
+    """Executes documents by plan and by graphql-core."""
 
     def __init__(self, hub: RunningHub, schema: Schema, role: Role = Role.STAFF) -> None:
         database, settings = hub.database, hub.settings
-        identity = Identity(database)
-        live = Live(database, hub.work.hints, poll_s=1, keys_changed=identity.forget)
-        self.hub = Hub(database, settings, Checkout(database, settings, gateways(database, settings)), identity, live)
+        checkout = Checkout(database, settings, gateways(database, settings))
+        self.hub = Hub(database, settings, checkout, hub.work.hints)
         self.schema = schema
         self.actor = Actor(role, key_id="test")
 
     async def run(self, document: str, **variables: Any) -> tuple[Any, Any]:
         planned = await self._run(document, variables)
         if not document.lstrip().startswith("mutation"):
-            assert await self._run(document, variables) == planned, "accepted before, it is answered otherwise"
+            assert await self._run(document, variables) == planned, "the second execution of the text differs"
         executor = self.schema.executor
         self.schema.executor = Interpreter()
         try:
@@ -75,7 +73,7 @@ class Both:
 
     async def _run(self, document: str, variables: dict[str, Any]) -> Any:
         result = await self.schema.execute(
-            document, variable_values=variables, context_value=context_of(self.hub, self.actor)
+            document, variable_values=variables, context_value=Context.of(self.hub, self.actor)
         )
         errors = sorted(
             (str(error.path), error.message.partition(" Reference")[0], error.extensions.get("code"))
@@ -84,7 +82,7 @@ class Both:
         return {"data": result.data, "errors": errors}
 
 
-async def test_answers_a_shops_queries_as_the_interpreter_does(shop: Shop, schema: Schema) -> None:
+async def test_gives_the_results_of_the_interpreter(shop: Shop, schema: Schema) -> None:
     await shop.receive(TEA_S1=3, POT_W1=2)
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1, POT=1)
@@ -127,6 +125,11 @@ async def test_answers_a_shops_queries_as_the_interpreter_does(shop: Shop, schem
             {},
         ),
         ("{ channels { code @include(if: false) name } __schema { queryType { name } } }", {}),
+        (
+            "query ($s: String, $c: String, $p: Boolean!) { variant(sku: $s) { sku @include(if: $p) "
+            "price(channel: $c) { amount } } }",
+            {"s": sku, "c": app, "p": True},
+        ),
     ):
         planned, interpreted = await both.run(document, **variables)
 
@@ -134,27 +137,27 @@ async def test_answers_a_shops_queries_as_the_interpreter_does(shop: Shop, schem
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "operation_name"),
     [
         ("{ channels { code } }", None),
         ("query Channels { channels { code } }", None),
         ("query Channels { channels { code } }", "Channels"),
     ],
 )
-async def test_what_was_accepted_is_not_checked_again(
-    shop: Shop, schema: Schema, monkeypatch: pytest.MonkeyPatch, document: str, said: str | None
+async def test_an_accepted_text_is_not_parsed_and_validated_again(
+    shop: Shop, schema: Schema, monkeypatch: pytest.MonkeyPatch, document: str, operation_name: str | None
 ) -> None:
-    context = context_of(Both(shop.hub, schema).hub, Actor(Role.STAFF, key_id="test"))
-    first = await schema.execute(document, context_value=context, operation_name=said)
+    context = Context.of(Both(shop.hub, schema).hub, Actor(Role.STAFF, key_id="test"))
+    first = await schema.execute(document, context_value=context, operation_name=operation_name)
 
     monkeypatch.setattr(strawberry.Schema, "execute", None)
-    again = await schema.execute(document, context_value=context, operation_name=said)
+    again = await schema.execute(document, context_value=context, operation_name=operation_name)
 
     assert again.data == first.data
     assert shop.code("web") in {channel["code"] for channel in again.data["channels"]}
 
 
-async def test_answers_random_queries_as_the_interpreter_does(shop: Shop, schema: Schema) -> None:
+async def test_gives_the_results_of_the_interpreter_for_random_queries(shop: Shop, schema: Schema) -> None:
     await shop.receive(TEA_S1=3, POT_W1=2, CUP_S2=1)
     till = await shop.terminal()
     cart = await shop.cart(till, TEA=1)
@@ -185,15 +188,15 @@ async def test_answers_random_queries_as_the_interpreter_does(shop: Shop, schema
 
 
 def same(planned: dict[str, Any], interpreted: dict[str, Any]) -> bool:
-    """Equal data; the same errors, where the interpreter does not drop those of siblings of what became null."""
+    """Whether data and errors are equal; the interpreter may drop errors of siblings of a propagated null."""
     return planned["data"] == interpreted["data"] and (
         set(planned["errors"]) >= set(interpreted["errors"]) and bool(planned["errors"]) == bool(interpreted["errors"])
     )
 
 
 def _selection(dice: random.Random, kind: Any, known: dict[str, list[str]], schema: Schema, depth: int) -> str:
-    """Some fields of a type, with aliases, fragments and arguments as they fall."""
-    names = [name for name in kind.fields if name not in NEVER_THE_SAME]
+    """Select random fields of a type, with random aliases, fragments and arguments."""
+    names = [name for name in kind.fields if name not in VOLATILE_FIELDS]
     chosen = dice.sample(names, min(len(names), dice.randint(1, 4)))
     parts = [dice.choice(["", "__typename "])]
     for name in chosen:

@@ -11,7 +11,7 @@ from bad_inputs import NOWHERE, fill
 from client import Client, Refused
 from shop import CHECKOUT, ERRORS
 from uriba.config import Settings
-from uriba.graphql.schema import make
+from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
     from stages import Stage
@@ -369,7 +369,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def test_every_root_field_is_in_the_matrix() -> None:
-    schema = make(Settings())._schema
+    schema = api_schema(Settings())._schema
     roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
 
     assert {f"{root.name}.{name}" for root in roots if root for name in root.fields} == set(OPERATIONS)

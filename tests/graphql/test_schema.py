@@ -20,9 +20,9 @@ from graphql import (
 )
 from uriba.config import Settings
 from uriba.core.errors import Code
-from uriba.graphql.schema import make, sdl
+from uriba.graphql.schema import api_schema, sdl
 
-SCHEMA = make(Settings())._schema
+SCHEMA = api_schema(Settings())._schema
 EXPORTED = Path(__file__).parents[2] / "schema" / "schema.graphql"
 
 OBJECTS = [

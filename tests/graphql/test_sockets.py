@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from shop import Shop
-from uriba.graphql.engine.endpoint import SUBSCRIPTIONS_PER_SOCKET, Endpoint
+from uriba.graphql.engine.endpoint import SUBSCRIPTIONS_PER_SOCKET, GraphQLEndpoint
 
 if TYPE_CHECKING:
     from stages import Stage
@@ -41,8 +41,8 @@ async def test_closes_a_socket_that_asks_before_it_begins(hub: RunningHub) -> No
 
 
 async def test_closes_a_socket_that_does_not_begin(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Endpoint.connection_init_wait_timeout <= timedelta(seconds=10)
-    monkeypatch.setattr(Endpoint, "connection_init_wait_timeout", timedelta(milliseconds=20))
+    assert GraphQLEndpoint.connection_init_wait_timeout <= timedelta(seconds=10)
+    monkeypatch.setattr(GraphQLEndpoint, "connection_init_wait_timeout", timedelta(milliseconds=20))
 
     async with opened(hub.url) as socket:
         assert await socket.closed() == 4408

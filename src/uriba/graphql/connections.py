@@ -1,4 +1,4 @@
-"""Relay connections over keyset pages."""
+"""Relay connections of keyset pages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from uriba.graphql.scalars import PageInfo
 Row = TypeVar("Row")
 
 
-def connect(connection: type[Any], edge: type[Any], page: Page[Row], shown: Callable[[Row], object]) -> Any:
-    """A connection of the given types from a page of rows."""
+def connect(connection: type[Any], edge: type[Any], page: Page[Row], node_of: Callable[[Row], object]) -> Any:
+    """Build a connection of these types from a page of rows."""
     return connection(
-        edges=[edge(node=shown(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
+        edges=[edge(node=node_of(row), cursor=cursor) for row, cursor in zip(page.rows, page.cursors, strict=True)],
         page_info=PageInfo(
             has_next_page=page.more,
             has_previous_page=page.begun,

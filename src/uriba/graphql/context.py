@@ -1,26 +1,35 @@
-"""What a resolver may reach: the caller, the loaders and the hub."""
+"""What a resolver may use: the caller, the loaders and the hub."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import strawberry
 from msgspec import Struct
 from strawberry.litestar import BaseContext
 
-from uriba.core.actor import Actor
+from uriba.core.actor import Actor, Role
 from uriba.core.errors import Invalid, NotFound
 from uriba.core.text import has_control
 from uriba.db import Session
 from uriba.db.idempotency import Claim
-from uriba.graphql.engine.sharing import Group, Member, Operation, Seen
+from uriba.graphql.engine.live_feed import LiveFeed
+from uriba.graphql.engine.operation import OperationState
+from uriba.graphql.engine.subscription_groups import SubscriptionGroups
 from uriba.graphql.hub import ChannelRef, Hub
 from uriba.graphql.loaders import Loaders
 
+CHANNEL_HEADER = "uriba-channel"
+
 
 class Context(BaseContext, kw_only=True):
-    """One request's, or one WebSocket's."""
+    """The context of one operation, or of one WebSocket; implements the engine's `OperationContext`.
+
+    `authorization`: the caller's `Authorization` header, for checking its key again; None for callers without a key.
+    """
 
     hub: Hub
     actor: Actor
@@ -28,10 +37,27 @@ class Context(BaseContext, kw_only=True):
     channel_code: str | None = None
     authorization: str | None = None
     connection_params: dict[str, Any] | None = None
-    operation: Operation | None = None
-    group: Group | None = None
-    member: Member | None = None
-    seen: Seen | None = None
+    operation: OperationState | None = None
+
+    @classmethod
+    def of(
+        cls, hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None
+    ) -> Context:
+        return cls(
+            hub=hub,
+            actor=actor,
+            loaders=Loaders(hub.database, actor),
+            channel_code=channel_code,
+            authorization=authorization,
+        )
+
+    @property
+    def live_feed(self) -> LiveFeed:
+        return self.hub.live_feed
+
+    @property
+    def groups(self) -> SubscriptionGroups:
+        return self.hub.groups
 
     def reading(self) -> AbstractAsyncContextManager[Session]:
         return self.hub.database.reading()
@@ -40,41 +66,91 @@ class Context(BaseContext, kw_only=True):
         return self.hub.database.transaction()
 
     async def authenticate(self) -> None:
-        """Errors: `Unauthenticated` once the caller's key has ended."""
+        """Check the caller's key again.
+
+        Errors: `Unauthenticated` where it is not valid any more.
+        """
         if self.authorization is not None:
-            found = await self.hub.identity.actor(self.authorization, address=self.actor.address)
+            found = await self.hub.authenticator.authenticate(self.authorization, address=self.actor.address)
             assert found.key_id == self.actor.key_id
 
-    def renew(self) -> None:
-        """Forget what was loaded: the next fields see the newest rows. Groups share what they read after an event."""
-        if self.group is not None:
-            self.loaders = self.hub.live.loaders(self.actor)
+    def reset_loaders(self) -> None:
+        """Forget what was loaded, so that the next fields read the newest rows.
+
+        Groups with the same rights share what they read because of an event.
+        """
+        if self.operation is not None and self.operation.group is not None:
+            self.loaders = self.hub.event_loaders(self.actor)
         else:
             self.loaders = Loaders(self.hub.database, self.actor)
 
+    def adopt_caller(self, other: Context) -> None:
+        """Take over the caller, its channel and its key from another context."""
+        self.actor, self.loaders = other.actor, other.loaders
+        self.channel_code, self.authorization = other.channel_code, other.authorization
+
+    def for_operation(self) -> Context:
+        """Return a context for one more operation of the same caller, with loaders of its own."""
+        return Context.of(self.hub, self.actor, channel_code=self.channel_code, authorization=self.authorization)
+
+    def for_group(self, actor: Actor) -> Context:
+        """Return a context for a group's execution: this one's channel and request, another actor, and no key."""
+        assert self.operation is not None
+        context = Context.of(self.hub, actor, channel_code=self.channel_code)
+        context.operation = OperationState(self.operation.request)
+        return context
+
     def claim(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Claim:
-        """A claim of this caller. Guests share a network address, so theirs are told apart by what they hold."""
+        """Return a claim of an idempotency key. `scope`: distinguishes guests, who may share a network address."""
         caller = f"{self.actor.caller}:{scope}" if scope and not self.actor.key_id else self.actor.caller
         return Claim.of(caller=caller, operation=operation, key=key, content=content)
 
     def known_channel(self, code: str | None) -> ChannelRef | None:
-        """The channel of a field, if it was asked for before."""
+        """Return the channel of a field without reading, if this process has read it before."""
         return self.hub.channels.get((self.channel_code if code is None else code) or "")
 
     async def channel(self, code: str | None, *path: str) -> ChannelRef:
-        """The channel of a field: the argument, else the key's, else the header's.
+        """Return the channel of a field: of the argument, else of the key, else of the header.
 
-        Errors: `Invalid` where none is said, `NotFound` for an unknown one.
+        Errors: `Invalid` where none of them names a channel, `NotFound` for an unknown one.
         """
         wanted, at = self.channel_code if code is None else code, path or ("channel",)
         if wanted is None:
-            raise Invalid("Say which channel: the argument channel, or the header uriba-channel.", *at)
+            raise Invalid("Name a channel: in the argument channel, or in the header uriba-channel.", *at)
         if has_control(wanted):
-            raise Invalid("This holds a control character.", *at)
+            raise Invalid("This text contains a control character. Remove it.", *at)
         found = await self.hub.channel(wanted)
         if found is None:
             raise NotFound("There is no such channel.", *at)
         return found
+
+
+class Contexts:
+    """Makes the contexts of a hub's requests and WebSockets; implements the engine's `ContextFactory`."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def anonymous(self, websocket: Any) -> Context:
+        context = Context.of(self._hub, Actor(Role.ANONYMOUS))
+        context.websocket = websocket
+        return context
+
+    async def authenticated(self, headers: Mapping[str, Any], *, address: str) -> Context:
+        """Return the context of a caller. The channel is the key's own, else that of the header uriba-channel.
+
+        Errors: `Unauthenticated`.
+        """
+        hub = self._hub
+        authorization, code = headers.get("authorization"), headers.get(CHANNEL_HEADER)
+        actor = await hub.authenticator.authenticate(authorization, address=address)
+        if actor.channel_id is not None:
+            code = await hub.channel_code(actor.channel_id)
+        elif not isinstance(code, str):
+            code = None
+        elif not has_control(code) and (known := await hub.channel(code)) is not None:
+            actor = replace(actor, channel_id=known.id)
+        return Context.of(hub, actor, channel_code=code, authorization=authorization)
 
 
 Info = strawberry.Info[Context, None]

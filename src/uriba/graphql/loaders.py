@@ -1,4 +1,4 @@
-"""Batch loaders: what many fields ask for is read at once. Made anew for each request and each event."""
+"""Batch loaders: the keys that many fields load are read in one query. Made anew for each request and each event."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Batch(Generic[K, V]):
-    """Values by key. `put` gives some ahead, which then cost no awaiting; the rest is read in batches."""
+class BatchLoader(Generic[K, V]):
+    """Loads values by key, in batches. Preloaded values need no awaiting."""
 
     def __init__(self, database: Database, read: Callable[[Session, list[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._database = database
         self._read = read
-        self._ready: dict[K, V | None] = {}
+        self._loaded: dict[K, V | None] = {}
         self._loader: DataLoader[K, V | None] = DataLoader(load_fn=self._load)
 
     def load(self, key: K) -> V | Awaitable[V | None] | None:
-        """The value if it is here, else something to await."""
-        return self._ready[key] if key in self._ready else self._loader.load(key)
+        """Return the value if it is preloaded, else an awaitable of it; None is the value of an unknown key."""
+        return self._loaded[key] if key in self._loaded else self._loader.load(key)
 
     async def get(self, key: K) -> V | None:
-        return self._ready[key] if key in self._ready else await self._loader.load(key)
+        return self._loaded[key] if key in self._loaded else await self._loader.load(key)
 
-    async def put(self, session: Session, keys: Sequence[K]) -> Mapping[K, V]:
-        """Read these keys now."""
+    async def preload(self, session: Session, keys: Sequence[K]) -> Mapping[K, V]:
+        """Read the values of these keys now."""
         found = await self._read(session, list(keys))
         for key in keys:
-            self._ready[key] = found.get(key)
+            self._loaded[key] = found.get(key)
         return found
 
     async def _load(self, keys: list[K]) -> list[V | None]:
@@ -58,149 +58,149 @@ class Batch(Generic[K, V]):
 
 
 class Loaders:
-    """All loaders of one request. Those of private rows carry the actor down to the query."""
+    """All loaders of one request. Loaders of private rows pass the actor to their query."""
 
     def __init__(self, database: Database, actor: Actor) -> None:
         self._database = database
         self._actor = actor
-        self._by_channel: dict[tuple[str, int], Batch[int, Any]] = {}
+        self._by_channel: dict[tuple[str, int], BatchLoader[int, Any]] = {}
 
-    def _batch(self, read: Callable[..., Awaitable[Mapping[Any, Any]]], **given: Any) -> Batch[Any, Any]:
-        return Batch(self._database, partial(read, **given) if given else read)
+    def _batch(self, read: Callable[..., Awaitable[Mapping[Any, Any]]], **arguments: Any) -> BatchLoader[Any, Any]:
+        return BatchLoader(self._database, partial(read, **arguments) if arguments else read)
 
     @cached_property
-    def channel(self) -> Batch[int, Any]:
+    def channel(self) -> BatchLoader[int, Any]:
         return self._batch(channels.by_id)
 
     @cached_property
-    def location(self) -> Batch[int, Any]:
+    def location(self) -> BatchLoader[int, Any]:
         return self._batch(locations.by_id)
 
     @cached_property
-    def locations_of_channel(self) -> Batch[int, Any]:
+    def locations_of_channel(self) -> BatchLoader[int, Any]:
         return self._batch(locations.by_channel)
 
     @cached_property
-    def product(self) -> Batch[int, Any]:
+    def product(self) -> BatchLoader[int, Any]:
         return self._batch(catalog.products_by_id)
 
     @cached_property
-    def variant(self) -> Batch[int, Any]:
+    def variant(self) -> BatchLoader[int, Any]:
         return self._batch(catalog.variants_by_id)
 
     @cached_property
-    def variants_of_product(self) -> Batch[int, Any]:
+    def variants_of_product(self) -> BatchLoader[int, Any]:
         return self._batch(catalog.variants_by_product)
 
     @cached_property
-    def customer(self) -> Batch[Any, Any]:
+    def customer(self) -> BatchLoader[Any, Any]:
         return self._batch(customers.by_id)
 
     @cached_property
-    def points_of_customer(self) -> Batch[Any, Any]:
+    def points_of_customer(self) -> BatchLoader[Any, Any]:
         return self._batch(stored_value.balances)
 
     @cached_property
-    def attempts_of_delivery(self) -> Batch[int, Any]:
+    def attempts_of_delivery(self) -> BatchLoader[int, Any]:
         return self._batch(deliveries.attempts_by_delivery)
 
     @cached_property
-    def lag_of_endpoint(self) -> Batch[Any, Any]:
+    def lag_of_endpoint(self) -> BatchLoader[Any, Any]:
         return self._batch(deliveries.lag_by_endpoint)
 
     @cached_property
-    def level(self) -> Batch[tuple[int, int], Any]:
+    def level(self) -> BatchLoader[tuple[int, int], Any]:
         return self._batch(inventory.levels_by_key)
 
     @cached_property
-    def states_of_level(self) -> Batch[tuple[int, int], Any]:
+    def states_of_level(self) -> BatchLoader[tuple[int, int], Any]:
         return self._batch(explain.states_by_level)
 
     @cached_property
-    def terms_of_level(self) -> Batch[tuple[int, int], Any]:
+    def terms_of_level(self) -> BatchLoader[tuple[int, int], Any]:
         return self._batch(availability.by_level)
 
     @cached_property
-    def cart(self) -> Batch[Any, Any]:
+    def cart(self) -> BatchLoader[Any, Any]:
         return self._batch(carts.by_id, actor=self._actor)
 
     @cached_property
-    def order(self) -> Batch[Any, Any]:
+    def order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.by_id, actor=self._actor)
 
     @cached_property
-    def order_of_cart(self) -> Batch[Any, Any]:
+    def order_of_cart(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.by_cart)
 
     @cached_property
-    def lines_of_order(self) -> Batch[Any, Any]:
+    def lines_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.lines)
 
     @cached_property
-    def order_line(self) -> Batch[Any, Any]:
+    def order_line(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.lines_by_id)
 
     @cached_property
-    def payments_of_order(self) -> Batch[Any, Any]:
+    def payments_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.payments)
 
     @cached_property
-    def payment(self) -> Batch[Any, Any]:
+    def payment(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.payments_by_id, actor=self._actor)
 
     @cached_property
-    def refunds_of_order(self) -> Batch[Any, Any]:
+    def refunds_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(payment_operations.refunds)
 
     @cached_property
-    def promotions_of_order(self) -> Batch[Any, Any]:
+    def promotions_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.promotions)
 
     @cached_property
-    def tax_lines_of_order(self) -> Batch[Any, Any]:
+    def tax_lines_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.tax_lines)
 
     @cached_property
-    def returns_of_order(self) -> Batch[Any, Any]:
+    def returns_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.returns)
 
     @cached_property
-    def order_return(self) -> Batch[Any, Any]:
+    def order_return(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.returns_by_id, actor=self._actor)
 
     @cached_property
-    def lines_of_return(self) -> Batch[Any, Any]:
+    def lines_of_return(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.lines_of_returns)
 
     @cached_property
-    def timeline_of_order(self) -> Batch[Any, Any]:
+    def timeline_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(orders.timeline)
 
     @cached_property
-    def fulfillments_of_order(self) -> Batch[Any, Any]:
+    def fulfillments_of_order(self) -> BatchLoader[Any, Any]:
         return self._batch(fulfillments.by_order)
 
     @cached_property
-    def fulfillment(self) -> Batch[Any, Any]:
+    def fulfillment(self) -> BatchLoader[Any, Any]:
         return self._batch(fulfillments.by_id, actor=self._actor)
 
     @cached_property
-    def lines_of_fulfillment(self) -> Batch[Any, Any]:
+    def lines_of_fulfillment(self) -> BatchLoader[Any, Any]:
         return self._batch(fulfillments.lines)
 
-    def price(self, channel_id: int, currency: str) -> Batch[int, int]:
-        """Prices of variants in a channel; a store's own prices are for its terminals."""
+    def price(self, channel_id: int, currency: str) -> BatchLoader[int, int]:
+        """Return the loader of prices in a channel, by variant; a terminal's are those of its own store."""
         location_id = self._actor.location_id if channel_id == self._actor.channel_id else None
-        return self._of_channel("price", channel_id, prices.now_by_variant, currency=currency, location_id=location_id)
+        return self._for_channel("price", channel_id, prices.now_by_variant, currency=currency, location_id=location_id)
 
-    def available(self, channel_id: int) -> Batch[int, int]:
-        return self._of_channel("available", channel_id, inventory.available_by_variant)
+    def available(self, channel_id: int) -> BatchLoader[int, int]:
+        return self._for_channel("available", channel_id, inventory.available_by_variant)
 
-    def supply(self, channel_id: int) -> Batch[int, Any]:
-        return self._of_channel("supply", channel_id, inventory.supply_by_variant)
+    def supply(self, channel_id: int) -> BatchLoader[int, Any]:
+        return self._for_channel("supply", channel_id, inventory.supply_by_variant)
 
-    def _of_channel(self, what: str, channel_id: int, read: Any, **given: Any) -> Batch[int, Any]:
-        key = (what, channel_id)
+    def _for_channel(self, name: str, channel_id: int, read: Any, **arguments: Any) -> BatchLoader[int, Any]:
+        key = (name, channel_id)
         if key not in self._by_channel:
-            self._by_channel[key] = self._batch(read, channel_id=channel_id, **given)
+            self._by_channel[key] = self._batch(read, channel_id=channel_id, **arguments)
         return self._by_channel[key]

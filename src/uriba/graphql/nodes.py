@@ -1,4 +1,4 @@
-"""Any object by its global id, under the rights of its own type: what is not the caller's does not exist."""
+"""Any object by its global id, under the rights of its own type: an object that is not the caller's is not found."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ READERS: dict[str, Callable[[Info, str], Awaitable[Node | None]]] = {
     "StockTransfer": _transfer,
     "Variant": variant_by_id,
 }
-"""One reader for each type that has a global id; a test compares it with the schema."""
+"""One reader for each type that has a global id; `tests/graphql/test_nodes.py` compares them with the schema."""
 
 
 @strawberry.type

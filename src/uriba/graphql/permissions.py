@@ -1,6 +1,7 @@
-"""Who may call what: deny by default. A field without a rule does not exist, because these make the fields.
+"""Permissions of root fields: denied by default, because every root field is made by a decorator that takes one.
 
-The rules speak of operations only. Whose rows an allowed caller sees is decided by the queries, which take the actor.
+A permission decides whether a caller may use an operation at all. Which rows it may see is decided by the queries,
+which take the actor.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from uriba.db.session import OutcomeUnknown
 from uriba.graphql.scalars import user_errors
 
 Resolver = Callable[..., Awaitable[Any]]
-Follower = Callable[..., AsyncGenerator[Any, None]]
+SubscriptionResolver = Callable[..., AsyncGenerator[Any, None]]
 
 
-class Rule:
-    """The roles that may call; an app needs the scope where one is named."""
+class Permission:
+    """The roles that may use an operation; apps also need the scope, where there is one."""
 
     def __init__(self, roles: Iterable[Role], scope: Scope | None = None) -> None:
         self.roles = frozenset(roles)
@@ -39,36 +40,39 @@ class Rule:
         return True
 
     def check(self, actor: Actor) -> None:
-        """Errors: `Unauthenticated` for a caller without a key where one is needed, `Denied`."""
+        """Check that a caller has the permission.
+
+        Errors: `Unauthenticated` for a caller without a key, `Denied` for any other.
+        """
         if actor.role not in self.roles:
             if actor.role is Role.ANONYMOUS:
-                raise Unauthenticated("This needs a key.")
+                raise Unauthenticated("This operation needs a key.")
             raise Denied
         if actor.role is Role.APP and self.scope is not None and self.scope not in actor.scopes:
             raise Denied(f"This key lacks the scope {self.scope}.")
 
 
-PUBLIC = Rule(ANYONE)
-SHOPPER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STAFF})
-BUYER = Rule({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP})
-TILL = Rule({Role.TERMINAL})
-OPERATIONS = Rule({Role.APP, Role.STAFF}, Scope.INVENTORY)
-FEED = Rule({Role.APP, Role.STAFF})
-SHOP = Rule({Role.TERMINAL, Role.APP, Role.STAFF})
-COUNTER = Rule({Role.TERMINAL, Role.STAFF})
-MASTER_DATA = Rule({Role.APP, Role.STAFF}, Scope.CATALOG)
-CUSTOMER_DESK = Rule({Role.APP, Role.STAFF}, Scope.CUSTOMERS)
-STOCK_ROOM = Rule({Role.TERMINAL, Role.APP, Role.STAFF}, Scope.INVENTORY)
+PUBLIC = Permission(ANYONE)
+SHOPPER = Permission({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STAFF})
+BUYER = Permission({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP})
+TILL = Permission({Role.TERMINAL})
+OPERATIONS = Permission({Role.APP, Role.STAFF}, Scope.INVENTORY)
+FEED = Permission({Role.APP, Role.STAFF})
+SHOP = Permission({Role.TERMINAL, Role.APP, Role.STAFF})
+COUNTER = Permission({Role.TERMINAL, Role.STAFF})
+MASTER_DATA = Permission({Role.APP, Role.STAFF}, Scope.CATALOG)
+CUSTOMER_DESK = Permission({Role.APP, Role.STAFF}, Scope.CUSTOMERS)
+STOCK_ROOM = Permission({Role.TERMINAL, Role.APP, Role.STAFF}, Scope.INVENTORY)
 
 
-def query(rule: Rule, description: str) -> Callable[[Resolver], Any]:
-    """A field that reads."""
+def query(permission: Permission, description: str) -> Callable[[Resolver], Any]:
+    """Make a field of the root type Query."""
 
     def decorate(resolver: Resolver) -> Any:
         @wraps(resolver)
         async def guarded(self: Any, info: Any, **arguments: Any) -> Any:
-            rule.check(info.context.actor)
-            refuse_controls(arguments)
+            permission.check(info.context.actor)
+            reject_control_characters(arguments)
             return await resolver(self, info, **arguments)
 
         return strawberry.field(guarded, description=description)
@@ -76,10 +80,10 @@ def query(rule: Rule, description: str) -> Callable[[Resolver], Any]:
     return decorate
 
 
-def mutation(rule: Rule, description: str, *, checks_text: bool = True) -> Callable[[Resolver], Any]:
-    """A field that changes: a refusal becomes the payload's errors, and nothing has changed then.
+def mutation(permission: Permission, description: str, *, checks_text: bool = True) -> Callable[[Resolver], Any]:
+    """Make a field of the root type Mutation. A refusal becomes the payload's errors; nothing was changed then.
 
-    `checks_text`: text with control characters refuses the whole call; a domain that judges row by row does it itself.
+    `checks_text`: refuse the whole call for a text with control characters. False where a domain checks row by row.
     """
 
     def decorate(resolver: Resolver) -> Any:
@@ -87,11 +91,11 @@ def mutation(rule: Rule, description: str, *, checks_text: bool = True) -> Calla
 
         @wraps(resolver)
         async def guarded(self: Any, info: Any, **arguments: Any) -> Any:
-            rule.check(info.context.actor)
+            permission.check(info.context.actor)
             try:
                 if checks_text:
-                    refuse_controls(arguments)
-                return await _certain(resolver, self, info, arguments)
+                    reject_control_characters(arguments)
+                return await _retry_unknown_outcome(resolver, self, info, arguments)
             except DomainError as error:
                 return payload(errors=user_errors(error))
 
@@ -100,15 +104,15 @@ def mutation(rule: Rule, description: str, *, checks_text: bool = True) -> Calla
     return decorate
 
 
-def subscription(rule: Rule, description: str) -> Callable[[Follower], Any]:
-    """A field that is followed."""
+def subscription(permission: Permission, description: str) -> Callable[[SubscriptionResolver], Any]:
+    """Make a field of the root type Subscription."""
 
-    def decorate(follower: Follower) -> Any:
-        @wraps(follower)
+    def decorate(resolver: SubscriptionResolver) -> Any:
+        @wraps(resolver)
         async def guarded(self: Any, info: Any, **arguments: Any) -> AsyncGenerator[Any, None]:
-            rule.check(info.context.actor)
-            refuse_controls(arguments)
-            async with aclosing(follower(self, info, **arguments)) as states:
+            permission.check(info.context.actor)
+            reject_control_characters(arguments)
+            async with aclosing(resolver(self, info, **arguments)) as states:
                 async for state in states:
                     yield state
 
@@ -117,34 +121,38 @@ def subscription(rule: Rule, description: str) -> Callable[[Follower], Any]:
     return decorate
 
 
-async def _certain(resolver: Resolver, root: Any, info: Any, arguments: dict[str, Any]) -> Any:
-    """A connection lost at COMMIT leaves the outcome unknown: with a key, asking again finds it out."""
+async def _retry_unknown_outcome(resolver: Resolver, root: Any, info: Any, arguments: dict[str, Any]) -> Any:
+    """Call a resolver; call it again where its connection was lost at COMMIT, so that the outcome is unknown.
+
+    With an idempotency key the second call returns the first one's answer, if that was committed. Without a key the
+    error is raised.
+    """
     try:
         return await resolver(root, info, **arguments)
     except OutcomeUnknown:
-        given = arguments.get("input")
-        if not (arguments.get("idempotency_key") or getattr(given, "idempotency_key", None)):
+        input_value = arguments.get("input")
+        if not (arguments.get("idempotency_key") or getattr(input_value, "idempotency_key", None)):
             raise
         return await resolver(root, info, **arguments)
 
 
-def refuse_controls(value: object, *path: str) -> None:
-    """No text with control characters or NUL enters the hub, whatever the field.
+def reject_control_characters(value: object, *path: str) -> None:
+    """Check that no text within a value contains a control character or NUL.
 
     Errors: `Invalid` with the field's path.
     """
     if isinstance(value, str):
         if text.has_control(value):
-            raise Invalid("This holds a control character.", *path)
+            raise Invalid("This text contains a control character. Remove it.", *path)
     elif isinstance(value, dict):
         for key, item in value.items():
-            refuse_controls(item, *(path if key == "input" else (*path, _camel(key))))
+            reject_control_characters(item, *(path if key == "input" else (*path, _camel(key))))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            refuse_controls(item, *path, str(index))
+            reject_control_characters(item, *path, str(index))
     elif is_dataclass(value):
         for part in fields(value):
-            refuse_controls(getattr(value, part.name), *path, _camel(part.name))
+            reject_control_characters(getattr(value, part.name), *path, _camel(part.name))
 
 
 def _camel(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Scalars and small types that every part of the API speaks."""
+"""Scalars and small types that all parts of the API use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from uriba.core import money
 from uriba.core.errors import Code, DomainError
 
 DecimalString = NewType("DecimalString", str)
-"""A decimal as text, such as "19.99": never a float inside the hub."""
+"""A decimal as text, such as "19.99"; the hub never uses floats for it."""
 
 
 def _parse(value: object) -> str:
-    """Text as it is: the domain refuses what is no plain decimal, with the field's path. Numbers become text."""
+    """Return a number as text, and text unchanged: the domain refuses what is not a decimal, with the field's path."""
     if isinstance(value, str):
         return value
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
@@ -36,11 +36,11 @@ DECIMAL = strawberry.scalar(
 
 
 def _parse_time(value: object) -> datetime:
-    """Times are aware within the hub: one without an offset is UTC."""
+    """Parse ISO 8601; a time without an offset is UTC."""
     try:
         found = datetime.fromisoformat(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ValueError("DateTime is ISO 8601, such as 2026-01-01T09:00:00+09:00.") from None
+        raise ValueError("DateTime is written in ISO 8601, such as 2026-01-01T09:00:00+09:00.") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

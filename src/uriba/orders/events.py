@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+from uriba.db import Row
 from uriba.outbox import Event
 
 
@@ -60,3 +61,13 @@ class FulfillmentUpdated(Event):
 
 def order_subject(order_id: UUID) -> str:
     return f"Order:{order_id}"
+
+
+def watched_subjects(event: Row) -> tuple[str, ...]:
+    """Return the subjects whose subscriptions an event of the feed concerns.
+
+    An order's events also concern its cart, so that a guest who holds the cart's id can follow the order.
+    """
+    subject: str = event["subject"]
+    cart_id = event["data"].get("cart") if subject.startswith("Order:") else None
+    return (subject, f"Cart:{cart_id}") if cart_id else (subject,)

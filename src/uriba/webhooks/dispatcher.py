@@ -15,7 +15,7 @@ from uriba.outbound.client import Client
 from uriba.outbox.hints import NUMBERED, Hints
 from uriba.webhooks.catch_up import Courtesy
 from uriba.webhooks.delivery_queue import Lost
-from uriba.webhooks.feed_cache import Tail
+from uriba.webhooks.feed_cache import EncodedFeedCache
 from uriba.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Dispatcher:
         self._database = database
         self._hints = hints
         self._settings = settings
-        self._tail = Tail(database)
+        self._feed_cache = EncodedFeedCache(database)
         self._courtesy = Courtesy()
         self._senders: dict[UUID, tuple[Sender, asyncio.Task[None]]] = {}
         self._woken = asyncio.Event()
@@ -71,9 +71,9 @@ class Dispatcher:
 
     async def _hand_on(self) -> None:
         if not self._senders:
-            self._tail.let_go()
+            self._feed_cache.clear()
             return
-        while await self._tail.read_on():
+        while await self._feed_cache.read_new():
             for sender, _ in self._senders.values():
                 sender.wake()
 
@@ -100,7 +100,7 @@ class Dispatcher:
             database=self._database,
             settings=self._settings,
             client=client,
-            tail=self._tail,
+            feed_cache=self._feed_cache,
             courtesy=self._courtesy,
             lease_until=lease_until,
         )

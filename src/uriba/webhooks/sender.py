@@ -29,7 +29,7 @@ from uriba.webhooks.delivery_queue import Held, Lost, Result, Standing
 from uriba.webhooks.delivery_window import Waiting, Window
 from uriba.webhooks.endpoints import SECRET_PREFIX
 from uriba.webhooks.events import TEST, endpoint_subject
-from uriba.webhooks.feed_cache import Tail
+from uriba.webhooks.feed_cache import EncodedFeedCache
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Sender:
         database: Database,
         settings: Settings,
         client: Client,
-        tail: Tail,
+        feed_cache: EncodedFeedCache,
         courtesy: Courtesy,
         lease_until: float,
     ) -> None:
@@ -71,7 +71,7 @@ class Sender:
         self._database = database
         self._settings = settings
         self._client = client
-        self._tail = tail
+        self._feed_cache = feed_cache
         self._courtesy = courtesy
         self._behind = False
         self._loop = asyncio.get_running_loop()
@@ -166,7 +166,7 @@ class Sender:
         """Take more of the feed into the window. Whether there may be more of it."""
         if self._partial:
             return False
-        rows = await self._tail.after(self._position, limit=TAKEN_MAX)
+        rows = await self._feed_cache.after(self._position, limit=TAKEN_MAX)
         late = clock.now() - timedelta(seconds=self._settings.webhook_coalesce_s)
         self._behind = bool(rows) and rows[0]["at"] < late
         if not rows:
@@ -179,7 +179,7 @@ class Sender:
         return len(rows) == TAKEN_MAX
 
     def _new(self, delivery_id: int, row: Row, first_version: int) -> Waiting:
-        body = self._tail.body(row) if first_version == row["version"] else body_of(row, first_version)
+        body = self._feed_cache.body(row) if first_version == row["version"] else body_of(row, first_version)
         return Waiting(delivery_id, row["position"], global_id("Event", row["id"]), row["subject"], body)
 
     def _wanted(self, row: Row) -> bool:

@@ -10,7 +10,7 @@ from uriba.cart.events import cart_subject
 from uriba.core import ids
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Info
-from uriba.graphql.engine.following import follow_one, not_found
+from uriba.graphql.engine.subscriptions import not_found, subscribe_to_one
 from uriba.graphql.permissions import PUBLIC, subscription
 
 
@@ -26,5 +26,5 @@ class CartSubscriptions:
             view = await info.context.loaders.cart.get(key)
             return (cart_of(view), view.events) if view else None
 
-        async for cart in follow_one(info, cart_subject(key), read, missing=not_found("cart", "cartId")):
+        async for cart in subscribe_to_one(info, cart_subject(key), read, missing=not_found("cart", "cartId")):
             yield cart

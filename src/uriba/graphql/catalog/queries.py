@@ -27,9 +27,9 @@ from uriba.graphql.catalog.types import (
 )
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
-from uriba.graphql.engine.lookahead import selected, text_argument
+from uriba.graphql.engine.lookahead import selected_fields, text_argument
 from uriba.graphql.hub import ChannelRef
-from uriba.graphql.loaders import Batch
+from uriba.graphql.loaders import BatchLoader
 from uriba.graphql.permissions import PUBLIC, query
 
 
@@ -118,29 +118,29 @@ class Ahead:
 
     variants: bool
     products: bool
-    offers: Sequence[Batch[int, int]]
+    offers: Sequence[BatchLoader[int, int]]
 
     async def of_products(self, info: Info, session: Session, product_ids: Sequence[int]) -> None:
         if self.variants and product_ids:
-            found = await info.context.loaders.variants_of_product.put(session, product_ids)
+            found = await info.context.loaders.variants_of_product.preload(session, product_ids)
             await self._offers([row["id"] for rows in found.values() for row in rows], session)
 
     async def of_variant(self, info: Info, session: Session, row: Row) -> None:
         if self.products:
-            await info.context.loaders.product.put(session, [row["product_id"]])
+            await info.context.loaders.product.preload(session, [row["product_id"]])
         await self._offers([row["id"]], session)
 
     async def _offers(self, variant_ids: Sequence[int], session: Session) -> None:
         for batch in self.offers:
-            await batch.put(session, variant_ids)
+            await batch.preload(session, variant_ids)
 
 
 async def look_ahead(info: Info, path: str, channel: str | None) -> Ahead:
     """Of the variants at this path below the field; `channel` is what their prices are shown in by default."""
-    wanted = selected(info)
+    wanted = selected_fields(info)
     prefix = f"{path}." if path else ""
     loaders = info.context.loaders
-    offers: list[Batch[int, int]] = []
+    offers: list[BatchLoader[int, int]] = []
     for field in wanted.get(f"{prefix}price", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
             offers.append(loaders.price(known.id, known.currency))

@@ -1,13 +1,12 @@
-"""The endpoint: POST /graphql, WebSocket on the same path, GraphiQL for browsers in development."""
+"""The endpoint: POST /graphql, WebSocket and server-sent events on the same path, GraphiQL for browsers."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -31,97 +30,64 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Subscr
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
-from uriba.config import Settings
-from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, Unauthenticated
-from uriba.core.text import has_control
-from uriba.graphql.context import Context
-from uriba.graphql.engine import sse, streams
-from uriba.graphql.engine.errors import UNAUTHENTICATED, VALIDATION_FAILED, presented
-from uriba.graphql.examples import EXAMPLES
-from uriba.graphql.hub import Hub
-from uriba.graphql.loaders import Loaders
-from uriba.graphql.schema import make
+from uriba.graphql.engine import sse
+from uriba.graphql.engine.errors import UNAUTHENTICATED, VALIDATION_FAILED, public_error
+from uriba.graphql.engine.operation import ContextFactory, OperationContext, OperationRequest
+from uriba.graphql.engine.responses import OperationError, encoded_responses
+from uriba.graphql.engine.schema import Schema
 from uriba.metrics import GRAPHQL_SECONDS
 
-CHANNEL_HEADER = "uriba-channel"
 BAD_REQUEST = "BAD_REQUEST"
 METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
 JSON_TYPES = ("application/json", "application/graphql-response+json")
-BY_HTTP = {OperationType.QUERY, OperationType.MUTATION}
+HTTP_OPERATION_TYPES = {OperationType.QUERY, OperationType.MUTATION}
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 INIT_TIMEOUT = timedelta(seconds=5)
 SUBSCRIPTIONS_PER_SOCKET = 20
-BAD_CLOSE = 4400
-FORBIDDEN_CLOSE = 4403
+CLOSE_BAD_REQUEST = 4400
+CLOSE_FORBIDDEN = 4403
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Body(msgspec.Struct, rename="camel"):
-    """GraphQL over HTTP: one operation; batches are refused."""
+class RequestBody(msgspec.Struct, rename="camel"):
+    """The body of GraphQL over HTTP: one operation; batches are refused."""
 
     query: str
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
 
 
-class Message(msgspec.Struct):
-    """A socket's message, as far as every kind has it."""
+class SocketMessage(msgspec.Struct):
+    """The fields that every message of a WebSocket may have."""
 
     type: str
     id: str | None = None
 
 
-class Subscribe(msgspec.Struct):
-    """A socket's message that begins an operation."""
+class SubscribePayload(msgspec.Struct):
+    """The WebSocket message that begins an operation."""
 
     id: str
-    payload: Body
+    payload: RequestBody
 
 
-_decode_body = msgspec.json.Decoder(Body).decode
+_decode_body = msgspec.json.Decoder(RequestBody).decode
 _decode_message = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def answer(content: object, status: int = 200) -> Response[bytes]:
+def json_response(content: object, status: int = 200) -> Response[bytes]:
     return Response(_encode(content), status_code=status, media_type=MediaType.JSON, headers=HEADERS)
 
 
-def refusal(message: str, code: str, status: int) -> Response[bytes]:
-    """An answer without any execution."""
-    return answer({"errors": [{"message": message, "extensions": {"code": code}}]}, status)
+def error_response(message: str, code: str, status: int) -> Response[bytes]:
+    """Return the response to a request that is not executed."""
+    return json_response({"errors": [{"message": message, "extensions": {"code": code}}]}, status)
 
 
-async def identify(hub: Hub, connection: Any, said: Mapping[str, Any]) -> Context:
-    """The context of a caller: a key's own channel, else the one that the caller says.
-
-    `said` are headers, or what stands for them where a browser cannot send any. Errors: `Unauthenticated`.
-    """
-    address = connection.client.host if connection.client else ""
-    authorization, code = said.get("authorization"), said.get(CHANNEL_HEADER)
-    actor = await hub.identity.actor(authorization, address=address)
-    if actor.channel_id is not None:
-        code = await hub.channel_code(actor.channel_id)
-    elif not isinstance(code, str):
-        code = None
-    elif not has_control(code) and (known := await hub.channel(code)) is not None:
-        actor = replace(actor, channel_id=known.id)
-    return context_of(hub, actor, channel_code=code, authorization=authorization)
-
-
-def context_of(hub: Hub, actor: Actor, *, channel_code: str | None = None, authorization: str | None = None) -> Context:
-    return Context(
-        hub=hub,
-        actor=actor,
-        loaders=Loaders(hub.database, actor),
-        channel_code=channel_code,
-        authorization=authorization,
-    )
-
-
-class Socket(LitestarWebSocketAdapter):
-    """A socket that also sends what is encoded already."""
+class WebSocketAdapter(LitestarWebSocketAdapter):
+    """Strawberry's adapter, which can also send encoded messages."""
 
     async def send_text(self, text: str) -> None:
         try:
@@ -130,178 +96,176 @@ class Socket(LitestarWebSocketAdapter):
             raise WebSocketDisconnected from error
 
 
-class SocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
-    """Each operation of a socket has loaders of its own: what one has read, another never shows."""
+class WebSocketHandler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """Runs each operation of a WebSocket in a context of its own, so that operations share no loaders."""
+
+    websocket: WebSocketAdapter
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         if self.connection_acknowledged and len(self.operations) >= SUBSCRIPTIONS_PER_SOCKET:
-            sentence = f"At most {SUBSCRIPTIONS_PER_SOCKET} operations at once on one socket."
-            problem: Any = {"message": sentence, "extensions": {"code": Code.LIMIT_EXCEEDED}}
-            await self.send_message({"id": message["id"], "type": "error", "payload": [problem]})
+            text = f"A WebSocket may have at most {SUBSCRIPTIONS_PER_SOCKET} operations at a time."
+            error: Any = {"message": text, "extensions": {"code": Code.LIMIT_EXCEEDED}}
+            await self.send_message({"id": message["id"], "type": "error", "payload": [error]})
         else:
             await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
-        context: Context = self.context
+        context: OperationContext = self.context
         try:
             await context.authenticate()
         except Unauthenticated:
-            await self.websocket.close(code=FORBIDDEN_CLOSE, reason="Forbidden")
+            await self.websocket.close(code=CLOSE_FORBIDDEN, reason="Forbidden")
             return
-        alone = context_of(
-            context.hub,
-            context.actor,
-            channel_code=context.channel_code,
-            authorization=context.authorization,
-        )
-        asked = streams.operation(operation.query, operation.variables, operation.operation_name)
-        begin = f'{{"id":{_encode(operation.id).decode()},"type":"next","payload":'
+        request = OperationRequest.of(operation.query, operation.variables, operation.operation_name)
+        prefix = f'{{"id":{_encode(operation.id).decode()},"type":"next","payload":'
         try:
-            async with aclosing(streams.answers(self.schema, alone, asked)) as answers:
-                async for payload in answers:
-                    await self.websocket.send_text(f"{begin}{payload.decode()}}}")
+            async with aclosing(encoded_responses(self.schema, context.for_operation(), request)) as responses:
+                async for payload in responses:
+                    await self.websocket.send_text(f"{prefix}{payload.decode()}}}")
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
-        except streams.Refused as refused:
-            await self._refuse(operation, refused)
+        except OperationError as failed:
+            await self._send_errors(operation, failed)
         except WebSocketDisconnected:
             return
 
-    websocket: Socket
-
-    async def _refuse(self, operation: Operation[Any, Any], refused: streams.Refused) -> None:
-        """What cannot even be read closes the socket, as the protocol says; else the operation ends with its errors."""
-        if reason := self._get_pre_execution_close_reason(refused.errors[0]):
+    async def _send_errors(self, operation: Operation[Any, Any], failed: OperationError) -> None:
+        """End the operation with its errors; close the WebSocket for those that the protocol says close it."""
+        if reason := self._get_pre_execution_close_reason(failed.errors[0]):
             self.operations.pop(operation.id, None)
-            await self.websocket.close(code=BAD_CLOSE, reason=reason)
+            await self.websocket.close(code=CLOSE_BAD_REQUEST, reason=reason)
         else:
-            await operation.send_initial_errors(refused.errors)
+            await operation.send_initial_errors(failed.errors)
 
 
-class Endpoint(GraphQLController[Any, Any]):
-    """Strawberry's controller with our own way through HTTP: no thread hop, msgspec, bodies checked first."""
+class GraphQLEndpoint(GraphQLController[Any, Any]):
+    """Strawberry's controller with handlers of its own: no thread hop, msgspec, and bodies are checked first."""
 
     path = "/graphql"
-    hub: Hub
-    ide: bytes | None
+    contexts: ContextFactory
+    graphiql: bytes | None
     allow_queries_via_get = False
     protocols = (GRAPHQL_TRANSPORT_WS_PROTOCOL,)
     connection_init_wait_timeout = INIT_TIMEOUT
-    graphql_transport_ws_handler_class = SocketHandler
-    websocket_adapter_class = Socket
+    graphql_transport_ws_handler_class = WebSocketHandler
+    websocket_adapter_class = WebSocketAdapter
 
     @get(name="graphiql", status_code=200)
     async def handle_http_get(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        if self.ide is not None and "text/html" in request.headers.get("accept", ""):
-            return Response(self.ide, media_type=MediaType.HTML)
-        return refusal("Send operations with POST.", METHOD_NOT_ALLOWED, 405)
+        if self.graphiql is not None and "text/html" in request.headers.get("accept", ""):
+            return Response(self.graphiql, media_type=MediaType.HTML)
+        return error_response("Send operations with POST.", METHOD_NOT_ALLOWED, 405)
 
     @post(name="graphql", status_code=200)
     async def handle_http_post(self, request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in JSON_TYPES:
-            return refusal("Send the operation as application/json.", BAD_REQUEST, 415)
+            return error_response("Send the operation as application/json.", BAD_REQUEST, 415)
         try:
             body = _decode_body(await request.body())
         except (msgspec.MsgspecError, RecursionError) as error:
-            return refusal(f"This body is no GraphQL request: {error}.", BAD_REQUEST, 400)
+            return error_response(f"This body is not a GraphQL request: {error}.", BAD_REQUEST, 400)
         except UnicodeDecodeError:
-            return refusal("This body is not UTF-8.", BAD_REQUEST, 400)
+            return error_response("This body is not UTF-8.", BAD_REQUEST, 400)
         if sse.MEDIA_TYPE in request.headers.get("accept", ""):
             return await self._stream(request, body)
-        began = time.perf_counter()
+        started = time.perf_counter()
         response = await self._execute(request, body)
-        GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - began)
-        return answer(response)
+        GRAPHQL_SECONDS.labels("error" if "errors" in response else "ok").observe(time.perf_counter() - started)
+        return json_response(response)
 
-    # Declared here, not inherited: litestar registers handlers by their qualified names, and a socket's that
+    # Declared here, not inherited: litestar registers handlers by their qualified names, and a WebSocket handler that
     # comes before two of HTTP on the same path is overwritten by the second.
     @websocket()
     async def websocket_endpoint(self, socket: WebSocket[Any, Any, Any]) -> None:
-        """Nobody is known until connection_init brings a key."""
-        context = context_of(self.hub, Actor(Role.ANONYMOUS))
-        context.websocket = socket
-        await self.run(request=socket, context=context, root_value=None)
+        """Serve a WebSocket; its caller is anonymous until connection_init carries a key."""
+        await self.run(request=socket, context=self.contexts.anonymous(socket), root_value=None)
 
-    async def _execute(self, request: Request[Any, Any, Any], body: Body) -> dict[str, Any]:
+    async def _execute(self, request: Request[Any, Any, Any], body: RequestBody) -> dict[str, Any]:
         try:
-            context = await identify(self.hub, request, request.headers)
+            context = await self.contexts.authenticated(request.headers, address=_address(request))
         except Unauthenticated as error:
-            return {
-                "data": None,
-                "errors": [{"message": str(error), "extensions": {"code": UNAUTHENTICATED}}],
-            }
+            return _errors(str(error), UNAUTHENTICATED)
         try:
             result = await self.schema.execute(
                 body.query,
                 variable_values=body.variables,
                 context_value=context,
                 operation_name=body.operation_name,
-                allowed_operation_types=BY_HTTP,
+                allowed_operation_types=HTTP_OPERATION_TYPES,
             )
         except CannotGetOperationTypeError as error:
-            return _invalid(error.as_http_error_reason())
+            return _errors(error.as_http_error_reason(), VALIDATION_FAILED)
         except InvalidOperationTypeError:
-            return _invalid("Subscriptions go over WebSocket, or over HTTP with accept: text/event-stream.")
+            message = "Send subscriptions over WebSocket, or over HTTP with accept: text/event-stream."
+            return _errors(message, VALIDATION_FAILED)
         except MissingQueryError:
-            return _invalid("There is no query in this request.")
+            return _errors("This request has no query.", VALIDATION_FAILED)
         if result.errors:
-            return {"data": result.data, "errors": [presented(error).formatted for error in result.errors]}
+            return {"data": result.data, "errors": [public_error(error).formatted for error in result.errors]}
         return {"data": result.data}
 
-    async def _stream(self, request: Request[Any, Any, Any], body: Body) -> Response[bytes] | Stream:
-        """The answers as server-sent events."""
+    async def _stream(self, request: Request[Any, Any, Any], body: RequestBody) -> Response[bytes] | Stream:
+        """Execute the operation, and send its responses as server-sent events."""
         try:
-            context = await identify(self.hub, request, request.headers)
+            context = await self.contexts.authenticated(request.headers, address=_address(request))
         except Unauthenticated as error:
-            return refusal(str(error), UNAUTHENTICATED, 401)
-        asked = streams.operation(body.query, body.variables, body.operation_name)
-        frames = sse.events(streams.answers(self.schema, context, asked))
-        return Stream(frames, media_type=sse.MEDIA_TYPE, headers={**HEADERS, "x-accel-buffering": "no"})
+            return error_response(str(error), UNAUTHENTICATED, 401)
+        requested = OperationRequest.of(body.query, body.variables, body.operation_name)
+        events = sse.event_stream(encoded_responses(self.schema, context, requested))
+        return Stream(events, media_type=sse.MEDIA_TYPE, headers={**HEADERS, "x-accel-buffering": "no"})
 
-    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
-        """Key and channel come with connection_init, else as headers; a wrong key closes the socket with 4403."""
-        assert context.websocket is not None
-        given = {name.lower(): value for name, value in (context.connection_params or {}).items()}
+    async def on_ws_connect(self, context: Any) -> UnsetType | dict[str, object] | None:
+        """Authenticate a WebSocket: key and channel come with connection_init, else as headers.
+
+        An invalid key closes the WebSocket with 4403.
+        """
+        params = {name.lower(): value for name, value in (context.connection_params or {}).items()}
+        headers = {**context.websocket.headers, **params}
         try:
-            found = await identify(self.hub, context.websocket, {**context.websocket.headers, **given})
+            found = await self.contexts.authenticated(headers, address=_address(context.websocket))
         except Unauthenticated as error:
             raise ConnectionRejectionError from error
-        context.actor, context.loaders = found.actor, found.loaders
-        context.channel_code, context.authorization = found.channel_code, found.authorization
+        context.adopt_caller(found)
         return UNSET  # type: ignore[no-any-return]
 
     def encode_json(self, data: object) -> str | bytes:
         return _encode(data).decode()
 
     def decode_json(self, data: str | bytes) -> object:
-        """A socket's message. What is none closes the socket with 4400."""
+        """Decode a WebSocket message. Anything else closes the WebSocket with 4400."""
         try:
             message = _decode_message(data)
-            msgspec.convert(message, Subscribe if message.get("type") == "subscribe" else Message)
+            msgspec.convert(message, SubscribePayload if message.get("type") == "subscribe" else SocketMessage)
             return message
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
 
-def _invalid(message: str) -> dict[str, Any]:
-    return {"data": None, "errors": [{"message": message, "extensions": {"code": VALIDATION_FAILED}}]}
+def _address(connection: Any) -> str:
+    return connection.client.host if connection.client else ""
 
 
-def endpoint(hub: Hub, settings: Settings) -> type[Endpoint]:
-    """The endpoint of one hub."""
+def _errors(message: str, code: str) -> dict[str, Any]:
+    return {"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}
 
-    class HubEndpoint(Endpoint):
+
+def graphql_endpoint(
+    schema: Schema, contexts: ContextFactory, *, graphiql: bytes | None, allowed_origins: Sequence[str]
+) -> type[GraphQLEndpoint]:
+    """Return the endpoint of a schema. `graphiql`: the page for browsers, None for none."""
+
+    class Endpoint(GraphQLEndpoint):
         dependencies: ClassVar[dict[str, Provide]] = {}  # type: ignore[misc]
 
-    HubEndpoint.hub = hub
-    HubEndpoint.schema = make(settings)
-    HubEndpoint.ide = None if settings.production else _graphiql()
-    HubEndpoint.allowed_origins = normalize_allowed_origins(settings.allowed_origins)
-    return HubEndpoint
+    Endpoint.schema = schema
+    Endpoint.contexts = contexts
+    Endpoint.graphiql = graphiql
+    Endpoint.allowed_origins = normalize_allowed_origins(allowed_origins)
+    return Endpoint
 
 
-def _graphiql() -> bytes:
-    """Strawberry's GraphiQL page with examples of ours; the browser fetches GraphiQL itself from its public CDN."""
+def graphiql_page(example_query: str) -> bytes:
+    """Return strawberry's GraphiQL page, opened with an example; browsers load GraphiQL itself from a public CDN."""
     page = get_graphql_ide_html("graphiql")
     return re.sub(
-        r"const EXAMPLE_QUERY = `.*?`", lambda _: f"const EXAMPLE_QUERY = `{EXAMPLES}`", page, flags=re.S
+        r"const EXAMPLE_QUERY = `.*?`", lambda _: f"const EXAMPLE_QUERY = `{example_query}`", page, flags=re.S
     ).encode()

@@ -1,4 +1,4 @@
-"""Errors at the top of an answer: malformed documents, missing rights, and faults; each with a code."""
+"""Top-level errors of a response: invalid documents, missing rights, and faults; each with a code."""
 
 from __future__ import annotations
 
@@ -21,41 +21,46 @@ VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 
 
-def presented(error: GraphQLError) -> GraphQLError:
-    """The error as a client may see it."""
+def public_error(error: GraphQLError) -> GraphQLError:
+    """Return the error as a client may see it; log a fault, and give only its reference."""
     cause = error.original_error
     match cause:
         case Denied():
-            return _with(error, FORBIDDEN, str(cause))
+            return _with_code(error, FORBIDDEN, str(cause))
         case Unauthenticated():
-            return _with(error, UNAUTHENTICATED, str(cause))
+            return _with_code(error, UNAUTHENTICATED, str(cause))
         case DomainError():
             problem = cause.problems[0]
-            return _with(error, problem.code, problem.message, argument=list(problem.path))
+            return _with_code(error, problem.code, problem.message, argument=list(problem.path))
         case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
-            return _with(error, VALIDATION_FAILED, error.message)
+            return _with_code(error, VALIDATION_FAILED, error.message)
         case None | GraphQLError():
             code = PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else VALIDATION_FAILED
-            return error if "code" in (error.extensions or {}) else _with(error, code, error.message)
+            return error if "code" in (error.extensions or {}) else _with_code(error, code, error.message)
     reference = logs.fault(cause)
-    return _with(error, INTERNAL, f"Something went wrong on our side. Reference: {reference}", reference=reference)
+    return _with_code(error, INTERNAL, internal_message(reference), reference=reference)
 
 
-def _with(error: GraphQLError, code: str, message: str, **more: object) -> GraphQLError:
+def internal_message(reference: str) -> str:
+    """Return the message of a fault."""
+    return f"Something went wrong on our side. Reference: {reference}"
+
+
+def _with_code(error: GraphQLError, code: str, message: str, **more: object) -> GraphQLError:
     extensions = {"code": code, **{key: value for key, value in more.items() if value}}
     return GraphQLError(message, nodes=error.nodes, path=error.path, extensions=extensions)
 
 
-class PresentErrors(SchemaExtension):
-    """Every error of every answer, over HTTP and WebSocket, passes `presented`."""
+class PublicErrors(SchemaExtension):
+    """Replaces every error of every response, over HTTP and WebSocket, by its `public_error`."""
 
     def on_operation(self) -> Iterator[None]:
         yield
         result = self.execution_context.result
         if result is not None and getattr(result, "errors", None):
-            result.errors = [presented(error) for error in result.errors]  # type: ignore[union-attr]
+            result.errors = [public_error(error) for error in result.errors]  # type: ignore[union-attr]
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         if errors := getattr(result, "errors", None):
-            result.errors = [presented(error) for error in errors]  # type: ignore[union-attr]
+            result.errors = [public_error(error) for error in errors]  # type: ignore[union-attr]
         yield

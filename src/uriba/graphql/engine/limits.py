@@ -1,8 +1,8 @@
-"""Limits of a query, checked before any of it runs: depth, aliases, tokens, and a budget of cost.
+"""Limits of an operation, checked before its execution: tokens, depth, aliases, repeated fields, fields, and cost.
 
-Cost: each field is 1, a mutation 10; what is below a list counts once per row that may come: `first` rows of a
-connection, `LIST_SIZE` of a plain list. Fragments cost where they are used, and are weighed once: a tower of fragments
-that spread each other takes no time.
+Cost: each field costs 1, a mutation 10. Fields below a list count once for each row that the list may have: `first`
+rows of a connection, `LIST_SIZE` rows of a plain list. A fragment counts wherever it is spread, but its cost is
+computed once, so that fragments which spread each other many times do not make the computation long.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from graphql import (
     visit,
 )
 from uriba.config import Settings
+from uriba.core.bounded_cache import BoundedCache
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.graphql.engine.errors import TOO_COMPLEX
-from uriba.graphql.engine.recent import Recent
 
 LIST_SIZE = 5
 MUTATION_COST = 10
@@ -47,32 +47,32 @@ DOCUMENTS_MAX = 512
 COSTS_MAX = 2_048
 
 FIELDS_MAX = 3_000
-"""Fields of one operation, those of a fragment wherever it is spread."""
+"""Fields of one operation; those of a fragment count wherever it is spread."""
 
 REPEATS_MAX = 25
-"""How often one field may be asked for in one place: rules compare each with each."""
+"""How often one field may be selected in one place: validation rules compare each selection with each other."""
 
 INTROSPECTION_LEVEL = -1_000
-"""Introspection has a limit of depth of its own."""
+"""The depth that introspection fields begin at, so that `depth_max` does not apply to them."""
 
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """Caches and limits; documents are parsed and validated once."""
+    """Return the extensions that parse and validate documents once, and refuse those above the limits."""
 
-    class ShapeOfThese(Shape):
+    class LimitsOfSettings(ShapeLimits):
         depth_max = settings.query_depth_max
         aliases_max = settings.query_aliases_max
 
     return [
         lambda: MaxTokensLimiter(max_token_count=settings.query_tokens_max),
-        lambda: Parsed(maxsize=DOCUMENTS_MAX),
-        lambda: Validated(ShapeOfThese),
+        lambda: CachedParser(maxsize=DOCUMENTS_MAX),
+        lambda: CachedValidation(LimitsOfSettings),
         CostLimit,
     ]
 
 
-class Parsed(ParserCache):
-    """Parses what comes again once; what cannot be parsed is left to the schema, which answers with the error."""
+class CachedParser(ParserCache):
+    """Parses each text once. A text with a syntax error is left to the schema, which answers with the error."""
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
@@ -83,26 +83,26 @@ class Parsed(ParserCache):
         yield
 
 
-class Validated(ValidationCache):
-    """Validates what comes again once. The shape comes first: other rules take long on a bad one."""
+class CachedValidation(ValidationCache):
+    """Validates each document once. `ShapeLimits` comes first, because other rules take long on what it refuses."""
 
-    def __init__(self, shape: type[Shape]) -> None:
+    def __init__(self, shape_limits: type[ShapeLimits]) -> None:
         super().__init__(maxsize=2 * DOCUMENTS_MAX)
-        self.shape = shape
+        self.shape_limits = shape_limits
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
         schema, document = context.schema._schema, context.graphql_document
         context.pre_execution_errors = self.cached_validate_document(
-            schema, document, (self.shape,)
+            schema, document, (self.shape_limits,)
         ) or self.cached_validate_document(schema, document, context.validation_rules)
         yield
 
 
-class Shape(ASTValidationRule):
-    """Refuses operations that are nested too deeply, or name fields anew or again too often.
+class ShapeLimits(ASTValidationRule):
+    """Refuses operations that are nested too deeply, or have too many aliases, repeated fields or fields.
 
-    Fragments count where they are used. It walks a bounded number of fields, so that no document keeps it long.
+    Fragments count where they are spread. The walk ends after `FIELDS_MAX` fields, so that its time is bounded.
     """
 
     depth_max: ClassVar[int]
@@ -111,78 +111,81 @@ class Shape(ASTValidationRule):
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
         self._fields = self._aliases = self._repeats = 0
         depth = self._walk([node.selection_set], 0)
-        for found, allowed, what in (
+        for count, count_max, clause in (
             (depth, self.depth_max, "is {} levels deep"),
             (self._aliases, self.aliases_max, "has {} aliases"),
             (self._repeats, REPEATS_MAX, "asks for one field {} times"),
             (self._fields, FIELDS_MAX, "asks for {} fields"),
         ):
-            if found > allowed:
-                sentence = f"This operation {what.format(found)}, at most {allowed} are allowed."
-                self.report_error(GraphQLError(sentence, node, extensions={"code": TOO_COMPLEX}))
+            if count > count_max:
+                message = f"This operation {clause.format(count)}, at most {count_max} are allowed."
+                self.report_error(GraphQLError(message, node, extensions={"code": TOO_COMPLEX}))
 
     def _walk(self, selections: Sequence[SelectionSetNode], level: int) -> int:
-        """The deepest level of what is selected from one object."""
+        """Return the deepest level of the fields that are selected from one object at `level`."""
         grouped: dict[str, list[FieldNode]] = {}
         for selection in selections:
             self._collect(selection, grouped, set())
         deepest = level
         for nodes in grouped.values():
             self._repeats = max(self._repeats, len(nodes))
-            below = [node.selection_set for node in nodes if node.selection_set]
-            if below and level <= self.depth_max and self._fields <= FIELDS_MAX:
-                inside = nodes[0].name.value.startswith("__")
-                deepest = max(deepest, self._walk(below, INTROSPECTION_LEVEL if inside else level + 1))
+            children = [node.selection_set for node in nodes if node.selection_set]
+            if children and level <= self.depth_max and self._fields <= FIELDS_MAX:
+                is_introspection = nodes[0].name.value.startswith("__")
+                deepest = max(deepest, self._walk(children, INTROSPECTION_LEVEL if is_introspection else level + 1))
         return deepest
 
-    def _collect(self, selection: SelectionSetNode, grouped: dict[str, list[FieldNode]], seen: set[str]) -> None:
+    def _collect(self, selection: SelectionSetNode, grouped: dict[str, list[FieldNode]], visited: set[str]) -> None:
         for node in selection.selections:
             self._fields += 1
             if isinstance(node, FieldNode):
                 self._aliases += node.alias is not None
                 grouped.setdefault((node.alias or node.name).value, []).append(node)
             elif isinstance(node, InlineFragmentNode):
-                self._collect(node.selection_set, grouped, seen)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
-                seen.add(node.name.value)
+                self._collect(node.selection_set, grouped, visited)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in visited:
+                visited.add(node.name.value)
                 fragment = self.context.get_fragment(node.name.value)
                 if fragment is not None:
-                    self._collect(fragment.selection_set, grouped, seen)
+                    self._collect(fragment.selection_set, grouped, visited)
 
 
 class Costs:
-    """Costs of documents that come again. Variables are in a cost only where they say how many rows come first."""
+    """Costs of operations, cached by document and by the variables that are a connection's `first`.
+
+    No other variable has an influence on a cost.
+    """
 
     def __init__(self, schema: GraphQLSchema, cost_max: int) -> None:
         self.schema = schema
         self.cost_max = cost_max
-        # With its document, so that the document's identity stays its own.
-        self._known: Recent[tuple[object, ...], tuple[DocumentNode, int]] = Recent(COSTS_MAX)
-        self._sizes: Recent[int, tuple[DocumentNode, tuple[str, ...]]] = Recent(COSTS_MAX)
+        # Each entry holds its document, so that the document's id is not reused while the entry exists.
+        self._costs: BoundedCache[tuple[object, ...], tuple[DocumentNode, int]] = BoundedCache(COSTS_MAX)
+        self._size_variables: BoundedCache[int, tuple[DocumentNode, tuple[str, ...]]] = BoundedCache(COSTS_MAX)
 
     def exceeded(self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any]) -> bool:
         return self.of(document, operation_name, variables) > self.cost_max
 
     def of(self, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any]) -> int:
-        """What an operation may cost at most."""
-        said = tuple(variables.get(name) for name in self._names(document))
-        if not all(isinstance(size, (int, NoneType)) for size in said):
+        """Return what an operation may cost at most."""
+        sizes = tuple(variables.get(name) for name in self._names(document))
+        if not all(isinstance(size, (int, NoneType)) for size in sizes):
             return cost(self.schema, document, operation_name, variables)
-        key = (id(document), operation_name, *said)
-        if (known := self._known.get(key)) is None:
-            known = self._known[key] = document, cost(self.schema, document, operation_name, variables)
+        key = (id(document), operation_name, *sizes)
+        if (known := self._costs.get(key)) is None:
+            known = self._costs[key] = document, cost(self.schema, document, operation_name, variables)
         return known[1]
 
     def _names(self, document: DocumentNode) -> tuple[str, ...]:
-        """The variables that are given as `first` anywhere in a document."""
-        if (known := self._sizes.get(id(document))) is None:
-            sizes = _Sizes()
-            visit(document, sizes)
-            known = self._sizes[id(document)] = document, tuple(sorted(sizes.names))
+        """Return the variables that are the argument `first` of any field of a document."""
+        if (known := self._size_variables.get(id(document))) is None:
+            visitor = _SizeVariables()
+            visit(document, visitor)
+            known = self._size_variables[id(document)] = document, tuple(sorted(visitor.names))
         return known[1]
 
 
-class _Sizes(Visitor):
+class _SizeVariables(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
@@ -193,25 +196,25 @@ class _Sizes(Visitor):
 
 
 class CostLimit(SchemaExtension):
-    """Refuses an operation whose cost is above the budget of its schema, and one of several that nobody named."""
+    """Refuses an operation that costs more than its schema allows, and a request that names none of several."""
 
     def on_validate(self) -> Iterator[None]:
-        # Before the yield: after it, nobody would look at errors again. The validation's cache has run by now.
+        # Before the yield: errors that are set after it are ignored. `CachedValidation` has run by now.
         context = self.execution_context
-        if not context.pre_execution_errors and (refused := self._refusal(context)):
-            context.pre_execution_errors = [refused]
+        if not context.pre_execution_errors and (error := self._error(context)):
+            context.pre_execution_errors = [error]
         yield
 
-    def _refusal(self, context: ExecutionContext) -> GraphQLError | None:
+    def _error(self, context: ExecutionContext) -> GraphQLError | None:
         assert context.graphql_document is not None
         if not context._provided_operation_name and _operations(context.graphql_document) > 1:
-            return GraphQLError("Say by operationName which of these operations to run.")
+            return GraphQLError("This document has several operations: name the one to execute in operationName.")
         costs: Costs = context.schema.costs  # type: ignore[attr-defined]
-        spent = costs.of(context.graphql_document, context.operation_name, context.variables or {})
-        if spent <= costs.cost_max:
+        found = costs.of(context.graphql_document, context.operation_name, context.variables or {})
+        if found <= costs.cost_max:
             return None
-        sentence = f"This query may cost {spent}, the budget is {costs.cost_max}: ask for fewer rows or fields."
-        return GraphQLError(sentence, extensions={"code": TOO_COMPLEX})
+        message = f"This query may cost {found}, the budget is {costs.cost_max}: ask for fewer rows or fields."
+        return GraphQLError(message, extensions={"code": TOO_COMPLEX})
 
 
 def _operations(document: DocumentNode) -> int:
@@ -219,19 +222,19 @@ def _operations(document: DocumentNode) -> int:
 
 
 def cost(schema: GraphQLSchema, document: Any, operation_name: str | None, variables: Mapping[str, Any]) -> int:
-    """What the operation may cost at most."""
+    """Compute what an operation may cost at most."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode) and (
             operation_name is None or (definition.name and definition.name.value == operation_name)
         ):
             root = schema.get_root_type(definition.operation)
-            each = MUTATION_COST if root is schema.mutation_type else 1
-            return _Costing(schema, fragments, variables).of(definition.selection_set, root, each)
+            field_cost = MUTATION_COST if root is schema.mutation_type else 1
+            return _CostComputation(schema, fragments, variables).of(definition.selection_set, root, field_cost)
     return 0
 
 
-class _Costing:
+class _CostComputation:
     def __init__(
         self,
         schema: GraphQLSchema,
@@ -241,42 +244,42 @@ class _Costing:
         self.schema = schema
         self.fragments = fragments
         self.variables = variables
-        self.weighed: dict[tuple[str, int], int] = {}
+        self.fragment_costs: dict[tuple[str, int], int] = {}
 
-    def of(self, selection: SelectionSetNode | None, parent: Any, each: int = 1) -> int:
+    def of(self, selection: SelectionSetNode | None, parent: Any, field_cost: int = 1) -> int:
         if selection is None:
             return 0
-        return sum(self._selection(node, parent, each) for node in selection.selections)
+        return sum(self._selection(node, parent, field_cost) for node in selection.selections)
 
-    def _selection(self, node: Any, parent: Any, each: int) -> int:
+    def _selection(self, node: Any, parent: Any, field_cost: int) -> int:
         if isinstance(node, FieldNode):
-            return self._field(node, parent, each)
+            return self._field(node, parent, field_cost)
         if isinstance(node, InlineFragmentNode):
             narrowed = self.schema.get_type(node.type_condition.name.value) if node.type_condition else parent
-            return self.of(node.selection_set, narrowed, each)
+            return self.of(node.selection_set, narrowed, field_cost)
         assert isinstance(node, FragmentSpreadNode)
-        return self._fragment(node.name.value, each)
+        return self._fragment(node.name.value, field_cost)
 
-    def _fragment(self, name: str, each: int) -> int:
-        if (name, each) not in self.weighed:
+    def _fragment(self, name: str, field_cost: int) -> int:
+        if (name, field_cost) not in self.fragment_costs:
             fragment = self.fragments[name]
             kind = self.schema.get_type(fragment.type_condition.name.value)
-            self.weighed[name, each] = self.of(fragment.selection_set, kind, each)
-        return self.weighed[name, each]
+            self.fragment_costs[name, field_cost] = self.of(fragment.selection_set, kind, field_cost)
+        return self.fragment_costs[name, field_cost]
 
-    def _field(self, node: FieldNode, parent: Any, each: int) -> int:
+    def _field(self, node: FieldNode, parent: Any, field_cost: int) -> int:
         if not isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)):
-            return each
+            return field_cost
         field = parent.fields.get(node.name.value)
         if field is None or node.selection_set is None:
-            return each
-        return each + self._rows(node, field) * self.of(node.selection_set, get_named_type(field.type))
+            return field_cost
+        return field_cost + self._rows(node, field) * self.of(node.selection_set, get_named_type(field.type))
 
     def _rows(self, node: FieldNode, field: GraphQLField) -> int:
         is_list = isinstance(get_nullable_type(field.type), GraphQLList)
         if "first" in field.args and (is_list or str(get_named_type(field.type)).endswith("Connection")):
             return max(1, min(self._first(node, field), 10 * PAGE_SIZE_MAX))
-        # The page's own size was counted at its connection.
+        # The rows of `edges` were counted at their connection.
         is_edges = node.name.value == "edges"
         return LIST_SIZE if is_list and not is_edges else 1
 
@@ -286,6 +289,6 @@ class _Costing:
                 if isinstance(argument.value, IntValueNode):
                     return int(argument.value.value)
                 if isinstance(argument.value, VariableNode):
-                    given = self.variables.get(argument.value.name.value)
-                    return given if isinstance(given, int) else PAGE_SIZE_MAX
+                    size = self.variables.get(argument.value.name.value)
+                    return size if isinstance(size, int) else PAGE_SIZE_MAX
         return int(field.args["first"].default_value)

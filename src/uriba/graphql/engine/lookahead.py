@@ -1,9 +1,14 @@
-"""Look-ahead: what a root field's selection will need, so that it is read with the page and not per row."""
+"""Look-ahead: which fields a root field's selection contains, so that their rows are read with the page.
+
+Directives are ignored: a field that @skip leaves out is still read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+import strawberry
 
 from graphql import (
     FieldNode,
@@ -14,11 +19,12 @@ from graphql import (
     StringValueNode,
     VariableNode,
 )
-from uriba.graphql.context import Info
+
+Info = strawberry.Info[Any, Any]
 
 
-def selected(info: Info) -> dict[str, list[FieldNode]]:
-    """Selected fields by dotted path below this one, such as "edges.node.variants.price"."""
+def selected_fields(info: Info) -> dict[str, list[FieldNode]]:
+    """Return the selected fields by dotted path below this one, such as "edges.node.variants.price"."""
     raw: GraphQLResolveInfo[Any] = info._raw_info
     found: dict[str, list[FieldNode]] = {}
     for node in raw.field_nodes:
@@ -43,13 +49,12 @@ def _walk(
 
 
 def text_argument(field: FieldNode, name: str, info: Info) -> str | None:
-    """The text that a field's argument will have, from the document or its variables."""
+    """Return the text of a field's argument, from the document or its variables; None where there is none."""
     for argument in field.arguments or ():
         if argument.name.value == name:
             if isinstance(argument.value, StringValueNode):
                 return argument.value.value
             if isinstance(argument.value, VariableNode):
-                variables: Any = info._raw_info.variable_values
-                value = variables.get(argument.value.name.value)
+                value = info.variable_values.get(argument.value.name.value)
                 return value if isinstance(value, str) else None
     return None

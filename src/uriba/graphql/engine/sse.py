@@ -1,6 +1,6 @@
-"""Answers as server-sent events: the "distinct connections" mode of the GraphQL over SSE protocol (graphql-sse).
+"""Responses as server-sent events: the "distinct connections" mode of the GraphQL over SSE protocol (graphql-sse).
 
-One POST, one operation: `next` events with its answers, then `complete`. Comments keep idle connections open.
+One POST carries one operation: a `next` event for each response, then `complete`. Comments keep idle connections open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 
 import msgspec
 
-from uriba.graphql.engine.streams import Refused
+from uriba.graphql.engine.responses import OperationError
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 12.0
@@ -21,24 +21,24 @@ COMPLETE = b"event: complete\ndata:\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-async def events(answers: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Frames of an operation's answers; a refusal is an answer with errors alone."""
-    async with aclosing(answers):
+async def event_stream(responses: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Yield the events of an operation's responses; an `OperationError` becomes a response that has errors only."""
+    async with aclosing(responses):
         try:
-            async for payload in beating(answers):
+            async for payload in with_heartbeats(responses):
                 yield HEARTBEAT if payload is None else b"event: next\ndata: %b\n\n" % payload
-        except Refused as refused:
-            body = _encode({"errors": [error.formatted for error in refused.errors]})
+        except OperationError as failed:
+            body = _encode({"errors": [error.formatted for error in failed.errors]})
             yield b"event: next\ndata: %b\n\n" % body
     yield COMPLETE
 
 
-async def beating(answers: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes | None]:
-    """Answers, and None whenever there was none for a while."""
+async def with_heartbeats(responses: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes | None]:
+    """Yield the responses, and None whenever there was none for `HEARTBEAT_S`."""
     following: asyncio.Task[bytes] | None = None
     try:
         while True:
-            following = following or asyncio.ensure_future(anext(answers))
+            following = following or asyncio.ensure_future(anext(responses))
             done, _ = await asyncio.wait({following}, timeout=HEARTBEAT_S)
             if not done:
                 yield None
@@ -51,5 +51,5 @@ async def beating(answers: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes |
     finally:
         if following is not None:
             following.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, Refused):
+            with suppress(asyncio.CancelledError, StopAsyncIteration, OperationError):
                 await following

@@ -14,8 +14,8 @@ from uriba.alerts.models import AlertStatus
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.db import Row
 from uriba.graphql.context import Info
-from uriba.graphql.engine.following import State, follow
-from uriba.graphql.engine.live import Change
+from uriba.graphql.engine.live_feed import Change
+from uriba.graphql.engine.subscriptions import State, subscribe
 from uriba.graphql.health.types import Alert, alert_of
 from uriba.graphql.orders.queries import location_key
 from uriba.graphql.permissions import OPERATIONS, subscription
@@ -34,7 +34,7 @@ class HealthSubscriptions:
             async for row in _open(info, place):
                 yield _state(row)
 
-        async def newest(change: Change) -> AsyncIterator[State[Alert]]:
+        async def changed(change: Change) -> AsyncIterator[State[Alert]]:
             async with info.context.reading() as session:
                 row = await alerts.visible(
                     session, UUID(change.subject.removeprefix(SUBJECT)), actor=info.context.actor
@@ -42,8 +42,8 @@ class HealthSubscriptions:
             if row is not None and place in (None, row["location_id"]):
                 yield _state(row)
 
-        watch = info.context.hub.live.watch_all(lambda subject: subject.startswith(SUBJECT))
-        async with aclosing(follow(info, watch=watch, present=present, newest=newest)) as states:
+        watch = info.context.live_feed.watch_matching(lambda subject: subject.startswith(SUBJECT))
+        async with aclosing(subscribe(info, watch=watch, present=present, changed=changed)) as states:
             async for alert in states:
                 yield alert
 

@@ -14,8 +14,8 @@ from uriba.core.errors import Code, Invalid, Refusals
 from uriba.db import Row, Session
 from uriba.graphql.catalog.types import Variant, load_variant
 from uriba.graphql.context import Info
-from uriba.graphql.engine.following import State, follow
-from uriba.graphql.engine.live import Change
+from uriba.graphql.engine.live_feed import Change
+from uriba.graphql.engine.subscriptions import State, subscribe
 from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.inventory.types import StockLevel, level_of
 from uriba.graphql.permissions import PUBLIC, SHOP, subscription
@@ -37,13 +37,13 @@ class InventorySubscriptions:
             async for row in _levels(info, variant_ids, location_id):
                 yield State(_subject(row), row["version"], level_of(row))
 
-        async def newest(change: Change) -> AsyncIterator[State[StockLevel]]:
+        async def changed(change: Change) -> AsyncIterator[State[StockLevel]]:
             level = await info.context.loaders.level.get(_key(change.subject))
             if level is not None:
                 yield State(change.subject, level["version"], level_of(level))
 
-        watch = info.context.hub.live.watch_all(_matches(variant_ids, location_id))
-        async with aclosing(follow(info, watch=watch, present=present, newest=newest)) as levels:
+        watch = info.context.live_feed.watch_matching(_matches(variant_ids, location_id))
+        async with aclosing(subscribe(info, watch=watch, present=present, changed=changed)) as levels:
             async for level in levels:
                 yield level
 
@@ -65,15 +65,15 @@ class InventorySubscriptions:
             for variant_id in variant_ids:
                 yield await state(variant_id)
 
-        async def newest(change: Change) -> AsyncIterator[State[Variant]]:
+        async def changed(change: Change) -> AsyncIterator[State[Variant]]:
             variant_id, _ = _key(change.subject)
             supply = await info.context.loaders.supply(known.id).get(variant_id)
             if variant_id not in shown or supply != shown[variant_id]:
                 shown[variant_id] = supply
                 yield await state(variant_id)
 
-        watch = info.context.hub.live.watch_all(_matches_any(set(variant_ids), served))
-        following = follow(info, watch=watch, present=present, newest=newest, everyone=True)
+        watch = info.context.live_feed.watch_matching(_matches_any(set(variant_ids), served))
+        following = subscribe(info, watch=watch, present=present, changed=changed, same_for_all_shoppers=True)
         async with aclosing(following) as variants:
             async for variant in variants:
                 yield variant
@@ -87,7 +87,7 @@ async def _levels(info: Info, variant_ids: list[int] | None, location_id: int | 
             rows = await queries.levels(
                 session, variant_ids=variant_ids, location_id=location_id, first=PAGE, after=after
             )
-        info.context.renew()
+        info.context.reset_loaders()
         for row in rows[:PAGE]:
             yield row
         if len(rows) <= PAGE:

@@ -241,7 +241,7 @@ class AfterSalesMutations:
 async def settled(info: Info, order_id: UUID) -> Order:
     """The order, its money moved as far as providers answer."""
     await info.context.hub.checkout.settlement.settle(order_id)
-    info.context.renew()
+    info.context.reset_loaders()
     row = await info.context.loaders.order.get(order_id)
     assert row is not None
     return order_of(row)

@@ -14,8 +14,8 @@ from uriba.db import Row
 from uriba.fulfillment import queries
 from uriba.fulfillment.models import PROMISED
 from uriba.graphql.context import Info
-from uriba.graphql.engine.following import State, follow, follow_one, not_found
-from uriba.graphql.engine.live import Change
+from uriba.graphql.engine.live_feed import Change
+from uriba.graphql.engine.subscriptions import State, not_found, subscribe, subscribe_to_one
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
 from uriba.graphql.orders.queries import workplace
 from uriba.graphql.orders.types import Order, order_of
@@ -37,7 +37,7 @@ class OrderSubscriptions:
             row = await info.context.loaders.order.get(key)
             return (order_of(row), row["version"]) if row else None
 
-        async for order in follow_one(info, order_subject(key), read, missing=not_found("order", "orderId")):
+        async for order in subscribe_to_one(info, order_subject(key), read, missing=not_found("order", "orderId")):
             yield order
 
     @subscription(
@@ -52,14 +52,14 @@ class OrderSubscriptions:
             async for row in _work(info, place):
                 yield _state(row)
 
-        async def newest(change: Change) -> AsyncIterator[State[Fulfillment]]:
+        async def changed(change: Change) -> AsyncIterator[State[Fulfillment]]:
             order_id = UUID(change.subject.removeprefix("Order:"))
             for row in await info.context.loaders.fulfillments_of_order.get(order_id) or ():
                 if row["location_id"] == place and row["method"] != FulfillmentMethod.CARRY_OUT:
                     yield _state(row)
 
-        watch = info.context.hub.live.watch_all(lambda subject: subject.startswith("Order:"))
-        async with aclosing(follow(info, watch=watch, present=present, newest=newest)) as states:
+        watch = info.context.live_feed.watch_matching(lambda subject: subject.startswith("Order:"))
+        async with aclosing(subscribe(info, watch=watch, present=present, changed=changed)) as states:
             async for fulfillment in states:
                 yield fulfillment
 
@@ -75,7 +75,7 @@ async def _work(info: Info, place: int) -> AsyncIterator[Row]:
     while True:
         async with info.context.reading() as session:
             rows = await queries.work(session, location_id=place, statuses=list(PROMISED), first=PAGE, after=after)
-        info.context.renew()
+        info.context.reset_loaders()
         for row in rows[:PAGE]:
             yield row
         if len(rows) <= PAGE:

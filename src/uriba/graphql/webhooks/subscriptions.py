@@ -30,7 +30,7 @@ class ChannelsSubscriptions:
         async with info.context.reading() as session:
             span = await feed.span(session)
         position = span.position if after is None else feed.position_of(after, span)
-        async with aclosing(info.context.hub.live.feed(position)) as pieces:
+        async with aclosing(info.context.live_feed.read_from(position)) as pieces:
             async for rows in pieces:
                 await info.context.authenticate()
                 for row in rows:

@@ -1,4 +1,4 @@
-"""Subscriptions that are alike share one execution: how often the database is read, and who sees what."""
+"""Subscriptions that are alike share one execution: how often the database is read, and what each caller gets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from client import Client, Following
 from patience import eventually
 from shop import Shop
 from uriba.core.actor import Actor, Role
-from uriba.graphql.engine import sharing
-from uriba.graphql.engine.sharing import Group, Member, Resync, Seen
-from uriba.graphql.loaders import Batch
+from uriba.graphql.engine import subscription_groups
+from uriba.graphql.engine.subscription_groups import (
+    GroupMember,
+    ResyncRequired,
+    SubjectVersion,
+    SubscriptionGroup,
+)
+from uriba.graphql.loaders import BatchLoader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,20 +39,20 @@ async def all_following(clients: Sequence[Client], query: str, **given: Any) -> 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What loaders read, by the name of the query."""
+    """The names of the queries that loaders run."""
     found: list[str] = []
-    load = Batch._load
+    load = BatchLoader._load
 
-    async def counted(self: Batch[Any, Any], keys: list[Any]) -> list[Any]:
+    async def counted(self: BatchLoader[Any, Any], keys: list[Any]) -> list[Any]:
         read = self._read
         found.append(getattr(read, "func", read).__name__)
         return await load(self, keys)
 
-    monkeypatch.setattr(Batch, "_load", counted)
+    monkeypatch.setattr(BatchLoader, "_load", counted)
     return found
 
 
-async def test_one_event_is_read_once_however_many_listen(shop: Shop, reads: list[str]) -> None:
+async def test_one_event_is_read_once_for_all_subscribers(shop: Shop, reads: list[str]) -> None:
     await shop.receive(TEA_S1=1)
     given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
 
@@ -63,7 +68,7 @@ async def test_one_event_is_read_once_however_many_listen(shop: Shop, reads: lis
     assert reads.count("variants_by_id") == 1
 
 
-async def test_other_questions_of_the_same_rights_share_what_is_read(shop: Shop, reads: list[str]) -> None:
+async def test_groups_of_the_same_rights_share_what_they_read(shop: Shop, reads: list[str]) -> None:
     await shop.receive(TEA_S1=1)
     given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
     other = STOCK.replace("onHand", "onHand available")
@@ -79,7 +84,7 @@ async def test_other_questions_of_the_same_rights_share_what_is_read(shop: Shop,
     assert reads.count("levels_by_key") == 1
 
 
-async def test_every_shopper_shares_what_may_be_promised(shop: Shop, reads: list[str]) -> None:
+async def test_all_shoppers_share_availability(shop: Shop, reads: list[str]) -> None:
     shoppers = [shop.guest(), await shop.customer("HANA"), await shop.customer("KEN", channel="app")]
 
     async with all_following(shoppers, AVAILABLE, c=shop.code("app"), s=[shop.sku("TEA")]) as followings:
@@ -93,7 +98,7 @@ async def test_every_shopper_shares_what_may_be_promised(shop: Shop, reads: list
     assert reads.count("supply_by_variant") <= 2, "guests, and customers of the app, are two channels' shoppers"
 
 
-async def test_who_joins_later_sees_what_was_changed_before_its_own_first_state(shop: Shop) -> None:
+async def test_a_late_subscriber_gets_the_newest_state_first(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
 
@@ -106,7 +111,7 @@ async def test_who_joins_later_sees_what_was_changed_before_its_own_first_state(
         assert (await first.until(lambda state: state["onHand"] == 11))["onHand"] == 11
 
 
-async def test_what_a_caller_may_not_see_is_not_shared(shop: Shop) -> None:
+async def test_a_group_does_not_show_an_order_to_another_customer(shop: Shop) -> None:
     hana, rin = await shop.customer("HANA"), await shop.customer("RIN")
     await shop.receive(TEA_W1=5)
     cart = await shop.cart(hana, TEA=1)
@@ -123,7 +128,7 @@ async def test_what_a_caller_may_not_see_is_not_shared(shop: Shop) -> None:
 
 async def test_a_group_ends_with_its_last_member(shop: Shop) -> None:
     async def tasks() -> int:
-        return sum("runner.<locals>.run()" in repr(task) for task in asyncio.all_tasks())
+        return sum("group_runner.<locals>.run_group()" in repr(task) for task in asyncio.all_tasks())
 
     before = await tasks()
     async with all_following([shop.staff] * 3, STOCK, s=[shop.sku("TEA")]):
@@ -138,70 +143,70 @@ async def _is(count: Callable[[], Any], wanted: int) -> bool:
 ADDRESS = {"name": "H", "line1": "1", "city": "Tokyo", "postalCode": "150-0001", "country": "JP"}
 
 
-def make_member() -> tuple[Group, Member]:
-    group = Group(lambda _: None)
-    member = Member(group)
+def make_member() -> tuple[SubscriptionGroup, GroupMember]:
+    group = SubscriptionGroup(lambda _: None)
+    member = GroupMember(group)
     group.members.add(member)
     return group, member
 
 
-async def next_news(member: Member) -> bytes:
+async def next_payload(member: GroupMember) -> bytes:
     async with asyncio.timeout(10):
-        return await anext(member.news())
+        return await anext(member.payloads())
 
 
-async def test_a_slow_member_finds_the_newest_state_alone() -> None:
+async def test_a_slow_member_gets_only_the_newest_state_of_each_subject() -> None:
     group, member = make_member()
 
     for version in range(1, 101):
-        group.tell(Seen("Cart:1", version), b"%d" % version)
-    group.tell(Seen("Cart:2", 1), b"other")
+        group.publish(SubjectVersion("Cart:1", version), b"%d" % version)
+    group.publish(SubjectVersion("Cart:2", 1), b"other")
 
-    news = member.news()
-    assert [await anext(news), await anext(news)] == [b"100", b"other"]
+    payloads = member.payloads()
+    assert [await anext(payloads), await anext(payloads)] == [b"100", b"other"]
 
 
-async def test_a_member_that_missed_too_much_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "WAITING_MAX", 3)
+async def test_a_member_with_too_many_pending_subjects_has_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscription_groups, "PENDING_SUBJECTS_MAX", 3)
     group, member = make_member()
 
     for n in range(10):
-        group.tell(Seen(f"StockLevel:{n}:1", 1), b"x")
+        group.publish(SubjectVersion(f"StockLevel:{n}:1", 1), b"x")
 
-    with pytest.raises(Resync):
-        async for _ in member.news():
+    with pytest.raises(ResyncRequired):
+        async for _ in member.payloads():
             pass
-    assert len(member._waiting) <= 3
+    assert len(member._pending) <= 3
 
 
-async def test_what_the_present_state_had_is_not_shown_again() -> None:
+async def test_a_member_gets_no_older_and_no_equal_state_twice() -> None:
     group, member = make_member()
-    member.note(Seen("Cart:1", 5), b"five")
+    member.record_sent(SubjectVersion("Cart:1", 5), b"five")
 
-    group.tell(Seen("Cart:2", 1), b"two")
+    group.publish(SubjectVersion("Cart:2", 1), b"two")
     for version, payload in ((4, b"four"), (5, b"five"), (6, b"six")):
-        group.tell(Seen("Cart:1", version), payload)
-        group.tell(Seen("Cart:2", version), b"two")
+        group.publish(SubjectVersion("Cart:1", version), payload)
+        group.publish(SubjectVersion("Cart:2", version), b"two")
     assert [payload async for payload in _some(member, 2)] == [b"two", b"six"]
 
-    group.tell(Seen("Cart:1", 5), b"five")
-    group.tell(Seen("Cart:3", 1), b"three")
-    assert await next_news(member) == b"three"
+    group.publish(SubjectVersion("Cart:1", 5), b"five")
+    group.publish(SubjectVersion("Cart:3", 1), b"three")
+    assert await next_payload(member) == b"three"
 
 
-async def _some(member: Member, number: int) -> AsyncIterator[bytes]:
-    news = member.news()
+async def _some(member: GroupMember, number: int) -> AsyncIterator[bytes]:
+    payloads = member.payloads()
     for _ in range(number):
         async with asyncio.timeout(10):
-            yield await anext(news)
+            yield await anext(payloads)
 
 
-def test_shoppers_are_alike_where_everybody_sees_the_same() -> None:
+def test_shoppers_share_the_actor_of_a_group_that_is_the_same_for_all() -> None:
     customer = Actor(Role.CUSTOMER, key_id="1", channel_id=7)
     staff = Actor(Role.STAFF, key_id="2")
 
-    assert sharing.followed_as(customer, everyone=True) == sharing.followed_as(
-        Actor(Role.ANONYMOUS, channel_id=7, address="x"), everyone=True
+    assert subscription_groups.group_actor(customer, same_for_all_shoppers=True) == subscription_groups.group_actor(
+        Actor(Role.ANONYMOUS, channel_id=7, address="x"), same_for_all_shoppers=True
     )
-    assert sharing.followed_as(customer, everyone=False) is customer
-    assert sharing.followed_as(staff, everyone=True) is staff
+    assert subscription_groups.group_actor(customer, same_for_all_shoppers=False) is customer
+    assert subscription_groups.group_actor(staff, same_for_all_shoppers=True) is staff

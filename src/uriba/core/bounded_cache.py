@@ -1,4 +1,4 @@
-"""A mapping that remembers what came last."""
+"""A mapping of bounded size for what can be computed or read again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Recent(OrderedDict[K, V]):
-    """So many entries: a further one drives the oldest out."""
+class BoundedCache(OrderedDict[K, V]):
+    """Keeps at most `size_max` entries: a further one removes the oldest. Reading an entry does not make it newer."""
 
     def __init__(self, size_max: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Inputs: coerced arguments become the values that resolvers take. How is decided once per field, not per call."""
+"""Conversion of coerced arguments to the values that resolvers take, decided once per field instead of per call."""
 
 from __future__ import annotations
 
@@ -11,50 +11,56 @@ from strawberry.types.base import StrawberryList, StrawberryOptional, has_object
 from strawberry.types.field import StrawberryField
 from strawberry.types.lazy_type import LazyType
 
-Convert = Callable[[Any], Any]
+Converter = Callable[[Any], Any]
 
 
-def arguments(field: StrawberryField, config: StrawberryConfig) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """What makes a field's arguments, by their Python names, of coerced ones by their GraphQL names."""
-    known = [
+def arguments_converter(
+    field: StrawberryField, config: StrawberryConfig
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return a function from a field's coerced arguments, by GraphQL name, to its resolver's, by Python name."""
+    arguments = [
         (config.name_converter.from_argument(argument), argument.python_name, _converter(argument.type, config))
         for argument in field.arguments
     ]
 
-    def convert(given: Mapping[str, Any]) -> dict[str, Any]:
-        return {own: given[name] if to is None else to(given[name]) for name, own, to in known if name in given}
+    def convert(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            python_name: values[name] if converter is None else converter(values[name])
+            for name, python_name, converter in arguments
+            if name in values
+        }
 
     return convert
 
 
-def _converter(kind: Any, config: StrawberryConfig) -> Convert | None:
-    """None where a value is already what it should be: a scalar, an enum, a list of them."""
+def _converter(kind: Any, config: StrawberryConfig) -> Converter | None:
+    """Return None for values that need no conversion: scalars, enums and lists of them."""
     if isinstance(kind, StrawberryOptional):
         return _converter(kind.of_type, config)
     if isinstance(kind, LazyType):
         return _converter(kind.resolve_type(), config)
     if isinstance(kind, StrawberryList):
-        return _list_of(_converter(kind.of_type, config))
+        return _list_converter(_converter(kind.of_type, config))
     if has_object_definition(kind):
-        return _object_of(kind, config)
+        return _input_object_converter(kind, config)
     return None
 
 
-def _list_of(item: Convert | None) -> Convert:
+def _list_converter(item: Converter | None) -> Converter:
     if item is None:
         return lambda values: None if values is None else list(values)
     return lambda values: None if values is None else [item(value) for value in values]
 
 
-def _object_of(kind: Any, config: StrawberryConfig) -> Convert:
+def _input_object_converter(kind: Any, config: StrawberryConfig) -> Converter:
     definition = kind.__strawberry_definition__
     assert definition.is_input and definition.from_input is None
-    unsaid = {
+    omitted = {
         field.python_name: None
         for field in definition.fields
         if field.default_value is MISSING and field.default_factory is MISSING
     }
-    known = [
+    fields = [
         (
             config.name_converter.from_field(field),
             field.python_name,
@@ -63,10 +69,14 @@ def _object_of(kind: Any, config: StrawberryConfig) -> Convert:
         for field in definition.fields
     ]
 
-    def convert(given: Mapping[str, Any] | None) -> Any:
-        if given is None:
+    def convert(values: Mapping[str, Any] | None) -> Any:
+        if values is None:
             return None
-        said = {own: given[name] if to is None else to(given[name]) for name, own, to in known if name in given}
-        return kind(**{**unsaid, **said})
+        provided = {
+            python_name: values[name] if converter is None else converter(values[name])
+            for name, python_name, converter in fields
+            if name in values
+        }
+        return kind(**{**omitted, **provided})
 
     return convert

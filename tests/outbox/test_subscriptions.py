@@ -24,14 +24,14 @@ MERGE = f"mutation ($c: ID!) {{ cartMerge(fromCartId: $c) {{ cart {{ id }} {ERRO
 
 
 async def subscribers(shop: Shop) -> float:
-    """Live subscriptions of the API process, as Prometheus sees them."""
+    """Return the live subscriptions of the API process, from its metrics."""
     async with httpx.AsyncClient() as http:
         shown = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
     (line,) = [line for line in shown.splitlines() if line.startswith("uriba_subscribers ")]
     return float(line.split()[1])
 
 
-async def test_a_cart_is_shown_as_it_is_and_then_after_every_change(shop: Shop) -> None:
+async def test_yields_a_cart_first_and_after_every_change(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1)
 
@@ -46,7 +46,7 @@ async def test_a_cart_is_shown_as_it_is_and_then_after_every_change(shop: Shop) 
     assert [(state["version"] - cart["version"], state["quantity"]) for state in seen] == [(1, 2), (2, 3), (3, 4)]
 
 
-async def test_an_order_is_shown_as_it_is_and_its_guest_follows_it_through_the_cart(shop: Shop) -> None:
+async def test_yields_an_order_and_its_guests_cart_when_it_is_ordered(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1)
@@ -62,7 +62,7 @@ async def test_an_order_is_shown_as_it_is_and_its_guest_follows_it_through_the_c
     assert ordered["order"]["number"] == paid["order"]["number"]
 
 
-async def test_levels_are_shown_as_they_are_and_then_each_as_it_changes(shop: Shop) -> None:
+async def test_yields_all_levels_first_and_then_each_that_changes(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=2, TEA_S2=9)
     till = await shop.terminal()
 
@@ -79,7 +79,7 @@ async def test_levels_are_shown_as_they_are_and_then_each_as_it_changes(shop: Sh
     assert (changed["variant"]["sku"], changed["onHand"]) == (shop.sku("TEA"), 6)
 
 
-async def test_more_levels_than_a_page_are_all_shown_at_first(shop: Shop) -> None:
+async def test_yields_more_levels_than_one_page_at_first(shop: Shop) -> None:
     names = [shop.sku(f"BULK{n}") for n in range(120)]
     products = [{"handle": sku, "name": sku, "variants": [{"sku": sku, "name": sku}]} for sku in names]
     await shop.staff.do(
@@ -93,7 +93,7 @@ async def test_more_levels_than_a_page_are_all_shown_at_first(shop: Shop) -> Non
     assert seen == set(names)
 
 
-async def test_availability_is_shown_as_it_is_and_follows_every_location_of_the_channel(shop: Shop) -> None:
+async def test_yields_availability_after_changes_at_any_location_of_the_channel(shop: Shop) -> None:
     await shop.receive(TEA_S1=4)
     seen: list[tuple[str, int, str]] = []
 
@@ -128,7 +128,7 @@ async def test_availability_is_shown_as_it_is_and_follows_every_location_of_the_
         ("guest", AVAILABILITY_CHANGED, {"c": "nowhere", "s": []}, "INVALID"),
     ],
 )
-async def test_what_cannot_be_followed_is_refused_at_once(
+async def test_refuses_what_cannot_be_subscribed_to(
     shop: Shop, caller: str, query: str, given: dict[str, Any], code: str
 ) -> None:
     client = shop.staff if caller == "staff" else shop.guest()
@@ -140,7 +140,7 @@ async def test_what_cannot_be_followed_is_refused_at_once(
     assert refused.value.codes == [code]
 
 
-async def test_somebody_elses_cart_is_answered_like_one_that_does_not_exist(shop: Shop) -> None:
+async def test_another_customers_cart_is_not_found(shop: Shop) -> None:
     cart = await shop.cart(await shop.customer("HANA"), TEA=1)
 
     for stranger in (await shop.customer("RIN"), shop.guest()):
@@ -150,7 +150,7 @@ async def test_somebody_elses_cart_is_answered_like_one_that_does_not_exist(shop
         assert refused.value.codes == ["NOT_FOUND"]
 
 
-async def test_following_a_cart_ends_where_it_becomes_somebody_elses(shop: Shop) -> None:
+async def test_a_cart_subscription_ends_when_the_cart_becomes_anothers(shop: Shop) -> None:
     guest, customer = shop.guest(), await shop.customer()
     cart = await shop.cart(guest, TEA=1)
 
@@ -163,7 +163,7 @@ async def test_following_a_cart_ends_where_it_becomes_somebody_elses(shop: Shop)
     assert ended["type"] == "complete"
 
 
-async def test_a_revoked_key_follows_nothing_any_more(shop: Shop) -> None:
+async def test_a_revoked_key_ends_its_subscriptions(shop: Shop) -> None:
     till = await shop.terminal()
     await shop.receive(TEA_S1=1)
 
@@ -172,7 +172,7 @@ async def test_a_revoked_key_follows_nothing_any_more(shop: Shop) -> None:
         assert till.key
         async with shop.hub.database.transaction() as session:
             await keys.revoke(session, key_id=till.key.split("_")[2])
-        # As `uriba key revoke` does; a process that did not hear it asks again after some seconds.
+        # As `uriba key revoke` does; a process that misses the hint reads the key again after some seconds.
         await shop.hub.work.hints.say_now(KEYS)
 
         with pytest.raises(Refused) as refused:
@@ -184,7 +184,7 @@ async def test_a_revoked_key_follows_nothing_any_more(shop: Shop) -> None:
     assert refused.value.codes == ["UNAUTHENTICATED"]
 
 
-async def test_a_token_that_has_ended_follows_nothing_any_more(shop: Shop) -> None:
+async def test_an_expired_token_ends_its_subscriptions(shop: Shop) -> None:
     customer = await shop.customer()
     cart = await shop.cart(customer, TEA=1)
 
@@ -207,7 +207,7 @@ async def test_a_token_that_has_ended_follows_nothing_any_more(shop: Shop) -> No
     assert refused.value.codes == ["UNAUTHENTICATED"]
 
 
-async def test_leaving_a_subscription_or_the_socket_leaves_nothing_behind(shop: Shop) -> None:
+async def test_a_closed_subscription_or_socket_is_not_counted_any_more(shop: Shop) -> None:
     async def count(wanted: float) -> bool:
         return await subscribers(shop) == wanted
 
@@ -223,7 +223,7 @@ async def test_leaving_a_subscription_or_the_socket_leaves_nothing_behind(shop: 
         await eventually(lambda: count(0))
 
 
-async def test_two_subscriptions_of_one_socket_do_not_share_what_they_read(shop: Shop) -> None:
+async def test_two_subscriptions_of_one_socket_share_no_loaders(shop: Shop) -> None:
     guest = shop.guest()
     one, two = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
 
