@@ -227,7 +227,7 @@ async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(sho
             assert [row["position"] for row in kept.rows] == list(range(21, 31))
             assert (await feed.piece(session, after=None, types=None, first=3)).rows == list(kept.rows)[:3]
         assert [f.invariant.name for f in await invariants.check(database) if f.rows] == [
-            "each subject's last event is its newest change"
+            "each subject's latest event has the subject's version"
         ], "events of no domain are no subject's"
 
 

@@ -1,4 +1,4 @@
-"""Events and their numbers, and whose rows are whose."""
+"""Invariants of events, deliveries and connectors, and of who may own or change a row."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ INVARIANTS = (
     ),
     Invariant(
         9,
-        "each subject's last event is its newest change",
+        "each subject's latest event has the subject's version",
         """
-        SELECT subject, s.version, e.version AS told FROM (
+        SELECT subject, s.version, e.version AS latest_event FROM (
             SELECT 'StockLevel:' || variant_id || ':' || location_id AS subject, version FROM stock_level
             UNION ALL SELECT 'Cart:' || id, events FROM cart
             UNION ALL SELECT 'Order:' || id, version FROM orders
@@ -33,7 +33,7 @@ INVARIANTS = (
     ),
     Invariant(
         9,
-        "the feed has no gap",
+        "the feed has no gaps",
         """
         SELECT f.position, f.forgotten, e.last, e.events FROM feed f
         CROSS JOIN (SELECT coalesce(max(position), 0) AS last, count(position) AS events FROM outbox_event) e
@@ -42,7 +42,7 @@ INVARIANTS = (
     ),
     Invariant(
         9,
-        "an order's timeline is its events",
+        "an order's timeline has a line for each of its versions",
         """
         SELECT o.id, o.version, t.lines FROM orders o
         LEFT JOIN (SELECT order_id, count(*) AS lines FROM order_event GROUP BY 1) t ON t.order_id = o.id
@@ -51,16 +51,16 @@ INVARIANTS = (
     ),
     Invariant(
         9,
-        "an endpoint is told of the feed up to its place, and of nothing beyond it",
+        "an endpoint has no deliveries beyond its position in the feed",
         """
-        SELECT d.id, d.endpoint_id, d.position, p.position AS place FROM delivery d
+        SELECT d.id, d.endpoint_id, d.position, p.position AS endpoint_position FROM delivery d
         JOIN endpoint p ON p.id = d.endpoint_id CROSS JOIN feed f
         WHERE d.position > f.position OR d.status = 'PENDING' AND d.position > p.position AND p.deleted_at IS NULL
         """,
     ),
     Invariant(
         9,
-        "what a connector placed is an order of its channel, and of no other number",
+        "each order placed by a connector is in its channel and has one order number",
         """
         SELECT c.connector_id, c.number FROM connector_order c JOIN connector k ON k.id = c.connector_id
         LEFT JOIN orders o ON o.cart_id = c.cart_id
@@ -71,7 +71,7 @@ INVARIANTS = (
     ),
     Invariant(
         10,
-        "a terminal moves the stock of its own location only",
+        "terminals change the stock of their own location only",
         """
         SELECT m.id, m.actor, m.location_id FROM stock_movement m
         JOIN access_key k ON m.actor = 'terminal:' || k.id

@@ -1,14 +1,28 @@
-"""A sentence that holds, and the query that finds where it does not."""
+"""An invariant and the result of checking it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`number` is that of the domain's list; the query returns no row."""
+    """A sentence that must always hold, and a query that returns the rows for which it does not.
+
+    `number` says what it is about: 1 to 5 stock, 6 orders, 7 and 8 money, 9 events, 10 whose rows are whose.
+    """
 
     number: int
     name: str
     sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The number of rows that violate an invariant, some of these rows, and the time of the check in seconds."""
+
+    invariant: Invariant
+    rows: int
+    examples: list[dict[str, Any]]
+    seconds: float

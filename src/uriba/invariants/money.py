@@ -1,23 +1,23 @@
-"""Totals, payments, coupons, gift cards and points."""
+"""Invariants of totals, payments, coupons, gift cards and points."""
 
 from __future__ import annotations
 
 from uriba.invariants.invariant import Invariant
 
-_TAKEN = """
+_LEDGER_PAYMENTS = """
     SELECT order_id, 'GIFT_CARD' AS method, -sum(amount_minor) AS taken FROM gift_card_entry
     WHERE kind IN ('REDEEM', 'GIVE_BACK') GROUP BY 1
     UNION ALL SELECT order_id, 'POINTS', -sum(amount_minor) FROM points_entry
     WHERE kind IN ('REDEEM', 'GIVE_BACK') GROUP BY 1
 """
-_OURS = r"""(p.method = 'GIFT_CARD' AND p.reference ~ '^\*{4}[0-9A-Z]{4} [0-9a-f-]{36}$'
+_PAID_FROM_LEDGER = r"""(p.method = 'GIFT_CARD' AND p.reference ~ '^\*{4}[0-9A-Z]{4} [0-9a-f-]{36}$'
     OR p.method = 'POINTS' AND p.reference ~ '^[0-9]+ points$')"""
-"""Payments that were taken from the hub's own ledgers; a till may tell of a card that only it knows."""
+"""Payments from the hub's own ledgers. A till may report a gift card that only the till knows."""
 
 INVARIANTS = (
     Invariant(
         7,
-        "an order's total is its lines, shipping and tax",
+        "an order's total equals its lines, shipping and tax",
         """
         SELECT o.id FROM orders o
         LEFT JOIN (SELECT order_id, sum(unit_minor * quantity) AS lines, sum(discount_minor) AS discounts
@@ -30,7 +30,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "captured less refunded is between nothing and the total",
+        "captured less refunded is between 0 and the order's total",
         """
         SELECT o.id, o.total_minor, p.captured, p.refunded FROM orders o LEFT JOIN (
             SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded,
@@ -45,7 +45,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "what was given back of a payment is its refunds, and what was captured later its captures",
+        "a payment's refunded and captured amounts equal its operations",
         """
         SELECT p.id, p.refunded_minor, p.captured_minor, m.refunds, m.captures FROM payment p LEFT JOIN (
             SELECT payment_id, sum(amount_minor) FILTER (WHERE kind = 'REFUND') AS refunds,
@@ -57,7 +57,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "units of a line that came back are those of its returns",
+        "a line's returned units equal the units of its returns",
         """
         SELECT l.id, l.returned_quantity, r.units FROM order_line l LEFT JOIN (
             SELECT order_line_id, sum(quantity) AS units FROM order_return_line
@@ -67,7 +67,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "a coupon was used as often as orders say, and no more than it may be",
+        "a coupon's uses equal its redemptions and are within its limit",
         """
         SELECT c.code, c.used, c.usage_limit, r.times FROM coupon c LEFT JOIN (
             SELECT coupon_id, count(*) AS times FROM coupon_redemption WHERE reversed_at IS NULL GROUP BY 1
@@ -76,7 +76,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "what promotions took off an order is its discount",
+        "an order's discount equals the sum of its promotions",
         """
         SELECT o.id, o.discount_minor, p.amount FROM orders o JOIN (
             SELECT order_id, sum(amount_minor) AS amount FROM order_promotion GROUP BY 1
@@ -85,7 +85,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "a gift card's balance is its entries",
+        "a gift card's balance is the sum of its entries",
         """
         SELECT g.id, g.balance_minor, e.amount FROM gift_card g LEFT JOIN (
             SELECT card_id, sum(amount_minor) AS amount FROM gift_card_entry GROUP BY 1
@@ -94,7 +94,7 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "a customer's points are their entries",
+        "a customer's points are the sum of their entries",
         """
         SELECT a.customer_id, a.balance, a.owed, e.points FROM points_account a FULL JOIN (
             SELECT customer_id, sum(points) AS points FROM points_entry GROUP BY 1
@@ -104,10 +104,11 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "what gift cards and points gave for an order is its payments",
+        "an order's gift card and points payments equal the ledgers' entries",
         rf"""
-        SELECT order_id, method, l.taken, p.paid FROM ({_TAKEN}) l FULL JOIN (
-            SELECT p.order_id, p.method, sum(p.amount_minor) AS paid FROM payment p WHERE {_OURS} GROUP BY 1, 2
+        SELECT order_id, method, l.taken, p.paid FROM ({_LEDGER_PAYMENTS}) l FULL JOIN (
+            SELECT p.order_id, p.method, sum(p.amount_minor) AS paid FROM payment p
+            WHERE {_PAID_FROM_LEDGER} GROUP BY 1, 2
         ) p USING (order_id, method)
         WHERE coalesce(l.taken, 0) <> coalesce(p.paid, 0) AND NOT EXISTS (
             SELECT FROM checkout_attempt a
@@ -116,12 +117,12 @@ INVARIANTS = (
     ),
     Invariant(
         8,
-        "what an order gave back to gift cards and points is in their ledgers, once",
+        "each refund to a gift card or to points is in its ledger once",
         rf"""
-        SELECT id, o.amount_minor, e.amount_minor AS booked FROM (
+        SELECT id, o.amount_minor, e.amount_minor AS ledger_minor FROM (
             SELECT o.id, o.amount_minor FROM payment_operation o JOIN payment p ON p.id = o.payment_id
             WHERE o.kind = 'REFUND' AND (o.reason = 'CANCELLED' OR o.reason = 'RETURNED' AND o.return_id IS NOT NULL)
-                AND {_OURS}
+                AND {_PAID_FROM_LEDGER}
         ) o FULL JOIN (
             SELECT operation_id AS id, amount_minor FROM gift_card_entry WHERE kind = 'REFUND'
             UNION ALL SELECT operation_id, amount_minor FROM points_entry WHERE kind = 'REFUND'

@@ -1,4 +1,4 @@
-"""Carts, orders and their fulfillments."""
+"""Invariants of carts, orders and their fulfillments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uriba.invariants.invariant import Invariant
 INVARIANTS = (
     Invariant(
         6,
-        "a cart became an order exactly if it says so",
+        "a cart is ORDERED if and only if it has an order",
         """
         SELECT c.id, c.status, o.id AS order_id FROM cart c LEFT JOIN orders o ON o.cart_id = c.id
         WHERE (c.status = 'ORDERED') <> (o.id IS NOT NULL)
@@ -15,7 +15,7 @@ INVARIANTS = (
     ),
     Invariant(
         6,
-        "a cart is closed exactly while it is being paid",
+        "a cart is locked if and only if its payment attempt is pending",
         """
         SELECT c.id, c.checkout_id, a.id AS attempt_id FROM cart c
         FULL JOIN (SELECT id, cart_id FROM checkout_attempt WHERE status IN ('PENDING', 'ENDING')) a
@@ -36,7 +36,7 @@ INVARIANTS = (
     ),
     Invariant(
         6,
-        "every line is of goods that there are, and of its own order",
+        "every line has an existing variant and belongs to its fulfillment's order",
         """
         SELECT l.id, l.order_id, l.variant_id FROM order_line l LEFT JOIN variant v ON v.id = l.variant_id
         WHERE v.id IS NULL
@@ -48,7 +48,7 @@ INVARIANTS = (
     ),
     Invariant(
         6,
-        "an order is open exactly while goods are to be handed over",
+        "an order is open if and only if it has an open fulfillment",
         """
         SELECT o.id, o.status FROM orders o WHERE o.status <> 'CANCELLED' AND (o.status = 'OPEN') <> EXISTS (
             SELECT FROM fulfillment f WHERE f.order_id = o.id
@@ -57,7 +57,7 @@ INVARIANTS = (
     ),
     Invariant(
         6,
-        "a coupon that is used belongs to an order, or to one being paid",
+        "every coupon redemption belongs to an order or a pending payment attempt",
         """
         SELECT r.id FROM coupon_redemption r LEFT JOIN orders o ON o.id = r.order_id
         LEFT JOIN checkout_attempt a ON a.order_id = r.order_id AND a.status IN ('PENDING', 'ENDING')

@@ -1,4 +1,4 @@
-"""Levels, ledger, promises, and the facts of tills."""
+"""Invariants of stock levels, the ledger, promised units and the facts of tills."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from uriba.invariants.invariant import Invariant
 INVARIANTS = (
     Invariant(
         1,
-        "a level is the sum of its movements",
+        "each stock level is the sum of its movements",
         """
-        SELECT variant_id, location_id, l.on_hand, m.on_hand AS moved FROM stock_level l FULL JOIN (
+        SELECT variant_id, location_id, l.on_hand, m.on_hand AS sum_of_movements FROM stock_level l FULL JOIN (
             SELECT variant_id, location_id, sum(on_hand_delta) AS on_hand, sum(committed_delta) AS committed,
                 sum(reserved_delta) AS reserved, sum(unavailable_delta) AS unavailable, sum(incoming_delta) AS incoming
             FROM stock_movement GROUP BY 1, 2
@@ -21,7 +21,7 @@ INVARIANTS = (
     ),
     Invariant(
         1,
-        "unavailable units each have a state",
+        "every unavailable unit has a state",
         """
         SELECT variant_id, location_id, l.unavailable, u.units FROM stock_level l FULL JOIN (
             SELECT variant_id, location_id, sum(quantity) AS units, min(quantity) AS least
@@ -32,7 +32,7 @@ INVARIANTS = (
     ),
     Invariant(
         2,
-        "incoming is what transfers carry",
+        "incoming equals the units in open transfers",
         """
         SELECT variant_id, location_id, l.incoming, t.units FROM stock_level l FULL JOIN (
             SELECT c.variant_id, t.to_location_id AS location_id,
@@ -44,7 +44,7 @@ INVARIANTS = (
     ),
     Invariant(
         2,
-        "committed is what open fulfillments promise",
+        "committed equals the units of open fulfillments",
         """
         SELECT variant_id, location_id, l.committed, p.units FROM stock_level l FULL JOIN (
             SELECT o.variant_id, f.location_id, sum(fl.quantity) AS units
@@ -56,7 +56,7 @@ INVARIANTS = (
     ),
     Invariant(
         2,
-        "reserved is what live holds keep",
+        "reserved equals the units of live holds",
         """
         SELECT variant_id, location_id, l.reserved, h.units FROM stock_level l FULL JOIN (
             SELECT variant_id, location_id, sum(quantity) AS units FROM hold WHERE status = 'HELD' GROUP BY 1, 2
@@ -65,7 +65,7 @@ INVARIANTS = (
     ),
     Invariant(
         2,
-        "a live hold belongs to a payment under way",
+        "every live hold belongs to a pending payment attempt",
         """
         SELECT h.id FROM hold h LEFT JOIN checkout_attempt a ON a.id = h.owner_id
         WHERE h.status = 'HELD' AND coalesce(a.status, 'none') NOT IN ('PENDING', 'ENDING')
@@ -73,7 +73,7 @@ INVARIANTS = (
     ),
     Invariant(
         3,
-        "what is promised beyond the shelf is a recorded shortage",
+        "promised units that are not in stock are recorded as shortages",
         """
         SELECT variant_id, location_id, l.shortage, s.units FROM stock_level l FULL JOIN (
             SELECT variant_id, location_id, sum(quantity - settled) AS units FROM shortage GROUP BY 1, 2
@@ -84,7 +84,7 @@ INVARIANTS = (
     ),
     Invariant(
         4,
-        "a till's fact made its movements once",
+        "each fact has made its movements exactly once",
         """
         SELECT reference, f.movements, m.movements AS made FROM (
             SELECT 'pos:' || t.key_id || ':' || to_char(e.epoch, 'FM0000000000') || ':'
@@ -98,7 +98,7 @@ INVARIANTS = (
     ),
     Invariant(
         4,
-        "a till's fact is applied, or put aside where people see it",
+        "each fact is applied, or parked with a conflict",
         """
         SELECT e.terminal_id, e.epoch, e.sequence, e.status FROM pos_event e JOIN pos_terminal t ON t.id = e.terminal_id
         WHERE e.status <> 'APPLIED' AND NOT EXISTS (
@@ -107,32 +107,32 @@ INVARIANTS = (
     ),
     Invariant(
         4,
-        "what a till was told is safe is here",
+        "every acknowledged event is stored",
         """
-        SELECT p.terminal_id, p.epoch, upper(r.safe) - lower(r.safe) AS told, e.kept
-        FROM pos_epoch p CROSS JOIN LATERAL unnest(p.seen) r(safe) CROSS JOIN LATERAL (
-            SELECT count(*) AS kept FROM pos_event e
-            WHERE (e.terminal_id, e.epoch) = (p.terminal_id, p.epoch) AND r.safe @> e.sequence
+        SELECT p.terminal_id, p.epoch, upper(r.sequences) - lower(r.sequences) AS acknowledged, e.stored
+        FROM pos_epoch p CROSS JOIN LATERAL unnest(p.seen) r(sequences) CROSS JOIN LATERAL (
+            SELECT count(*) AS stored FROM pos_event e
+            WHERE (e.terminal_id, e.epoch) = (p.terminal_id, p.epoch) AND r.sequences @> e.sequence
         ) e JOIN pos_terminal t ON t.id = p.terminal_id
-        WHERE upper(r.safe) - lower(r.safe) > e.kept + (
+        WHERE upper(r.sequences) - lower(r.sequences) > e.stored + (
             SELECT count(*) FROM conflict c WHERE c.terminal = t.key_id AND split_part(c.key, ':', 2) = p.epoch::text
-                AND r.safe @> substring(c.event::text FROM '"sequence":(-?[0-9]+)')::bigint)
+                AND r.sequences @> substring(c.event::text FROM '"sequence":(-?[0-9]+)')::bigint)
         """,
     ),
     Invariant(
         5,
-        "on hand is the last count and what came after it",
+        "on hand equals the last count plus later movements",
         """
-        SELECT l.variant_id, l.location_id, l.on_hand, c.counted, s.since FROM stock_level l
+        SELECT l.variant_id, l.location_id, l.on_hand, c.counted, s.later FROM stock_level l
         CROSS JOIN LATERAL (
             SELECT max(m.quantity) AS counted FROM stock_movement m
             WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id) AND m.reason = 'COUNT'
                 AND m.occurred_at = l.counted_at AND m.reference = l.counted_by
         ) c CROSS JOIN LATERAL (
-            SELECT coalesce(sum(m.on_hand_delta), 0) AS since FROM stock_movement m
+            SELECT coalesce(sum(m.on_hand_delta), 0) AS later FROM stock_movement m
             WHERE (m.variant_id, m.location_id) = (l.variant_id, l.location_id) AND m.recorded_at >= l.counted_at
                 AND (m.occurred_at, m.reference COLLATE "C") > (l.counted_at, l.counted_by)
-        ) s WHERE l.counted_by <> '' AND l.on_hand IS DISTINCT FROM c.counted + s.since
+        ) s WHERE l.counted_by <> '' AND l.on_hand IS DISTINCT FROM c.counted + s.later
         """,
     ),
 )
