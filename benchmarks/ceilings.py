@@ -91,8 +91,13 @@ async def _stock_statement(database_url: str, sku: str) -> str:
     )
     # pgbench takes :false for a variable of its own: in its text, a blank follows every colon but those of casts.
     rows = msgspec.json.format(msgspec.json.encode([sale]), indent=1).decode().replace("\n", " ")
-    given = {"$1": f"'{rows}'", "$2": "'benchmark'::text", "$3": "'benchmark'::text", "$4": "NULL::timestamptz"}
-    return re.sub(r"\$[1-4]", lambda found: given[found[0]], ledger_sql.POST).strip() + ";\n"
+    given = {
+        ":movements": f"'{rows}'",
+        ":reference": "'benchmark'::text",
+        ":actor": "'benchmark'::text",
+        ":occurred_at": "NULL",
+    }
+    return ledger_sql.POST.with_constants(given).strip() + ";\n"
 
 
 def _pgbench(hub: Hub, script: Path, callers: int, seconds: float) -> str:

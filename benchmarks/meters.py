@@ -56,13 +56,13 @@ class Meters:
         """The meters now."""
         said = _ask(self._hub.database_url, _STATEMENTS)
         asked = sum(calls for query, calls in said.items() if query not in self._idle)
-        return Reading(asked - 2 * said[relay._TURN], _cpu_s(self._hub.api), _cpu_s(self._hub.postgres))
+        return Reading(asked - 2 * said[relay._LOCK_FEED.sql], _cpu_s(self._hub.api), _cpu_s(self._hub.postgres))
 
     def _seen_while_idle(self) -> frozenset[str]:
         """What the hub says by itself: migrations, the relay, and the sweeps, which all run as the worker starts."""
         _ask(self._hub.database_url, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         until = time.monotonic() + STARTED_S
-        while relay._TURN not in _ask(self._hub.database_url, _STATEMENTS):
+        while relay._LOCK_FEED.sql not in _ask(self._hub.database_url, _STATEMENTS):
             assert time.monotonic() < until, "the worker has not begun to relay"
             time.sleep(0.1)
         time.sleep(SETTLED_S)

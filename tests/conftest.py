@@ -76,7 +76,7 @@ async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPa
     await migrate(settings.database_url, sandbox=True)
     database = open_database(settings)
     hints = Hints(settings.valkey_url)
-    database.after_commit = lambda: hints.say(COMMITTED)
+    database.after_commit = lambda: hints.publish(COMMITTED)
     work = worker.Work(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
     loops = [
         asyncio.create_task(worker.relay_for_ever(work)),

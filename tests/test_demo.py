@@ -21,7 +21,6 @@ from uriba.config import Settings
 from uriba.core.actor import Actor, Role
 from uriba.customers import customers
 from uriba.customers.identifiers import Identifier
-from uriba.db.idempotency import Claim
 from uriba.demo import goods, hub
 from uriba.demo.device import Refused
 from uriba.demo.goods import Good
@@ -95,10 +94,9 @@ async def leave_a_cart(settings: Settings) -> None:
         assert hana is not None
         web = (await channels.by_code(session, ["web"]))["web"]["id"]
         actor = Actor(Role.CUSTOMER, customer_id=hana["id"], channel_id=web)
-        cart_id = await carts.begin(session, actor=actor, channel_id=web)
-        claim = Claim.of(caller=actor.caller, operation="cartLinesAdd", key=None, content=None)
+        cart_id = await carts.create(session, actor=actor, channel_id=web)
         line = NewLine(sku="CJ-981760", variant_id=None, quantity=2)
-        await lines.add(session, actor=actor, claim=claim, cart_id=cart_id, lines=[line])
+        await lines.add(session, actor=actor, cart_id=cart_id, lines=[line])
     await database.close()
 
 

@@ -302,7 +302,7 @@ def test_there_are_invariants_of_every_number() -> None:
 @pytest.mark.parametrize(("invariant", "statement"), CASES)
 async def test_finds_a_violation(hub: RunningHub, data: Fixture, invariant: Invariant, statement: str) -> None:
     try:
-        async with hub.database.transaction(tell=False) as session:
+        async with hub.database.transaction(notify=False) as session:
             before = await session.fetch(invariant.sql)
             # Without triggers and foreign keys, which would refuse the violation.
             await session.run("SET LOCAL session_replication_role = replica")

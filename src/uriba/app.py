@@ -38,7 +38,7 @@ def create(given: Settings | None = None) -> Litestar:
     assert chosen.database_url and chosen.valkey_url
     database = open_database(chosen)
     hints = Hints(chosen.valkey_url)
-    database.after_commit = lambda: hints.say(COMMITTED)
+    database.after_commit = lambda: hints.publish(COMMITTED)
     hub = Hub(database, chosen, Checkout(database, chosen, gateways(database, chosen)), hints)
     authenticate = hub.authenticator.authenticate
 

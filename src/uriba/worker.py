@@ -162,7 +162,7 @@ async def run_connectors(work: Work) -> int:
 
 
 async def forget_old(work: Work) -> int:
-    async with work.database.transaction(tell=False) as session:
+    async with work.database.transaction(notify=False) as session:
         return (
             await idempotency.forget(session, older_than_s=work.settings.idempotency_term_s)
             + await keys.forget_expired(session)
@@ -200,7 +200,7 @@ async def run(settings: Settings) -> None:
     assert settings.database_url and settings.valkey_url
     database = open_database(settings.model_copy(update={"idle_timeout_s": STILL_S}))
     hints = Hints(settings.valkey_url)
-    database.after_commit = lambda: hints.say(COMMITTED)
+    database.after_commit = lambda: hints.publish(COMMITTED)
     checkout = Checkout(database, settings, gateways(database, settings))
     work = Work(database, settings, checkout, hints)
     try:
@@ -243,7 +243,7 @@ async def relay_once(work: Work) -> int:
         return 0
     if numbered:
         RELAYED.inc(numbered)
-        work.hints.say(NUMBERED)
+        work.hints.publish(NUMBERED)
     return numbered
 
 

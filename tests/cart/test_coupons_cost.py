@@ -9,7 +9,6 @@ from shop import Shop
 from uriba.cart import lines, queries
 from uriba.cart.lines import NewLine
 from uriba.core.actor import SYSTEM
-from uriba.db.idempotency import NO_CLAIM
 
 
 async def test_adding_to_a_cart_with_promotions_and_a_coupon_is_two_statements(shop: Shop) -> None:
@@ -23,7 +22,7 @@ async def test_adding_to_a_cart_with_promotions_and_a_coupon_is_two_statements(s
     async with shop.hub.database.transaction() as session:
         wanted = [NewLine(shop.sku(name), None, 1) for name in ("TEA", "POT", "CUP")]
         with session.driver.query_logger(lambda record: said.append(record.query)):
-            view = await lines.add(session, actor=SYSTEM, claim=NO_CLAIM, cart_id=baskets.key(cart), lines=wanted)
+            view = await lines.add(session, actor=SYSTEM, cart_id=baskets.key(cart), lines=wanted)
 
     assert len(said) == 2, said
     assert [verdict.promotion.code for verdict in view.quote.applied] == [shop.code("TEAS"), shop.code("C")]
@@ -36,11 +35,9 @@ async def test_what_a_cart_is_offered_comes_with_its_first_line_only(shop: Shop)
     carts = [baskets.key(await shop.cart(guest, TEA=1, POT=1, CUP=1)) for _ in range(2)]
 
     async with shop.hub.database.reading() as session:
-        rows = await session.fetch(
-            f"{queries._CARTS} c.id = ANY($1) {queries._EACH} ORDER BY c.id, l.id", carts, None, True
-        )
+        rows = await session.fetch(queries._CARTS, ids=carts, actor_customer_id=None, actor_works_here=True)
 
-    assert [row["offers"] is not None for row in rows] == [True, False, False] * 2
+    assert [row["candidates"] is not None for row in rows] == [True, False, False] * 2
 
 
 async def test_goods_that_only_coupons_of_others_name_are_not_sent(shop: Shop) -> None:
@@ -53,8 +50,8 @@ async def test_goods_that_only_coupons_of_others_name_are_not_sent(shop: Shop) -
         view = await queries.one(session, baskets.key(cart), actor=SYSTEM)
 
     assert view is not None
-    assert view.offers is not None
-    assert [offer.promotion.code for offer in view.offers.offers] == [shop.code("GIVEN")]
+    assert view.candidates is not None
+    assert [offer.promotion.code for offer in view.candidates.offers] == [shop.code("GIVEN")]
     assert len(view.lines[0].traits.named_by) == 1
 
 
@@ -67,4 +64,4 @@ async def test_a_hub_s_other_shops_offer_nothing_here(shop: Shop) -> None:
         view = await queries.one(session, baskets.key(cart), actor=SYSTEM)
 
     assert view is not None
-    assert view.offers is None
+    assert view.candidates is None

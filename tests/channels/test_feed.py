@@ -217,15 +217,15 @@ async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(sho
             assert await feed.forget(session, older_than_s=86_400, needed_after=None) == 0
 
         async with database.reading() as session:
-            span = await feed.span(session)
+            span = await feed.kept_range(session)
             assert (span.forgotten, span.position) == (20, 30)
             with pytest.raises(CursorExpired):
-                await feed.piece(session, after=19, types=None, first=10)
+                await feed.page(session, after=19, types=None, first=10)
             with pytest.raises(CursorExpired):
                 feed.position_of(pages.cursor(3), span)
-            kept = await feed.piece(session, after=20, types=None, first=100)
+            kept = await feed.page(session, after=20, types=None, first=100)
             assert [row["position"] for row in kept.rows] == list(range(21, 31))
-            assert (await feed.piece(session, after=None, types=None, first=3)).rows == list(kept.rows)[:3]
+            assert (await feed.page(session, after=None, types=None, first=3)).rows == list(kept.rows)[:3]
         assert [f.invariant.name for f in await invariants.check(database) if f.rows] == [
             "each subject's latest event has the subject's version"
         ], "events of no domain are no subject's"

@@ -16,7 +16,6 @@ from uriba.db import Database, Row
 from uriba.events import presentation
 from uriba.events.payloads import PAYLOADS
 from uriba.events.schemas import ENVELOPES
-from uriba.outbox import feed
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -59,7 +58,8 @@ async def rows_after(database: Database, event_id: int = 0) -> list[Row]:
     """What was told since then, but for what tests make up."""
     async with database.reading() as session:
         return await session.fetch(
-            f"SELECT {feed.COLUMNS} FROM outbox_event WHERE id > $1 AND type NOT LIKE 'test.%' ORDER BY id", event_id
+            "SELECT id, position, type, subject, version, at, data FROM outbox_event WHERE id > $1 AND type NOT LIKE 'test.%' ORDER BY id",
+            event_id,
         )
 
 

@@ -45,7 +45,7 @@ async def stripe_hub(
     work = replace(hub.work, settings=settings, checkout=checkout)
     async with serving(app.create(settings)) as url:
         yield replace(hub, url=url, settings=settings, work=work)
-        async with hub.database.transaction(tell=False) as session:
+        async with hub.database.transaction(notify=False) as session:
             await session.run("UPDATE checkout_attempt SET next_at = now() WHERE draft::text LIKE '%STRIPE%'")
         await completion.sweep(checkout)
 

@@ -81,7 +81,7 @@ async def test_a_customer_who_never_comes_back_is_found_by_the_sweep(shop: Shop)
 
 async def test_one_who_never_confirms_loses_the_goods_when_the_hold_ends(shop: Shop) -> None:
     guest, cart = await waiting(shop)
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE checkout_attempt SET created_at = now() - interval '1 hour', next_at = now() WHERE id = $1",
             (await attempts(shop, cart))[0]["id"],

@@ -58,7 +58,7 @@ class Counted:
 @pytest.fixture
 async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
     counter = Counted(shop)
-    speak_json, opened = session._speak_json, []
+    speak_json, opened = session._set_json_codecs, []
 
     async def introduce(driver: Any) -> None:
         await speak_json(driver)
@@ -68,7 +68,7 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         opened.append(open_database(settings))
         return opened[-1]
 
-    monkeypatch.setattr(session, "_speak_json", introduce)
+    monkeypatch.setattr(session, "_set_json_codecs", introduce)
     monkeypatch.setattr(app, "open_database", opens)
     counter.application = app.create(shop.hub.settings.model_copy(update={"database_pool_size": 1}))
     yield counter

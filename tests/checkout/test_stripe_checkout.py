@@ -177,7 +177,7 @@ async def placed(shop: Shop) -> tuple[Client, dict[str, Any]]:
 
 async def authorise_only(shop: Shop) -> None:
     """From now on, the channel app captures when goods leave."""
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
 
 

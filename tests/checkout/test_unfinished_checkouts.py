@@ -34,8 +34,8 @@ from uriba.inventory import holds, ledger
 
 STEPS = {
     "before the charge": (TestProvider, "charge", "ok"),
-    "after the charge": (steps, "complete", "ok"),
-    "while the order is written": (ledger, "post_last", "ok"),
+    "after the charge": (steps, "complete_and_commit", "ok"),
+    "while the order is written": (ledger, "post_and_commit", "ok"),
     "before a declined charge is called off": (TestProvider, "void", "declined"),
     "after a declined charge was called off": (steps, "give_up", "declined"),
     "while stock and cart are let go": (ledger, "post", "declined"),
@@ -82,7 +82,7 @@ async def test_a_crash_before_anything_was_agreed_leaves_nothing(shop: Shop, mon
     guest = shop.guest("app")
     cart = await shipped(shop, guest, TEA=2)
     with monkeypatch.context() as patch, pytest.raises(Refused):
-        patch.setattr(holds, "place", crash)
+        patch.setattr(holds, "place_and_commit", crash)
         await shop.check_out(guest, cart, key="K")
 
     assert (await attempts(shop, cart), await read(guest, cart)) == ([], cart)

@@ -14,7 +14,8 @@ import pytest
 from patience import eventually
 from scratch import migrated_database
 from uriba.db import Database
-from uriba.db.session import Prepared
+from uriba.db.session import PreparedStatement
+from uriba.db.statements import statement
 from uriba.outbox import Event, emit, event
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def database(hub: RunningHub) -> AsyncIterator[Database]:
     assert hub.settings.database_url
     async with migrated_database(hub.settings.database_url) as url:
         found = Database(url, hub.settings, pool_size=POOL_SIZE)
-        found.before_commit = event.write
+        found.before_flush = event.write
         async with found.transaction() as session:
             await session.run("CREATE TABLE note (n bigint NOT NULL)")
         yield found
@@ -109,7 +110,7 @@ async def test_a_silent_transaction_tells_nobody(database: Database) -> None:
     told: list[bool] = []
     database.after_commit = lambda: told.append(True)
 
-    async with database.transaction(tell=False) as session:
+    async with database.transaction(notify=False) as session:
         await session.run("INSERT INTO note VALUES (1)")
 
     assert (await notes(database), told) == ([1], [])
@@ -142,12 +143,12 @@ async def test_a_failed_statement_that_was_caught_still_undoes_everything(databa
 
 async def test_writes_that_are_put_off_go_with_the_last_statement_or_the_commit(database: Database) -> None:
     async with database.transaction() as session:
-        session.later("INSERT INTO note SELECT n FROM unnest($1::bigint[]) AS n WHERE n <> $2", [1, 2, 3], 2)
-        session.later("INSERT INTO note VALUES ($1)", 4)
+        session.defer("INSERT INTO note SELECT n FROM unnest($1::bigint[]) AS n WHERE n <> $2", [1, 2, 3], 2)
+        session.defer("INSERT INTO note VALUES ($1)", 4)
         assert await session.fetchval("SELECT count(*) FROM note") == 0
-        await session.together("INSERT INTO note VALUES ($1), ($2)", 5, 6)
+        await session.flush_and_fetch(statement("INSERT INTO note VALUES (:five), (:six)"), five=5, six=6)
         assert await session.fetchval("SELECT count(*) FROM note") == 5
-        session.later("INSERT INTO note VALUES ($1)", 7)
+        session.defer("INSERT INTO note VALUES ($1)", 7)
 
     assert await notes(database) == [1, 3, 4, 5, 6, 7]
 
@@ -156,14 +157,14 @@ async def test_a_write_that_was_put_off_and_fails_takes_all_with_it(database: Da
     with pytest.raises(asyncpg.NotNullViolationError):
         async with database.transaction() as session:
             await session.run("INSERT INTO note VALUES (1)")
-            session.later("INSERT INTO note VALUES ($1)", 2)
-            session.later("INSERT INTO note VALUES (NULL)")
+            session.defer("INSERT INTO note VALUES ($1)", 2)
+            session.defer("INSERT INTO note VALUES (NULL)")
 
     assert await notes(database) == []
     await assert_all_clean(database)
 
 
-NOTE_AND_COMMIT = Prepared("note_and_commit", "INSERT INTO note SELECT current_setting('test.n')::bigint")
+NOTE_AND_COMMIT = PreparedStatement("note_and_commit", "INSERT INTO note SELECT current_setting('test.n')::bigint")
 
 
 async def by_commit(database: Database, n: int) -> None:
@@ -179,9 +180,8 @@ async def by_last_statement(database: Database, n: int) -> None:
         await session.prepare(NOTE_AND_COMMIT)
         await session.run("INSERT INTO note VALUES ($1)", n)
         emit(session, Noted(f"Cart:{n}", 1))
-        event.write(session)
-        await session.together("SELECT set_config('test.n', $1, true)", str(n))
-        await session.finish(NOTE_AND_COMMIT)
+        await session.flush_and_fetch(statement("SELECT set_config('test.n', :n, true)"), n=str(n))
+        await session.execute_and_commit(NOTE_AND_COMMIT)
 
 
 class Cancelled:

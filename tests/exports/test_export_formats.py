@@ -189,7 +189,7 @@ async def pieces(session: Session, form: ExportWriter, place: int) -> AsyncItera
 async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
     peaks, size = [], 0
     with pytest.raises(Undone):
-        async with shop.hub.database.transaction(tell=False) as session:
+        async with shop.hub.database.transaction(notify=False) as session:
             place = await many_levels(session)
             tracemalloc.start()
             async for piece in pieces(session, CsvWriter(TABLES[ExportTable.STOCK].columns), place):
@@ -210,7 +210,7 @@ async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypat
     monkeypatch.setattr(parquet_format, "ROW_GROUP_ROWS", 4_000)
     found: list[bytes] = []
     with pytest.raises(Undone):
-        async with shop.hub.database.transaction(tell=False) as session:
+        async with shop.hub.database.transaction(notify=False) as session:
             form = ParquetWriter(TABLES[ExportTable.STOCK].columns, {})
             place = await many_levels(session)
             found.extend([piece async for piece in pieces(session, form, place)])

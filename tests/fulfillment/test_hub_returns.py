@@ -137,7 +137,7 @@ async def test_cash_that_no_till_was_there_for_waits_until_one_pays_it_out(shop:
 async def test_a_refund_that_the_provider_refuses_is_told_to_people(shop: Shop) -> None:
     await shop.receive(TEA_W1=1)
     order = await sent(shop, TEA=1)
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE sandbox_charge SET refunded_minor = captured_minor WHERE key = ("
             "SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = $1)",

@@ -99,7 +99,7 @@ async def test_a_pickup_that_nobody_fetches_goes_back(shop: Shop) -> None:
     placed = await picked_up(shop, TEA=1)
     (part,) = (await state(shop, placed.order))["fulfillments"]
     await move(shop.staff, part, "READY_FOR_PICKUP")
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE fulfillment SET hold_until = now() WHERE pickup_code IS NOT NULL AND status = "
             "'READY_FOR_PICKUP' AND location_id = (SELECT id FROM location WHERE code = $1)",

@@ -34,7 +34,7 @@ async def crash(*_: Any, **__: Any) -> None:
 
 
 async def make_due(shop: Shop) -> None:
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE payment_operation SET next_at = now() WHERE status = 'PENDING' AND next_at < 'infinity'"
         )
@@ -112,7 +112,7 @@ async def test_a_charge_that_is_refused_at_shipment_is_told_to_people(shop: Shop
     await shop.receive(TEA_W1=2)
     placed = await shipped(shop, "web", TEA=2)
     (part,) = (await state(shop, placed.order))["fulfillments"]
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE sandbox_charge SET status = 'VOIDED' WHERE key IN ("
             "SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = $1)",

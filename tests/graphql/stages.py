@@ -67,7 +67,7 @@ async def open_stage(hub: RunningHub) -> Stage:
     order = (await shop.check_out(guest, carts["ordered"]))["order"]
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
     codes = {name: (await shop.staff.do(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
-    async with hub.database.transaction(tell=False) as session:
+    async with hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE handoff SET expires_at = now() + interval '1 day' WHERE cart_id = ANY($1)",
             [uuid(carts[name]["id"], "Cart") for name in codes],

@@ -171,7 +171,7 @@ async def revoke(hub: RunningHub, client: Client) -> None:
     assert client.key is not None
     async with hub.database.transaction() as session:
         await keys.revoke(session, key_id=key_id(client.key))
-    await hub.work.hints.say_now(KEYS)
+    await hub.work.hints.publish_now(KEYS)
 
 
 async def until_refused(client: Client) -> dict[str, Any]:

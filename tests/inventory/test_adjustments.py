@@ -11,6 +11,7 @@ from stockroom import ADJUST, adjust, codes, committed, events_of, shortages, va
 from shop import Shop
 from uriba.core.actor import SYSTEM, Scope
 from uriba.db import Row, Session
+from uriba.db.statements import Statement
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
@@ -260,10 +261,10 @@ class Counting(Session):
         super().__init__(driver)
         self.statements = 0
 
-    async def fetch(self, sql: str, *args: object) -> list[Row]:
+    async def fetch(self, statement: Statement | str, /, *args: object, **params: object) -> list[Row]:
         self.statements += 1
-        return await super().fetch(sql, *args)
+        return await super().fetch(statement, *args, **params)
 
-    async def run(self, sql: str, *args: object) -> None:
+    async def run(self, statement: Statement | str, /, *args: object, **params: object) -> None:
         self.statements += 1
-        await super().run(sql, *args)
+        await super().run(statement, *args, **params)

@@ -201,7 +201,7 @@ async def test_every_sequence_of_movements_ends_as_in_the_model(hub: RunningHub,
     model = {key: Level() for key in keys}
 
     try:
-        async with hub.database.transaction(tell=False) as session:
+        async with hub.database.transaction(notify=False) as session:
             await ledger.open_levels(session, keys)
             for steps in calls:
                 await _post_and_compare(session, model, keys, steps)

@@ -82,7 +82,7 @@ async def posted(database: Database, movements: Sequence[Movement]) -> list[Refu
 async def posted_last(database: Database, movements: Sequence[Movement]) -> list[Refusal]:
     try:
         async with database.transaction() as session:
-            await ledger.post_last(session, at(OTHER_WAY, movements), reference="same", actor="same")
+            await ledger.post_and_commit(session, at(OTHER_WAY, movements), reference="same", actor="same")
     except LedgerRefused as refused:
         return sorted(refused.refusals, key=lambda refusal: refusal.variant_id)
     return []
@@ -140,7 +140,7 @@ async def test_what_was_written_before_stands_with_it_or_falls_with_it(database:
             await session.run(
                 "INSERT INTO sandbox_charge (key, status, amount_minor, currency) VALUES ($1, '', 0, '')", key
             )
-            await ledger.post_last(session, [sale], reference="sale", actor="test")
+            await ledger.post_and_commit(session, [sale], reference="sale", actor="test")
 
     first, second = uuid4().hex, uuid4().hex
     await sell(first)
@@ -159,9 +159,9 @@ async def test_its_locks_are_free_when_it_answers(database: Database) -> None:
         await ledger.post(session, [receipt], reference="goods", actor="test")
 
     async with database.transaction() as first:
-        await ledger.post_last(first, [sale], reference="first", actor="test")
+        await ledger.post_and_commit(first, [sale], reference="first", actor="test")
         async with asyncio.timeout(4), database.transaction() as second:
-            await ledger.post_last(second, [sale], reference="second", actor="test")
+            await ledger.post_and_commit(second, [sale], reference="second", actor="test")
 
     async with database.reading() as session:
         assert await session.fetchval("SELECT on_hand FROM stock_level WHERE (variant_id, location_id) = (1, 1)") == 7
@@ -183,7 +183,7 @@ async def test_one_that_waited_for_another_change_starts_from_what_that_left(
     async def sell() -> None:
         async with database.transaction() as session:
             pid.set_result(await backend(session))
-            await ledger.post_last(session, [change(-sold, need=sold)], reference="second", actor="test")
+            await ledger.post_and_commit(session, [change(-sold, need=sold)], reference="second", actor="test")
 
     async with database.transaction() as first:
         await ledger.post(first, [change(received)], reference="first", actor="test")
@@ -202,4 +202,4 @@ async def test_what_may_settle_a_shortage_is_not_posted_so(database: Database, g
 
     with pytest.raises(AssertionError, match="post"):
         async with database.transaction() as session:
-            await ledger.post_last(session, [settling], reference="test", actor="test")
+            await ledger.post_and_commit(session, [settling], reference="test", actor="test")

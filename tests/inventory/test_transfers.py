@@ -14,6 +14,7 @@ from shop import ERRORS, Shop
 from uriba.core.actor import SYSTEM, Scope
 from uriba.core.ids import global_id, new_id, uuid
 from uriba.db import Row, Session
+from uriba.db.statements import Statement
 from uriba.inventory import transfer_receipts, transfers
 from uriba.inventory.transfer_receipts import Arrival
 from uriba.inventory.transfers import Units
@@ -610,14 +611,18 @@ class Counting(Session):
         super().__init__(driver)
         self.statements = 0
 
-    async def fetch(self, sql: str, *args: object) -> list[Row]:
+    async def fetch(self, statement: Statement | str, /, *args: object, **params: object) -> list[Row]:
         self.statements += 1
-        return await super().fetch(sql, *args)
+        return await super().fetch(statement, *args, **params)
 
-    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+    async def fetchrow(self, statement: Statement | str, /, *args: object, **params: object) -> Row | None:
         self.statements += 1
-        return await super().fetchrow(sql, *args)
+        return await super().fetchrow(statement, *args, **params)
 
-    async def run(self, sql: str, *args: object) -> None:
+    async def run(self, statement: Statement | str, /, *args: object, **params: object) -> None:
         self.statements += 1
-        await super().run(sql, *args)
+        await super().run(statement, *args, **params)
+
+    async def flush(self) -> None:
+        self.statements += 1
+        await super().flush()

@@ -91,7 +91,7 @@ async def bought_on_the_web(shop: Shop, hana: Client) -> dict[str, Any]:
 
 async def three_weeks_pass(shop: Shop, order: dict[str, Any]) -> None:
     key = ids.uuid(order["id"], "Order")
-    async with shop.hub.database.transaction(tell=False) as session:
+    async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE orders SET placed_at = placed_at - $2::interval WHERE id = $1", key, timedelta(weeks=3)
         )

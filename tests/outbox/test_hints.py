@@ -29,10 +29,10 @@ async def test_many_hints_at_once_become_one(hub: RunningHub) -> None:
 
     hints.redis.publish = count  # type: ignore[method-assign,assignment]
     for _ in range(500):
-        hints.say("uriba:one")
-        hints.say("uriba:two")
-    assert hints._speaker is not None
-    await hints._speaker
+        hints.publish("uriba:one")
+        hints.publish("uriba:two")
+    assert hints._publisher is not None
+    await hints._publisher
 
     assert sorted(said) == ["uriba:one", "uriba:two"]
     await hints.close()
@@ -41,12 +41,12 @@ async def test_many_hints_at_once_become_one(hub: RunningHub) -> None:
 async def test_without_valkey_a_hint_is_not_given_and_nobody_fails() -> None:
     hints = Hints(NOWHERE)
 
-    hints.say("uriba:test")
-    assert hints._speaker is not None
-    await hints._speaker
-    await hints.say_now("uriba:test")
+    hints.publish("uriba:test")
+    assert hints._publisher is not None
+    await hints._publisher
+    await hints.publish_now("uriba:test")
 
-    assert hints._speaker.exception() is None
+    assert hints._publisher.exception() is None
     await hints.close()
 
 
@@ -58,7 +58,7 @@ async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> 
         heard.append(channel)
 
     async def said_and_heard() -> bool:
-        await hints.say_now("uriba:test")
+        await hints.publish_now("uriba:test")
         return bool(heard)
 
     async with wire_to(hub.settings.valkey_url) as wire:
@@ -67,7 +67,7 @@ async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> 
         await eventually(said_and_heard)
 
         await wire.cut()
-        await hints.say_now("uriba:test")
+        await hints.publish_now("uriba:test")
         heard.clear()
         await wire.mend()
 
@@ -94,7 +94,7 @@ async def test_a_listener_that_hears_nothing_for_long_hears_the_next_hint(
             assert await heard.get() == "uriba:quiet", "it listens"
             for _ in range(3):
                 await wire.carried(b"PING", times=10)
-                await speaker.say_now("uriba:quiet")
+                await speaker.publish_now("uriba:quiet")
                 assert await heard.get() == "uriba:quiet"
 
         assert wire.opened == 1

@@ -92,7 +92,7 @@ async def test_a_hint_notifies_a_watch_before_the_poll_interval_ends(own: tuple[
         waiting = asyncio.create_task(next_subject(watch))
 
         async def woken() -> bool:
-            await publisher.say_now(NUMBERED)
+            await publisher.publish_now(NUMBERED)
             return waiting.done()
 
         await eventually(woken)
@@ -108,7 +108,7 @@ async def test_a_hint_about_keys_calls_on_keys_changed(own: tuple[Settings, Data
     async with running_live_feed(settings, valkey_url=settings.valkey_url, poll_s=3_600, key_changes=key_changes):
 
         async def received() -> bool:
-            await publisher.say_now(KEYS)
+            await publisher.publish_now(KEYS)
             return bool(key_changes)
 
         await eventually(received)

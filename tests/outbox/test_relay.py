@@ -57,7 +57,7 @@ async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_
         async with database.transaction() as session:
             emit(session, Noted(f"Cart:{n}", 1))
             event.write(session)
-            await session.together()
+            await session.flush()
             written[n].set()
             await may_commit[n].wait()
 
@@ -93,7 +93,7 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
             async with database.transaction() as session:
                 emit(session, *(Noted(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
                 event.write(session)
-                await session.together()
+                await session.flush()
                 for _ in range(chance.randint(0, 8)):
                     await session.fetchval("SELECT 1")
 
@@ -122,10 +122,10 @@ async def test_two_relays_without_turns_number_the_same_facts_twice(database: Da
     async def number_again() -> int | None:
         async with database.transaction() as session:
             pid.set_result(await backend(session))
-            return await session.fetchval(relay._NUMBER, 0)
+            return await session.fetchval(relay._NUMBER, end=0)
 
     async with database.transaction() as first:
-        assert await first.fetchval(relay._NUMBER, 0) == 1
+        assert await first.fetchval(relay._NUMBER, end=0) == 1
         second = asyncio.create_task(number_again())
         await is_blocked(database, await pid)
 
@@ -164,7 +164,7 @@ async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
         async with database.transaction() as session:
             emit(session, Noted("Cart:1", 1))
             event.write(session)
-            await session.together()
+            await session.flush()
             raise ZeroDivisionError
     await note(database, "Cart:2")
 

@@ -173,7 +173,7 @@ async def test_a_revoked_key_ends_its_subscriptions(shop: Shop) -> None:
         async with shop.hub.database.transaction() as session:
             await keys.revoke(session, key_id=till.key.split("_")[2])
         # As `uriba key revoke` does; a process that misses the hint reads the key again after some seconds.
-        await shop.hub.work.hints.say_now(KEYS)
+        await shop.hub.work.hints.publish_now(KEYS)
 
         with pytest.raises(Refused) as refused:
             async with asyncio.timeout(15):
@@ -196,7 +196,7 @@ async def test_an_expired_token_ends_its_subscriptions(shop: Shop) -> None:
                 "UPDATE access_key SET expires_at = now() - interval '1 second' WHERE id = $1",
                 customer.key.split("_")[2],
             )
-        await shop.hub.work.hints.say_now(KEYS)
+        await shop.hub.work.hints.publish_now(KEYS)
 
         with pytest.raises(Refused) as refused:
             async with asyncio.timeout(15):

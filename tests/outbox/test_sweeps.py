@@ -82,7 +82,7 @@ async def hold(database: Database) -> None:
         row = await session.fetchrow("SELECT variant_id, location_id FROM stock_level")
         assert row is not None
         units = [Held(row["variant_id"], row["location_id"], 3)]
-        await holds.place(session, owner_id=uuid4(), units=units, term_s=0, reference="test", actor="test")
+        await holds.place_and_commit(session, owner_id=uuid4(), units=units, term_s=0, reference="test", actor="test")
 
 
 async def reserved(database: Database) -> int:

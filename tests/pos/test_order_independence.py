@@ -124,7 +124,7 @@ async def test_any_arrival_ends_as_the_model_says(hub: RunningHub, example: tupl
     told = [(f.till, as_told(stage.shop, f, n, now)) for n, f in enumerate(facts)]
 
     try:
-        async with hub.database.transaction(tell=False) as session:
+        async with hub.database.transaction(notify=False) as session:
             verdicts = await bring(session, stage, told, arrival)
             await compare(session, stage, facts, verdicts)
             raise Undo
@@ -198,7 +198,7 @@ async def bring(
 async def settle(session: Session) -> None:
     """What the end of a batch's transaction does."""
     event.write(session)
-    await session.together()
+    await session.flush()
 
 
 def applies(fact: Happened) -> bool:

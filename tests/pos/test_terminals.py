@@ -33,7 +33,7 @@ async def test_a_revoked_key_sends_nothing(shop: Shop) -> None:
     await till.verdicts(till.moved("RECEIPT", TEA=1))
     async with shop.hub.database.transaction() as session:
         await keys.revoke(session, key_id=key_id(till))
-    await shop.hub.work.hints.say_now(KEYS)
+    await shop.hub.work.hints.publish_now(KEYS)
 
     async def refused() -> bool:
         return "errors" in await till.client.raw(SYNC, i=batch())

@@ -17,13 +17,13 @@ from uriba.db import Database
 async def copy_of(database: Database, table: str, where: str, *args: object) -> AsyncIterator[str]:
     """The name of a table with a copy of some rows; gone at the end."""
     name = f"copy_{uuid4().hex}"
-    async with database.transaction(tell=False) as session:
+    async with database.transaction(notify=False) as session:
         await session.run(f"CREATE TABLE {name} (LIKE {table})")
         await session.run(f"INSERT INTO {name} SELECT * FROM {table} WHERE {where}", *args)
     try:
         yield name
     finally:
-        async with database.transaction(tell=False) as session:
+        async with database.transaction(notify=False) as session:
             await session.run(f"DROP TABLE {name}")
 
 
@@ -49,7 +49,7 @@ async def sell_after_looking(database: Database, table: str, *, buyers: int) -> 
         await all_have_looked.wait()
         if there < 1:
             return 0
-        async with database.transaction(tell=False) as session:
+        async with database.transaction(notify=False) as session:
             await session.run(f"UPDATE {table} SET on_hand = on_hand - 1")
         return 1
 
@@ -66,7 +66,7 @@ async def order_after_looking(database: Database, table: str, *, doors: int) -> 
         await all_have_looked.wait()
         if status != "ACTIVE":
             return 0
-        async with database.transaction(tell=False) as session:
+        async with database.transaction(notify=False) as session:
             await session.run(f"UPDATE {table} SET status = 'ORDERED'")
         return 1
 
@@ -78,7 +78,7 @@ async def take_line_by_line(database: Database, table: str, carts: Sequence[Sequ
     all_hold_one = asyncio.Barrier(len(carts))
 
     async def take(variants: Sequence[int]) -> None:
-        async with database.transaction(tell=False) as session:
+        async with database.transaction(notify=False) as session:
             for n, variant_id in enumerate(variants):
                 await session.run(f"UPDATE {table} SET on_hand = on_hand - 1 WHERE variant_id = $1", variant_id)
                 if n == 0:

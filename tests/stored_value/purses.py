@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
-from uriba.db.idempotency import NO_CLAIM
 from uriba.stored_value import gift_cards, points, tenders
-from uriba.stored_value.gift_cards import Issued
 from uriba.stored_value.tenders import Debit
 
 ACTOR = "staff:test"
 
 
+class Issued(NamedTuple):
+    """A gift card and its code."""
+
+    id: UUID
+    code: str
+
+
 async def card(shop: Shop, amount: str = "1000", currency: str = "JPY", **given: Any) -> Issued:
     """A new gift card of so many yen."""
     async with shop.hub.database.transaction() as session:
-        return await gift_cards.issue(session, claim=NO_CLAIM, amount=amount, currency=currency, actor=ACTOR, **given)
+        card_id = new_id()
+        made = await gift_cards.issue(session, card_id=card_id, amount=amount, currency=currency, actor=ACTOR, **given)
+    return Issued(card_id, made)
 
 
 def code(issued: Issued) -> str:
-    assert issued.code is not None
     return issued.code
 
 
@@ -37,9 +43,7 @@ async def customer(shop: Shop, name: str = "HANA", *, with_points: int = 0) -> U
         found = await session.fetchval("SELECT id FROM customer WHERE loyalty_card = $1", shop.code(name))
         customer_id = UUID(str(found))
         if with_points:
-            await points.adjust(
-                session, claim=NO_CLAIM, customer_id=customer_id, points=with_points, reason="a gift", actor=ACTOR
-            )
+            await points.adjust(session, customer_id=customer_id, points=with_points, reason="a gift", actor=ACTOR)
     return customer_id
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from purses import ACTOR, balance, card, code, give_back, lines, pay, refund
+from purses import ACTOR, Issued, balance, card, code, give_back, lines, pay, refund
 
 from uriba.core import clock
 from uriba.core.errors import Code, DomainError, IdempotencyKeyReused, Invalid, InvalidState
 from uriba.core.ids import new_id
-from uriba.db.idempotency import Claim
+from uriba.db import idempotency
+from uriba.db.idempotency import Call, Replayed
 from uriba.stored_value import codes, gift_cards, tenders
 from uriba.stored_value.errors import CardRefused, NotEnough
 
@@ -98,19 +100,19 @@ async def test_a_card_that_ends_before_it_begins_is_refused(shop: Shop) -> None:
 
 
 async def test_the_same_call_names_the_same_card_and_shows_its_code_once(shop: Shop) -> None:
-    claim = Claim.of(caller=shop.mark, operation="giftCardIssue", key="k", content={"amount": "500"})
-    other = Claim.of(caller=shop.mark, operation="giftCardIssue", key="k", content={"amount": "501"})
+    ids = [new_id(), new_id()]
 
-    async def issue(claimed: Claim) -> gift_cards.Issued:
-        async with shop.hub.database.transaction() as session:
-            return await gift_cards.issue(session, claim=claimed, amount="500", currency="JPY", actor=ACTOR)
+    async def issue(card_id: UUID, content: dict[str, str]) -> str | Replayed:
+        call = Call.of(caller=shop.mark, operation="giftCardIssue", key="k", content=content)
+        work = partial(gift_cards.issue, card_id=card_id, amount="500", currency="JPY", actor=ACTOR)
+        return await idempotency.once(shop.hub.database, call, work, answer=str(card_id))
 
-    first, again = await issue(claim), await issue(claim)
+    code, again = [await issue(card_id, {"amount": "500"}) for card_id in ids]
     with pytest.raises(IdempotencyKeyReused):
-        await issue(other)
+        await issue(ids[1], {"amount": "501"})
 
-    assert first.code and again == gift_cards.Issued(first.id, None)
-    assert await lines(shop, first) == [("ISSUE", 500)]
+    assert isinstance(code, str) and again == Replayed(str(ids[0]))
+    assert await lines(shop, Issued(ids[0], code)) == [("ISSUE", 500)]
 
 
 async def test_one_sentence_for_every_card_that_cannot_be_used(shop: Shop) -> None:
@@ -250,10 +252,9 @@ async def test_an_adjustment_is_a_line_with_its_reason(shop: Shop) -> None:
 
 
 async def _adjust(shop: Shop, card_id: UUID, amount: str) -> None:
-    claim = Claim.of(caller=shop.mark, operation="giftCardAdjust", key=uuid4().hex, content={})
     async with shop.hub.database.transaction() as session:
         await gift_cards.adjust(
-            session, claim=claim, card_id=card_id, amount=amount, currency="JPY", reason="a mistake", actor=ACTOR
+            session, card_id=card_id, amount=amount, currency="JPY", reason="a mistake", actor=ACTOR
         )
 
 

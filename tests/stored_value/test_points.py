@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -12,7 +13,8 @@ from purses import ACTOR, account, card, code, customer, earn, give_back, pay, r
 
 from uriba.core.errors import DomainError, Invalid, InvalidQuantity, InvalidState, NotFound
 from uriba.core.ids import new_id
-from uriba.db.idempotency import Claim
+from uriba.db import idempotency
+from uriba.db.idempotency import Call
 from uriba.stored_value import points
 from uriba.stored_value.errors import NotEnough, TenderRefused
 from uriba.stored_value.points import Earning
@@ -195,27 +197,25 @@ async def test_points_that_were_spent_before_stay_owed(shop: Shop) -> None:
 
 async def test_points_are_adjusted_once_and_not_below_zero(shop: Shop) -> None:
     hana = await customer(shop)
-    claim = Claim.of(caller=shop.mark, operation="pointsAdjust", key="k", content={})
 
-    async def adjust(by: int, claimed: Claim = claim) -> None:
-        async with shop.hub.database.transaction() as session:
-            await points.adjust(session, claim=claimed, customer_id=hana, points=by, reason="sorry", actor=ACTOR)
+    async def adjust(by: int, key: str) -> None:
+        call = Call.of(caller=shop.mark, operation="pointsAdjust", key=key, content={})
+        work = partial(points.adjust, customer_id=hana, points=by, reason="sorry", actor=ACTOR)
+        await idempotency.once(shop.hub.database, call, work)
 
     for _ in range(2):
-        await adjust(50)
+        await adjust(50, "k")
     for by in (-51, 0, points.POINTS_MAX, points.POINTS_MAX + 1):
         with pytest.raises(InvalidQuantity):
-            await adjust(by, Claim.of(caller=shop.mark, operation="pointsAdjust", key=str(by), content={}))
+            await adjust(by, str(by))
 
     assert await story(shop, hana) == [("ADJUST", 50)]
 
 
 async def test_nobodys_points_cannot_be_adjusted(shop: Shop) -> None:
-    claim = Claim.of(caller=shop.mark, operation="pointsAdjust", key="k", content={})
-
     with pytest.raises(NotFound):
         async with shop.hub.database.transaction() as session:
-            await points.adjust(session, claim=claim, customer_id=new_id(), points=1, reason="sorry", actor=ACTOR)
+            await points.adjust(session, customer_id=new_id(), points=1, reason="sorry", actor=ACTOR)
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 10**6), min_size=1, max_size=20))

@@ -235,7 +235,7 @@ async def test_with_a_revoked_key_the_events_stay_pending(shop: Shop, tmp_path: 
         record(till, EventType.RECEIPT, shop.sku("TEA"), 3)
     async with shop.hub.database.transaction() as session:
         await keys.revoke(session, key_id=key.split("_")[2])
-    await shop.hub.work.hints.say_now(KEYS)
+    await shop.hub.work.hints.publish_now(KEYS)
 
     with pytest.raises(KeyRejected, match="rejects this till's key"):
         await sync(tmp_path)

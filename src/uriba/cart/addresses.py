@@ -1,4 +1,4 @@
-"""Addresses: where goods are shipped."""
+"""Postal addresses that goods are shipped to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _countries() -> frozenset[str]:
 
 
 def checked(address: Address) -> dict[str, str | None]:
-    """The address as it is kept.
+    """Return the address as it is stored.
 
     Errors: `Invalid` for what is empty, too long, or no country.
     """

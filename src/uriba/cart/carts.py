@@ -1,10 +1,9 @@
-"""Carts: begun once, found from every device, changed by one caller at a time."""
+"""Carts: created once, locked for each change, closed when they are ordered, merged or expired."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
 import msgspec
@@ -13,135 +12,118 @@ from uriba.cart import queries
 from uriba.cart.errors import CartNotActive, CartNotFound
 from uriba.cart.events import CartCreated, CartOrdered, CartUpdated, cart_subject
 from uriba.cart.models import CartStatus
-from uriba.cart.queries import HEAD, LINE_PRICED_BY, MINE, WINDOW
+from uriba.cart.queries import CART_COLUMNS, LOCKED_CART_LINE_COLUMNS, VISIBLE
 from uriba.cart.view import CartView, LineView, build, price
 from uriba.core.actor import Actor
 from uriba.core.errors import LimitExceeded
 from uriba.core.ids import new_secret_id
-from uriba.db import Row, Session, idempotency
-from uriba.db.idempotency import CLAIM, NO_CLAIM, Claim
+from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
 from uriba.outbox import Event, emit
-from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
+from uriba.pricing.promotion_candidates import CART_WINDOW
 
 LINES_MAX = 500
 """Lines of one cart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What the same call was answered before."""
+async def create(session: Session, *, actor: Actor, channel_id: int, cart_id: UUID | None = None) -> UUID:
+    """Create an empty cart, or find the customer's active one; return its id.
 
-    answer: Any
-
-
-async def begin(session: Session, *, actor: Actor, channel_id: int, cart_id: UUID | None = None) -> UUID:
-    """Begin an empty cart, or give a customer's active one back; its id.
-
-    A terminal's cart is claimed from the start: priced in its channel, at its location.
+    A terminal's cart is claimed from the start: priced in the terminal's channel, at its location.
     """
     cart_id = cart_id or new_secret_id()
     if actor.customer_id is not None:
-        await take_turns(session, customer_id=actor.customer_id)
-    told = CartCreated(cart_subject(cart_id), 1, {"status": CartStatus.ACTIVE, "version": 1})
-    made = await session.fetchval(_BEGIN, cart_id, channel_id, actor.location_id, actor.customer_id, as_json([told]))
-    if made:
+        await lock_customer(session, customer_id=actor.customer_id)
+    created = await session.fetchval(
+        _CREATE,
+        cart_id=cart_id,
+        channel_id=channel_id,
+        location_id=actor.location_id,
+        customer_id=actor.customer_id,
+    )
+    if created:
+        emit(session, CartCreated(cart_subject(cart_id), 1, {"status": CartStatus.ACTIVE, "version": 1}))
         return cart_id
     assert actor.customer_id is not None
     existing = await queries.active_of_customer(session, actor.customer_id)
-    # It can only be gone if it was ordered this very moment; then this caller comes again.
-    return existing or await begin(session, actor=actor, channel_id=channel_id, cart_id=cart_id)
+    # The active cart can only be gone if it was ordered at this very moment: try again.
+    return existing or await create(session, actor=actor, channel_id=channel_id, cart_id=cart_id)
 
 
-_BEGIN = f"""
-    WITH made AS (
-        INSERT INTO cart (id, channel_id, priced_in_id, location_id, customer_id, last_changed_by_id)
-        VALUES ($1, $2, $2, $3, $4, $2) ON CONFLICT (customer_id) WHERE status = 'ACTIVE' DO NOTHING RETURNING true
-    ), told AS (
-        {INSERT_EVENTS} {EVENTS_OF.format(parameter="$5")} WHERE EXISTS (SELECT FROM made)
-    )
-    SELECT true FROM made
-"""
+_CREATE = statement("""
+    INSERT INTO cart (id, channel_id, priced_in_id, location_id, customer_id, last_changed_by_id)
+    VALUES (:cart_id, :channel_id, :channel_id, :location_id, :customer_id, :channel_id)
+    ON CONFLICT (customer_id) WHERE status = 'ACTIVE' DO NOTHING RETURNING true
+""")
 
 
-async def take_turns(session: Session, *, customer_id: UUID) -> None:
-    """Have a customer's devices wait for each other, before any cart is locked: one may begin a cart, one adopt one,
-    and there is one active cart at most."""
-    await session.run("SELECT pg_advisory_xact_lock(hashtextextended('uriba.cart:' || $1, 0))", str(customer_id))
+async def lock_customer(session: Session, *, customer_id: UUID) -> None:
+    """Serialize calls that may create or adopt a customer's active cart. Taken before any cart is locked."""
+    await session.run(_LOCK_CUSTOMER, customer_id=str(customer_id))
 
 
-TAKE = f"""
-    claim AS ({CLAIM}), taken AS (
-        UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(), status = $10,
-            last_changed_by_id = coalesce($9, c.channel_id)
-        WHERE c.id = $6 AND c.status = 'ACTIVE' AND c.checkout_id IS NULL
-            AND {MINE.format(customer="$7", trusted="$8")} AND ($3::text IS NULL OR EXISTS (SELECT FROM claim))
-        RETURNING c.*
-    )
-"""
-"""CTEs that claim a key and lock an active cart for a change: `taken` is empty where either was not to be had. Their
-first ten parameters are `take_arguments`."""
-
-_TAKE = f"""
-    WITH {TAKE}
-    SELECT k.claimed, {HEAD} FROM (SELECT EXISTS (SELECT FROM claim) AS claimed) k
-    LEFT JOIN (taken c JOIN channel p ON p.id = c.priced_in_id) ON true
-"""
+_LOCK_CUSTOMER = statement("SELECT pg_advisory_xact_lock(hashtextextended('uriba.cart:' || :customer_id, 0))")
 
 
-def take_arguments(
-    claim: Claim, answer: object, cart_id: UUID, actor: Actor, status: CartStatus = CartStatus.ACTIVE
-) -> tuple[object, ...]:
-    key = idempotency.arguments(claim, answer)
-    return (*key, cart_id, actor.customer_id, actor.works_here, actor.channel_id, status)
+LOCK_CART = fragment("""
+    UPDATE cart c SET version = c.version + 1, events = c.events + 1, updated_at = now(), status = :status,
+        last_changed_by_id = coalesce(:actor_channel_id, c.channel_id)
+    WHERE c.id = :cart_id AND c.status = 'ACTIVE' AND c.checkout_id IS NULL AND {visible}
+    RETURNING c.*
+""")
+"""Locks an active cart and counts a change. Its parameters are those of `lock_parameters`."""
+
+_LOCK = statement(f"""
+    WITH locked AS ({LOCK_CART.format(visible=VISIBLE)})
+    SELECT {CART_COLUMNS} FROM locked c JOIN channel p ON p.id = c.priced_in_id
+""")
 
 
-async def take(session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId") -> CartView:
-    """Lock an active cart for a change and count the change; the cart with its lines as they are now.
+def lock_parameters(cart_id: UUID, *, actor: Actor, status: CartStatus = CartStatus.ACTIVE) -> dict[str, object]:
+    """Return the parameters of `LOCK_CART`. `status`: the cart's status after the change."""
+    return {
+        "cart_id": cart_id,
+        "status": status,
+        "actor_channel_id": actor.channel_id,
+        "actor_customer_id": actor.customer_id,
+        "actor_works_here": actor.works_here,
+    }
 
-    Errors: `CartNotFound`, `CartNotActive`.
+
+async def lock(
+    session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId", status: CartStatus = CartStatus.ACTIVE
+) -> CartView:
+    """Lock an active cart for a change and count the change; return the cart with its lines.
+
+    `status`: the cart's status after the change. Errors: `CartNotFound`, `CartNotActive`.
     """
-    head = await session.fetchrow(_TAKE, *take_arguments(NO_CLAIM, None, cart_id, actor))
-    if head is None or head["id"] is None:
-        raise await why_not(session, cart_id=cart_id, actor=actor, path=path)
-    return await with_lines(session, head)
+    cart = await session.fetchrow(_LOCK, **lock_parameters(cart_id, actor=actor, status=status))
+    if cart is None:
+        raise await not_lockable(session, cart_id=cart_id, actor=actor, path=path)
+    return build(cart, await session.fetch(_LINES, **line_parameters(cart)))
 
 
-async def take_once(
-    session: Session, *, claim: Claim, answer: object, cart_id: UUID, actor: Actor, status: CartStatus
-) -> CartView | Earlier:
-    """The same for a call that has a key: where it was made before, what it was answered then.
-
-    `answer`: what the key stands for from now on. `status`: what the change makes of the cart.
-
-    Errors: those of `take`, `IdempotencyKeyReused`.
-    """
-    head = await session.fetchrow(_TAKE, *take_arguments(claim, answer, cart_id, actor, status))
-    assert head is not None
-    if head["id"] is not None:
-        return await with_lines(session, head)
-    if not head["claimed"] and (earlier := await idempotency.earlier(session, claim)) is not None:
-        return Earlier(earlier)
-    raise await why_not(session, cart_id=cart_id, actor=actor)
+_LINES = statement(f"""
+    SELECT {LOCKED_CART_LINE_COLUMNS} FROM cart_line l JOIN variant v ON v.id = l.variant_id
+    WHERE l.cart_id = :cart_id WINDOW {CART_WINDOW.format(rows="ORDER BY l.id")} ORDER BY l.id
+""")
 
 
-async def with_lines(session: Session, head: Mapping[str, Any]) -> CartView:
-    """The cart of a head row, with its lines."""
-    lines = await session.fetch(
-        f"SELECT {LINE_PRICED_BY} FROM cart_line l JOIN variant v ON v.id = l.variant_id "
-        f"WHERE l.cart_id = $1 {WINDOW} ORDER BY l.id",
-        head["id"],
-        head["currency"],
-        head["priced_in_id"],
-        head["location_id"],
-        head["customer_id"],
-    )
-    return build(head, lines)
+def line_parameters(cart: Row) -> dict[str, object]:
+    """Return the parameters of `LOCKED_CART_LINE_COLUMNS` for a locked cart's row."""
+    return {
+        "cart_id": cart["id"],
+        "currency": cart["currency"],
+        "channel_id": cart["priced_in_id"],
+        "location_id": cart["location_id"],
+        "customer_id": cart["customer_id"],
+    }
 
 
-async def why_not(
+async def not_lockable(
     session: Session, *, cart_id: UUID, actor: Actor, path: str = "cartId"
 ) -> CartNotFound | CartNotActive:
-    """Why a cart cannot be changed."""
+    """Return the refusal for a cart that could not be locked."""
     cart = await queries.one(session, cart_id, actor=actor)
     if cart is None:
         return CartNotFound(path)
@@ -150,13 +132,12 @@ async def why_not(
     return CartNotActive(f"This cart is {cart.status.lower()}; it cannot change any more.", path)
 
 
-async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView], *told: Event) -> CartView:
-    """Put these lines in place of the cart's, and tell of it; the cart as it is now. Lines with one key become one,
-    with the first one's id.
+async def replace_lines(session: Session, cart: CartView, lines: Sequence[LineView], *events: Event) -> CartView:
+    """Replace the cart's lines, emit the events, and return the cart as it is now.
 
-    Errors: `LimitExceeded` above 500 lines.
+    Lines with the same key become one, with the id of the first. Errors: `LimitExceeded` above 500 lines.
     """
-    merged = merge_lines(lines)
+    merged = merge_same_lines(lines)
     if len(merged) > LINES_MAX:
         raise LimitExceeded(f"A cart has at most {LINES_MAX} lines.", "lines")
     rows = [
@@ -171,25 +152,25 @@ async def rewrite(session: Session, cart: CartView, lines: Sequence[LineView], *
         }
         for line in merged
     ]
-    await session.run(_REWRITE, cart.id, msgspec.json.encode(rows).decode(), as_json(list(told)))
-    lines, quote = price(sorted(merged, key=lambda line: line.id), cart.terms, cart.offers)
-    return replace(cart, lines=lines, quote=quote)
+    emit(session, *events)
+    await session.flush_and_fetch(_REPLACE_LINES, cart_id=cart.id, lines=msgspec.json.encode(rows).decode())
+    priced, quote = price(sorted(merged, key=lambda line: line.id), cart.terms, cart.candidates)
+    return replace(cart, lines=priced, quote=quote)
 
 
-# What is inserted asks how many lines are gone: so none is inserted before they all are.
-_REWRITE = f"""
-    WITH gone AS (DELETE FROM cart_line WHERE cart_id = $1 RETURNING id),
-    told AS ({INSERT_EVENTS} {EVENTS_OF.format(parameter="$3")})
+# The INSERT reads the number of deleted rows, so that all are deleted before any is inserted.
+_REPLACE_LINES = statement("""
+    WITH deleted AS (DELETE FROM cart_line WHERE cart_id = :cart_id RETURNING id)
     INSERT INTO cart_line (id, cart_id, variant_id, quantity, method, chosen, location_id, added_minor)
-    SELECT r.id, $1, r.variant_id, r.quantity, r.method, r.chosen, r.location_id, r.added_minor
-    FROM json_to_recordset($2::json) AS r(id bigint, variant_id bigint, quantity bigint, method text, chosen boolean,
-        location_id bigint, added_minor bigint)
-    WHERE (SELECT count(*) FROM gone) >= 0
-"""
+    SELECT r.id, :cart_id, r.variant_id, r.quantity, r.method, r.chosen, r.location_id, r.added_minor
+    FROM json_to_recordset(:lines::json) AS r(id bigint, variant_id bigint, quantity bigint, method text,
+        chosen boolean, location_id bigint, added_minor bigint)
+    WHERE (SELECT count(*) FROM deleted) >= 0
+""")
 
 
-def merge_lines(lines: Sequence[LineView]) -> list[LineView]:
-    """One line for each key, quantities added up, order kept. Pure."""
+def merge_same_lines(lines: Sequence[LineView]) -> list[LineView]:
+    """Return one line for each key, quantities added up, in the order of the first ones."""
     merged: dict[tuple[object, ...], LineView] = {}
     for line in lines:
         first = merged.get(line.key)
@@ -201,15 +182,15 @@ def merge_lines(lines: Sequence[LineView]) -> list[LineView]:
     return list(merged.values())
 
 
-def updated(cart: CartView) -> CartUpdated:
-    """What others hear of an update; `cart` as taken."""
+def updated_event(cart: CartView) -> CartUpdated:
+    """Return the event of an update of a locked cart."""
     return CartUpdated(cart_subject(cart.id), cart.events, {"status": cart.status, "version": cart.version})
 
 
-async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
-    """The cart as it is now, within the transaction that changed it, or for a key that changed it before.
+async def current(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
+    """Return the cart as it is now, after a change in this transaction or for a replayed call.
 
-    Errors: `CartNotFound` where it became another customer's since then.
+    Errors: `CartNotFound` where it has become another customer's since then.
     """
     cart = await queries.one(session, cart_id, actor=actor)
     if cart is None:
@@ -217,38 +198,31 @@ async def shown(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
     return cart
 
 
-async def sold(session: Session, orders: Mapping[UUID, UUID], *, channel_id: int) -> dict[UUID, Row]:
-    """Close carts whose goods a till has sold, by cart the order that each became; the ones that were still to be sold.
+async def close_sold(session: Session, orders: Mapping[UUID, UUID], *, channel_id: int) -> dict[UUID, Row]:
+    """Close carts that a till has sold; `orders`: the order of each cart. Return the carts that this closed.
 
-    A cart that was ordered, is being paid for or was merged stays as it is: it was sold twice, which people settle.
+    A cart that was ordered, is being paid or was merged is left as it is: it was sold twice, which people settle.
     """
-    rows = await session.fetch(_SOLD, list(orders), channel_id)
+    rows = await session.fetch(_CLOSE_SOLD, cart_ids=list(orders), channel_id=channel_id)
     for row in rows:
         data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(orders[row["id"]])}
         emit(session, CartOrdered(cart_subject(row["id"]), row["events"], data))
     return {row["id"]: row for row in rows}
 
 
-_SOLD = """
+_CLOSE_SOLD = statement("""
     UPDATE cart c SET status = 'ORDERED', version = c.version + 1, events = c.events + 1, updated_at = now(),
-        last_changed_by_id = $2
+        last_changed_by_id = :channel_id
     FROM (
-        SELECT id FROM cart WHERE id = ANY($1) AND status IN ('ACTIVE', 'EXPIRED') AND checkout_id IS NULL
+        SELECT id FROM cart WHERE id = ANY(:cart_ids) AND status IN ('ACTIVE', 'EXPIRED') AND checkout_id IS NULL
         ORDER BY id FOR UPDATE
-    ) mine WHERE c.id = mine.id RETURNING c.id, c.version, c.events, c.channel_id, c.customer_id
-"""
+    ) open WHERE c.id = open.id RETURNING c.id, c.version, c.events, c.channel_id, c.customer_id
+""")
 
 
 async def expire(session: Session, *, older_than_s: int, limit: int = 500) -> int:
-    """End carts that nobody touched for a term."""
-    rows = await session.fetch(
-        "WITH stale AS (SELECT id FROM cart WHERE status = 'ACTIVE' AND checkout_id IS NULL "
-        "AND updated_at < now() - make_interval(secs => $1) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED) "
-        "UPDATE cart c SET status = 'EXPIRED', version = c.version + 1, events = c.events + 1 FROM stale "
-        "WHERE c.id = stale.id RETURNING c.id, c.version, c.events",
-        older_than_s,
-        limit,
-    )
+    """Expire active carts that have not changed for a term; return how many."""
+    rows = await session.fetch(_EXPIRE, older_than_s=older_than_s, limit=limit)
     emit(
         session,
         *(
@@ -257,3 +231,14 @@ async def expire(session: Session, *, older_than_s: int, limit: int = 500) -> in
         ),
     )
     return len(rows)
+
+
+_EXPIRE = statement("""
+    WITH stale AS (
+        SELECT id FROM cart
+        WHERE status = 'ACTIVE' AND checkout_id IS NULL AND updated_at < now() - make_interval(secs => :older_than_s)
+        ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    UPDATE cart c SET status = 'EXPIRED', version = c.version + 1, events = c.events + 1
+    FROM stale WHERE c.id = stale.id RETURNING c.id, c.version, c.events
+""")

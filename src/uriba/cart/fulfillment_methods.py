@@ -1,4 +1,4 @@
-"""Methods: the customer (or the till) says how lines reach the customer."""
+"""Choosing how lines reach the customer: carried out, picked up or shipped."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from uriba.core import text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, Invalid, NotFound, Refusals
 from uriba.db import Session
+from uriba.db.statements import statement
 
 
 async def choose(
@@ -29,12 +30,12 @@ async def choose(
     location: str | None,
     address: Address | None,
 ) -> CartView:
-    """Choose the method of some lines (None: of all), with a pickup's store or an address to ship to.
+    """Choose the method of some lines (None: of all), with the store of a pickup or the address of a shipment.
 
     Errors: `CartNotFound`, `CartNotActive`, `NotFound` for lines and location, `Invalid` for a location that offers
     no pickup or is not the channel's, for CARRY_OUT away from a till, and for addresses.
     """
-    cart = await carts.take(session, cart_id=cart_id, actor=actor)
+    cart = await carts.lock(session, cart_id=cart_id, actor=actor)
     _refuse_unknown(cart, line_ids)
     location_id = await _location(session, actor, cart, method, location)
     chosen = None if line_ids is None else set(line_ids)
@@ -46,11 +47,12 @@ async def choose(
     ]
     if address is not None:
         kept = checked(address)
-        await session.run(
-            "UPDATE cart SET address = $2::jsonb WHERE id = $1", cart.id, msgspec.json.encode(kept).decode()
-        )
+        await session.run(_SET_ADDRESS, cart_id=cart.id, address=msgspec.json.encode(kept).decode())
         cart = replace(cart, address=kept)
-    return await carts.rewrite(session, cart, lines, carts.updated(cart))
+    return await carts.replace_lines(session, cart, lines, carts.updated_event(cart))
+
+
+_SET_ADDRESS = statement("UPDATE cart SET address = :address::jsonb WHERE id = :cart_id")
 
 
 def _refuse_unknown(cart: CartView, line_ids: Sequence[int] | None) -> None:
@@ -72,13 +74,13 @@ async def _location(
             return await _pickup_store(session, cart, location)
         case FulfillmentMethod.CARRY_OUT:
             if actor.role is not Role.TERMINAL:
-                raise Invalid("Goods are carried out from a till; here they can be picked up or shipped.", "method")
+                raise Invalid("Only a till can use CARRY_OUT. Choose PICKUP or SHIP.", "method")
             return actor.location_id
 
 
 async def _pickup_store(session: Session, cart: CartView, location: str | None) -> int:
     if location is None:
-        raise Invalid("Say at which store the goods are picked up.", "location")
+        raise Invalid("Give the store where the goods are picked up.", "location")
     found = await locations.seen_by(session, text.code(location, "location"), channel_id=cart.priced_in_id)
     if found is None:
         raise NotFound("There is no such location.", "location")

@@ -1,4 +1,4 @@
-"""Lines: added (two devices adding one make two) or set."""
+"""Lines of a cart: quantities added by any device, or set."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import msgspec
 from uriba.cart import carts
 from uriba.cart.events import CartUpdated, cart_subject
 from uriba.cart.models import FulfillmentMethod
-from uriba.cart.queries import HEAD, LINE_PRICED_BY, WINDOW
+from uriba.cart.queries import CART_COLUMNS, LOCKED_CART_LINE_COLUMNS, VISIBLE
 from uriba.cart.view import CartView, build
 from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, LimitExceeded, Refusals, VersionConflict
-from uriba.db import Row, Session, idempotency
-from uriba.db.idempotency import Claim
-from uriba.outbox.event import EVENTS_OF, INSERT_EVENTS, as_json
+from uriba.db import Row, Session
+from uriba.db.statements import statement
+from uriba.outbox import emit
 from uriba.pricing.prices import PRICE_NOW
+from uriba.pricing.promotion_candidates import CART_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
 class NewLine:
-    """Units to add, of a SKU or a variant; `variant_id` 0 is one that does not exist."""
+    """Units to add, of a SKU or a variant. `variant_id` 0: a variant that does not exist."""
 
     sku: str | None
     variant_id: int | None
@@ -33,16 +34,16 @@ class NewLine:
 
 @dataclass(frozen=True, slots=True)
 class LineQuantity:
-    """A line's new quantity; 0 removes it. `line_id` 0 is one that does not exist."""
+    """A line's new quantity; 0 removes the line. `line_id` 0: a line that does not exist."""
 
     line_id: int
     quantity: int
 
 
 def check(lines: Sequence[NewLine]) -> None:
-    """Refuse what cannot be meant, all of it at once.
+    """Check lines before any of them is looked up.
 
-    Errors: `Invalid` unless each line names exactly one of sku and variantId, `InvalidQuantity`, `LimitExceeded`.
+    Errors: `Invalid` unless each line has exactly one of sku and variantId, `InvalidQuantity`, `LimitExceeded`.
     """
     quantities.check_rows(len(lines), "lines", rows_max=carts.LINES_MAX)
     refusals = Refusals()
@@ -58,114 +59,109 @@ def check(lines: Sequence[NewLine]) -> None:
     refusals.raise_any()
 
 
-# Claims the key, locks the cart and looks the goods up: one round trip. Where no cart was taken, one row says whether
-# the key is this call's.
-_TAKE_AND_FIND = f"""
-    WITH {carts.TAKE}, wanted AS MATERIALIZED (
-        SELECT w.n, w.quantity, v.id AS variant_id, v.discontinued, v.tax_class
-        FROM json_to_recordset($11::json) AS w(n bigint, sku text, variant_id bigint, quantity bigint)
-        LEFT JOIN LATERAL (
-            SELECT id, discontinued, tax_class FROM variant WHERE sku = w.sku
-            UNION ALL SELECT id, discontinued, tax_class FROM variant WHERE id = w.variant_id AND w.sku IS NULL
-        ) v ON true
-    )
-    SELECT k.claimed, {HEAD}, w.n, w.quantity, w.variant_id AS wanted_id, w.discontinued, w.tax_class,
-        ({PRICE_NOW.format(variant="w.variant_id", currency="p.currency", channel="p.id", location="c.location_id")})
-            AS wanted_minor
-    FROM (SELECT EXISTS (SELECT FROM claim) AS claimed) k
-    LEFT JOIN (taken c JOIN channel p ON p.id = c.priced_in_id CROSS JOIN wanted w) ON true ORDER BY w.n
-"""
-
-# Adds the quantities up, tells of it and reads the whole cart: one round trip. The cart's lock is held since the
-# statement before, so this one's snapshot shows every line that others have added.
-_ADD = f"""
-    WITH added AS (
-        INSERT INTO cart_line AS l (cart_id, variant_id, quantity, method, location_id, added_minor)
-        SELECT $1, r.variant_id, r.quantity, $6, $4, r.price_minor
-        FROM json_to_recordset($7::json) AS r(variant_id bigint, quantity bigint, price_minor bigint)
-        ON CONFLICT ON CONSTRAINT uq_cart_line_key DO UPDATE
-            SET quantity = l.quantity + excluded.quantity, added_minor = excluded.added_minor
-        RETURNING l.*
-    ), told AS (
-        {INSERT_EVENTS} {EVENTS_OF.format(parameter="$8")}
-    )
-    SELECT {LINE_PRICED_BY}
-    FROM (
-        SELECT * FROM added
-        UNION ALL SELECT o.* FROM cart_line o WHERE o.cart_id = $1 AND o.id NOT IN (SELECT id FROM added)
-    ) l JOIN variant v ON v.id = l.variant_id {WINDOW} ORDER BY l.id
-"""
-
-
-async def add(session: Session, *, actor: Actor, claim: Claim, cart_id: UUID, lines: Sequence[NewLine]) -> CartView:
-    """Add quantities to a cart, all or none. Two statements.
+async def add(session: Session, *, actor: Actor, cart_id: UUID, lines: Sequence[NewLine]) -> CartView:
+    """Add quantities to a cart, all lines or none. Two round trips.
 
     Errors: those of `check`, `CartNotFound`, `CartNotActive`, and per line `NotFound`, DISCONTINUED, `InvalidQuantity`.
     """
     check(lines)
     if not lines:
         raise Invalid("Give at least one line.", "lines")
-    wanted = [
+    requested = [
         {"n": n, "sku": line.sku, "variant_id": line.variant_id, "quantity": line.quantity}
         for n, line in enumerate(lines)
     ]
     found = await session.fetch(
-        _TAKE_AND_FIND,
-        *carts.take_arguments(claim, str(cart_id), cart_id, actor),
-        msgspec.json.encode(wanted).decode(),
+        _LOCK_AND_FIND_VARIANTS,
+        lines=msgspec.json.encode(requested).decode(),
+        **carts.lock_parameters(cart_id, actor=actor),
     )
-    if found[0]["id"] is None:
-        if found[0]["claimed"] or await idempotency.earlier(session, claim) is None:
-            raise await carts.why_not(session, cart_id=cart_id, actor=actor)
-        return await carts.shown(session, cart_id, actor=actor)
-    _refuse(found, lines)
-    return await _add(session, found)
+    if not found:
+        raise await carts.not_lockable(session, cart_id=cart_id, actor=actor)
+    _refuse_unsellable(found, lines)
+    return await _add_to_locked(session, found)
 
 
-def _refuse(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
+# Locks the cart and looks up the variants: one row for each line, none where the cart could not be locked.
+_LOCK_AND_FIND_VARIANTS = statement(f"""
+    WITH locked AS ({carts.LOCK_CART.format(visible=VISIBLE)}), requested AS MATERIALIZED (
+        SELECT r.n, r.quantity, v.id AS variant_id, v.discontinued, v.tax_class
+        FROM json_to_recordset(:lines::json) AS r(n bigint, sku text, variant_id bigint, quantity bigint)
+        LEFT JOIN LATERAL (
+            SELECT id, discontinued, tax_class FROM variant WHERE sku = r.sku
+            UNION ALL SELECT id, discontinued, tax_class FROM variant WHERE id = r.variant_id AND r.sku IS NULL
+        ) v ON true
+    )
+    SELECT {CART_COLUMNS}, r.n, r.quantity, r.variant_id, r.discontinued, r.tax_class,
+        ({PRICE_NOW.format(variant="r.variant_id", currency="p.currency", channel="p.id", location="c.location_id")})
+            AS price_minor
+    FROM locked c JOIN channel p ON p.id = c.priced_in_id CROSS JOIN requested r
+    ORDER BY r.n
+""")
+
+
+def _refuse_unsellable(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
     refusals = Refusals()
     classes = {tax_class for tax_class, _ in found[0]["rates"] or ()}
     for row, line in zip(found, lines, strict=True):
         at = ("lines", row["n"], "sku" if line.sku is not None else "variantId")
-        if row["wanted_id"] is None:
+        if row["variant_id"] is None:
             refusals.add(Code.NOT_FOUND, "There is no such variant.", *at)
         elif row["discontinued"]:
             refusals.add(Code.DISCONTINUED, "This is not sold any more.", *at)
-        elif row["wanted_minor"] is None:
+        elif row["price_minor"] is None:
             refusals.add(Code.NOT_FOUND, "This is not sold in this channel.", *at)
         elif classes and row["tax_class"] not in classes:
             refusals.add(Code.INVALID, f"The channel has no tax rate for class {row['tax_class']}.", *at)
     refusals.raise_any()
 
 
-async def _add(session: Session, found: Sequence[Row]) -> CartView:
-    head = found[0]
+async def _add_to_locked(session: Session, found: Sequence[Row]) -> CartView:
+    cart = found[0]
     totals: dict[int, dict[str, int]] = {}
     for row in found:
-        new = {"variant_id": row["wanted_id"], "quantity": 0, "price_minor": row["wanted_minor"]}
-        totals.setdefault(row["wanted_id"], new)["quantity"] += row["quantity"]
-    told = CartUpdated(cart_subject(head["id"]), head["events"], {"status": head["status"], "version": head["version"]})
-    rows = await session.fetch(
-        _ADD,
-        head["id"],
-        head["currency"],
-        head["priced_in_id"],
-        head["location_id"],
-        head["customer_id"],
-        FulfillmentMethod.SHIP if head["location_id"] is None else FulfillmentMethod.CARRY_OUT,
-        msgspec.json.encode(list(totals.values())).decode(),
-        as_json([told]),
+        new = {"variant_id": row["variant_id"], "quantity": 0, "price_minor": row["price_minor"]}
+        totals.setdefault(row["variant_id"], new)["quantity"] += row["quantity"]
+    emit(
+        session,
+        CartUpdated(cart_subject(cart["id"]), cart["events"], {"status": cart["status"], "version": cart["version"]}),
+    )
+    rows = await session.flush_and_fetch(
+        _ADD_LINES,
+        lines=msgspec.json.encode(list(totals.values())).decode(),
+        method=FulfillmentMethod.SHIP if cart["location_id"] is None else FulfillmentMethod.CARRY_OUT,
+        **carts.line_parameters(cart),
     )
     _refuse_too_many(found, rows)
-    return build(head, rows)
+    return build(cart, rows)
+
+
+# Adds the quantities and reads the whole cart. The cart is locked since the statement before, so this one's snapshot
+# has every line that others have added.
+_ADD_LINES = statement(f"""
+    WITH added AS (
+        INSERT INTO cart_line AS l (cart_id, variant_id, quantity, method, location_id, added_minor)
+        SELECT :cart_id, r.variant_id, r.quantity, :method, :location_id, r.price_minor
+        FROM json_to_recordset(:lines::json) AS r(variant_id bigint, quantity bigint, price_minor bigint)
+        ON CONFLICT ON CONSTRAINT uq_cart_line_key DO UPDATE
+            SET quantity = l.quantity + excluded.quantity, added_minor = excluded.added_minor
+        RETURNING l.*
+    ), line AS (
+        SELECT * FROM added
+        UNION ALL SELECT o.* FROM cart_line o WHERE o.cart_id = :cart_id AND o.id NOT IN (SELECT id FROM added)
+    )
+    SELECT {LOCKED_CART_LINE_COLUMNS}
+    FROM line l JOIN variant v ON v.id = l.variant_id
+    WINDOW {CART_WINDOW.format(rows="ORDER BY l.id")} ORDER BY l.id
+""")
 
 
 def _refuse_too_many(found: Sequence[Row], rows: Sequence[Row]) -> None:
-    """What a line would grow to is only known once it has grown; refusing rolls it back."""
+    """Check the quantities that lines have grown to, which are known only now; the refusal rolls them back."""
     refusals = Refusals()
     too_many = {row["variant_id"] for row in rows if row["quantity"] > quantities.QUANTITY_MAX}
     for row in found:
-        if row["wanted_id"] in too_many:
+        if row["variant_id"] in too_many:
             sentence = f"A line has at most {quantities.QUANTITY_MAX:,} units."
             refusals.add(Code.INVALID_QUANTITY, sentence, "lines", row["n"], "quantity")
     refusals.raise_any()
@@ -181,12 +177,12 @@ async def update(
     lines: Sequence[LineQuantity],
     expected_version: int | None,
 ) -> CartView:
-    """Set quantities, all or none; saying a quantity is agreeing to the price of now.
+    """Set quantities, all or none. Setting a quantity accepts the present price.
 
     Errors: `CartNotFound`, `CartNotActive`, `VersionConflict`, and per line `NotFound` and `InvalidQuantity`.
     """
     quantities.check_rows(len(lines), "lines", rows_max=carts.LINES_MAX)
-    cart = await carts.take(session, cart_id=cart_id, actor=actor)
+    cart = await carts.lock(session, cart_id=cart_id, actor=actor)
     if expected_version is not None and cart.version - 1 != expected_version:
         raise VersionConflict(f"The cart is at version {cart.version - 1}.", "expectedVersion")
     refusals = Refusals()
@@ -199,10 +195,10 @@ async def update(
         except DomainError as error:
             refusals.caught(error)
     refusals.raise_any()
-    said = {line.line_id: line.quantity for line in lines}
+    new = {line.line_id: line.quantity for line in lines}
     kept = [
-        replace(line, quantity=said[line.id], added_minor=line.unit_minor) if line.id in said else line
+        replace(line, quantity=new[line.id], added_minor=line.unit_minor) if line.id in new else line
         for line in cart.lines
-        if said.get(line.id) != 0
+        if new.get(line.id) != 0
     ]
-    return await carts.rewrite(session, cart, kept, carts.updated(cart))
+    return await carts.replace_lines(session, cart, kept, carts.updated_event(cart))

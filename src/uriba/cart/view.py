@@ -1,4 +1,4 @@
-"""A cart as it is shown and priced: one reading of its rows for queries, mutations and checkout."""
+"""A cart with its lines and prices, as queries, mutations and checkout use it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from uriba.cart.models import CartStatus, FulfillmentMethod
-from uriba.pricing import promotion_candidates as offers
+from uriba.pricing import promotion_candidates
 from uriba.pricing.basket_items import PLAIN, Traits
 from uriba.pricing.coupons import canonical
 from uriba.pricing.promotions import Coupon, Offers
@@ -18,7 +18,7 @@ from uriba.pricing.quote import Item, Quote, Terms, quote, terms_of
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line with its variant's row, its price now, and what promotions take off the whole line (minor units)."""
+    """A line with its variant's row, its present price, and the discount of the whole line, in minor units."""
 
     id: int
     variant: Mapping[str, Any]
@@ -34,7 +34,7 @@ class LineView:
 
     @property
     def unit_minor(self) -> int:
-        """What is no longer sold keeps the price it had; it cannot be checked out."""
+        """The present price; where the variant is not sold any more, the price when it was added."""
         return self.added_minor if self.price_minor is None else self.price_minor
 
     @property
@@ -43,18 +43,18 @@ class LineView:
 
     @property
     def sold(self) -> bool:
-        """Still for sale in the cart's channel."""
+        """Whether the variant is still for sale in the cart's channel."""
         return self.price_minor is not None and not self.variant["discontinued"]
 
     @property
     def key(self) -> tuple[int, FulfillmentMethod, int | None]:
-        """Lines of one variant, method and location are one line."""
+        """Variant, method and location: lines that share them are one line."""
         return self.variant_id, self.method, self.location_id
 
 
 @dataclass(frozen=True, slots=True)
 class CartView:
-    """A cart with its lines, priced in the terms of its channel."""
+    """A cart with its lines, priced by the terms of its channel."""
 
     id: UUID
     status: CartStatus
@@ -71,24 +71,24 @@ class CartView:
     terms: Terms
     capture: str
     rewards: bool
-    offers: Offers | None
+    candidates: Offers | None
     lines: Sequence[LineView]
     quote: Quote
 
     @property
     def coupons(self) -> list[Coupon]:
-        """The coupons that it holds, by code."""
-        held = [offer.coupon for offer in self.offers.offers if offer.coupon] if self.offers else []
+        """The cart's coupons, by code."""
+        held = [offer.coupon for offer in self.candidates.offers if offer.coupon] if self.candidates else []
         return sorted(held, key=lambda coupon: coupon.code)
 
     def coupon(self, code: str) -> Coupon | None:
-        """One that it holds, however its code is written."""
+        """Return the cart's coupon with this code, in any spelling of it."""
         wanted = canonical(code)
         return next((coupon for coupon in self.coupons if coupon.code == wanted), None)
 
 
 def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartView:
-    """A cart from rows with the columns of `HEAD` and `LINE`; a cart without lines has its offers in its head."""
+    """Build a cart from its row and its lines' rows. The candidates are in the first line's row, else in the cart's."""
     terms = terms_of(
         head["currency"],
         head["prices_include_tax"],
@@ -96,8 +96,8 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         head["shipping_price_minor"],
         _rates(head["rates"]),
     )
-    found = lines[0]["offers"] if lines else head.get("offers")
-    offered, traits = offers.read(found, channel_id=head["priced_in_id"])
+    found = lines[0]["candidates"] if lines else head.get("candidates")
+    offered, traits = promotion_candidates.read(found, channel_id=head["priced_in_id"])
     shown, quoted = price([_line(row, traits) for row in lines], terms, offered)
     return CartView(
         id=head["id"],
@@ -115,14 +115,14 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         terms=terms,
         capture=head["capture"],
         rewards=head["rewards"],
-        offers=offered,
+        candidates=offered,
         lines=shown,
         quote=quoted,
     )
 
 
 def price(lines: Sequence[LineView], terms: Terms, offered: Offers | None = None) -> tuple[Sequence[LineView], Quote]:
-    """What the lines cost; the lines, each with its discount, whatever it was before."""
+    """Return the lines with their discounts, and their quote."""
     found = quote([_item(line) for line in lines], terms, offered)
     discounts = found.discounts or (0,) * len(lines)
     changed = any(line.discount_minor != off for line, off in zip(lines, discounts, strict=True))

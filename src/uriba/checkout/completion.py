@@ -15,7 +15,6 @@ from uuid import UUID
 import structlog
 
 from uriba.cart import carts
-from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
@@ -34,8 +33,8 @@ from uriba.config import Settings
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError
 from uriba.core.ids import new_id
-from uriba.db import Database, Row, Session
-from uriba.db.idempotency import Claim
+from uriba.db import Database, Row, Session, idempotency
+from uriba.db.idempotency import Call, Replayed
 from uriba.fulfillment.allocation import initial
 from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
@@ -93,21 +92,25 @@ class Checkout:
     def settlement(self) -> Settlement:
         return Settlement(self.database, self.charging)
 
-    async def complete(
-        self, *, actor: Actor, claim: Claim, asked: CheckoutRequest, before: Before | None = None
-    ) -> Row:
+    async def complete(self, *, actor: Actor, call: Call, asked: CheckoutRequest, before: Before | None = None) -> Row:
         """The order that the cart became, now or earlier with the same key. `before`: what goes first in the
         transaction that takes the cart.
 
         Errors: those of `before`, `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
         `PaymentDeclined`, `PaymentPending`.
         """
+        by_provider = any(payment.method in self.gateways for payment in asked.payments)
+        order_id, attempt_id = new_id(), new_id() if by_provider else None
+
+        async def work(session: Session) -> Begun:
+            if before is not None:
+                await before(session)
+            return await self._begin_and_commit(session, order_id, attempt_id, actor, asked)
+
         for _ in range(PLANS_MAX):
             try:
-                async with self.database.transaction() as session:
-                    if before is not None:
-                        await before(session)
-                    begun = await self._begin(session, actor, claim, asked)
+                answer = {"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None}
+                begun = await idempotency.once(self.database, call, work, answer=answer)
                 break
             except PlanRefused as refused:
                 if await self._freed():
@@ -119,6 +122,8 @@ class Checkout:
                     raise
         else:
             raise DomainError("Too many customers want this at once; please try again.", "cartId")
+        if isinstance(begun, Replayed):
+            begun = await self._begun_before(**begun.answer)
         placed = begun.placed
         if begun.attempt is not None:
             placed = await self.pay(begun.attempt)
@@ -132,21 +137,13 @@ class Checkout:
         async with self.database.transaction() as session:
             return await holds.expire(session) > 0
 
-    async def _begin(self, session: Session, actor: Actor, claim: Claim, asked: CheckoutRequest) -> Begun:
+    async def _begin_and_commit(
+        self, session: Session, order_id: UUID, attempt_id: UUID | None, actor: Actor, asked: CheckoutRequest
+    ) -> Begun:
         """The first transaction: the whole checkout where no provider takes part."""
-        by_provider = any(payment.method in self.gateways for payment in asked.payments)
-        order_id, attempt_id = new_id(), new_id() if by_provider else None
         reached = request.contact(asked)
-        cart = await carts.take_once(
-            session,
-            claim=claim,
-            answer={"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None},
-            cart_id=asked.cart_id,
-            actor=actor,
-            status=CartStatus.ACTIVE if by_provider else CartStatus.ORDERED,
-        )
-        if isinstance(cart, Earlier):
-            return await self._begun_before(session, **cart.answer)
+        status = CartStatus.ORDERED if attempt_id is None else CartStatus.ACTIVE
+        cart = await carts.lock(session, cart_id=asked.cart_id, actor=actor, status=status)
         tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
         made = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
         total = made.draft.total_minor
@@ -154,15 +151,23 @@ class Checkout:
         tenders = await stored_value_tenders.taken(session, made.draft, tenders, actor=actor.label)
         try:
             if attempt_id is None:
-                return Begun(order_id, placed=await self._place(session, cart, made, tenders, actor))
-            return Begun(order_id, attempt=await self._agree(session, attempt_id, cart, made, tenders, actor))
+                return Begun(order_id, placed=await self._place_and_commit(session, cart, made, tenders, actor))
+            return Begun(
+                order_id, attempt=await self._agree_and_commit(session, attempt_id, cart, made, tenders, actor)
+            )
         except LedgerRefused as refused:
             raise PlanRefused(made, cart.priced_in_id, refused.refusals) from refused
 
-    async def _begun_before(self, session: Session, order: str, attempt: str | None) -> Begun:
-        return Begun(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)) if attempt else None)
+    async def _begun_before(self, order: str, attempt: str | None) -> Begun:
+        """Return what a replayed checkout had begun."""
+        if attempt is None:
+            return Begun(UUID(order))
+        async with self.database.reading() as session:
+            return Begun(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)))
 
-    async def _place(self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor) -> Row:
+    async def _place_and_commit(
+        self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor
+    ) -> Row:
         data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         taken = [
@@ -170,10 +175,10 @@ class Checkout:
         ]
         placed = await payment_attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
         moved = initial.movements(made.parcels)
-        await ledger.post_last(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
+        await ledger.post_and_commit(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
         return placed
 
-    async def _agree(
+    async def _agree_and_commit(
         self,
         session: Session,
         attempt_id: UUID,
@@ -182,14 +187,14 @@ class Checkout:
         tenders: list[Tendered],
         actor: Actor,
     ) -> Attempt:
-        emit(session, carts.updated(cart))
+        emit(session, carts.updated_event(cart))
         agreed = Agreed(
             draft=made.draft,
             parcels=made.parcels,
             charges=payment_attempts.charges(tenders, attempt_id, self.gateways),
             capture=cart.capture == Capture.AT_CHECKOUT,
         )
-        return await payment_attempts.begin(
+        return await payment_attempts.begin_and_commit(
             session,
             attempt_id=attempt_id,
             agreed=agreed,
@@ -252,7 +257,7 @@ class Checkout:
         return await self._settle(attempt, answers)
 
     async def _wait(self, attempt: Attempt, needed: ActionNeeded) -> None:
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             await payment_attempts.wait(
                 session,
                 attempt.id,
@@ -265,7 +270,7 @@ class Checkout:
         """The second transaction: the order. Where the hold had ended and the goods are gone, the money goes back."""
         try:
             async with self.database.transaction() as session:
-                return await payment_attempts.complete(session, attempt, answers)
+                return await payment_attempts.complete_and_commit(session, attempt, answers)
         except LedgerRefused:
             await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
             return None
@@ -315,7 +320,7 @@ class Checkout:
 
         Nothing is believed but that something happened, and an attempt that has ended stays so.
         """
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             if not await payment_attempts.heard(session, provider, event):
                 return False
             found = await payment_attempts.of_charge(session, event.key)

@@ -9,7 +9,6 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart import carts
-from uriba.cart.carts import Earlier
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView
@@ -21,9 +20,7 @@ from uriba.checkout.request import CheckoutRequest, Contact, Tendered
 from uriba.core import money as amounts
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState
-from uriba.core.ids import new_id
 from uriba.db import Session
-from uriba.db.idempotency import Claim
 from uriba.fulfillment import returns
 from uriba.fulfillment.allocation import initial, level_locks
 from uriba.fulfillment.returns import ReturnRequest, Taken
@@ -39,7 +36,7 @@ EXCHANGE = "EXCHANGE"
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """What an exchange came to."""
+    """The ids of an exchange: its new order and its return."""
 
     order_id: UUID
     return_id: UUID
@@ -48,12 +45,12 @@ class Exchanged:
 async def exchange(
     session: Session,
     *,
+    ids: Exchanged,
     actor: Actor,
-    claim: Claim,
     back: ReturnRequest,
     out: CheckoutRequest,
     gateways: Mapping[str, PaymentGateway],
-) -> Exchanged:
+) -> None:
     """Take goods back and make the cart an order, at a till, in one transaction. What came back pays first.
 
     A difference to pay is paid in cash or from the customer's own balance; one to give back goes to where the first
@@ -61,17 +58,8 @@ async def exchange(
 
     Errors: those of `returns.take` and of a checkout; `Invalid` for a payment provider, `PaymentMismatch`.
     """
-    order_id, return_id = new_id(), new_id()
-    cart = await carts.take_once(
-        session,
-        claim=claim,
-        answer={"order": str(order_id), "return": str(return_id)},
-        cart_id=out.cart_id,
-        actor=actor,
-        status=CartStatus.ORDERED,
-    )
-    if isinstance(cart, Earlier):
-        return Exchanged(UUID(cart.answer["order"]), UUID(cart.answer["return"]))
+    order_id, return_id = ids.order_id, ids.return_id
+    cart = await carts.lock(session, cart_id=out.cart_id, actor=actor, status=CartStatus.ORDERED)
     tenders = _tenders(out, cart, actor, gateways)
     taken = await returns.book(session, back, return_id=return_id, actor=actor)
     if taken.book.order["currency"] != cart.terms.currency:
@@ -96,8 +84,7 @@ async def exchange(
     try:
         await _move_stock(session, made, taken, back, actor)
     except LedgerRefused as refused:
-        raise OutOfStock("Not all of this is on the shelf here.", "cartId") from refused
-    return Exchanged(order_id, return_id)
+        raise OutOfStock("Not all of these items are in stock at this location.", "cartId") from refused
 
 
 def _tenders(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from uriba.cart.carts import merge_lines
+from uriba.cart.carts import merge_same_lines
 from uriba.cart.errors import EmptyCart
 from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView, LineView, price
@@ -47,7 +47,7 @@ async def make(session: Session, *, order_id: UUID, cart: CartView, actor: Actor
         raise EmptyCart("There is nothing in this cart.", "cartId")
     lines: Sequence[LineView] = resolve(cart.lines, actor)
     _refuse(cart, lines, actor)
-    lines, priced = price(lines, cart.terms, cart.offers)
+    lines, priced = price(lines, cart.terms, cart.candidates)
     _refuse_used_up(priced)
     draft = _draft(order_id, cart, lines, priced, actor, contact)
     placed = _placed(lines, actor)
@@ -63,7 +63,7 @@ def resolve(lines: Sequence[LineView], actor: Actor) -> list[LineView]:
         way, place = FulfillmentMethod.CARRY_OUT, actor.location_id
     else:
         way, place = FulfillmentMethod.SHIP, None
-    return merge_lines([line if line.chosen else replace(line, method=way, location_id=place) for line in lines])
+    return merge_same_lines([line if line.chosen else replace(line, method=way, location_id=place) for line in lines])
 
 
 def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:

@@ -14,6 +14,7 @@ from uriba.checkout.gateways import Answer, ChargeState, PaymentGateway, Provide
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
 from uriba.db import Row, Session
+from uriba.db.statements import statement
 from uriba.fulfillment.allocation import initial as parcels
 from uriba.fulfillment.allocation.initial import Parcel
 from uriba.inventory import holds, ledger
@@ -62,7 +63,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float = 0
 
 
-async def begin(
+async def begin_and_commit(
     session: Session,
     *,
     attempt_id: UUID,
@@ -77,18 +78,17 @@ async def begin(
     """
     draft = agreed.draft
     assert draft.cart_id is not None
-    session.later("UPDATE cart SET checkout_id = $1 WHERE id = $2", attempt_id, draft.cart_id)
-    session.later(
-        "INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at) "
-        "VALUES ($1, $2, $3, $4::jsonb, $5, now() + make_interval(secs => $6))",
-        attempt_id,
-        draft.cart_id,
-        draft.id,
-        msgspec.json.encode(agreed).decode(),
-        actor,
-        look_after_s,
+    session.defer(_CLOSE_CART, attempt_id=attempt_id, cart_id=draft.cart_id)
+    session.defer(
+        _BEGIN,
+        attempt_id=attempt_id,
+        cart_id=draft.cart_id,
+        order_id=draft.id,
+        draft=msgspec.json.encode(agreed).decode(),
+        actor=actor,
+        look_after_s=look_after_s,
     )
-    await holds.place(
+    await holds.place_and_commit(
         session,
         owner_id=attempt_id,
         units=_units(agreed.parcels),
@@ -105,6 +105,14 @@ async def begin(
         agreed=agreed,
         actor=actor,
     )
+
+
+_CLOSE_CART = statement("UPDATE cart SET checkout_id = :attempt_id WHERE id = :cart_id")
+
+_BEGIN = statement("""
+    INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at)
+    VALUES (:attempt_id, :cart_id, :order_id, :draft::jsonb, :actor, now() + make_interval(secs => :look_after_s))
+""")
 
 
 def _units(of: Sequence[Parcel]) -> list[Held]:
@@ -174,7 +182,7 @@ async def wait(
     )
 
 
-async def complete(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
+async def complete_and_commit(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
     """Make the order of a paid attempt and commit; its row. None where the attempt is not pending any more.
 
     Errors: `LedgerRefused` where the hold had ended and the stock is gone.
@@ -189,7 +197,7 @@ async def complete(session: Session, attempt: Attempt, answers: Sequence[Answer 
     placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     held = [Held(*units) for units in row["held"] or ()]
     moved = parcels.movements(attempt.agreed.parcels, held=held)
-    await ledger.post_last(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
+    await ledger.post_and_commit(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return placed
 
 
@@ -228,7 +236,7 @@ def _heard(session: Session, attempt: Attempt, answers: Sequence[Answer | None])
     """What the providers answered is heard: a webhook of the same brings nothing new."""
     found = [(c, a) for c, a in zip(attempt.agreed.charges, answers, strict=True) if a is not None]
     if found:
-        session.later(
+        session.defer(
             "INSERT INTO provider_event (provider, event, charge, kind) "
             "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING",
             [charge.method for charge, _ in found],

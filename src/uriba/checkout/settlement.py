@@ -40,7 +40,7 @@ class Settlement:
 
     async def _round(self, *, order_id: UUID | None = None, limit: int = 50) -> int:
         """How many operations were done, or refused for good."""
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             taken = await payment_operations.due(session, order_id=order_id, limit=limit)
         return sum(await asyncio.gather(*(self._do(operation) for operation in taken)))
 
@@ -55,7 +55,7 @@ class Settlement:
             async with self.database.transaction() as session:
                 await payment_operations.failed(session, operation, str(declined))
             return True
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             await payment_operations.succeeded(session, operation.id, reference)
         return True
 

@@ -82,7 +82,7 @@ def revoke(id: Annotated[str, typer.Argument(help="The key's id.")], data_dir: D
                 await keys.revoke(session, key_id=id)
             assert settings.valkey_url
             hints = Hints(settings.valkey_url)
-            await hints.say_now(KEYS)
+            await hints.publish_now(KEYS)
             await hints.close()
 
         asyncio.run(with_database(settings, work))

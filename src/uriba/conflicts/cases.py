@@ -42,7 +42,7 @@ def open_cases(session: Session, cases: Sequence[Case]) -> None:
         for c in sorted(cases, key=lambda c: (c.key or "") if c.kind is ConflictKind.PRICE_VARIANCE else "")
     ]
     if rows:
-        session.later(_OPEN, *(list(column) for column in zip(*rows, strict=True)))
+        session.defer(_OPEN, *(list(column) for column in zip(*rows, strict=True)))
 
 
 def _as_json(case: Case) -> tuple[str | None, str | None]:

@@ -84,7 +84,7 @@ async def _compare(held: Held) -> None:
     """Mark all that differs. Where the feed ends is read first: what comes later is found there."""
     async with held.writing() as session:
         row = await _row(session, held)
-        end = await feed.span(session)
+        end = await feed.kept_range(session)
         moment = await session.fetchval("SELECT now()")
         places = await session.fetchval(_PLACES, row["channel_id"])
     after: int | None = 0

@@ -28,9 +28,9 @@ class Held:
     database: Database
 
     @asynccontextmanager
-    async def writing(self, *, tell: bool = False) -> AsyncIterator[Session]:
+    async def writing(self, *, notify: bool = False) -> AsyncIterator[Session]:
         """A transaction of the holder's; the lease lasts for another term from now. Errors: `Lost`."""
-        async with self.database.transaction(tell=tell) as session:
+        async with self.database.transaction(notify=notify) as session:
             await renew(session, self)
             yield session
 
@@ -51,7 +51,7 @@ _RENEW = """
 
 async def claim(database: Database, *, term_s: float, only: UUID | None = None) -> tuple[Held, Row] | None:
     """Take a connector that is due and that nobody runs, the longest due first; `only`: this one, due or not."""
-    async with database.transaction(tell=False) as session:
+    async with database.transaction(notify=False) as session:
         row = await session.fetchrow(_CLAIM, term_s, only)
     return None if row is None else (Held(row["id"], row["fence"], term_s, database), row)
 

@@ -30,7 +30,7 @@ from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, DomainError, Problem, Refusals
 from uriba.core.ids import new_secret_id
 from uriba.db import Row, Session
-from uriba.db.idempotency import NO_CLAIM
+from uriba.db.idempotency import WITHOUT_KEY
 
 AT_ONCE = 20
 """Orders that are taken up together."""
@@ -161,7 +161,7 @@ async def complete(desk: Desk, row: Row, order: ExternalOrder) -> Row:
 
     return await desk.checkout.complete(
         actor=desk.actor,
-        claim=NO_CLAIM,
+        call=WITHOUT_KEY,
         asked=CheckoutRequest(
             cart_id=cart_id,
             idempotency_key=order.number,
@@ -176,9 +176,9 @@ async def complete(desk: Desk, row: Row, order: ExternalOrder) -> Row:
 
 async def _fill(session: Session, desk: Desk, order: ExternalOrder, *, cart_id: UUID) -> None:
     """The cart that the customer had elsewhere. Errors: those of carts, a PRICE_CHANGED for each price that differs."""
-    begun = await carts.begin(session, actor=desk.actor, channel_id=desk.channel["id"], cart_id=cart_id)
+    begun = await carts.create(session, actor=desk.actor, channel_id=desk.channel["id"], cart_id=cart_id)
     wanted = [NewLine(line.sku, None, line.quantity) for line in order.lines]
-    cart = await lines.add(session, actor=desk.actor, claim=NO_CLAIM, cart_id=begun, lines=wanted)
+    cart = await lines.add(session, actor=desk.actor, cart_id=begun, lines=wanted)
     _refuse_other_prices(cart, order)
     if order.address is not None:
         await fulfillment_methods.choose(

@@ -104,7 +104,7 @@ async def lock(session: Session, row: Row) -> bool:
 
 def placed(session: Session, row: Row, *, cart_id: UUID) -> None:
     """A locked order becomes what its cart becomes, with the transaction that does it."""
-    session.later(
+    session.defer(
         "UPDATE connector_order SET status = 'PLACED', cart_id = $3, document = NULL, code = NULL, message = NULL, "
         "decided_at = now(), acknowledged_at = NULL WHERE connector_id = $1 AND number = $2",
         row["connector_id"],

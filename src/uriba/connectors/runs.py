@@ -25,7 +25,7 @@ from uriba.connectors.rest_connector import RestConnector
 from uriba.connectors.run_report import Report
 from uriba.connectors.settings import ConnectorSettings
 from uriba.db import Database, Row, Session
-from uriba.db.session import unbroken
+from uriba.db.session import await_uncancelled
 from uriba.outbound.client import Client
 from uriba.outbound.retry_policy import pause_s
 
@@ -87,7 +87,7 @@ class Connectors:
             return None
         except asyncio.CancelledError:
             with suppress(Exception):
-                await unbroken(self._free(held))
+                await await_uncancelled(self._free(held))
             raise
         return report
 
@@ -148,7 +148,7 @@ class Connectors:
         return found
 
     async def _free(self, held: Held) -> None:
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             await session.run(
                 "UPDATE connector SET lease_until = NULL WHERE id = $1 AND fence = $2", held.id, held.fence
             )

@@ -1,32 +1,40 @@
-"""The same call again gives the first answer again, and does nothing twice.
+"""Idempotency keys: the same call again gives the first answer again and does nothing twice.
 
-The row (caller, operation, key) is written in the transaction of the effect: either both stand or neither. A second
-call with the same key waits for the first one's commit on the primary key. Refusals roll back and leave no row: a
-refused call has changed nothing, so its key is free.
+    outcome = await idempotency.once(database, call, work)
+
+The key's row (caller, operation, key) is written in the transaction of the effect, with its last statement: both are
+committed, or neither is. A second call does the same work and fails on the key's row, or is refused because the first
+call has changed what it needs; either way it is rolled back, the key is looked up, and the first answer is returned.
+Refusals leave no row: a refused call has changed nothing, so its key is free.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
+import asyncpg
 import msgspec
 from sqlalchemy import Index, LargeBinary, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from uriba.core.errors import IdempotencyKeyReused
+from uriba.core import digests
+from uriba.core.errors import DomainError, IdempotencyKeyReused
 from uriba.core.text import text
 from uriba.db.base import Base
-from uriba.db.session import Session
+from uriba.db.session import Database, Session
+from uriba.db.statements import statement
+
+T = TypeVar("T")
 
 KEY_SIZE_MAX = 255
 
 
 class IdempotencyKey(Base):
-    """A key that was used, the digest of what came with it, and the answer (ids, never personal data)."""
+    """A used key, the digest of the call's input, and the answer (ids, never personal data)."""
 
     __tablename__ = "idempotency_key"
     __table_args__ = (Index(None, "created_at"),)
@@ -40,71 +48,108 @@ class IdempotencyKey(Base):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What a call wants to be known by. `key` None: the caller asked for no such promise."""
+class Call:
+    """A call as its idempotency key identifies it. `key` None: the caller has sent no key, and nothing is recorded."""
 
     caller: str
     operation: str
     key: str | None
-    digest: bytes
+    content: object
 
     @classmethod
-    def of(cls, *, caller: str, operation: str, key: str | None, content: object) -> Claim:
+    def of(cls, *, caller: str, operation: str, key: str | None, content: object) -> Call:
         """Errors: `Invalid` for a key that is empty, over 255 characters or holds control characters."""
         if key is not None:
             key = text(key, "idempotencyKey", size_max=KEY_SIZE_MAX)
-        return cls(caller, operation, key, sha256(msgspec.json.encode(content, order="deterministic")).digest())
+        return cls(caller, operation, key, content)
 
 
-NO_CLAIM = Claim("", "", None, b"")
-"""Of a call whose caller asked for no such promise."""
-
-CLAIM = """
-    INSERT INTO idempotency_key (caller, operation, key, digest, answer)
-    SELECT $1, $2, $3, $4, $5::jsonb WHERE $3::text IS NOT NULL
-    ON CONFLICT DO NOTHING RETURNING true
-"""
-"""As a CTE of a hot statement: its first five parameters are `arguments(claim, answer)`."""
+WITHOUT_KEY = Call("", "", None, None)
 
 
-def arguments(claim: Claim, answer: object) -> tuple[object, ...]:
-    return (claim.caller, claim.operation, claim.key, claim.digest, msgspec.json.encode(answer).decode())
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The call was made before with the same key and input; this is the answer it got."""
+
+    answer: Any
 
 
-async def begin(session: Session, claim: Claim, *, answer: object) -> Any | None:
-    """Claim the key for this answer; the earlier answer where the call was made before.
+async def once(
+    database: Database, call: Call, work: Callable[[Session], Awaitable[T]], *, answer: object = True
+) -> T | Replayed:
+    """Run `work` in a transaction that records the key with its answer; where the call was made before, replay that.
 
-    Errors: `IdempotencyKeyReused`.
+    `work` takes the transaction's session; it may commit by itself as its last act. `answer` is kept as JSON.
+
+    Errors: those of `work`, `IdempotencyKeyReused` for the same key with another input.
     """
-    if claim.key is None or await session.fetchval(CLAIM, *arguments(claim, answer)):
-        return None
-    return await earlier(session, claim)
+    try:
+        async with database.transaction() as session:
+            record(session, call, answer=answer)
+            return await work(session)
+    except (DomainError, asyncpg.UniqueViolationError) as error:
+        if call.key is None or not (isinstance(error, DomainError) or error.constraint_name == _CONSTRAINT):
+            raise
+        async with database.reading() as session:
+            earlier = await find(session, call)
+        if earlier is None:
+            raise
+        return earlier
 
 
-async def earlier(session: Session, claim: Claim) -> Any | None:
-    """The answer that this very call got before; None where there was no such call."""
-    if claim.key is None:
+def record(session: Session, call: Call, *, answer: object) -> None:
+    """Have the key written with this transaction's last statement. Nothing for a call without a key."""
+    if call.key is not None:
+        session.key = session.defer(
+            _RECORD,
+            caller=call.caller,
+            operation=call.operation,
+            key=call.key,
+            digest=digests.digest(call.content),
+            answer=msgspec.json.encode(answer).decode(),
+        )
+
+
+def release(session: Session) -> None:
+    """Leave this transaction's key free: the call is refused, though something of it is kept, such as a wrong guess."""
+    if session.key is not None:
+        session.withdraw(session.key)
+        session.key = None
+
+
+async def find(session: Session, call: Call) -> Replayed | None:
+    """Return the answer that this very call got before; None where it was not made.
+
+    Errors: `IdempotencyKeyReused` where its key was used with another input.
+    """
+    if call.key is None:
         return None
-    row = await session.fetchrow(
-        "SELECT digest, answer FROM idempotency_key WHERE (caller, operation, key) = ($1, $2, $3)",
-        claim.caller,
-        claim.operation,
-        claim.key,
-    )
+    row = await session.fetchrow(_FIND, caller=call.caller, operation=call.operation, key=call.key)
     if row is None:
         return None
-    if row["digest"] != claim.digest:
+    if not digests.matches(row["digest"], call.content):
         raise IdempotencyKeyReused("This idempotencyKey was used with another input.", "idempotencyKey")
-    return row["answer"]
+    return Replayed(row["answer"])
 
 
 async def forget(session: Session, *, older_than_s: int) -> int:
-    """Drop answers whose term has ended."""
-    rows = await session.fetch(
-        "DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => $1) RETURNING 1",
-        older_than_s,
-    )
-    return len(rows)
+    """Delete keys that are older than their term; return how many."""
+    return len(await session.fetch(_FORGET, older_than_s=older_than_s))
 
 
-__all__ = ["CLAIM", "NO_CLAIM", "Claim", "IdempotencyKey", "arguments", "begin", "earlier", "forget"]
+_CONSTRAINT = "pk_idempotency_key"
+
+_RECORD = statement("""
+    INSERT INTO idempotency_key (caller, operation, key, digest, answer)
+    VALUES (:caller, :operation, :key, :digest, :answer::jsonb)
+""")
+
+_FIND = statement("""
+    SELECT digest, answer FROM idempotency_key WHERE (caller, operation, key) = (:caller, :operation, :key)
+""")
+
+_FORGET = statement("""
+    DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => :older_than_s) RETURNING 1
+""")
+
+__all__ = ["WITHOUT_KEY", "Call", "IdempotencyKey", "Replayed", "find", "forget", "once", "record", "release"]

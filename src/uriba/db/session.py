@@ -1,8 +1,8 @@
-"""One conversation with PostgreSQL: a transaction, or a run of reads.
+"""A session with PostgreSQL: one transaction, or a run of reads, on one connection of the pool.
 
-Two idioms on one connection: `session.fetch` is one asyncpg statement (hot paths, set-based SQL), `session.select` a
-SQLAlchemy Core statement (reads with optional filters). Sessions always end their transactions themselves, so that the
-pool needs no reset between turns and no statement costs a hidden round trip.
+`session.fetch` and its relatives run one `Statement` with named parameters; `session.select` runs a SQLAlchemy Core
+statement (reads with optional filters). Sessions always end their own transactions, so the pool resets nothing between
+turns and no statement costs a hidden round trip.
 """
 
 from __future__ import annotations
@@ -21,34 +21,36 @@ from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from uriba.config import Settings
+from uriba.db.statements import Statement
 
 Row = Mapping[str, Any]
-"""A row as it was read, by column name."""
+"""A row of a result, by column name."""
 
-Told = Callable[[], None]
-BeforeCommit = Callable[["Session"], None]
+AfterCommit = Callable[[], None]
+BeforeFlush = Callable[["Session"], None]
 
-LOST = (
+CONNECTION_LOST = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InterfaceError,
     asyncpg.ConnectionFailureError,
     asyncpg.AdminShutdownError,
-    asyncpg.InternalClientError,  # The server's farewell was heard and the end of the line not yet.
+    asyncpg.InternalClientError,  # The server said goodbye and the socket is not closed yet.
     ConnectionError,
 )
-"""What a lost connection looks like. At COMMIT it means *unknown*, never *failed*."""
+"""Errors of a lost connection. At COMMIT they mean that the outcome is unknown, never that the transaction failed."""
 
 ACQUIRE_TIMEOUT_S = 10
-COPIED_FROM = 100
-"""From so many rows on, COPY costs less than the round trip that it takes."""
+COPY_ROWS_MIN = 100
+"""From this number of rows on, COPY costs less than the round trip that it takes."""
 
 _PARAMETER = re.compile(r"\$([0-9]+)")
+_WITH = re.compile(r"\s*WITH\s+(?!RECURSIVE)")
 _DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A statement without parameters that a connection prepares once, to be run by its name."""
+class PreparedStatement:
+    """A statement without parameters that each connection prepares once and then runs by its name."""
 
     name: str
     sql: str
@@ -56,7 +58,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Insert:
-    """Rows of a table to be written: its columns with their types, in the order in which rows give them."""
+    """An INSERT of many rows: the table and its columns with their types, in the order of the rows' values."""
 
     table: str
     columns: tuple[tuple[str, str], ...]
@@ -67,13 +69,13 @@ class Insert:
 
     @cached_property
     def sql(self) -> str:
-        """The statement for some rows, a parameter for each column."""
+        """The statement for a few rows, one array parameter for each column."""
         arrays = ", ".join(f"${n}::{kind}[]" for n, (_, kind) in enumerate(self.columns, 1))
         return f"INSERT INTO {self.table} ({', '.join(self.names)}) SELECT * FROM unnest({arrays})"
 
 
 class Connection(asyncpg.Connection):
-    """asyncpg's, with a memory of what was prepared by name."""
+    """asyncpg's connection, which also knows which statements it has prepared by name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,77 +83,117 @@ class Connection(asyncpg.Connection):
 
 
 class OutcomeUnknown(Exception):
-    """The connection was lost at COMMIT: what was done may or may not stand."""
+    """The connection was lost at COMMIT: the transaction may or may not have been committed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeferredWrite:
+    """A write that waits for the next flush."""
+
+    sql: str
+    arguments: Sequence[object]
 
 
 class Session:
-    """One connection's turn; never shared between tasks."""
+    """A transaction or a run of reads on one connection. Not to be shared between tasks."""
 
-    __slots__ = ("driver", "ended", "pending", "writes")
+    __slots__ = ("before_flush", "committed", "deferred", "driver", "events", "key")
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: Any, before_flush: BeforeFlush | None = None) -> None:
         self.driver = driver
-        self.ended = False
-        self.pending: list[Any] = []
-        self.writes: list[tuple[str, tuple[object, ...]]] = []
+        self.before_flush = before_flush
+        self.committed = False
+        self.events: list[Any] = []
+        self.deferred: list[DeferredWrite] = []
+        self.key: DeferredWrite | None = None
 
-    async def fetch(self, sql: str, *args: object) -> list[Row]:
-        """All rows of one statement; parameters are $1, $2 …"""
-        return await self.driver.fetch(sql, *args)  # type: ignore[no-any-return]
+    async def fetch(self, statement: Statement | str, /, *args: object, **params: object) -> list[Row]:
+        """Return all rows of a statement."""
+        sql, given = _bind(statement, args, params)
+        return await self.driver.fetch(sql, *given)  # type: ignore[no-any-return]
 
-    async def fetchrow(self, sql: str, *args: object) -> Row | None:
-        return await self.driver.fetchrow(sql, *args)  # type: ignore[no-any-return]
+    async def fetchrow(self, statement: Statement | str, /, *args: object, **params: object) -> Row | None:
+        """Return the first row, if there is one."""
+        sql, given = _bind(statement, args, params)
+        return await self.driver.fetchrow(sql, *given)  # type: ignore[no-any-return]
 
-    async def fetchval(self, sql: str, *args: object) -> Any:
-        return await self.driver.fetchval(sql, *args)
+    async def fetchval(self, statement: Statement | str, /, *args: object, **params: object) -> Any:
+        """Return the first value of the first row, if there is one."""
+        sql, given = _bind(statement, args, params)
+        return await self.driver.fetchval(sql, *given)
 
-    async def run(self, sql: str, *args: object) -> None:
-        await self.driver.execute(sql, *args)
-
-    def later(self, sql: str, *args: object) -> None:
-        """Put off a write whose result nobody needs: it goes with the last statement of the transaction.
-
-        Writes that go together do not see each other's rows; foreign keys between those are checked after all of them.
-        None of them may have a WITH of its own.
-        """
-        self.writes.append((sql, args))
-
-    async def insert(self, into: Insert, rows: Sequence[tuple[object, ...]]) -> None:
-        """Write rows: many at once by COPY, after all that was put off; few are put off themselves."""
-        if len(rows) >= COPIED_FROM:
-            if self.writes:
-                await self.together()
-            await self.driver.copy_records_to_table(into.table, columns=into.names, records=rows)
-        elif rows:
-            self.later(into.sql, *(list(column) for column in zip(*rows, strict=True)))
-
-    async def together(self, sql: str = "SELECT", *args: object) -> None:
-        """Run a statement, and with it, in the same round trip, all that was put off."""
-        writes, self.writes = self.writes, []
-        given = [arg for _, own in writes for arg in own]
-        await self.run(_together(tuple(write for write, _ in writes), sql), *given, *args)
-
-    async def prepare(self, statement: Prepared) -> None:
-        """Have the connection know a statement; a round trip the first time only."""
-        if statement.name not in self.driver.prepared:
-            await unbroken(_prepare(self.driver, statement))
-
-    async def finish(self, statement: Prepared) -> None:
-        """Run a prepared statement and commit, in one round trip: what it locks is free before we hear of it.
-
-        Errors: `OutcomeUnknown`; the statement's own, and then nothing stands.
-        """
-        try:
-            await unbroken(self.driver.execute(f"EXECUTE {statement.name}; COMMIT"))
-        except LOST as error:
-            raise OutcomeUnknown from error
-        self.ended = True
+    async def run(self, statement: Statement | str, /, *args: object, **params: object) -> None:
+        """Run a statement whose rows are not needed."""
+        sql, given = _bind(statement, args, params)
+        await self.driver.execute(sql, *given)
 
     async def select(self, statement: Select[*tuple[Any, ...]]) -> list[Row]:
-        """All rows of a Core statement, read by name like those of `fetch`."""
+        """Return all rows of a SQLAlchemy Core statement."""
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
         given = compiled.params
-        return await self.fetch(compiled.string, *(given[name] for name in compiled.positiontup or ()))
+        return await self.driver.fetch(  # type: ignore[no-any-return]
+            compiled.string, *(given[name] for name in compiled.positiontup or ())
+        )
+
+    def defer(self, statement: Statement | str, /, *args: object, **params: object) -> DeferredWrite:
+        """Put a write off until the next flush, or the commit: it then shares a round trip with other statements.
+
+        Writes of one flush do not see each other's rows; foreign keys between them are checked after all of them.
+        A deferred write may have no WITH of its own.
+        """
+        write = DeferredWrite(*_bind(statement, args, params))
+        self.deferred.append(write)
+        return write
+
+    def withdraw(self, write: DeferredWrite) -> None:
+        """Drop a deferred write that has not been flushed."""
+        self.deferred.remove(write)
+
+    async def insert(self, into: Insert, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows: many by COPY, after a flush; a few by a deferred write."""
+        if len(rows) >= COPY_ROWS_MIN:
+            if self.deferred:
+                await self.flush()
+            await self.driver.copy_records_to_table(into.table, columns=into.names, records=rows)
+        elif rows:
+            self.deferred.append(DeferredWrite(into.sql, [list(column) for column in zip(*rows, strict=True)]))
+
+    async def flush(self) -> None:
+        """Run all deferred writes, emitted events included, in one round trip."""
+        await self._flush_with(_NOTHING, ())
+
+    async def flush_and_fetch(self, statement: Statement, /, **params: object) -> list[Row]:
+        """Run all deferred writes, emitted events included, and a statement, in one round trip; return its rows.
+
+        The statement does not see the rows that the deferred writes change.
+        """
+        return await self._flush_with(statement.sql, statement.arguments(params))
+
+    async def _flush_with(self, sql: str, arguments: Sequence[object]) -> list[Row]:
+        if self.events and self.before_flush is not None:
+            self.before_flush(self)
+        writes, self.deferred = self.deferred, []
+        if not writes:
+            return await self.driver.fetch(sql, *arguments)  # type: ignore[no-any-return]
+        given = [argument for write in writes for argument in write.arguments]
+        joined = _join(tuple(write.sql for write in writes), sql)
+        return await self.driver.fetch(joined, *given, *arguments)  # type: ignore[no-any-return]
+
+    async def prepare(self, statement: PreparedStatement) -> None:
+        """Prepare a statement by name; a round trip only the first time on a connection."""
+        if statement.name not in self.driver.prepared:
+            await await_uncancelled(_prepare(self.driver, statement))
+
+    async def execute_and_commit(self, statement: PreparedStatement) -> None:
+        """Run a prepared statement and commit in one round trip: its locks are free before the answer arrives here.
+
+        Errors: `OutcomeUnknown`; the statement's own errors, after which nothing is committed.
+        """
+        try:
+            await await_uncancelled(self.driver.execute(f"EXECUTE {statement.name}; COMMIT"))
+        except CONNECTION_LOST as error:
+            raise OutcomeUnknown from error
+        self.committed = True
 
 
 class Database:
@@ -163,54 +205,64 @@ class Database:
         self._size = pool_size or settings.database_pool_size
         self._pool: Any = None
         self._opening = asyncio.Lock()
-        self.before_commit: BeforeCommit | None = None
-        self.after_commit: Told | None = None
+        self.before_flush: BeforeFlush | None = None
+        self.after_commit: AfterCommit | None = None
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[Any]:
+    async def _connection(self) -> AsyncIterator[Any]:
         if self._pool is None:
             async with self._opening:
                 self._pool = self._pool or await _pool(self._url, self._settings, self._size)
         async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as driver:
             try:
                 yield driver
-            except (*LOST, OutcomeUnknown):
-                _give_up(driver)
+            except (*CONNECTION_LOST, OutcomeUnknown):
+                _terminate(driver)
                 raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Session]:
-        """A short run of reads, each of them its own snapshot."""
-        async with self._turn() as driver:
+        """Open a session for reads, each of which sees its own snapshot."""
+        async with self._connection() as driver:
             yield Session(driver)
 
     @asynccontextmanager
-    async def transaction(self, *, tell: bool = True) -> AsyncIterator[Session]:
-        """All or nothing; whoever waits for events is told after the commit, and only then (`tell`).
+    async def snapshot(self, *, statement_timeout: bool = True) -> AsyncIterator[Session]:
+        """Open a session for reads that all see one snapshot. `statement_timeout`: False lets statements run long."""
+        async with self._connection() as driver:
+            try:
+                await driver.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                if not statement_timeout:
+                    await driver.execute("SET LOCAL statement_timeout = 0")
+                yield Session(driver)
+            finally:
+                await await_uncancelled(_rollback(driver))
 
-        Errors: `OutcomeUnknown` where the connection is lost at COMMIT. The caller asks again with its key.
+    @asynccontextmanager
+    async def transaction(self, *, notify: bool = True) -> AsyncIterator[Session]:
+        """Open a transaction: commit at the end, roll back on any error. `notify`: call `after_commit` after a commit.
+
+        Errors: `OutcomeUnknown` where the connection is lost at COMMIT. Callers with an idempotency key ask again.
         """
-        async with self._turn() as driver:
-            session = Session(driver)
+        async with self._connection() as driver:
+            session = Session(driver, self.before_flush)
             try:
                 await driver.execute("BEGIN")
                 yield session
-                assert not (session.ended and (session.pending or session.writes)), "a write after the commit"
-                if session.pending and self.before_commit is not None:
-                    self.before_commit(session)
-                if session.writes:
-                    await session.together()
+                assert not (session.committed and (session.events or session.deferred)), "a write after the commit"
+                if session.events or session.deferred:
+                    await session.flush()
             except BaseException:
-                if not session.ended:
-                    await unbroken(_rollback(driver))
+                if not session.committed:
+                    await await_uncancelled(_rollback(driver))
                 raise
-            if not session.ended:
+            if not session.committed:
                 try:
-                    # A request that is cancelled now must not leave us in doubt about what it did.
-                    await unbroken(driver.execute("COMMIT"))
-                except LOST as error:
+                    # A request that is cancelled during COMMIT still has to learn the outcome.
+                    await await_uncancelled(driver.execute("COMMIT"))
+                except CONNECTION_LOST as error:
                     raise OutcomeUnknown from error
-        if tell and self.after_commit is not None:
+        if notify and self.after_commit is not None:
             self.after_commit()
 
     async def close(self) -> None:
@@ -218,24 +270,35 @@ class Database:
             await self._pool.close()
 
 
+_NOTHING = "SELECT"
+
+
+def _bind(
+    statement: Statement | str, args: tuple[object, ...], params: Mapping[str, object]
+) -> tuple[str, Sequence[object]]:
+    if isinstance(statement, str):
+        return statement, args
+    return statement.sql, statement.arguments(params)
+
+
 @lru_cache(maxsize=256)
-def _together(writes: tuple[str, ...], last: str) -> str:
-    """One statement of several: each keeps its parameters, counted on from those of the one before."""
-    statements, taken = [], 0
+def _join(writes: tuple[str, ...], last: str) -> str:
+    """Return one statement made of several. The parameters of each are numbered on from those before it."""
+    renumbered, count = [], 0
     for sql in (*writes, last):
-        statements.append(_PARAMETER.sub(partial(_shifted, by=taken), sql))
-        taken += max((int(number) for number in _PARAMETER.findall(sql)), default=0)
-    if not writes:
-        return last
-    parts = ", ".join(f"write_{n} AS ({sql})" for n, sql in enumerate(statements[:-1]))
-    return f"WITH {parts} {statements[-1]}"
+        renumbered.append(_PARAMETER.sub(partial(_shift, by=count), sql))
+        count += max((int(number) for number in _PARAMETER.findall(sql)), default=0)
+    parts = ", ".join(f"deferred_{n} AS ({sql})" for n, sql in enumerate(renumbered[:-1]))
+    main = renumbered[-1]
+    own = _WITH.match(main)
+    return f"WITH {parts}, {main[own.end() :]}" if own else f"WITH {parts} {main}"
 
 
-def _shifted(parameter: re.Match[str], *, by: int) -> str:
+def _shift(parameter: re.Match[str], *, by: int) -> str:
     return f"${int(parameter[1]) + by}"
 
 
-async def _prepare(driver: Any, statement: Prepared) -> None:
+async def _prepare(driver: Any, statement: PreparedStatement) -> None:
     await driver.execute(f"PREPARE {statement.name} AS {statement.sql}")
     driver.prepared.add(statement.name)
 
@@ -243,19 +306,19 @@ async def _prepare(driver: Any, statement: Prepared) -> None:
 async def _rollback(driver: Any) -> None:
     try:
         await driver.execute("ROLLBACK")
-    except LOST:
-        # PostgreSQL rolls back for whoever is lost; what was lost with the connection is told, not this.
-        _give_up(driver)
+    except CONNECTION_LOST:
+        # PostgreSQL rolls back what a lost connection had begun; the first error is the one to report.
+        _terminate(driver)
 
 
-def _give_up(driver: Any) -> None:
-    """A lost connection may not know yet that it is closed: whoever comes next must not get it."""
-    with suppress(asyncpg.InterfaceError):  # The pool knew.
+def _terminate(driver: Any) -> None:
+    """Close a lost connection, so that the pool does not give it to anybody else."""
+    with suppress(asyncpg.InterfaceError):  # The pool has closed it already.
         driver.terminate()
 
 
-async def unbroken(work: Awaitable[Any]) -> None:
-    """Await to the end even where the task is cancelled meanwhile, as often as it may be."""
+async def await_uncancelled(work: Awaitable[Any]) -> None:
+    """Await to the end, and raise a cancellation that came meanwhile only then."""
     task = asyncio.ensure_future(work)
     cancelled = False
     while not task.done():
@@ -274,14 +337,14 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
         min_size=1,
         max_size=size,
         connection_class=Connection,
-        init=_speak_json,
-        reset=_leave,
+        init=_set_json_codecs,
+        reset=_reset_nothing,
         statement_cache_size=500,
         server_settings={
             "application_name": "uriba",
             "timezone": "UTC",
             "jit": "off",
-            # Almost every statement looks rows up by keys: planning one anew for each call costs more than running it.
+            # Almost every statement looks rows up by keys: planning it anew for each call costs more than running it.
             "plan_cache_mode": "force_generic_plan",
             "lock_timeout": str(int(settings.lock_timeout_s * 1000)),
             "statement_timeout": str(int(settings.statement_timeout_s * 1000)),
@@ -290,8 +353,8 @@ def _pool(url: str, settings: Settings, size: int) -> Any:
     )
 
 
-async def _speak_json(driver: Any) -> None:
-    """JSON comes as Python values; it is given as text, encoded by whoever knows its shape."""
+async def _set_json_codecs(driver: Any) -> None:
+    """Read JSON as Python values; write it from text that the caller has encoded."""
     await driver.set_type_codec(
         "json", encoder=str.encode, decoder=msgspec.json.decode, schema="pg_catalog", format="binary"
     )
@@ -307,11 +370,11 @@ def _from_jsonb(stored: bytes) -> Any:
 
 
 _JSONB = b"\x01"
-"""The version that PostgreSQL's binary format of jsonb begins with."""
+"""The version byte of PostgreSQL's binary format of jsonb."""
 
 
-async def _leave(driver: Any) -> None:
-    """Nothing is left to reset: every session has ended its own transaction."""
+async def _reset_nothing(driver: Any) -> None:
+    """Every session ends its own transaction, so there is nothing to reset."""
 
 
-__all__ = ["LOST", "Database", "OutcomeUnknown", "Row", "Session"]
+__all__ = ["CONNECTION_LOST", "Database", "Insert", "OutcomeUnknown", "PreparedStatement", "Row", "Session"]

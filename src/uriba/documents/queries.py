@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from uriba.cart.queries import MINE
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
 
@@ -71,7 +70,9 @@ async def order_by_id(session: Session, order_id: UUID, *, actor: Actor) -> Row 
 
 async def order_by_cart(session: Session, cart_id: UUID, *, actor: Actor) -> Row | None:
     """The order that a cart became. Whoever may see the cart may see its order: a guest knows the cart's id."""
-    mine = MINE.format(customer="$2", trusted="$3")
+    from uriba.cart.queries import VISIBLE
+
+    mine = VISIBLE.replace(":actor_customer_id", "$2").replace(":actor_works_here", "$3")
     return await session.fetchrow(
         f"{_ORDER} JOIN cart c ON c.id = o.cart_id WHERE c.id = $1 AND {mine}",
         cart_id,

@@ -49,7 +49,7 @@ class Export:
         table = TABLES[self.wish.subject]
         writing = _writing(self)
         yield writing.begin()
-        async with self.database.transaction(tell=False) as session:
+        async with self.database.transaction(notify=False) as session:
             await session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             async for rows in table.pages(session, self.wish):
                 # Others are served while a page is written.

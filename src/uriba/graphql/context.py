@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from msgspec import Struct
@@ -14,13 +14,15 @@ from strawberry.litestar import BaseContext
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Invalid, NotFound
 from uriba.core.text import has_control
-from uriba.db import Session
-from uriba.db.idempotency import Claim
+from uriba.db import Session, idempotency
+from uriba.db.idempotency import Call, Replayed
 from uriba.graphql.engine.live_feed import LiveFeed
 from uriba.graphql.engine.operation import OperationState
 from uriba.graphql.engine.subscription_groups import SubscriptionGroups
 from uriba.graphql.hub import ChannelRef, Hub
 from uriba.graphql.loaders import Loaders
+
+T = TypeVar("T")
 
 CHANNEL_HEADER = "uriba-channel"
 
@@ -100,10 +102,17 @@ class Context(BaseContext, kw_only=True):
         context.operation = OperationState(self.operation.request)
         return context
 
-    def claim(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Claim:
-        """Return a claim of an idempotency key. `scope`: distinguishes guests, who may share a network address."""
+    def call(self, operation: str, key: str | None, content: Struct | dict[str, Any], *, scope: str = "") -> Call:
+        """Return this call as its idempotency key identifies it.
+
+        `scope`: distinguishes the calls of guests, who may share a network address.
+        """
         caller = f"{self.actor.caller}:{scope}" if scope and not self.actor.key_id else self.actor.caller
-        return Claim.of(caller=caller, operation=operation, key=key, content=content)
+        return Call.of(caller=caller, operation=operation, key=key, content=content)
+
+    async def once(self, call: Call, work: Callable[[Session], Awaitable[T]], *, answer: object = True) -> T | Replayed:
+        """Run `work` in a transaction, once for each idempotency key: see `idempotency.once`."""
+        return await idempotency.once(self.hub.database, call, work, answer=answer)
 
     def known_channel(self, code: str | None) -> ChannelRef | None:
         """Return the channel of a field without reading, if this process has read it before."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uriba.core.actor import SYSTEM
 from uriba.db import Session
-from uriba.inventory.ledger import Movement, post, post_last
+from uriba.inventory.ledger import Movement, post, post_and_commit
 from uriba.inventory.models import HoldStatus, StockReason
 
 
@@ -22,14 +22,14 @@ class Held:
     shelf: bool = False
 
 
-async def place(
+async def place_and_commit(
     session: Session, *, owner_id: UUID, units: Sequence[Held], term_s: int, reference: str, actor: str
 ) -> None:
     """Hold all the units for a term, or refuse all of them; the last act of a transaction, which it commits.
 
     Errors: `LedgerRefused`.
     """
-    session.later(
+    session.defer(
         "INSERT INTO hold (owner_id, variant_id, location_id, quantity, expires_at) "
         "SELECT $1, v, l, q, now() + make_interval(secs => $5) "
         "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(v, l, q)",
@@ -39,7 +39,7 @@ async def place(
         [u.quantity for u in units],
         term_s,
     )
-    await post_last(session, [_reserve(unit) for unit in units], reference=reference, actor=actor)
+    await post_and_commit(session, [_reserve(unit) for unit in units], reference=reference, actor=actor)
 
 
 def _reserve(unit: Held) -> Movement:

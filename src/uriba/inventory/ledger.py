@@ -1,9 +1,8 @@
-"""The ledger: the one module that changes stock.
+"""The ledger: the only module that changes stock.
 
-`post` is one statement. It locks the levels in (variant, location) order, checks every condition on what it locked,
-changes all levels or none, writes the movements and the events. Nothing reads first and writes later; whoever
-comes second waits for the row and sees the newest numbers. Call it last in a transaction: its locks then live only
-until the commit.
+`post` is one statement. It locks the levels in (variant, location) order, checks every condition on the locked rows,
+changes all levels or none, and writes the movements and the events. A concurrent call waits for the locked rows and
+then sees the newest numbers. Post last in a transaction, so that the locks are held only until the commit.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ import asyncpg
 import msgspec
 
 from uriba.db import Row, Session
+from uriba.db.statements import statement
 from uriba.inventory.errors import LedgerRefused, Refusal
-from uriba.inventory.ledger_sql import ARM, POST, POST_FACTS, POST_LAST, REFUSED, SETTLE
+from uriba.inventory.ledger_sql import POST, POST_AND_COMMIT, POST_FACTS, REFUSED, SET_POST_PARAMETERS, SETTLE_SHORTAGES
 from uriba.inventory.models import StockReason, StockState
-from uriba.outbox import event
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
     """A change of one level, in units.
 
-    need: so many must be available, safety stock kept back; shelf_need: the same with the safety stock (the location's
-    own till). floor: on hand may not fall below zero. counted: sets on hand, a count as of now; with `expected` only
-    where on hand is that number. `state`: why units become unavailable (or were, until now). Several movements of one
-    level are added up before anything is checked.
+    need: units that must be available, without the safety stock; shelf_need: the same, safety stock included (for the
+    location's own till). floor: on hand may not fall below zero. counted: sets on hand, as a count as of now; with
+    `expected` only where on hand is that number. state: why units become unavailable, or were. Movements of one level
+    are added up before anything is checked.
     """
 
     variant_id: int
@@ -49,10 +48,10 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to one level at a time that is over, in units; whatever the hub thinks of it.
+    """A change of one level that has happened already, in units. It is applied whatever it makes of the level.
 
-    `counted` makes it a count: what was there then. Of one level, facts are ordered by (`occurred_at`, `reference`);
-    `occurred_at` is never in the future. `on_hand` and `unavailable` are what it adds; only on hand is for counts.
+    counted: makes it a count of what was there. The facts of a level are ordered by (`occurred_at`, `reference`);
+    `occurred_at` is never in the future. on_hand, unavailable: what it adds; a count replaces on hand only.
     """
 
     variant_id: int
@@ -75,11 +74,17 @@ async def post(
     actor: str,
     occurred_at: datetime | None = None,
 ) -> list[Row]:
-    """Post movements, all or none; the levels as they are now, in (variant, location) order.
+    """Post movements, all or none; return the changed levels in (variant, location) order.
 
-    Errors: `LedgerRefused`, with every level that did not allow it.
+    Errors: `LedgerRefused`, with every level that refuses.
     """
-    rows = await session.fetch(POST, msgspec.json.encode(movements).decode(), reference, actor, occurred_at)
+    rows = await session.fetch(
+        POST,
+        movements=msgspec.json.encode(movements).decode(),
+        reference=reference,
+        actor=actor,
+        occurred_at=occurred_at,
+    )
     refused = [row for row in rows if row["why"] is not None]
     if refused:
         raise LedgerRefused([Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
@@ -88,64 +93,71 @@ async def post(
 
 
 async def post_facts(session: Session, facts: Sequence[Fact], *, actor: str) -> list[Row]:
-    """Post what has happened, whatever it makes of the levels; those as they are now, in (variant, location) order.
+    """Post facts, whatever they make of the levels; return the changed levels in (variant, location) order.
 
-    Counts are barriers: on hand is what the last count found (by `occurred_at`) and what was added after it, in
-    whatever order facts arrive. An earlier one stays in the ledger and moves nothing. Every level has to be open.
+    Counts are barriers: on hand is the last count (by `occurred_at`) plus what was added after it, in whatever order
+    facts arrive. An earlier fact stays in the ledger and changes nothing. Every level must exist: see `open_levels`.
 
-    Source of the rule: the domain's "How counts and late facts meet".
+    Source of the rule: "How counts and late facts meet" in docs/domain.md.
     """
     if any(fact.counted is not None for fact in facts):
-        # A new last count adds up what was moved after it. A statement sees the ledger as it was when the statement
-        # began: whoever is waited for has to be done before that.
-        await session.run(_LOCK, [f.variant_id for f in facts], [f.location_id for f in facts])
+        # A new last count sums the movements after it. A statement sees the ledger as of its own start, so the levels
+        # are locked by a statement before it.
+        await session.run(_LOCK, variant_ids=[f.variant_id for f in facts], location_ids=[f.location_id for f in facts])
     rows = await session.fetch(
         POST_FACTS,
-        [f.variant_id for f in facts],
-        [f.location_id for f in facts],
-        [f.reason for f in facts],
-        [f.quantity for f in facts],
-        [f.on_hand for f in facts],
-        [f.unavailable for f in facts],
-        [f.counted for f in facts],
-        [f.state for f in facts],
-        [f.occurred_at for f in facts],
-        [f.reference for f in facts],
-        actor,
+        variant_ids=[f.variant_id for f in facts],
+        location_ids=[f.location_id for f in facts],
+        reasons=[f.reason for f in facts],
+        quantities=[f.quantity for f in facts],
+        on_hand=[f.on_hand for f in facts],
+        unavailable=[f.unavailable for f in facts],
+        counted=[f.counted for f in facts],
+        states=[f.state for f in facts],
+        occurred_at=[f.occurred_at for f in facts],
+        references=[f.reference for f in facts],
+        actor=actor,
     )
     await _settle(session, rows)
     return rows
 
 
-_LOCK = """
-    SELECT FROM (SELECT DISTINCT v, p FROM unnest($1::bigint[], $2::bigint[]) AS k(v, p) ORDER BY v, p) k
+_LOCK = statement("""
+    SELECT FROM (
+        SELECT DISTINCT v, p FROM unnest(:variant_ids::bigint[], :location_ids::bigint[]) AS k(v, p) ORDER BY v, p
+    ) k
     CROSS JOIN LATERAL (
         SELECT FROM stock_level s WHERE (s.variant_id, s.location_id) = (k.v, k.p) FOR UPDATE
     ) l
-"""
+""")
 
 
 async def _settle(session: Session, rows: Sequence[Row]) -> None:
-    """Settle the shortages of levels that are short of less than before, oldest first."""
+    """Settle shortages of the levels whose shortage has become smaller, the oldest first."""
     eased = [row for row in rows if row["shortage"] < row["shortage_before"]]
     if eased:
-        await session.run(SETTLE, [r["variant_id"] for r in eased], [r["location_id"] for r in eased])
+        await session.run(
+            SETTLE_SHORTAGES,
+            variant_ids=[r["variant_id"] for r in eased],
+            location_ids=[r["location_id"] for r in eased],
+        )
 
 
-async def post_last(session: Session, movements: Sequence[Movement], *, reference: str, actor: str) -> None:
-    """Post movements that lessen no shortage and commit, as the last act of a transaction; its events go before.
+async def post_and_commit(session: Session, movements: Sequence[Movement], *, reference: str, actor: str) -> None:
+    """Post movements and commit, as the last step of a transaction. The movements may not settle shortages.
 
-    The locks on the levels live within one round trip: between them and the commit nobody waits for this process. So
-    one level can be sold from hundreds of times a second, however busy its sellers are.
+    The levels are locked and released within one round trip, so other sellers never wait for this process: one level
+    can be sold from hundreds of times a second.
 
-    Errors: `LedgerRefused`; nothing of the transaction stands then.
+    Errors: `LedgerRefused`; then nothing of the transaction is committed.
     """
-    assert not any(_may_settle(movement) for movement in movements), "whoever settles shortages uses post"
-    await session.prepare(POST_LAST)
-    event.write(session)
-    await session.together(ARM, msgspec.json.encode(movements).decode(), reference, actor)
+    assert not any(_may_settle(movement) for movement in movements), "movements that settle shortages need post"
+    await session.prepare(POST_AND_COMMIT)
+    await session.flush_and_fetch(
+        SET_POST_PARAMETERS, movements=msgspec.json.encode(movements).decode(), reference=reference, actor=actor
+    )
     try:
-        await session.finish(POST_LAST)
+        await session.execute_and_commit(POST_AND_COMMIT)
     except asyncpg.PostgresError as error:
         if error.sqlstate != REFUSED:
             raise
@@ -159,10 +171,16 @@ def _may_settle(movement: Movement) -> bool:
 
 
 async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> None:
-    """Have a level for each (variant, location), empty where it is new."""
+    """Create the missing levels of these (variant, location) pairs, empty."""
     await session.run(
-        "INSERT INTO stock_level (variant_id, location_id) "
-        "SELECT v, l FROM unnest($1::bigint[], $2::bigint[]) AS p(v, l) ORDER BY v, l ON CONFLICT DO NOTHING",
-        [variant_id for variant_id, _ in pairs],
-        [location_id for _, location_id in pairs],
+        _OPEN_LEVELS,
+        variant_ids=[variant_id for variant_id, _ in pairs],
+        location_ids=[location_id for _, location_id in pairs],
     )
+
+
+_OPEN_LEVELS = statement("""
+    INSERT INTO stock_level (variant_id, location_id)
+    SELECT v, l FROM unnest(:variant_ids::bigint[], :location_ids::bigint[]) AS p(v, l) ORDER BY v, l
+    ON CONFLICT DO NOTHING
+""")

@@ -111,7 +111,7 @@ async def create(
     if source_id is not None and destination_id is not None:
         lookups.check_own(actor, source_id, destination_id)
     refusals.raise_any()
-    session.later(
+    session.defer(
         "INSERT INTO stock_transfer (id, from_location_id, to_location_id, reference, actor) "
         "VALUES ($1, $2, $3, $4, $5)",
         transfer_id,
@@ -120,14 +120,14 @@ async def create(
         noted,
         actor.label,
     )
-    session.later(
+    session.defer(
         "INSERT INTO stock_transfer_line (transfer_id, variant_id, position, quantity) "
         "SELECT $1, v, n, q FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(v, q, n)",
         transfer_id,
         [variants[line.sku] for line in lines],
         [line.quantity for line in lines],
     )
-    await session.together()
+    await session.flush()
 
 
 async def ship(session: Session, *, actor: Actor, transfer_id: UUID | None, lines: Sequence[Units] | None) -> list[Row]:

@@ -112,7 +112,7 @@ async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], co
     )
     assert placed is not None
     if draft.promotions:
-        session.later(_PROMOTIONS, draft.id, msgspec.json.encode(draft.promotions).decode())
+        session.defer(_PROMOTIONS, draft.id, msgspec.json.encode(draft.promotions).decode())
     emit(session, *told)
     return placed
 

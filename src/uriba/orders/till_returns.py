@@ -40,9 +40,9 @@ def book(session: Session, returns: Sequence[Returned]) -> None:
     if not returns:
         return
     columns = list(zip(*(returned[:-1] for returned in returns), strict=True))
-    session.later(_RETURNS, *(list(column) for column in columns))
+    session.defer(_RETURNS, *(list(column) for column in columns))
     lines = [(new_id(), returned.id, *units) for returned in returns for units in returned.units]
-    session.later(_LINES, *(list(column) for column in zip(*lines, strict=True)))
+    session.defer(_LINES, *(list(column) for column in zip(*lines, strict=True)))
 
 
 _RETURNS = """
@@ -80,7 +80,7 @@ async def link(session: Session, receipts: Sequence[str], *, actor: str) -> int:
     brought = await _grouped(session, _BROUGHT, "return_id", meant)
     linked = [returned for returned in returns if returned["id"] in meant]
     matched = _match(linked, meant, bought, brought)
-    session.later("DELETE FROM order_return_line WHERE id = ANY($1)", [m.was for m in matched])
+    session.defer("DELETE FROM order_return_line WHERE id = ANY($1)", [m.was for m in matched])
     await _write(session, linked, meant, matched, actor=actor)
     told = [
         Told(meant[r["id"]]["id"], ReturnCreated, {"return": str(r["id"]), "refundMinor": r["refund_minor"]})
@@ -166,8 +166,8 @@ async def _write(
     session: Session, linked: Sequence[Row], meant: Mapping[UUID, Row], matched: Sequence[_Matched], *, actor: str
 ) -> None:
     lines = [(new_id(), m.return_id, m.variant_id, m.quantity, m.restocked, m.order_line_id) for m in matched]
-    session.later(_MATCHED, *(list(column) for column in zip(*lines, strict=True)))
-    session.later(
+    session.defer(_MATCHED, *(list(column) for column in zip(*lines, strict=True)))
+    session.defer(
         "UPDATE order_return r SET order_id = u.order_id FROM unnest($1::uuid[], $2::uuid[]) AS u(id, order_id) "
         "WHERE r.id = u.id",
         [r["id"] for r in linked],
@@ -177,7 +177,7 @@ async def _write(
     for m in matched:
         if m.order_line_id is not None:
             back[m.order_line_id] += m.quantity
-    session.later(
+    session.defer(
         "UPDATE order_line l SET returned_quantity = returned_quantity + u.units "
         "FROM unnest($1::uuid[], $2::bigint[]) AS u(id, units) WHERE l.id = u.id",
         list(back),
@@ -186,7 +186,7 @@ async def _write(
     paid_back = Counter[UUID]()
     for returned in linked:
         paid_back[meant[returned["id"]]["id"]] += returned["refund_minor"]
-    await session.together()
+    await session.flush()
     await session.run(_REFUND, list(paid_back), list(paid_back.values()), actor)
     for order_id in await points.earners(session, list(paid_back)):
         await points.reverse(session, order_id=order_id, refunded_minor=paid_back[order_id], actor=actor)

@@ -39,7 +39,7 @@ async def record(session: Session, told: Sequence[Told], *, actor: str) -> None:
         events.append(
             one.event(order_subject(one.order_id), following[one.order_id], {**one.data, **carts[one.order_id]})
         )
-    session.later(
+    session.defer(
         "INSERT INTO order_event (order_id, version, type, data, actor) "
         "SELECT order_id, version, type, data, $5 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[]) "
         "AS e(order_id, version, type, data)",

@@ -1,4 +1,4 @@
-"""How facts leave the database: written with the change, numbered by the relay, told as hints."""
+"""The outbox: events are written with the change, numbered by the relay, and read from the feed."""
 
 from uriba.outbox.event import Event, emit
 

@@ -1,4 +1,4 @@
-"""The database as every process opens it."""
+"""Opening the database with the outbox attached."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uriba.outbox import event
 
 
 def open_database(settings: Settings) -> Database:
-    """The database, its events written with every transaction."""
+    """Open the database. Emitted events are written with every transaction."""
     assert settings.database_url
     database = Database(settings.database_url, settings)
-    database.before_commit = event.write
+    database.before_flush = event.write
     return database

@@ -1,4 +1,4 @@
-"""Events: what happened, said in the past tense by the domain that changed."""
+"""Events: facts about one subject, emitted by the domain that changed it and written in the same transaction."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import ClassVar
 import msgspec
 
 from uriba.db.session import Insert, Session
+from uriba.db.statements import statement
 
 SUBJECT_KINDS = ("Cart", "Order", "StockLevel", "Variant", "Terminal", "Endpoint", "Alert")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact about one subject. Subclasses fix the type.
+    """A fact about one subject; each subclass has a type.
 
-    `subject` is "Kind:key" (the global id before its encoding); `version` counts the subject's events 1, 2, 3 … and
-    comes from the subject's own locked row; `data` holds ids, versions and states, no personal details.
+    `subject` is "Kind:key" (the global id before its encoding); `version` numbers the subject's events 1, 2, 3 … and
+    comes from the subject's own locked row; `data` holds ids, versions and states, no personal data.
     """
 
     type: ClassVar[str]
@@ -29,37 +30,31 @@ class Event:
 
 
 def emit(session: Session, *events: Event) -> None:
-    """Have the events written with this transaction, just before it commits."""
-    session.pending.extend(events)
-
-
-EVENTS_OF = (
-    "SELECT e.type, e.subject, e.version, e.data "
-    "FROM json_to_recordset({parameter}::json) AS e(type text, subject text, version bigint, data jsonb)"
-)
-"""The rows of `as_json`; a hot statement inserts them in a CTE of its own."""
-
-INSERT_EVENTS = "INSERT INTO outbox_event (type, subject, version, data) "
-_INSERT = INSERT_EVENTS + EVENTS_OF.format(parameter="$1")
+    """Have the events written with this transaction, by its next flush or its commit."""
+    session.events.extend(events)
 
 
 def write(session: Session) -> None:
-    """Have what was emitted written with the last statement of the transaction."""
-    if session.pending:
-        rows, session.pending = as_json(session.pending), []
-        session.later(_INSERT, rows)
+    """Turn emitted events into a deferred write. The database calls this before each flush."""
+    if session.events:
+        rows, session.events = [_row(event) for event in session.events], []
+        session.defer(_INSERT, events=msgspec.json.encode(rows).decode())
 
 
-async def write_now(session: Session) -> None:
-    """The same at once, for the many events of a bulk change."""
-    events, session.pending = session.pending, []
+async def write_in_bulk(session: Session) -> None:
+    """Write emitted events now, by COPY where there are many."""
+    events, session.events = session.events, []
     await session.insert(_ROWS, [(e.type, e.subject, e.version, msgspec.json.encode(e.data).decode()) for e in events])
 
 
+def _row(event: Event) -> dict[str, object]:
+    return {"type": event.type, "subject": event.subject, "version": event.version, "data": event.data}
+
+
+_INSERT = statement("""
+    INSERT INTO outbox_event (type, subject, version, data)
+    SELECT e.type, e.subject, e.version, e.data
+    FROM json_to_recordset(:events::json) AS e(type text, subject text, version bigint, data jsonb)
+""")
+
 _ROWS = Insert("outbox_event", (("type", "text"), ("subject", "text"), ("version", "bigint"), ("data", "jsonb")))
-
-
-def as_json(events: list[Event]) -> str:
-    """Events as the parameter of `EVENTS_OF`."""
-    rows = [{"type": e.type, "subject": e.subject, "version": e.version, "data": e.data} for e in events]
-    return msgspec.json.encode(rows).decode()

@@ -1,4 +1,4 @@
-"""The feed as readers page through it: every event once, by position, for as long as it is kept."""
+"""Reading the event feed by pages: every event once, by position, for as long as events are kept."""
 
 from __future__ import annotations
 
@@ -8,62 +8,68 @@ from dataclasses import dataclass
 from uriba.core import pages
 from uriba.core.errors import CursorExpired, Invalid
 from uriba.db.session import Row, Session
+from uriba.db.statements import statement
 
 SCANNED_MAX = 10_000
-"""Positions that one page looks at: where a type is rare, a page may be short, and its end cursor goes on."""
-
-COLUMNS = "id, position, type, subject, version, at, data"
+"""Positions that one page scans. Where a type is rare a page may be short; its end cursor goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Where the feed begins and ends: a reader may begin after `forgotten`."""
+class FeedRange:
+    """The kept part of the feed: events up to `forgotten` are deleted, `position` is the newest."""
 
     forgotten: int
     position: int
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Some of the feed, oldest first. `end`: the position up to which it was looked through."""
+class FeedPage:
+    """Events, oldest first. `end`: the position up to which the feed was scanned; `more`: whether there is more."""
 
     rows: Sequence[Row]
     end: int
     more: bool
 
 
-async def span(session: Session) -> Span:
-    row = await session.fetchrow("SELECT forgotten, position FROM feed")
+async def kept_range(session: Session) -> FeedRange:
+    """Return which part of the feed is kept."""
+    row = await session.fetchrow(_RANGE)
     assert row is not None
-    return Span(row["forgotten"], row["position"])
+    return FeedRange(row["forgotten"], row["position"])
 
 
-async def piece(session: Session, *, after: int | None, types: Sequence[str] | None, first: int) -> Piece:
-    """What came after a position; from the beginning of what is kept where none is said.
+_RANGE = statement("SELECT forgotten, position FROM feed")
 
-    Errors: `CursorExpired` for a position from before that.
+
+async def page(session: Session, *, after: int | None, types: Sequence[str] | None, first: int) -> FeedPage:
+    """Return events after a position, or from the oldest kept event on where no position is given.
+
+    Errors: `CursorExpired` for a position before the oldest kept event, `Invalid` for one beyond the newest.
     """
-    kept = await span(session)
+    kept = await kept_range(session)
     start = kept.forgotten if after is None else after
     check(kept, start)
     until = min(start + (SCANNED_MAX if types is not None else first), kept.position)
-    rows = await session.fetch(_PIECE, start, until, first + 1, None if types is None else list(types))
-    # What was dropped between the two statements is not passed over in silence.
-    check(await span(session), start)
+    rows = await session.fetch(
+        _PAGE, start=start, until=until, limit=first + 1, types=None if types is None else list(types)
+    )
+    # Events that were deleted between the two statements must not be skipped silently.
+    check(await kept_range(session), start)
     if len(rows) > first:
         rows = rows[:first]
-        return Piece(rows, rows[-1]["position"] if rows else start, more=True)
-    return Piece(rows, max(until, start), more=until < kept.position)
+        return FeedPage(rows, rows[-1]["position"] if rows else start, more=True)
+    return FeedPage(rows, max(until, start), more=until < kept.position)
 
 
-_PIECE = f"""
-    SELECT {COLUMNS} FROM outbox_event
-    WHERE position > $1 AND position <= $2 AND ($4::text[] IS NULL OR type = ANY($4)) ORDER BY position LIMIT $3
-"""
+_PAGE = statement("""
+    SELECT id, position, type, subject, version, at, data FROM outbox_event
+    WHERE position > :start AND position <= :until AND (:types::text[] IS NULL OR type = ANY(:types))
+    ORDER BY position LIMIT :limit
+""")
 
 
-def check(kept: Span, position: int) -> None:
-    """Errors: `CursorExpired` where some of what follows a position is gone, `Invalid` for one from the future."""
+def check(kept: FeedRange, position: int) -> None:
+    """Errors: `CursorExpired` where events after the position are deleted, `Invalid` for a position beyond the feed."""
     if position > kept.position:
         raise Invalid("This cursor is ahead of the feed, which was restored: begin anew with feed.end.", "after")
     if position < kept.forgotten:
@@ -74,8 +80,8 @@ def check(kept: Span, position: int) -> None:
         )
 
 
-def position_of(cursor: str, kept: Span) -> int:
-    """The position within a cursor. Errors: `Invalid`, `CursorExpired`."""
+def position_of(cursor: str, kept: FeedRange) -> int:
+    """Return the position of a cursor. Errors: `Invalid`, `CursorExpired`."""
     position = pages.after_number(cursor)
     assert position is not None
     check(kept, position)
@@ -83,24 +89,25 @@ def position_of(cursor: str, kept: Span) -> int:
 
 
 async def forget(session: Session, *, older_than_s: int, needed_after: int | None) -> int:
-    """Drop old events, but none that somebody has still to be told of. How many."""
-    row = await session.fetchrow(_FORGET, older_than_s, needed_after, SCANNED_MAX)
+    """Delete old events, except those after `needed_after`, which somebody still has to receive; return how many."""
+    row = await session.fetchrow(_FORGET, older_than_s=older_than_s, needed_after=needed_after, limit=SCANNED_MAX)
     assert row is not None
     return int(row["dropped"])
 
 
-# The newest event of the feed stays: its time says how far the feed has come.
-_FORGET = """
+# The newest event stays: its time says how far the feed has come.
+_FORGET = statement("""
     WITH old AS (
         SELECT max(position) AS last FROM (
             SELECT e.position, e.at FROM outbox_event e, feed f
-            WHERE e.position > f.forgotten AND e.position < f.position AND ($2::bigint IS NULL OR e.position <= $2)
-            ORDER BY e.position LIMIT $3
-        ) e WHERE e.at < now() - make_interval(secs => $1)
+            WHERE e.position > f.forgotten AND e.position < f.position
+                AND (:needed_after::bigint IS NULL OR e.position <= :needed_after)
+            ORDER BY e.position LIMIT :limit
+        ) e WHERE e.at < now() - make_interval(secs => :older_than_s)
     ), moved AS (
         UPDATE feed SET forgotten = old.last FROM old WHERE old.last IS NOT NULL RETURNING old.last
     ), gone AS (
         DELETE FROM outbox_event e USING moved WHERE e.position <= moved.last RETURNING 1
     )
     SELECT count(*) AS dropped FROM gone
-"""
+""")

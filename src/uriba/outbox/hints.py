@@ -1,4 +1,4 @@
-"""Hints through Valkey: "look now". They only shorten waits; every one of them may be lost."""
+"""Hints through Valkey that something changed. They only shorten waits; any of them may be lost."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError
 
 COMMITTED = "uriba:committed"
-"""Somebody committed events: the relay looks."""
+"""Events were committed: the relay has work."""
 
 NUMBERED = "uriba:numbered"
-"""The feed has grown: subscriptions look."""
+"""The feed has new events: subscriptions and dispatchers have work."""
 
 KEYS = "uriba:keys"
-"""A key was revoked: caches of keys are emptied."""
+"""A key was revoked: caches of keys are stale."""
 
 RETRY_S = 0.5
 
 SILENT_S = 2.0
-"""A listener that heard nothing for so long asks whether Valkey is there; after as long without an answer it is not."""
+"""After this time without a message a listener pings Valkey; after the same time without an answer it reconnects."""
 
 log = structlog.get_logger()
 
 
 class Hints:
-    """Publishes and follows hints; without Valkey it is silent, and polling does the work."""
+    """Publishes and follows hints. Without Valkey it does nothing, and polling does the work."""
 
     def __init__(self, url: str) -> None:
         self.redis: Redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
-        self._unsaid: set[str] = set()
-        self._speaker: asyncio.Task[None] | None = None
+        self._unpublished: set[str] = set()
+        self._publisher: asyncio.Task[None] | None = None
 
-    def say(self, channel: str) -> None:
-        """Give the hint soon, without waiting for it; many at once become one."""
-        self._unsaid.add(channel)
-        if self._speaker is None or self._speaker.done():
-            self._speaker = asyncio.create_task(self._speak())
+    def publish(self, channel: str) -> None:
+        """Publish a hint soon, without waiting for it; several at once become one."""
+        self._unpublished.add(channel)
+        if self._publisher is None or self._publisher.done():
+            self._publisher = asyncio.create_task(self._publish_all())
 
-    async def _speak(self) -> None:
-        while self._unsaid:
-            await self.say_now(self._unsaid.pop())
+    async def _publish_all(self) -> None:
+        while self._unpublished:
+            await self.publish_now(self._unpublished.pop())
 
-    async def say_now(self, channel: str) -> None:
-        """Give the hint and wait for it; without Valkey it is not given."""
+    async def publish_now(self, channel: str) -> None:
+        """Publish a hint and wait for it; without Valkey it is lost."""
         try:
             await self.redis.publish(channel, "")
         except (RedisError, OSError) as error:
-            log.debug("hint not given", channel=channel, error=str(error))
+            log.debug("hint not published", channel=channel, error=str(error))
 
     async def follow(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
-        """Call `react` with the channel of every hint, for ever; reconnects by itself.
+        """Call `react` with the channel of every hint, for ever; reconnect after every failure.
 
-        Also with every channel when it is listened to, first and again: what was said before, nobody heard.
+        `react` is also called with every channel after each connect, because hints before it were missed.
         """
         while True:
             try:
                 await self._listen(channels, react)
             except (RedisError, OSError) as error:
-                _end_where_cancelled()
-                log.debug("hints not heard", error=str(error))
+                _raise_if_cancelled()
+                log.debug("hints not received", error=str(error))
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
         async with self.redis.pubsub() as listener:
             await listener.subscribe(*channels)
-            _end_where_cancelled()
-            asked = False
+            _raise_if_cancelled()
+            pinged = False
             while True:
-                # With no time given, redis-py takes two quiet seconds for a loss, and hints are lost until it is back.
+                # Without a timeout redis-py takes two quiet seconds for a lost connection, and hints are missed.
                 message = await listener.get_message(timeout=SILENT_S)
                 if message is not None and message["type"] != "pong":
                     await react(message["channel"].decode())
-                elif message is None and asked:
+                elif message is None and pinged:
                     raise ConnectionError("Valkey does not answer.")
                 elif message is None:
                     await listener.ping()
-                asked = message is None
+                pinged = message is None
 
     async def close(self) -> None:
-        if self._speaker is not None:
-            self._speaker.cancel()
+        if self._publisher is not None:
+            self._publisher.cancel()
         await self.redis.aclose()
 
 
-def _end_where_cancelled() -> None:
-    """redis-py lets an error of its own take the place of a cancellation that finds it connecting.
+def _raise_if_cancelled() -> None:
+    """Raise the cancellation that redis-py replaced by an error of its own while it was connecting.
 
     Errors: `CancelledError`.
     """

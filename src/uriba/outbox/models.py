@@ -13,7 +13,7 @@ from uriba.db.base import Base
 
 
 class OutboxEvent(Base):
-    """One fact, in the transaction of its change. `position` is its place in the feed, given by the relay."""
+    """An event, written in the transaction of its change. `position` is its place in the feed, given by the relay."""
 
     __tablename__ = "outbox_event"
     __table_args__ = (
@@ -34,7 +34,7 @@ class OutboxEvent(Base):
 
 
 class Feed(Base):
-    """The feed's end: a single row, whose lock makes relays take turns. Up to `forgotten`, its rows are gone."""
+    """The state of the feed, one row, whose lock serializes relays. Events up to `forgotten` are deleted."""
 
     __tablename__ = "feed"
     __table_args__ = (CheckConstraint("single", name="single"),)

@@ -69,7 +69,7 @@ async def apply(
     if problems:
         raise DomainError.of(problems)
     if row["kind"] == ConflictKind.PARKED and sent.named:
-        session.later(
+        session.defer(
             "UPDATE pos_event SET status = 'APPLIED', movements = $4 "
             "WHERE (terminal_id, epoch, sequence) = ($1, $2, $3) AND status = 'PARKED'",
             till.id,

@@ -81,7 +81,7 @@ async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int
     """
     if not 1 <= first <= PAGE_MAX:
         raise Invalid(f"first is from 1 to {PAGE_MAX:,}.", "first")
-    kept = await feed.span(session)
+    kept = await feed.kept_range(session)
     end = kept.position
     terms = await _terms(session, actor)
     at = _read(cursor) if cursor is not None else Cursor(end, 0, terms=terms)

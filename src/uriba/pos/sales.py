@@ -199,7 +199,7 @@ async def write(session: Session, books: Books, *, meeting: Meeting, actor: str)
     if sold := [sale.receipt for sale in booked if sale.receipt]:
         receipts.update(await returns.waiting(session, sold))
     if receipts:
-        await session.together()
+        await session.flush()
         await returns.link(session, sorted(receipts), actor=actor)
 
 
@@ -212,7 +212,7 @@ async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list
     if not first:
         return books.sales
     assert meeting.channel_id is not None
-    closed = await carts.sold(session, first, channel_id=meeting.channel_id)
+    closed = await carts.close_sold(session, first, channel_id=meeting.channel_id)
     booked = []
     for sale in books.sales:
         if sale.cart_id is None:

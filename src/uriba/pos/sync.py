@@ -286,7 +286,7 @@ async def write(session: Session, meeting: Meeting, effects: Effects, *, actor: 
     await session.insert(_EVENTS, effects.events)
     await sales.write(session, effects.books, meeting=meeting, actor=actor.label)
     conflict_cases.open_cases(session, effects.books.cases)
-    await event.write_now(session)
+    await event.write_in_bulk(session)
     if not effects.facts:
         return 0
     if effects.unstocked:
@@ -324,5 +324,5 @@ def _tell(session: Session, meeting: Meeting, new: Sequence[Verdict]) -> None:
         "applied": len(new) - parked,
         "parked": parked,
     }
-    session.later("UPDATE pos_terminal SET version = version + 1 WHERE id = $1", meeting.id)
+    session.defer("UPDATE pos_terminal SET version = version + 1 WHERE id = $1", meeting.id)
     emit(session, TerminalSynced(terminal_subject(meeting.key_id), meeting.version + 1, data))

@@ -14,6 +14,7 @@ from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, NotFound, Refusals
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
+from uriba.db.statements import fragment
 from uriba.outbox import emit
 from uriba.pricing.events import PriceChanged
 
@@ -133,14 +134,14 @@ _UPSERT = """
     UPDATE variant v SET events = v.events + 1 FROM touched WHERE v.id = touched.id RETURNING v.id, v.sku, v.events
 """
 
-PRICE_NOW = """
+PRICE_NOW = fragment("""
     SELECT listed.amount_minor FROM price listed
     WHERE listed.variant_id = {variant} AND listed.currency = {currency}
         AND (listed.channel_id = {channel} OR listed.channel_id IS NULL)
         AND (listed.location_id = {location} OR listed.location_id IS NULL)
         AND listed.valid_from <= now() AND (listed.valid_to IS NULL OR listed.valid_to > now())
     ORDER BY listed.location_id NULLS LAST, listed.channel_id NULLS LAST, listed.valid_from DESC LIMIT 1
-"""
+""")
 """The rule as a scalar subquery, for statements that need a price beside other columns.
 
 Channel and location beat location, that beats channel, that beats everywhere; of two overlapping spans the one that

@@ -1,7 +1,6 @@
-"""Offers: what a cart may have, read in the statement that reads the cart.
+"""Candidate promotions and coupons of a cart, read in the statement that reads the cart.
 
-The database's function `offers_of` finds it, once for a cart; a hub without promotions pays for one look at an empty
-table.
+The SQL function `offers_of` finds them once for each cart. Without promotions this costs one read of an empty table.
 """
 
 from __future__ import annotations
@@ -12,22 +11,24 @@ from typing import Any
 
 import msgspec
 
+from uriba.db.statements import fragment
 from uriba.pricing.basket_items import PLAIN, Traits
 from uriba.pricing.promotions import Offer, Offers
 
 AUTOMATIC_MAX = 200
-"""Promotions of one channel that need no coupon and are not over: each cart is judged by all of them."""
+"""Current promotions of one channel that need no coupon. Each cart is evaluated against all of them."""
 
-OFFERS = """
-    CASE WHEN (SELECT true FROM promotion LIMIT 1) AND row_number() OVER whole = 1
-        THEN offers_of({cart}, {customer}, {counted}, {channel}, {currency}, array_agg({variant}) OVER whole) END
+PROMOTION_CANDIDATES = fragment("""
+    CASE WHEN (SELECT true FROM promotion LIMIT 1) AND row_number() OVER whole_cart = 1
+        THEN offers_of({cart}, {customer}, {counted}, {channel}, {currency}, array_agg({variant}) OVER whole_cart) END
+""")
+"""The candidates of a cart as JSON for `read`, in the cart's first row.
+
+The statement declares the window `whole_cart` (see `CART_WINDOW`). `counted`: the cart's coupons have been redeemed.
 """
-"""What a cart is offered, as JSON for `read`, in its first row.
 
-The window `whole` is all rows of the cart, in their order: see `WHOLE`. `counted`: the cart has used its coupons.
-"""
-
-WHOLE = "whole AS ({rows} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)"
+CART_WINDOW = fragment("whole_cart AS ({rows} ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)")
+"""The window of all rows of a cart. `rows`: their partition and order."""
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ class _Found(msgspec.Struct, frozen=True):
 
 
 def read(found: Mapping[str, Any] | None, *, channel_id: int) -> tuple[Offers | None, dict[int, Traits]]:
-    """Offers from the JSON of `OFFERS`, and what they know each variant by."""
+    """Return the offers of `PROMOTION_CANDIDATES`, and of each variant the traits that they refer to."""
     if found is None:
         return None, {}
     read_ = msgspec.convert(found, _Found)

@@ -21,12 +21,13 @@ from uriba.catalog.channels import ChannelRow, Rate
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
+from uriba.core import digests
 from uriba.core.actor import SYSTEM
 from uriba.core.money import to_decimal
 from uriba.customers import customers
 from uriba.customers.customers import CustomerRow
 from uriba.db import Database, Session, idempotency
-from uriba.db.idempotency import Claim
+from uriba.db.idempotency import Call
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
@@ -115,12 +116,12 @@ async def load(database: Database, year: CompleteJourney, *, progress: Progress,
 async def is_loaded(database: Database, year: CompleteJourney) -> bool:
     """Whether this slice was loaded before and the channels sell from it. Does not read the source."""
     async with database.reading() as session:
-        answer = await idempotency.earlier(session, _claim("load", year.name, year.name))
+        earlier = await idempotency.find(session, _call("load", year.name, year.name))
         by_code = await channels.by_code(session, ["app"])
         if answer is None or not by_code:
             return False
         app = by_code["app"]["id"]
-        return len((await locations.by_channel(session, [app]))[app]) == int(answer["stores"])
+        return len((await locations.by_channel(session, [app]))[app]) == int(earlier.answer["stores"])
 
 
 async def relay_events(database: Database, progress: Progress) -> None:
@@ -165,12 +166,14 @@ def _read_all(year: CompleteJourney) -> int:
 
 async def _record_load(database: Database, year: CompleteJourney, result: LoadResult) -> None:
     """Record that the slice was loaded, for `is_loaded`."""
+    call = _call("load", year.name, year.name)
     async with database.transaction() as session:
-        await idempotency.begin(session, _claim("load", year.name, year.name), answer={"stores": result.stores})
+        if await idempotency.find(session, call) is None:
+            idempotency.record(session, call, answer={"stores": result.stores})
 
 
-def _claim(operation: str, key: str, content: object) -> Claim:
-    return Claim.of(caller=CALLER, operation=operation, key=key, content=content)
+def _call(operation: str, key: str, content: object) -> Call:
+    return Call.of(caller=CALLER, operation=operation, key=key, content=content)
 
 
 async def _upsert_in_batches(
@@ -247,11 +250,12 @@ async def _receive_store(session: Session, store: str, stocks: Sequence[OpeningS
     the levels that it adds.
     """
     reference = f"complete-journey:opening:{store}"
-    claim = _claim("opening", reference, [(stock.sku, stock.units) for stock in stocks])
-    claim = Claim(claim.caller, claim.operation, f"{reference}:{claim.digest.hex()[:16]}", claim.digest)
-    if await idempotency.begin(session, claim, answer={"levels": len(stocks)}) is not None:
+    content = [(stock.sku, stock.units) for stock in stocks]
+    call = _call("opening", f"{reference}:{digests.digest(content).hex()[2:18]}", content)
+    if await idempotency.find(session, call) is not None:
         add_rows(len(stocks))
         return 0
+    idempotency.record(session, call, answer={"levels": len(stocks)})
     location_id: int = (await locations.by_code(session, [store]))[store]["id"]
     variants = await queries.ids_by_sku(session, [stock.sku for stock in stocks])
     units = {(variants[stock.sku], location_id): stock.units for stock in stocks}

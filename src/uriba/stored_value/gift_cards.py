@@ -10,10 +10,8 @@ from uuid import UUID
 
 from uriba.core import clock, money
 from uriba.core.errors import Code, Invalid, InvalidState, NotFound, Refusals
-from uriba.core.ids import new_id
 from uriba.core.money import Money
-from uriba.db import Row, Session, idempotency
-from uriba.db.idempotency import Claim
+from uriba.db import Row, Session
 from uriba.stored_value import codes
 from uriba.stored_value.errors import CardRefused, NotEnough
 from uriba.stored_value.queries import USABLE
@@ -28,14 +26,6 @@ NO_SUCH_CARD = "There is no such gift card."
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A new card; the code is told once, to who asked first."""
-
-    id: UUID
-    code: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Redeem:
     """So much, in minor units, of the card with this code; `index`: its place among an order's payments."""
 
@@ -47,14 +37,14 @@ class Redeem:
 async def issue(
     session: Session,
     *,
-    claim: Claim,
+    card_id: UUID,
     amount: str,
     currency: str,
     code: str | None = None,
     expires_at: datetime | None = None,
     actor: str,
-) -> Issued:
-    """A new card, with a code of its own or that of a printed one. The same call again names the card without its code.
+) -> str:
+    """Issue a card, with a new code or that of a printed card; return the code.
 
     Errors: `Invalid` for an amount that is not above zero, a time that is over, a code that is too short or in use.
     """
@@ -63,16 +53,13 @@ async def issue(
         raise Invalid("A gift card is worth more than nothing.", "amount", "amount")
     if expires_at is not None and expires_at <= clock.now():
         raise Invalid("This time is over.", "expiresAt")
-    card_id = new_id()
-    if (earlier := await idempotency.begin(session, claim, answer={"card": str(card_id)})) is not None:
-        return Issued(UUID(earlier["card"]), None)
     shown = codes.new() if code is None else codes.check_given(code, "code")
     made = await session.fetchval(
         _ISSUE, card_id, codes.digest(shown), codes.last4(shown), currency, minor, expires_at, actor
     )
     if made is None:
         raise Invalid("This code belongs to a card already.", "code")
-    return Issued(card_id, shown)
+    return shown
 
 
 _ISSUE = """
@@ -96,10 +83,8 @@ async def block(session: Session, card_id: UUID, *, blocked: bool) -> None:
         raise NotFound(NO_SUCH_CARD, "id")
 
 
-async def adjust(
-    session: Session, *, claim: Claim, card_id: UUID, amount: str, currency: str, reason: str, actor: str
-) -> None:
-    """Put money on a card or take some off it, with a reason. The same call again changes nothing.
+async def adjust(session: Session, *, card_id: UUID, amount: str, currency: str, reason: str, actor: str) -> None:
+    """Add money to a card or take some off it, with a reason.
 
     Errors: `NotFound`, `Invalid` (nothing, more than is there), a CURRENCY_MISMATCH.
     """
@@ -113,8 +98,6 @@ async def adjust(
     minor = money.to_minor(amount, currency, "amount", "amount")
     if minor == 0:
         raise Invalid("This changes nothing.", "amount", "amount")
-    if await idempotency.begin(session, claim, answer={"card": str(card_id)}) is not None:
-        return
     if await session.fetchval(_ADJUST, card_id, minor, reason, actor) is None:
         raise Invalid("There is less on this card.", "amount", "amount")
 

@@ -14,8 +14,7 @@ from uriba.catalog import channels
 from uriba.core import money
 from uriba.core.errors import Code, Invalid, InvalidQuantity, InvalidState, NotFound, Refusals
 from uriba.core.money import Rounding, divided, exponent
-from uriba.db import Session, idempotency
-from uriba.db.idempotency import Claim
+from uriba.db import Session
 from uriba.stored_value import queries
 from uriba.stored_value.errors import NotEnough, TenderRefused
 
@@ -248,8 +247,8 @@ _REFUND = f"""
 """
 
 
-async def adjust(session: Session, *, claim: Claim, customer_id: UUID, points: int, reason: str, actor: str) -> None:
-    """Give a customer points or take some, with a reason. The same call again changes nothing.
+async def adjust(session: Session, *, customer_id: UUID, points: int, reason: str, actor: str) -> None:
+    """Give a customer points or take some, with a reason.
 
     Errors: `NotFound`, `InvalidQuantity` for nothing, or more than is there.
     """
@@ -257,8 +256,6 @@ async def adjust(session: Session, *, claim: Claim, customer_id: UUID, points: i
         raise InvalidQuantity(f"Points are changed by 1 to {POINTS_MAX}, up or down.", "points")
     if not await session.fetchval("SELECT true FROM customer WHERE id = $1", customer_id):
         raise NotFound("There is no such customer.", "customerId")
-    if await idempotency.begin(session, claim, answer={"customer": str(customer_id)}) is not None:
-        return
     await session.run("INSERT INTO points_account (customer_id) VALUES ($1) ON CONFLICT DO NOTHING", customer_id)
     if await session.fetchval(_ADJUST, customer_id, points, reason, actor) is None:
         raise InvalidQuantity("The customer would have less than nothing, or too many.", "points")

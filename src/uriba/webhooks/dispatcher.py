@@ -10,7 +10,7 @@ import structlog
 
 from uriba.config import Settings
 from uriba.db import Database, Row
-from uriba.db.session import unbroken
+from uriba.db.session import await_uncancelled
 from uriba.outbound.client import Client
 from uriba.outbox.hints import NUMBERED, Hints
 from uriba.webhooks.catch_up import Courtesy
@@ -82,7 +82,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         asked = loop.time()
         term, fences = self._settings.webhook_lease_s, [sender.held.fence for sender, _ in self._senders.values()]
-        async with self._database.transaction(tell=False) as session:
+        async with self._database.transaction(notify=False) as session:
             held = await session.fetch(_RENEW, list(self._senders), fences, term)
             free = await session.fetch(_CLAIM, term, HELD_MAX - len(held))
         kept = {row["id"] for row in held}
@@ -121,16 +121,16 @@ class Dispatcher:
             del self._senders[sender.held.id]
 
     async def _free(self, senders: list[Sender]) -> None:
-        async with self._database.transaction(tell=False) as session:
+        async with self._database.transaction(notify=False) as session:
             await session.run(_FREE, [sender.held.id for sender in senders], [sender.held.fence for sender in senders])
 
     async def _leave(self) -> None:
         held = list(self._senders.values())
         for _, task in held:
             task.cancel()
-        await unbroken(asyncio.gather(*(task for _, task in held), return_exceptions=True))
+        await await_uncancelled(asyncio.gather(*(task for _, task in held), return_exceptions=True))
         with suppress(Exception):
-            await unbroken(self._free([sender for sender, _ in held]))
+            await await_uncancelled(self._free([sender for sender, _ in held]))
 
 
 _HELD = "unnest($1::uuid[], $2::bigint[]) AS h(id, fence) WHERE e.id = h.id AND e.fence = h.fence"

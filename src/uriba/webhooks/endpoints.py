@@ -130,7 +130,7 @@ async def replay(session: Session, endpoint_id: UUID, *, actor: Actor, after: st
 
     Errors: `NotFound`, `Invalid`, `CursorExpired`.
     """
-    position = feed.position_of(after, await feed.span(session))
+    position = feed.position_of(after, await feed.kept_range(session))
     row = await _change(session, endpoint_id, actor, f"position = least(position, $2), {FREE}", position)
     # What waits is taken up again in its order, behind what comes before it.
     await session.run(

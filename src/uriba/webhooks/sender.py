@@ -190,7 +190,7 @@ class Sender:
 
     async def _hand_out(self, chosen: Sequence[tuple[Row, int]], until: int) -> dict[int, int]:
         """Errors: `Lost`."""
-        async with self._database.transaction(tell=False) as session:
+        async with self._database.transaction(notify=False) as session:
             found = await delivery_queue.hand_out(session, self.held, chosen, until=until)
         self._saved = (until, self._loop.time())
         return found
@@ -261,7 +261,7 @@ class Sender:
         """Write down what came of tries. Errors: `Lost`, also where the endpoint is paused by that."""
         results = self._first_of_each()
         standing = self._standing(results)
-        async with self._database.transaction(tell=False) as session:
+        async with self._database.transaction(notify=False) as session:
             await delivery_queue.record(session, self.held, results, standing)
         for result in results:
             DELIVERED.labels("ok" if result.ended else "failed").inc()

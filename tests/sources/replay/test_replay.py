@@ -67,7 +67,7 @@ async def rows(hub: ReplayTarget, sql: str, *given: object) -> list[dict[str, An
 
 
 async def change(hub: ReplayTarget, sql: str) -> None:
-    async with hub.database.transaction(tell=False) as session:
+    async with hub.database.transaction(notify=False) as session:
         await session.run(sql)
 
 

@@ -79,7 +79,7 @@ async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: 
         await replay(
             target, lambda: CompleteJourneySales(stores=1, days=4, products=200), seed=None, progress=no_progress
         )
-        async with database.transaction(tell=False) as session:
+        async with database.transaction(notify=False) as session:
             await session.run("UPDATE orders SET customer_id = NULL WHERE number = '100001'")
 
         different = start(environment, "--stores", "1", "--days", "4", "--products", "200")

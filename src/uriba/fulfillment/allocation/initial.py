@@ -51,7 +51,7 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
     for parcel in parcels:
         for line in parcel.lines:
             units[parcel.id, line.order_line_id] += line.quantity
-    session.later(
+    session.defer(
         "INSERT INTO fulfillment (id, order_id, location_id, method, status, sourcing, ready_by) "
         "SELECT p.id, $1, location_id, method, status, sourcing, CASE WHEN method = 'PICKUP' THEN ("
         "SELECT now() + make_interval(mins => pickup_ready_minutes::int) FROM location l "
@@ -60,7 +60,7 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
         order_id,
         msgspec.json.encode(rows).decode(),
     )
-    session.later(
+    session.defer(
         "INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity) "
         "SELECT f, l, q FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS u(f, l, q)",
         [fulfillment_id for fulfillment_id, _ in units],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import strawberry
@@ -14,11 +15,13 @@ from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
 from uriba.cart.lines import LineQuantity, NewLine
 from uriba.cart.merge import CartMergePolicy
 from uriba.cart.models import FulfillmentMethod
+from uriba.cart.view import CartView
 from uriba.core import ids
 from uriba.core.actor import Role
 from uriba.core.errors import Invalid, InvalidState
 from uriba.core.ids import new_secret_id
-from uriba.db import idempotency
+from uriba.db import Session, idempotency
+from uriba.db.idempotency import Replayed
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Context, Info
 from uriba.graphql.hub import ChannelRef
@@ -89,23 +92,19 @@ class CartMutations:
         lines.check(new)
         channel = await selling_channel(info.context, input.channel)
         content = {"channel": channel.id, "lines": new}
-        claim = info.context.claim("cartCreate", input.idempotency_key, content)
-        actor = info.context.actor
-        async with info.context.transaction() as session:
-            cart_id = new_secret_id()
-            if actor.customer_id is not None:
-                cart_id = await carts.begin(session, actor=actor, channel_id=channel.id)
-            if earlier := await idempotency.begin(session, claim, answer=str(cart_id)):
-                cart = await carts.shown(session, UUID(earlier), actor=actor)
-            else:
-                if actor.customer_id is None:
-                    await carts.begin(session, actor=actor, channel_id=channel.id, cart_id=cart_id)
-                unclaimed = info.context.claim("cartLinesAdd", None, {})
-                if new:
-                    cart = await lines.add(session, actor=actor, claim=unclaimed, cart_id=cart_id, lines=new)
-                else:
-                    cart = await carts.shown(session, cart_id, actor=actor)
-        return CartPayload(cart=cart_of(cart))
+        call = info.context.call("cartCreate", input.idempotency_key, content)
+        actor, new_id = info.context.actor, new_secret_id()
+
+        async def create(session: Session) -> CartView:
+            cart_id = await carts.create(session, actor=actor, channel_id=channel.id, cart_id=new_id)
+            if new:
+                return await lines.add(session, actor=actor, cart_id=cart_id, lines=new)
+            return await carts.current(session, cart_id, actor=actor)
+
+        created = await info.context.once(call, create, answer=str(new_id))
+        if isinstance(created, Replayed):
+            created = await current_cart(info.context, UUID(created.answer))
+        return CartPayload(cart=cart_of(created))
 
     @mutation(SHOPPER, "Add quantities: two devices adding 1 make 2.")
     async def cart_lines_add(
@@ -116,9 +115,11 @@ class CartMutations:
         idempotency_key: str | None = None,
     ) -> CartPayload:
         key, new = cart_key(cart_id), new_lines(lines)
-        claim = info.context.claim("cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key))
-        async with info.context.transaction() as session:
-            cart = await add_lines(session, actor=info.context.actor, claim=claim, cart_id=key, lines=new)
+        call = info.context.call("cartLinesAdd", idempotency_key, {"cart": key, "lines": new}, scope=str(key))
+        add = partial(add_lines, actor=info.context.actor, cart_id=key, lines=new)
+        cart = await info.context.once(call, add, answer=str(key))
+        if isinstance(cart, Replayed):
+            cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
     @mutation(SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
@@ -129,13 +130,13 @@ class CartMutations:
         lines: list[CartLineUpdateInput],
         expected_version: int | None = None,
     ) -> CartPayload:
-        said = [LineQuantity(ids.number(line.line_id, "CartLine") or 0, line.quantity) for line in lines]
+        quantities = [LineQuantity(ids.number(line.line_id, "CartLine") or 0, line.quantity) for line in lines]
         async with info.context.transaction() as session:
             cart = await update_lines(
                 session,
                 actor=info.context.actor,
                 cart_id=cart_key(cart_id),
-                lines=said,
+                lines=quantities,
                 expected_version=expected_version,
             )
         return CartPayload(cart=cart_of(cart))
@@ -206,18 +207,28 @@ class CartMutations:
         self, info: Info, cart_id: strawberry.ID, code: str, idempotency_key: str | None = None
     ) -> CartPayload:
         key, actor, settings = cart_key(cart_id), info.context.actor, info.context.hub.settings
-        claim = info.context.claim("cartCouponAdd", idempotency_key, {"cart": key, "code": code}, scope=str(key))
-        # Many customers' carts come by one key of the retailer's: there, guesses are counted by cart.
+        call = info.context.call("cartCouponAdd", idempotency_key, {"cart": key, "code": code}, scope=str(key))
+        # One key of the retailer's serves the carts of many customers: there, guesses are counted by cart.
         caller = f"coupon:{actor.caller}:{key}" if actor.works_here else f"coupon:{actor.caller}"
         term_s = settings.handoff_term_s
-        async with info.context.transaction() as session:
+
+        async def add(session: Session) -> CartView | CouponInvalid | Replayed:
             await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
             try:
-                cart = await coupons.add(session, actor=actor, claim=claim, cart_id=key, code=code)
+                return await coupons.add(session, actor=actor, cart_id=key, code=code)
             except CouponInvalid as wrong:
-                # It is raised before anything is changed: what is committed is the guess.
+                # It is raised before anything is changed: only the guess is committed.
+                idempotency.release(session)
+                if (earlier := await idempotency.find(session, call)) is not None:
+                    return earlier
                 await guess_limits.record(session, caller=caller, term_s=term_s)
-                return CartPayload(errors=user_errors(wrong))
+                return wrong
+
+        cart = await info.context.once(call, add, answer=str(key))
+        if isinstance(cart, CouponInvalid):
+            return CartPayload(errors=user_errors(cart))
+        if isinstance(cart, Replayed):
+            cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
     @mutation(SHOPPER, "Take a coupon out of the cart.")
@@ -229,6 +240,12 @@ class CartMutations:
 
 add_lines = lines.add
 update_lines = lines.update
+
+
+async def current_cart(context: Context, cart_id: UUID) -> CartView:
+    """Return the cart of a replayed call. Errors: `CartNotFound`."""
+    async with context.reading() as session:
+        return await carts.current(session, cart_id, actor=context.actor)
 
 
 def cart_key(value: str, path: str = "cartId") -> UUID:

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import strawberry
 
-from uriba.db import Row, idempotency
+from uriba.db import Row, Session
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
-from uriba.graphql.inventory.mutations import StockPayload, levels_now, payload_of
+from uriba.graphql.inventory.mutations import StockPayload, payload_or_replay
 from uriba.graphql.permissions import STOCK_ROOM, mutation
 from uriba.inventory import counts, moves
 from uriba.inventory.counts import Counted
@@ -54,15 +54,16 @@ class MoveMutations:
     @mutation(STOCK_ROOM, "Move units between states: all rows or none. What is promised cannot be set aside.")
     async def stock_move(self, info: Info, input: StockMoveInput) -> StockPayload:
         rows = [Move(**vars(row)) for row in input.moves]
-        claim = info.context.claim("stockMove", input.idempotency_key, {"moves": rows, "reason": input.reason})
-        async with info.context.transaction() as session:
-            if await idempotency.begin(session, claim, answer=True):
-                return await levels_now(session, [(row.sku, row.location) for row in rows])
-            levels: Sequence[Row] = await moves.move(
-                session, actor=info.context.actor, moves=rows, reason=input.reason, reference=f"move:{claim.key}"
+        call = info.context.call("stockMove", input.idempotency_key, {"moves": rows, "reason": input.reason})
+
+        async def move(session: Session) -> Sequence[Row]:
+            levels = await moves.move(
+                session, actor=info.context.actor, moves=rows, reason=input.reason, reference=f"move:{call.key}"
             )
-            levels = await served(session, levels, actor=info.context.actor)
-        return payload_of(levels)
+            return await served(session, levels, actor=info.context.actor)
+
+        levels = await info.context.once(call, move)
+        return await payload_or_replay(info, levels, [(row.sku, row.location) for row in rows])
 
     @mutation(STOCK_ROOM, "Submit a stocktake as of when it was counted: what happened after it is added.")
     async def stock_count_submit(self, info: Info, input: StockCountInput) -> StockPayload:
@@ -73,18 +74,19 @@ class MoveMutations:
             "countedAt": input.counted_at and input.counted_at.isoformat(),
             "reference": input.reference,
         }
-        claim = info.context.claim("stockCountSubmit", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            if await idempotency.begin(session, claim, answer=True):
-                return await levels_now(session, [(line.sku, input.location) for line in lines])
-            levels: Sequence[Row] = await counts.submit(
+        call = info.context.call("stockCountSubmit", input.idempotency_key, content)
+
+        async def submit(session: Session) -> Sequence[Row]:
+            levels = await counts.submit(
                 session,
                 actor=info.context.actor,
                 location=input.location,
                 counted_at=input.counted_at,
                 lines=lines,
                 note=input.reference,
-                reference=f"count:{claim.key}",
+                reference=f"count:{call.key}",
             )
-            levels = await served(session, levels, actor=info.context.actor)
-        return payload_of(levels)
+            return await served(session, levels, actor=info.context.actor)
+
+        levels = await info.context.once(call, submit)
+        return await payload_or_replay(info, levels, [(line.sku, input.location) for line in lines])

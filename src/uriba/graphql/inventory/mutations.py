@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import strawberry
 
-from uriba.db import Row, Session, idempotency
+from uriba.db import Row, Session
+from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.types import StockLevel, level_of
@@ -58,38 +59,47 @@ class InventoryMutations:
     async def stock_adjust(self, info: Info, input: StockAdjustInput) -> StockPayload:
         changes = [Adjustment(**vars(change)) for change in input.changes]
         content = {"changes": changes, "reason": input.reason}
-        claim = info.context.claim("stockAdjust", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            if await idempotency.begin(session, claim, answer=True):
-                return await levels_now(session, [(c.sku, c.location) for c in changes])
-            rows: Sequence[Row] = await adjustments.adjust(
+        call = info.context.call("stockAdjust", input.idempotency_key, content)
+
+        async def adjust(session: Session) -> Sequence[Row]:
+            rows = await adjustments.adjust(
                 session,
                 actor=info.context.actor,
                 changes=changes,
                 reason=input.reason,
-                reference=f"adjustment:{claim.key}",
+                reference=f"adjustment:{call.key}",
             )
-            rows = await served(session, rows, actor=info.context.actor)
-        return payload_of(rows)
+            return await served(session, rows, actor=info.context.actor)
+
+        return await payload_or_replay(
+            info, await info.context.once(call, adjust), [(c.sku, c.location) for c in changes]
+        )
 
     @mutation(STOCK_ROOM, "Set what is on hand: a count as of now, or a compare and set.")
     async def stock_set(self, info: Info, input: StockSetInput) -> StockPayload:
         changes = [Count(**vars(change)) for change in input.changes]
-        claim = info.context.claim("stockSet", input.idempotency_key, {"changes": changes})
-        async with info.context.transaction() as session:
-            if await idempotency.begin(session, claim, answer=True):
-                return await levels_now(session, [(c.sku, c.location) for c in changes])
-            rows: Sequence[Row] = await adjustments.count(
-                session, actor=info.context.actor, changes=changes, reference=f"count:{claim.key}"
+        call = info.context.call("stockSet", input.idempotency_key, {"changes": changes})
+
+        async def count(session: Session) -> Sequence[Row]:
+            rows = await adjustments.count(
+                session, actor=info.context.actor, changes=changes, reference=f"count:{call.key}"
             )
-            rows = await served(session, rows, actor=info.context.actor)
-        return payload_of(rows)
+            return await served(session, rows, actor=info.context.actor)
+
+        return await payload_or_replay(
+            info, await info.context.once(call, count), [(c.sku, c.location) for c in changes]
+        )
 
 
 def payload_of(rows: Sequence[Row]) -> StockPayload:
     return StockPayload(levels=[level_of(row) for row in rows])
 
 
-async def levels_now(session: Session, named: Sequence[tuple[str, str]]) -> StockPayload:
-    """The levels of a call that was made before, as they are now; by SKU and location code."""
-    return payload_of(await queries.levels_by_name(session, named))
+async def payload_or_replay(
+    info: Info, rows: Sequence[Row] | Replayed, names: Sequence[tuple[str, str]]
+) -> StockPayload:
+    """Return the changed levels; for a replayed call, the levels of these SKUs and locations as they are now."""
+    if not isinstance(rows, Replayed):
+        return payload_of(rows)
+    async with info.context.reading() as session:
+        return payload_of(await queries.levels_by_name(session, names))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 import strawberry
 
 from uriba.core import ids
 from uriba.core.ids import global_id, new_id
-from uriba.db import Session, idempotency
+from uriba.db import Session
+from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
@@ -80,66 +82,64 @@ class TransferMutations:
     async def stock_transfer_create(self, info: Info, input: StockTransferCreateInput) -> StockTransferPayload:
         lines = [Units(**vars(line)) for line in input.lines]
         content = {"from": input.from_, "to": input.to, "reference": input.reference, "lines": lines}
-        claim = info.context.claim("stockTransferCreate", input.idempotency_key, content)
-        transfer_id = new_id()
-        async with info.context.transaction() as session:
-            if earlier := await idempotency.begin(session, claim, answer=str(transfer_id)):
-                return await _payload(session, global_id("StockTransfer", earlier))
-            await transfers.create(
-                session,
-                transfer_id=transfer_id,
-                actor=info.context.actor,
-                source=input.from_,
-                destination=input.to,
-                note=input.reference,
-                lines=lines,
-            )
-            return await _payload(session, global_id("StockTransfer", transfer_id))
+        call = info.context.call("stockTransferCreate", input.idempotency_key, content)
+        transfer_id = str(new_id())
+        create = partial(
+            transfers.create,
+            transfer_id=UUID(transfer_id),
+            actor=info.context.actor,
+            source=input.from_,
+            destination=input.to,
+            note=input.reference,
+            lines=lines,
+        )
+        created = await info.context.once(call, create, answer=transfer_id)
+        if isinstance(created, Replayed):
+            transfer_id = created.answer
+        return await _payload(info, global_id("StockTransfer", transfer_id))
 
     @mutation(STOCK_ROOM, "Ship a transfer: its units leave the source, and are incoming where they go.")
     async def stock_transfer_ship(self, info: Info, input: StockTransferShipInput) -> StockTransferPayload:
         lines = None if input.lines is None else [Units(**vars(line)) for line in input.lines]
-        claim = info.context.claim("stockTransferShip", input.idempotency_key, {"id": input.id, "lines": lines})
-        async with info.context.transaction() as session:
-            if not await idempotency.begin(session, claim, answer=True):
-                await transfers.ship(session, actor=info.context.actor, transfer_id=_key(input.id), lines=lines)
-            return await _payload(session, input.id)
+        call = info.context.call("stockTransferShip", input.idempotency_key, {"id": input.id, "lines": lines})
+        ship = partial(transfers.ship, actor=info.context.actor, transfer_id=_key(input.id), lines=lines)
+        await info.context.once(call, ship)
+        return await _payload(info, input.id)
 
     @mutation(STOCK_ROOM, "Receive units of a transfer, all at once or in parts; the last call closes it.")
     async def stock_transfer_receive(self, info: Info, input: StockTransferReceiveInput) -> StockTransferPayload:
         arrivals = [Arrival(**vars(line)) for line in input.lines]
         content = {"id": input.id, "lines": arrivals, "close": input.close}
-        claim = info.context.claim("stockTransferReceive", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            if not await idempotency.begin(session, claim, answer=True):
-                rows = await transfer_receipts.receive(
-                    session,
-                    actor=info.context.actor,
-                    transfer_id=_key(input.id),
-                    arrivals=arrivals,
-                    close=input.close,
-                )
-                await served(session, rows, actor=info.context.actor)
-            return await _payload(session, input.id)
+        call = info.context.call("stockTransferReceive", input.idempotency_key, content)
+        actor, key = info.context.actor, _key(input.id)
+
+        async def receive(session: Session) -> None:
+            rows = await transfer_receipts.receive(
+                session, actor=actor, transfer_id=key, arrivals=arrivals, close=input.close
+            )
+            await served(session, rows, actor=actor)
+
+        await info.context.once(call, receive)
+        return await _payload(info, input.id)
 
     @mutation(STOCK_ROOM, "Give a transfer up: units on the way go back on hand where they came from.")
     async def stock_transfer_cancel(self, info: Info, input: StockTransferCancelInput) -> StockTransferPayload:
-        claim = info.context.claim(
-            "stockTransferCancel", input.idempotency_key, {"id": input.id, "reason": input.reason}
-        )
-        async with info.context.transaction() as session:
-            if not await idempotency.begin(session, claim, answer=True):
-                rows = await transfers.cancel(
-                    session, actor=info.context.actor, transfer_id=_key(input.id), reason=input.reason
-                )
-                await served(session, rows, actor=info.context.actor)
-            return await _payload(session, input.id)
+        call = info.context.call("stockTransferCancel", input.idempotency_key, {"id": input.id, "reason": input.reason})
+        actor, key = info.context.actor, _key(input.id)
+
+        async def cancel(session: Session) -> None:
+            rows = await transfers.cancel(session, actor=actor, transfer_id=key, reason=input.reason)
+            await served(session, rows, actor=actor)
+
+        await info.context.once(call, cancel)
+        return await _payload(info, input.id)
 
 
 def _key(id: str) -> UUID | None:
     return ids.uuid(id, "StockTransfer")
 
 
-async def _payload(session: Session, id: str) -> StockTransferPayload:
-    """The transfer as it is now, also for a call that was made before."""
-    return StockTransferPayload(transfer=await transfer_by_id(session, id))
+async def _payload(info: Info, id: str) -> StockTransferPayload:
+    """Return the transfer as it is now, for a replayed call too."""
+    async with info.context.reading() as session:
+        return StockTransferPayload(transfer=await transfer_by_id(session, id))

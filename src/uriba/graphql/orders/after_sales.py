@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
 import strawberry
 
-from uriba.checkout.exchange import exchange
+from uriba.checkout.exchange import Exchanged, exchange
 from uriba.checkout.request import CheckoutRequest
 from uriba.core import ids
 from uriba.core.actor import Role
 from uriba.core.errors import Code, NotFound, Refusals
 from uriba.core.ids import new_id
-from uriba.db import idempotency
+from uriba.db import Session
+from uriba.db.idempotency import Replayed
 from uriba.fulfillment import order_snapshot, returns
 from uriba.fulfillment.lifecycle import cancellation, updates
 from uriba.fulfillment.lifecycle.updates import Update
@@ -129,15 +131,17 @@ class AfterSalesMutations:
     ) -> OrderPayload:
         key = _key(order_id, "Order", "orderId")
         asked = {"order": key, "reason": reason, "lines": [vars(line) for line in lines] if lines is not None else None}
-        claim = info.context.claim("orderCancel", idempotency_key, asked)
+        call = info.context.call("orderCancel", idempotency_key, asked)
         units = units_of(lines) if lines is not None else None
         actor = info.context.actor
-        async with info.context.transaction() as session:
-            if not await idempotency.begin(session, claim, answer=True):
-                book = await order_snapshot.take(session, key, actor=actor, path="orderId")
-                chosen = cancellation.wanted(book, units)
-                at_till = actor.role is Role.TERMINAL
-                await cancellation.cancel(session, book, chosen, reason=reason, actor=actor.label, at_till=at_till)
+
+        async def cancel(session: Session) -> None:
+            book = await order_snapshot.take(session, key, actor=actor, path="orderId")
+            chosen = cancellation.wanted(book, units)
+            at_till = actor.role is Role.TERMINAL
+            await cancellation.cancel(session, book, chosen, reason=reason, actor=actor.label, at_till=at_till)
+
+        await info.context.once(call, cancel)
         return OrderPayload(order=await settled(info, key))
 
     @mutation(
@@ -183,14 +187,15 @@ class AfterSalesMutations:
             approve=input.approve,
             note=input.note,
         )
-        claim = info.context.claim("orderReturn", input.idempotency_key, {"asked": asked})
-        return_id = new_id()
-        async with info.context.transaction() as session:
-            earlier = await idempotency.begin(session, claim, answer={"return": str(return_id)})
-            if earlier is None:
-                await returns.take(session, asked, return_id=return_id, actor=info.context.actor)
-            else:
-                return_id = UUID(earlier["return"])
+        call = info.context.call("orderReturn", input.idempotency_key, {"asked": asked})
+        return_id, actor = new_id(), info.context.actor
+
+        async def take(session: Session) -> None:
+            await returns.take(session, asked, return_id=return_id, actor=actor)
+
+        taken = await info.context.once(call, take, answer={"return": str(return_id)})
+        if isinstance(taken, Replayed):
+            return_id = UUID(taken.answer["return"])
         order = await settled(info, asked.order_id)
         row = await info.context.loaders.order_return.get(return_id)
         assert row is not None
@@ -212,16 +217,20 @@ class AfterSalesMutations:
             idempotency_key=input.idempotency_key,
             payments=[payment_of_input(payment) for payment in input.payments],
         )
-        claim = info.context.claim("orderExchange", input.idempotency_key, {"back": back, "out": out})
-        async with info.context.transaction() as session:
-            done = await exchange(
-                session,
-                actor=info.context.actor,
-                claim=claim,
-                back=back,
-                out=out,
-                gateways=info.context.hub.checkout.gateways,
-            )
+        call = info.context.call("orderExchange", input.idempotency_key, {"back": back, "out": out})
+        done = Exchanged(new_id(), new_id())
+        work = partial(
+            exchange,
+            ids=done,
+            actor=info.context.actor,
+            back=back,
+            out=out,
+            gateways=info.context.hub.checkout.gateways,
+        )
+        answer = {"order": str(done.order_id), "return": str(done.return_id)}
+        exchanged = await info.context.once(call, work, answer=answer)
+        if isinstance(exchanged, Replayed):
+            done = Exchanged(UUID(exchanged.answer["order"]), UUID(exchanged.answer["return"]))
         order = await settled(info, back.order_id)
         row = await info.context.loaders.order_return.get(done.return_id)
         new = await info.context.loaders.order.get(done.order_id)

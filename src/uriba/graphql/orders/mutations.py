@@ -93,10 +93,10 @@ class OrderMutations:
             email=input.email,
             phone=input.phone,
         )
-        claim = info.context.claim("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
+        call = info.context.call("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
         guessing = await gift_card_turn(info, asked)
         try:
-            placed = await info.context.hub.checkout.complete(actor=info.context.actor, claim=claim, asked=asked)
+            placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, asked=asked)
         except CardRefused:
             await wrong_gift_card(info, guessing)
             raise

@@ -7,13 +7,15 @@ knows that they are paid.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import strawberry
 
 from uriba.core import ids, text
 from uriba.core.errors import NotFound
-from uriba.db import Session
+from uriba.core.ids import new_id
+from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.permissions import CUSTOMER_DESK, mutation
@@ -78,42 +80,44 @@ class StoredValueMutations:
             "code": input.code,
             "expiresAt": input.expires_at and input.expires_at.isoformat(),
         }
-        claim = info.context.claim("giftCardIssue", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            issued = await gift_cards.issue(
-                session,
-                claim=claim,
-                amount=input.amount.amount,
-                currency=input.amount.currency,
-                code=input.code,
-                expires_at=input.expires_at,
-                actor=info.context.actor.label,
-            )
-            return GiftCardIssuePayload(code=issued.code, gift_card=await _card(session, issued.id))
+        call = info.context.call("giftCardIssue", input.idempotency_key, content)
+        card_id = new_id()
+        issue = partial(
+            gift_cards.issue,
+            card_id=card_id,
+            amount=input.amount.amount,
+            currency=input.amount.currency,
+            code=input.code,
+            expires_at=input.expires_at,
+            actor=info.context.actor.label,
+        )
+        code = await info.context.once(call, issue, answer={"card": str(card_id)})
+        if isinstance(code, Replayed):
+            return GiftCardIssuePayload(gift_card=await _card(info, UUID(code.answer["card"])))
+        return GiftCardIssuePayload(code=code, gift_card=await _card(info, card_id))
 
     @mutation(CUSTOMER_DESK, "Have a gift card pay nothing any more, or again; its money stays on it.")
     async def gift_card_block(self, info: Info, id: strawberry.ID, blocked: bool = True) -> GiftCardPayload:
         key = _key(id)
         async with info.context.transaction() as session:
             await gift_cards.block(session, key, blocked=blocked)
-            return GiftCardPayload(gift_card=await _card(session, key))
+        return GiftCardPayload(gift_card=await _card(info, key))
 
     @mutation(CUSTOMER_DESK, "Put money on a gift card, or take some off it, with a reason.")
     async def gift_card_adjust(self, info: Info, input: GiftCardAdjustInput) -> GiftCardPayload:
         key, reason = _key(input.id), text.text(input.reason, "reason")
         content = {"card": key, "amount": vars(input.amount), "reason": reason}
-        claim = info.context.claim("giftCardAdjust", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            await gift_cards.adjust(
-                session,
-                claim=claim,
-                card_id=key,
-                amount=input.amount.amount,
-                currency=input.amount.currency,
-                reason=reason,
-                actor=info.context.actor.label,
-            )
-            return GiftCardPayload(gift_card=await _card(session, key))
+        call = info.context.call("giftCardAdjust", input.idempotency_key, content)
+        adjust = partial(
+            gift_cards.adjust,
+            card_id=key,
+            amount=input.amount.amount,
+            currency=input.amount.currency,
+            reason=reason,
+            actor=info.context.actor.label,
+        )
+        await info.context.once(call, adjust)
+        return GiftCardPayload(gift_card=await _card(info, key))
 
     @mutation(CUSTOMER_DESK, "Give a customer points or take some, with a reason; never below zero.")
     async def points_adjust(self, info: Info, input: PointsAdjustInput) -> PointsPayload:
@@ -121,21 +125,17 @@ class StoredValueMutations:
         if key is None:
             raise NotFound("There is no such customer.", "customerId")
         content = {"customer": key, "points": input.points, "reason": reason}
-        claim = info.context.claim("pointsAdjust", input.idempotency_key, content)
-        async with info.context.transaction() as session:
-            await points.adjust(
-                session,
-                claim=claim,
-                customer_id=key,
-                points=input.points,
-                reason=reason,
-                actor=info.context.actor.label,
-            )
+        call = info.context.call("pointsAdjust", input.idempotency_key, content)
+        adjust = partial(
+            points.adjust, customer_id=key, points=input.points, reason=reason, actor=info.context.actor.label
+        )
+        await info.context.once(call, adjust)
         return PointsPayload(customer=await load_customer(info, key))
 
 
-async def _card(session: Session, key: UUID) -> GiftCard:
-    return card_of((await queries.cards(session, [key]))[key])
+async def _card(info: Info, key: UUID) -> GiftCard:
+    async with info.context.reading() as session:
+        return card_of((await queries.cards(session, [key]))[key])
 
 
 def _key(id: str) -> UUID:

@@ -37,7 +37,7 @@ class ChannelsQueries:
         check_types(types, "types")
         position = pages.after_number(after)
         async with info.context.reading() as session:
-            piece = await feed.piece(session, after=position, types=types, first=size)
+            piece = await feed.page(session, after=position, types=types, first=size)
             if position is not None and info.context.actor.key_id is not None:
                 await sync_health.note_reader(session, key_id=info.context.actor.key_id, position=position)
         edges = [edge_of(row) for row in piece.rows]
@@ -54,7 +54,7 @@ class ChannelsQueries:
     @query(FEED, "Where the change feed begins and ends now. For apps and staff.")
     async def feed(self, info: Info) -> Feed:
         async with info.context.reading() as session:
-            span = await feed.span(session)
+            span = await feed.kept_range(session)
         return Feed(earliest=pages.cursor(span.forgotten), end=pages.cursor(span.position))
 
     @query(FEED, "Where channels are told of what happens. Apps see their channel's, staff all.")

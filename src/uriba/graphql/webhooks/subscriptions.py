@@ -28,7 +28,7 @@ class ChannelsSubscriptions:
         check_types(types, "types")
         wanted = None if types is None else frozenset(types)
         async with info.context.reading() as session:
-            span = await feed.span(session)
+            span = await feed.kept_range(session)
         position = span.position if after is None else feed.position_of(after, span)
         async with aclosing(info.context.live_feed.read_from(position)) as pieces:
             async for rows in pieces:
