@@ -118,7 +118,7 @@ async def is_loaded(database: Database, year: CompleteJourney) -> bool:
     async with database.reading() as session:
         earlier = await idempotency.find(session, _call("load", year.name, year.name))
         by_code = await channels.by_code(session, ["app"])
-        if answer is None or not by_code:
+        if earlier is None or not by_code:
             return False
         app = by_code["app"]["id"]
         return len((await locations.by_channel(session, [app]))[app]) == int(earlier.answer["stores"])
