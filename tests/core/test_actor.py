@@ -43,3 +43,11 @@ def test_what_is_kept_of_a_caller_names_the_retailers_own_only(role: Role) -> No
 def test_the_hub_itself_works_here() -> None:
     assert SYSTEM.works_here
     assert SYSTEM.label == "system:hub"
+
+
+def test_an_app_is_restricted_to_its_channel_and_staff_to_none() -> None:
+    app = Actor(Role.APP, key_id="1", channel_id=7)
+
+    assert app.restricted_to_channel == 7
+    assert Actor(Role.STAFF, key_id="2").restricted_to_channel is None
+    assert SYSTEM.restricted_to_channel is None

@@ -15,7 +15,6 @@ from uriba.core.errors import NotFound
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
 from uriba.outbox import emit
-from uriba.webhooks.endpoints import owner
 
 COLUMNS = """
     a.id, a.kind, a.subject, a.location_id, a.channel_id, a.value, a.threshold, a.opened_at, a.closed_at,
@@ -106,7 +105,7 @@ async def acknowledge(session: Session, alert_id: UUID, *, actor: Actor) -> Row:
         f"acknowledged_by = coalesce(acknowledged_by, $2) WHERE a.id = $1 AND {_OWN.format(3)} RETURNING {COLUMNS}",
         alert_id,
         actor.label,
-        owner(actor),
+        actor.restricted_to_channel,
     )
     if row is None:
         raise NotFound("There is no such alert.", "id")
@@ -120,7 +119,7 @@ _OWN = "(${0}::bigint IS NULL OR a.channel_id IS NULL OR a.channel_id = ${0})"
 async def visible(session: Session, alert_id: UUID, *, actor: Actor) -> Row | None:
     """An alert that concerns the caller."""
     return await session.fetchrow(
-        f"SELECT {COLUMNS} FROM alert a WHERE a.id = $1 AND {_OWN.format(2)}", alert_id, owner(actor)
+        f"SELECT {COLUMNS} FROM alert a WHERE a.id = $1 AND {_OWN.format(2)}", alert_id, actor.restricted_to_channel
     )
 
 
@@ -140,7 +139,7 @@ async def some(
         f"SELECT {COLUMNS} FROM alert a WHERE {closed[status]} AND {_OWN.format(1)} "
         "AND ($2::text IS NULL OR a.kind = $2) AND ($3::bigint IS NULL OR a.location_id = $3) "
         "AND ($4::uuid IS NULL OR a.id < $4) ORDER BY a.id DESC LIMIT $5",
-        owner(actor),
+        actor.restricted_to_channel,
         kind,
         location_id,
         before,

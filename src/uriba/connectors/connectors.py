@@ -18,7 +18,6 @@ from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState, LimitExceeded, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
-from uriba.webhooks.endpoints import owner
 
 CONNECTORS_MAX = 10
 """Of one channel."""
@@ -158,7 +157,7 @@ async def _change(session: Session, connector_id: UUID, actor: Actor, what: str,
     row = await session.fetchrow(
         f"UPDATE connector SET {what} WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(2)} RETURNING *",
         connector_id,
-        owner(actor),
+        actor.restricted_to_channel,
         *args,
     )
     if row is None:
@@ -178,14 +177,15 @@ async def visible(session: Session, connector_id: UUID, *, actor: Actor) -> Row 
     return await session.fetchrow(
         f"SELECT * FROM connector WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(2)}",
         connector_id,
-        owner(actor),
+        actor.restricted_to_channel,
     )
 
 
 async def all_of(session: Session, *, actor: Actor) -> list[Row]:
     """The caller's connectors, by code."""
     return await session.fetch(
-        f"SELECT * FROM connector WHERE deleted_at IS NULL AND {_OWN.format(1)} ORDER BY code", owner(actor)
+        f"SELECT * FROM connector WHERE deleted_at IS NULL AND {_OWN.format(1)} ORDER BY code",
+        actor.restricted_to_channel,
     )
 
 

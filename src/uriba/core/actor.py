@@ -60,6 +60,18 @@ class Actor:
         return f"{self.role.lower()}:{self.key_id}" if self.works_here else self.role.lower()
 
     @property
+    def restricted_to_channel(self) -> int | None:
+        """The channel whose endpoints, connectors and alerts this caller may see: an app's own; None for all, as staff.
+
+        Other roles have no access to them.
+        """
+        if self.role is Role.APP:
+            assert self.channel_id is not None
+            return self.channel_id
+        assert self.role in (Role.STAFF, Role.SYSTEM)
+        return None
+
+    @property
     def works_here(self) -> bool:
         """Terminals, apps and staff are the retailer's own; guests and customers are not."""
         return self.role in TRUSTED

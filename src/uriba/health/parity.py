@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
 from uriba.health.sync_health import WANTED
-from uriba.webhooks.endpoints import owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Parity:
 
 async def by_endpoint(session: Session, *, actor: Actor, channel_id: int | None, first: int) -> list[Parity]:
     """The caller's endpoints, or those of one channel; `first` differences of each, counted to the last."""
-    wanted = owner(actor) if channel_id is None else channel_id
+    wanted = actor.restricted_to_channel if channel_id is None else channel_id
     endpoints = await session.fetch(_ENDPOINTS, wanted)
     found: dict[object, list[Row]] = defaultdict(list)
     for row in await session.fetch(_DIFFERENCES, [row["id"] for row in endpoints], first):

@@ -13,7 +13,6 @@ from uriba.alerts.signals import LAG, hours_at
 from uriba.core import clock
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
-from uriba.webhooks.endpoints import owner
 from uriba.webhooks.events import TEST
 
 LOOKED_MAX = 100_000
@@ -43,7 +42,7 @@ class Channel:
 
 async def by_channel(session: Session, *, actor: Actor, channel_id: int | None = None) -> list[Channel]:
     """The caller's channels, or one of them, that anybody is told or reads for; what belongs to none comes last."""
-    wanted = owner(actor) if channel_id is None else channel_id
+    wanted = actor.restricted_to_channel if channel_id is None else channel_id
     told, sold, read = [await session.fetch(sql, wanted) for sql in (_ENDPOINTS, _CONNECTORS, _READERS)]
     rows: dict[int | None, tuple[list[Row], list[Row], list[Row]]] = defaultdict(lambda: ([], [], []))
     for n, found in enumerate((told, sold, read)):

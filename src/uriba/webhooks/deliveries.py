@@ -7,7 +7,6 @@ from uuid import UUID
 
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
-from uriba.webhooks.endpoints import owner
 
 _JOINED = """
     SELECT d.*, e.type, e.data, e.at FROM delivery d JOIN endpoint p ON p.id = d.endpoint_id
@@ -32,7 +31,9 @@ async def page(
 async def by_id(session: Session, delivery_id: int, *, actor: Actor) -> Row | None:
     """A delivery to an endpoint of the caller's."""
     return await session.fetchrow(
-        f"{_JOINED} WHERE d.id = $1 AND ($2::bigint IS NULL OR p.channel_id = $2)", delivery_id, owner(actor)
+        f"{_JOINED} WHERE d.id = $1 AND ($2::bigint IS NULL OR p.channel_id = $2)",
+        delivery_id,
+        actor.restricted_to_channel,
     )
 
 

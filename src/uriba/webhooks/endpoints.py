@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from uuid import UUID
 
-from uriba.core.actor import Actor, Role
+from uriba.core.actor import Actor
 from uriba.core.errors import InvalidState, LimitExceeded, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
@@ -184,7 +184,7 @@ async def _change(session: Session, endpoint_id: UUID, actor: Actor, what: str, 
         f"UPDATE endpoint SET {what} WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(len(args) + 2)} RETURNING *",
         endpoint_id,
         *args,
-        owner(actor),
+        actor.restricted_to_channel,
     )
     if row is None:
         raise NotFound("There is no such endpoint.", "id")
@@ -194,24 +194,17 @@ async def _change(session: Session, endpoint_id: UUID, actor: Actor, what: str, 
 _OWN = "(${0}::bigint IS NULL OR channel_id = ${0})"
 
 
-def owner(actor: Actor) -> int | None:
-    """Whose endpoints a caller may see: an app its channel's, staff all (None)."""
-    if actor.role is Role.APP:
-        assert actor.channel_id is not None
-        return actor.channel_id
-    assert actor.role in (Role.STAFF, Role.SYSTEM)
-    return None
-
-
 async def visible(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row | None:
     """An endpoint of the caller's; a deleted one is none."""
     return await session.fetchrow(
-        f"SELECT * FROM endpoint WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(2)}", endpoint_id, owner(actor)
+        f"SELECT * FROM endpoint WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(2)}",
+        endpoint_id,
+        actor.restricted_to_channel,
     )
 
 
 async def all_of(session: Session, *, actor: Actor) -> list[Row]:
     """The caller's endpoints, oldest first."""
     return await session.fetch(
-        f"SELECT * FROM endpoint WHERE deleted_at IS NULL AND {_OWN.format(1)} ORDER BY id", owner(actor)
+        f"SELECT * FROM endpoint WHERE deleted_at IS NULL AND {_OWN.format(1)} ORDER BY id", actor.restricted_to_channel
     )

@@ -16,7 +16,6 @@ from uriba.graphql.connectors.types import KIND, ConnectorInput, ConnectorPayloa
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import MASTER_DATA, mutation
 from uriba.outbound.client import check_url
-from uriba.webhooks.endpoints import owner
 
 Changed = Callable[[Session, UUID], Awaitable[Row]]
 
@@ -31,7 +30,7 @@ class ConnectorMutations:
     async def connector_create(self, info: Info, input: ConnectorInput) -> ConnectorPayload:
         context = info.context
         channel = await context.channel(input.channel, "input", "channel")
-        if owner(context.actor) not in (None, channel.id):
+        if context.actor.restricted_to_channel not in (None, channel.id):
             raise NotFound("There is no such channel.", "input", "channel")
         terms = Terms(input.code, input.kind, input.url, input.token, input.every_seconds)
         connectors.check(terms)

@@ -29,7 +29,6 @@ from uriba.graphql.health.types import (
 from uriba.graphql.orders.queries import location_key, workplace
 from uriba.graphql.permissions import FEED, OPERATIONS, STOCK_ROOM, query
 from uriba.health import parity, sync_health
-from uriba.webhooks import endpoints
 
 
 @strawberry.type
@@ -112,7 +111,7 @@ async def _channel_key(info: Info, code: str | None) -> int | None:
     if code is None:
         return None
     named = await info.context.channel(code, "channel")
-    if endpoints.owner(info.context.actor) not in (None, named.id):
+    if info.context.actor.restricted_to_channel not in (None, named.id):
         raise NotFound("There is no such channel.", "channel")
     return named.id
 

@@ -39,7 +39,7 @@ class ChannelsMutations:
         channel_id = context.actor.channel_id
         if input.channel is not None:
             named = await context.channel(input.channel, "input", "channel")
-            if endpoints.owner(context.actor) not in (None, named.id):
+            if context.actor.restricted_to_channel not in (None, named.id):
                 raise NotFound("There is no such channel.", "input", "channel")
             channel_id = named.id
         url = await check_url(input.url, context.hub.settings, "input", "url")
