@@ -12,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import execution
+from benchmarks.execution import Comparison
 from benchmarks.figures import Measured
 
 WIDTH = 180
@@ -31,19 +33,40 @@ NOTES = (
     "Rates of a shared machine move between runs; ratios within one run are what counts.",
 )
 
+EXECUTION_COLUMNS = (
+    "execution of a document",
+    "rows from",
+    "graphql-core ms",
+    "bound ms",
+    "plans ms",
+    "ratio",
+    "of bound",
+)
+EXECUTION_RATIO_MIN = 2.0
+EXECUTION_NOTE = (
+    "CPU milliseconds of one execution in the API's process, parsing and validation left out: by graphql-core with "
+    "strawberry's resolvers; by graphql-core with arguments bound as plans bind them; by plans, which the hub uses. "
+    "Decision 5: plans stay while graphql-core takes twice as long for the sum of these documents from PostgreSQL."
+)
 
-def show(measured: Sequence[Measured], verdict: str, *, load: tuple[float, float]) -> None:
-    """Print the table, what is to be said about it, and the verdict of `uriba check`."""
+
+def show(
+    measured: Sequence[Measured], comparisons: Sequence[Comparison], verdict: str, *, load: tuple[float, float]
+) -> None:
+    """Print the tables with their notes, and the verdict of `uriba check`."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    console.print(table(measured, plain=not console.is_terminal))
+    if measured:
+        console.print(table(measured, plain=not console.is_terminal))
+    if comparisons:
+        console.print(execution_table(comparisons, plain=not console.is_terminal))
     cores = os.cpu_count() or 1
     console.print(
         f"{cores} cores, load average {load[0]:.1f} before and {load[1]:.1f} after, "
         f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}."
     )
-    for note in NOTES:
+    for note in (*(NOTES if measured else ()), *((EXECUTION_NOTE,) if comparisons else ())):
         console.print(f"- {note}", highlight=False)
     for mark in remarks(measured):
         console.print(mark)
@@ -58,6 +81,25 @@ def table(measured: Sequence[Measured], *, plain: bool) -> Table:
     made.add_column("target")
     for row in measured:
         made.add_row(*_cells(row))
+    return made
+
+
+def execution_table(comparisons: Sequence[Comparison], *, plain: bool) -> Table:
+    """Return the comparison of the ways to execute a document, with sums by source; plain: as Markdown."""
+    made = Table(box=box.MARKDOWN if plain else box.SIMPLE_HEAD)
+    for name in EXECUTION_COLUMNS:
+        made.add_column(name, justify="left" if name in EXECUTION_COLUMNS[:2] else "right", no_wrap=True)
+    made.add_column("target")
+    sources = list(dict.fromkeys(row.source for row in comparisons))
+    for source in sources:
+        total = execution.total(comparisons, source)
+        for row in (*(row for row in comparisons if row.source == source), total):
+            figures = (f"{ms:.3f}" for ms in (row.interpreter, row.bound, row.plan))
+            target = ""
+            if row is total and source == sources[0]:
+                tick = "[green]✓[/]" if row.ratio >= EXECUTION_RATIO_MIN else "[red]✗[/]"
+                target = f"{tick} ≥ {EXECUTION_RATIO_MIN:.1f}"
+            made.add_row(row.title, source, *figures, f"{row.ratio:.2f}", f"{row.bound_ratio:.2f}", target)
     return made
 
 
@@ -86,7 +128,9 @@ def remarks(measured: Sequence[Measured]) -> Iterator[str]:
             yield f"[red]{row.name}: {wrong}[/]"
 
 
-def as_json(measured: Sequence[Measured], *, clean: bool) -> str:
-    """The figures for programs."""
+def as_json(measured: Sequence[Measured], comparisons: Sequence[Comparison], *, clean: bool) -> str:
+    """Return the figures as JSON."""
     rows = [asdict(row) | {"ratio": row.ratio} for row in measured]
-    return msgspec.json.format(msgspec.json.encode({"clean": clean, "rows": rows}), indent=2).decode() + "\n"
+    executions = [row._asdict() | {"ratio": row.ratio} for row in comparisons]
+    found = {"clean": clean, "rows": rows, "executions": executions}
+    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
