@@ -1,4 +1,4 @@
-"""Exports as their readers take them, and orders to be in them."""
+"""Requests for exports over HTTP, and orders to export."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from client import Client
 from shop import ADDRESS, Shop
 
 
-def address(client: Client, name: str) -> str:
+def export_url(client: Client, name: str) -> str:
     return client.url.replace("/graphql", f"/exports/{name}")
 
 
-async def ask(client: Client, name: str, **filters: str) -> httpx.Response:
-    """An answer, whatever it is."""
-    return await client.http.get(address(client, name), params=filters)
+async def get_export(client: Client, name: str, **filters: str) -> httpx.Response:
+    """Return the response, whatever its status."""
+    return await client.http.get(export_url(client, name), params=filters)
 
 
 async def csv_rows(client: Client, subject: str, **filters: str) -> list[dict[str, str]]:
-    """The rows of a table, taken as CSV."""
-    answer = await ask(client, f"{subject}.csv", **filters)
-    assert answer.status_code == 200, answer.text
-    return parsed(answer.content)
+    """Return the rows of a table, exported as CSV."""
+    response = await get_export(client, f"{subject}.csv", **filters)
+    assert response.status_code == 200, response.text
+    return parse_csv(response.content)
 
 
 async def parquet_table(client: Client, subject: str, **filters: str) -> pa.Table:
-    """A table, taken as Parquet."""
-    answer = await ask(client, f"{subject}.parquet", **filters)
-    assert answer.status_code == 200, answer.text
-    return pq.read_table(io.BytesIO(answer.content))
+    """Return a table, exported as Parquet."""
+    response = await get_export(client, f"{subject}.parquet", **filters)
+    assert response.status_code == 200, response.text
+    return pq.read_table(io.BytesIO(response.content))
 
 
-def parsed(content: bytes) -> list[dict[str, str]]:
+def parse_csv(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
-def picked(row: dict[str, Any], *names: str) -> dict[str, Any]:
+def pick(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-async def bought(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
-    """An order that is shipped."""
+async def place_order(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
+    """Check out a cart that is to be shipped; return the order."""
     cart = await shop.cart(client, channel, **units)
     cart = (await shop.fulfil(client, cart, "SHIP", address=ADDRESS))["cart"]
     payload = await shop.check_out(client, cart, email="hana@example.com")

@@ -1,4 +1,4 @@
-"""CSV and Parquet: the same values, no formulas, and never more than some rows in memory."""
+"""CSV and Parquet: equal values, no formulas, and limited memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from export_client import bought, csv_rows, parquet_table, parsed
+from export_client import csv_rows, parquet_table, parse_csv, place_order
 
 from shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.exports import parquet_format
-from uriba.exports.columns import amount, boolean, cell_rows, integer, moment, rate, text
+from uriba.exports.columns import amount, boolean, cell_rows, integer, rate, text, time
 from uriba.exports.csv_format import CsvWriter
 from uriba.exports.parquet_format import ParquetWriter
 from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable
@@ -29,7 +29,7 @@ COLUMNS = [
     text("name"),
     integer("units"),
     amount("price_amount", "minor"),
-    moment("at_utc"),
+    time("at_utc"),
     boolean("good"),
     rate("r"),
 ]
@@ -49,11 +49,11 @@ def row(name: str | None, **given: Any) -> dict[str, Any]:
     }
 
 
-def written(writing: ExportWriter, *rows: dict[str, Any]) -> bytes:
-    return writing.begin() + writing.add(cell_rows(COLUMNS, rows)) + writing.end()
+def written(writer: ExportWriter, *rows: dict[str, Any]) -> bytes:
+    return writer.begin() + writer.add(cell_rows(COLUMNS, rows)) + writer.end()
 
 
-def test_csv_is_as_rfc_4180_has_it() -> None:
+def test_csv_follows_rfc_4180() -> None:
     found = written(CsvWriter(COLUMNS), row('Cup, "large"\nblue'), row("茶", minor=1280, currency="JPY", good=False))
 
     assert found.decode() == (
@@ -64,24 +64,24 @@ def test_csv_is_as_rfc_4180_has_it() -> None:
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
-def test_no_cell_begins_a_formula(first: str) -> None:
+def test_escapes_texts_that_begin_like_a_formula(first: str) -> None:
     name = f"{first}cmd|' /C calc'!A0"
 
-    (found,) = parsed(written(CsvWriter(COLUMNS), row(name)))
+    (found,) = parse_csv(written(CsvWriter(COLUMNS), row(name)))
 
     assert found["name"] == f"'{name}"
 
 
-def test_numbers_stay_numbers() -> None:
-    (found,) = parsed(written(CsvWriter(COLUMNS), row("a=b")))
+def test_writes_negative_numbers_unchanged() -> None:
+    (found,) = parse_csv(written(CsvWriter(COLUMNS), row("a=b")))
 
     assert (found["name"], found["units"], found["price_amount"]) == ("a=b", "-3", "-19.99")
 
 
-def test_nothing_is_an_empty_cell_and_null() -> None:
+def test_writes_none_as_an_empty_cell_and_as_null() -> None:
     nothing = row(None, units=None, at_utc=None)
 
-    assert list(parsed(written(CsvWriter(COLUMNS), nothing))[0].values())[:2] == ["", ""]
+    assert list(parse_csv(written(CsvWriter(COLUMNS), nothing))[0].values())[:2] == ["", ""]
     table = pq.read_table(io.BytesIO(written(ParquetWriter(COLUMNS, {}), nothing)))
     assert [table[name].to_pylist() for name in ("name", "units", "at_utc")] == [[None], [None], [None]]
 
@@ -90,16 +90,16 @@ def test_nothing_is_an_empty_cell_and_null() -> None:
     ("minor", "currency", "expected"),
     [(2**63 - 1, "JPY", str(2**63 - 1)), (1, "KWD", "0.001"), (1, "CLF", "0.0001"), (-5, "USD", "-0.05")],
 )
-def test_amounts_of_all_currencies_are_exact(minor: int, currency: str, expected: str) -> None:
+def test_writes_amounts_of_all_currencies_exactly(minor: int, currency: str, expected: str) -> None:
     given = row("Cup", minor=minor, currency=currency)
 
-    assert parsed(written(CsvWriter(COLUMNS), given))[0]["price_amount"] == expected
+    assert parse_csv(written(CsvWriter(COLUMNS), given))[0]["price_amount"] == expected
     table = pq.read_table(io.BytesIO(written(ParquetWriter(COLUMNS, {}), given)))
     assert table["price_amount"].to_pylist() == [Decimal(expected)]
 
 
 def as_csv(value: object) -> str:
-    """A value of Parquet as CSV says it."""
+    """Return a value of Parquet as CSV writes it."""
     match value:
         case None:
             return ""
@@ -113,9 +113,9 @@ def as_csv(value: object) -> str:
             return str(value)
 
 
-async def test_parquet_holds_what_csv_holds(shop: Shop) -> None:
+async def test_parquet_and_csv_have_the_same_values(shop: Shop) -> None:
     await shop.receive(TEA_W1=10, POT_W1=3)
-    await bought(shop, shop.guest("app"), TEA=2, POT=1)
+    await place_order(shop, shop.guest("app"), TEA=2, POT=1)
 
     for subject, given in (
         ("products", {}),
@@ -138,7 +138,7 @@ async def test_an_export_without_rows_has_its_columns(shop: Shop) -> None:
     assert await csv_rows(shop.staff, "orders", channel=shop.code("web")) == []
 
 
-async def test_a_name_that_is_a_formula_is_inert_in_csv_and_itself_in_parquet(shop: Shop) -> None:
+async def test_escapes_a_formula_in_csv_and_not_in_parquet(shop: Shop) -> None:
     variant = {"sku": shop.sku("EVIL"), "name": "=1+1", "taxClass": "standard"}
     rows = [{"handle": shop.code("evil"), "name": '=HYPERLINK("http://x")', "variants": [variant]}]
     payload = await shop.staff.do(
@@ -153,12 +153,12 @@ async def test_a_name_that_is_a_formula_is_inert_in_csv_and_itself_in_parquet(sh
     assert [row["name"] for row in table if row["sku"] == shop.sku("EVIL")] == ["=1+1"]
 
 
-class Undone(Exception):
-    """What was made for a test is rolled back."""
+class RollBack(Exception):
+    """Ends a transaction without a commit."""
 
 
-async def many_levels(session: Session) -> int:
-    """20,000 empty levels of one location; the location's id."""
+async def insert_levels(session: Session) -> int:
+    """Insert 20,000 empty levels of a new location; return the location's id."""
     mark = new_id().hex
     place = await session.fetchval(
         "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
@@ -178,45 +178,46 @@ async def many_levels(session: Session) -> int:
     return int(place)
 
 
-async def pieces(session: Session, form: ExportWriter, place: int) -> AsyncIterator[bytes]:
+async def chunks(session: Session, writer: ExportWriter, location_id: int) -> AsyncIterator[bytes]:
     stock = TABLES[ExportTable.STOCK]
-    yield form.begin()
-    async for rows in stock.pages(session, ExportRequest(ExportTable.STOCK, ExportFormat.CSV, location_id=place)):
-        yield form.add(cell_rows(stock.columns, rows))
-    yield form.end()
+    yield writer.begin()
+    request = ExportRequest(ExportTable.STOCK, ExportFormat.CSV, location_id=location_id)
+    async for rows in stock.pages(session, request):
+        yield writer.add(list(rows))
+    yield writer.end()
 
 
 async def test_memory_does_not_grow_with_the_export(shop: Shop) -> None:
     peaks, size = [], 0
-    with pytest.raises(Undone):
+    with pytest.raises(RollBack):
         async with shop.hub.database.transaction(notify=False) as session:
-            place = await many_levels(session)
+            location_id = await insert_levels(session)
             tracemalloc.start()
-            async for piece in pieces(session, CsvWriter(TABLES[ExportTable.STOCK].columns), place):
-                size += len(piece)
+            async for chunk in chunks(session, CsvWriter(TABLES[ExportTable.STOCK].columns), location_id):
+                size += len(chunk)
                 peaks.append(tracemalloc.get_traced_memory()[1])
                 tracemalloc.reset_peak()
             tracemalloc.stop()
-            raise Undone
+            raise RollBack
 
     early, late = max(peaks[1:4]), max(peaks[-4:-1])
     assert len(peaks) == 2 + LEVELS / 2_000
     assert size > 1_500_000
-    # Not its size more than at its beginning: nothing of what was handed on is kept.
+    # Less than the size of the export: chunks are not kept.
     assert late - early < size / 4, peaks
 
 
-async def test_parquet_is_handed_on_row_group_by_row_group(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_parquet_is_returned_by_row_group(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_format, "ROW_GROUP_ROWS", 4_000)
     found: list[bytes] = []
-    with pytest.raises(Undone):
+    with pytest.raises(RollBack):
         async with shop.hub.database.transaction(notify=False) as session:
-            form = ParquetWriter(TABLES[ExportTable.STOCK].columns, {})
-            place = await many_levels(session)
-            found.extend([piece async for piece in pieces(session, form, place)])
-            raise Undone
+            writer = ParquetWriter(TABLES[ExportTable.STOCK].columns, {})
+            location_id = await insert_levels(session)
+            found.extend([chunk async for chunk in chunks(session, writer, location_id)])
+            raise RollBack
 
     file = pq.ParquetFile(io.BytesIO(b"".join(found)))
     assert file.metadata.num_rows == LEVELS
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [4_000] * 5
-    assert sum(1 for piece in found if len(piece) > 1_000) >= 5
+    assert sum(1 for chunk in found if len(chunk) > 1_000) >= 5

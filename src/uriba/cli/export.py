@@ -13,8 +13,8 @@ from uriba.exports.requests import ExportFormat, ExportTable
 
 
 def export(
-    subject: Annotated[ExportTable, typer.Argument(help="The table to export.")],
-    form: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.CSV,
+    table: Annotated[ExportTable, typer.Argument(help="The table to export.")],
+    format_: Annotated[ExportFormat, typer.Option("--format")] = ExportFormat.CSV,
     output: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
     location: Annotated[str | None, typer.Option(help="Only the stock of this location.")] = None,
     channel: Annotated[str | None, typer.Option(help="Only the orders or prices of this channel.")] = None,
@@ -24,5 +24,5 @@ def export(
 ) -> None:
     """Write a table as it is at one moment; print the cursor from which the event feed continues."""
     filters = {"location": location, "channel": channel, "since": since, "until": until}
-    cursor = run_on_hub(data_dir, lambda database: files.save(database, subject, form, filters, output))
+    cursor = run_on_hub(data_dir, lambda database: files.save(database, table, format_, filters, output))
     stderr.print(f"the feed goes on after {cursor}")

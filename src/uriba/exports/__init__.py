@@ -1,1 +1,1 @@
-"""Bulk exports: products, stock and orders as CSV and Parquet."""
+"""Bulk exports of products, prices, stock and orders as CSV and Parquet."""

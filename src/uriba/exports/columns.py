@@ -1,14 +1,13 @@
-"""Columns: what a table that is exported holds, in the words that its readers see."""
+"""The columns of exported tables: their names, their types, and how a value is read from a database row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any
 
 from uriba.core import money
 from uriba.core.ids import global_id
@@ -16,27 +15,27 @@ from uriba.db import Row
 
 CellValue = str | int | bool | Decimal | datetime | None
 CellRow = Sequence[CellValue]
-"""A row as it is exported, in the order of its columns."""
+"""An exported row, in the order of its table's columns."""
 
 
 class ColumnType(Enum):
-    """What a column's values are; each form writes each kind in one way."""
+    """The type of a column's values; each format writes a type in one way."""
 
     TEXT = auto()
     INTEGER = auto()
     BOOLEAN = auto()
     AMOUNT = auto()
     RATE = auto()
-    MOMENT = auto()
+    TIME = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, and how its value is found in a row that was read."""
+    """A column, and the function that reads its value from a database row."""
 
     name: str
-    kind: ColumnType
-    value: Callable[[Row], CellValue]
+    type: ColumnType
+    read: Callable[[Row], CellValue]
 
 
 def text(name: str) -> Column:
@@ -51,33 +50,34 @@ def boolean(name: str) -> Column:
     return Column(name, ColumnType.BOOLEAN, _read(name))
 
 
-def moment(name: str) -> Column:
-    """A time, in UTC."""
-    return Column(name, ColumnType.MOMENT, _read(name))
+def time(name: str) -> Column:
+    """Return a column of times in UTC."""
+    return Column(name, ColumnType.TIME, _read(name))
 
 
 def amount(name: str, minor: str) -> Column:
-    """An amount in major units of the row's `currency`."""
+    """Return a column of amounts in major units of the row's `currency`; `minor` is the row's field in minor units."""
     return Column(name, ColumnType.AMOUNT, lambda row: Decimal(money.to_decimal(row[minor], row["currency"])))
 
 
 def rate(name: str) -> Column:
-    return Column(name, ColumnType.RATE, lambda row: _plain(row[name]))
+    return Column(name, ColumnType.RATE, lambda row: _without_trailing_zeros(row[name]))
 
 
 def identifier(name: str, kind: str, *keys: str) -> Column:
-    """An id as the API and the event feed say it; empty where its key is."""
+    """Return a column of ids as the API and the event feed have them; empty if one of the key fields is null."""
 
-    def value(row: Row) -> str | None:
-        found = [row[key] for key in keys]
-        return None if None in found else global_id(kind, ":".join(map(str, found)))
+    def read(row: Row) -> str | None:
+        values = [row[key] for key in keys]
+        return None if None in values else global_id(kind, ":".join(map(str, values)))
 
-    return Column(name, ColumnType.TEXT, value)
+    return Column(name, ColumnType.TEXT, read)
 
 
-def cell_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[CellRow]:
-    values = [column.value for column in columns]
-    return [[value(row) for value in values] for row in rows]
+def cell_rows(columns: Sequence[Column], rows: Sequence[Row]) -> list[CellRow]:
+    """Return the exported rows of database rows."""
+    reads = [column.read for column in columns]
+    return [[read(row) for read in reads] for row in rows]
 
 
 def _read(name: str) -> Callable[[Row], CellValue]:
@@ -85,6 +85,6 @@ def _read(name: str) -> Callable[[Row], CellValue]:
 
 
 @lru_cache(maxsize=256)
-def _plain(stored: Decimal) -> Decimal:
-    """0.080000 is 0.08."""
+def _without_trailing_zeros(stored: Decimal) -> Decimal:
+    """Return 0.08 for 0.080000."""
     return Decimal(format(stored.normalize(), "f"))

@@ -1,7 +1,7 @@
-"""CSV as RFC 4180 has it: commas, CRLF, quotes where they are needed; UTF-8, and a first row with the columns' names.
+"""CSV as specified by RFC 4180: commas, CRLF, quotes where needed; UTF-8; the first row has the names of the columns.
 
-A text that a spreadsheet would take for a formula has an apostrophe put before it (OWASP, "CSV Injection"). Numbers
-stay numbers, also those below zero.
+A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV Injection"). Numbers are
+written unchanged, including negative ones.
 """
 
 from __future__ import annotations
@@ -14,47 +14,50 @@ from typing import Any
 from uriba.exports.columns import CellRow, Column, ColumnType
 
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a formula begins with, half and full width, and what spreadsheets skip before one."""
+"""The first characters of a formula, half and full width, and the characters that spreadsheets skip before one."""
 
 
 class CsvWriter:
-    """An export as CSV, piece by piece."""
+    """Writes an export as CSV, chunk by chunk."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
-        self._write = [_WRITTEN[column.kind] for column in columns]
+        self._format = [_FORMATS[column.type] for column in columns]
 
     def begin(self) -> bytes:
-        return _lines([self._names])
+        """Return the header row."""
+        return _encode([self._names])
 
     def add(self, rows: Sequence[CellRow]) -> bytes:
-        return _lines(
+        """Return the rows."""
+        return _encode(
             [
-                ["" if value is None else write(value) for write, value in zip(self._write, row, strict=True)]
+                ["" if value is None else write(value) for write, value in zip(self._format, row, strict=True)]
                 for row in rows
             ]
         )
 
     def end(self) -> bytes:
+        """Return the end of the file, which CSV does not have."""
         return b""
 
 
 def escape_formula(text: str) -> str:
-    """A text that no spreadsheet runs."""
+    """Return a text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(FORMULA_PREFIXES) else text
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    page = io.StringIO(newline="")
-    csv.writer(page, lineterminator="\r\n").writerows(rows)
-    return page.getvalue().encode()
+def _encode(rows: Sequence[Sequence[str]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
+    return buffer.getvalue().encode()
 
 
-_WRITTEN: Mapping[ColumnType, Callable[[Any], str]] = {
+_FORMATS: Mapping[ColumnType, Callable[[Any], str]] = {
     ColumnType.TEXT: escape_formula,
     ColumnType.INTEGER: str,
     ColumnType.BOOLEAN: lambda value: "true" if value else "false",
     ColumnType.AMOUNT: lambda value: format(value, "f"),
     ColumnType.RATE: lambda value: format(value, "f"),
-    ColumnType.MOMENT: lambda value: value.isoformat(timespec="microseconds"),
+    ColumnType.TIME: lambda value: value.isoformat(timespec="microseconds"),
 }

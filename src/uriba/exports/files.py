@@ -1,4 +1,4 @@
-"""Saving: an export as a file that is there whole or not at all, or on standard output."""
+"""Exports written to a file, which is complete or not there at all, or to standard output."""
 
 from __future__ import annotations
 
@@ -16,34 +16,36 @@ from uriba.exports.requests import ExportFormat, ExportTable, parse_request
 
 
 async def save(
-    database: Database, subject: ExportTable, form: ExportFormat, given: Mapping[str, str | None], file: Path | None
+    database: Database, table: ExportTable, format: ExportFormat, filters: Mapping[str, str | None], file: Path | None
 ) -> str:
-    """Write an export; the cursor from which the event feed goes on.
+    """Write an export to a file, or to standard output; return the cursor from which the event feed continues.
 
-    Errors: those of `parse_request`; `OSError` of the file, and then what it held before stands.
+    Filters that are None are left out. Errors: those of `parse_request`; `OSError` if the file cannot be written. An
+    existing file is unchanged then.
     """
-    filters = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in filters.items() if value is not None}
     async with database.reading() as session:
-        export = await snapshot.begin(database, session, await parse_request(session, subject, form, filters))
-    with _opened(file) as out:
-        async with aclosing(export.pieces()) as pieces:
-            async for piece in pieces:
-                out.write(piece)
-        out.flush()
+        request = await parse_request(session, table, format, given)
+        export = await snapshot.begin(database, session, request)
+    with _open(file) as output:
+        async with aclosing(export.chunks()) as chunks:
+            async for chunk in chunks:
+                output.write(chunk)
+        output.flush()
     return export.cursor
 
 
 @contextmanager
-def _opened(file: Path | None) -> Iterator[BinaryIO]:
-    """What is written takes the file's place only when all of it is on the disk."""
+def _open(file: Path | None) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces `file` when the block is done and everything is on the disk."""
     if file is None:
         yield sys.stdout.buffer
         return
     unfinished = file.with_name(f".{file.name}.{new_id()}")
     try:
-        with unfinished.open("xb") as out:
-            yield out
-            os.fsync(out.fileno())
+        with unfinished.open("xb") as output:
+            yield output
+            os.fsync(output.fileno())
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Wishes: which table is asked for, in which form, and which of its rows."""
+"""Export requests: which table, in which format, filtered by what, and who may make them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from uriba.catalog import channels, locations
-from uriba.core.errors import Code, Invalid, NotFound, Refusals
+from uriba.core.actor import Actor, Role
+from uriba.core.errors import Code, Denied, Invalid, NotFound, Refusals, Unauthenticated
 from uriba.core.text import has_control
 from uriba.db import Session
 
 ALL_TIME = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
-"""A span that holds all orders, and what prices say of times that a calendar of four digits has."""
+"""A span that contains all orders. It is a day shorter than the calendar at both ends, so that its times exist in every
+time zone. Prices that begin or end outside of it are exported without that end."""
+
+READERS = frozenset({Role.APP, Role.STAFF})
+"""The roles that may read the event feed may also export its subjects."""
 
 
 class ExportTable(StrEnum):
-    """The tables that can be had whole."""
+    """The tables that can be exported."""
 
     PRODUCTS = "products"
     PRICES = "prices"
@@ -26,7 +31,7 @@ class ExportTable(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """The forms that they come in."""
+    """The file formats of exports."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -38,72 +43,83 @@ FILTERS: Mapping[ExportTable, frozenset[str]] = {
     ExportTable.STOCK: frozenset({"location"}),
     ExportTable.ORDERS: frozenset({"channel", "since", "until"}),
 }
-"""What each table can be narrowed by: a location's code; a channel's; when orders were placed."""
+"""The filters of each table: the code of a channel or location; the time at which orders were placed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is to be exported. `since` is part of the span, `until` is not."""
+    """A request for an export. Orders are included if `since <= placed at < until`."""
 
-    subject: ExportTable
-    form: ExportFormat
+    table: ExportTable
+    format: ExportFormat
     location_id: int | None = None
     channel_id: int | None = None
     since: datetime = ALL_TIME[0]
     until: datetime = ALL_TIME[1]
 
 
-async def parse_request(
-    session: Session, subject: ExportTable, form: ExportFormat, given: Mapping[str, str]
-) -> ExportRequest:
-    """What filters by their names say. Moments are ISO 8601; without a zone they are UTC.
+def require_reader(actor: Actor) -> None:
+    """Refuse actors that may not export. Errors: `Unauthenticated` without a key, `Denied` for other roles."""
+    if actor.role is Role.ANONYMOUS:
+        raise Unauthenticated("Exports need a key.")
+    if actor.role not in READERS:
+        raise Denied("Exports are for staff and apps.")
 
-    Errors: `Invalid` for a filter that the table does not have and for a moment that is none, `NotFound` for a code.
+
+async def parse_request(
+    session: Session, table: ExportTable, format: ExportFormat, filters: Mapping[str, str]
+) -> ExportRequest:
+    """Return the request for filters by name. Times are ISO 8601, and UTC if they have no zone.
+
+    Errors: `Invalid` for a filter that the table does not have or a time that is not one, `NotFound` for a code.
     """
-    _refuse_others(subject, given)
+    _refuse_unknown(table, filters)
     return ExportRequest(
-        subject,
-        form,
-        location_id=await _location(session, given.get("location")),
-        channel_id=await _channel(session, given.get("channel")),
-        since=_moment(given.get("since"), "since", ALL_TIME[0]),
-        until=_moment(given.get("until"), "until", ALL_TIME[1]),
+        table,
+        format,
+        location_id=await _location_id(session, filters.get("location")),
+        channel_id=await _channel_id(session, filters.get("channel")),
+        since=_parse_time(filters.get("since"), "since", ALL_TIME[0]),
+        until=_parse_time(filters.get("until"), "until", ALL_TIME[1]),
     )
 
 
-def _refuse_others(subject: ExportTable, given: Mapping[str, str]) -> None:
-    """A filter that is not known must not give all rows."""
+def _refuse_unknown(table: ExportTable, filters: Mapping[str, str]) -> None:
+    """Refuse filters that the table does not have; ignoring one would export all rows."""
     refusals = Refusals()
-    names = " or ".join(sorted(FILTERS[subject])) or "nothing"
-    for name in given.keys() - FILTERS[subject]:
-        refusals.add(Code.INVALID, f"The export of {subject} can be narrowed by {names}.", name)
+    names = " and ".join(sorted(FILTERS[table]))
+    message = (
+        f"The export of {table} can be filtered by {names}." if names else f"The export of {table} has no filters."
+    )
+    for name in filters.keys() - FILTERS[table]:
+        refusals.add(Code.INVALID, message, name)
     refusals.raise_any()
 
 
-async def _location(session: Session, code: str | None) -> int | None:
+async def _location_id(session: Session, code: str | None) -> int | None:
     if code is None:
         return None
-    found = {} if has_control(code) else await locations.by_code(session, [code])
-    if code not in found:
-        raise NotFound("There is no such location.", "location")
-    return int(found[code]["id"])
+    by_code = {} if has_control(code) else await locations.by_code(session, [code])
+    if code not in by_code:
+        raise NotFound("There is no location with this code.", "location")
+    return int(by_code[code]["id"])
 
 
-async def _channel(session: Session, code: str | None) -> int | None:
+async def _channel_id(session: Session, code: str | None) -> int | None:
     if code is None:
         return None
-    found = {} if has_control(code) else await channels.by_code(session, [code])
-    if code not in found:
-        raise NotFound("There is no such channel.", "channel")
-    return int(found[code]["id"])
+    by_code = {} if has_control(code) else await channels.by_code(session, [code])
+    if code not in by_code:
+        raise NotFound("There is no channel with this code.", "channel")
+    return int(by_code[code]["id"])
 
 
-def _moment(said: str | None, name: str, default: datetime) -> datetime:
-    if said is None:
+def _parse_time(written: str | None, name: str, default: datetime) -> datetime:
+    if written is None:
         return default
     try:
-        found = datetime.fromisoformat(said)
-        aware = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        parsed = datetime.fromisoformat(written)
+        aware = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid(f"{name} is a moment such as 2026-11-01T00:00:00Z.", name) from None
+        raise Invalid(f"{name} must be a time such as 2026-11-01T00:00:00Z.", name) from None
     return min(max(aware, ALL_TIME[0]), ALL_TIME[1])

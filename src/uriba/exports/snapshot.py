@@ -1,8 +1,8 @@
-"""Exporting: a table as it was at one moment, and the place in the event feed from which a reader goes on.
+"""Exports of a table as it is at one moment, with the cursor from which to read the event feed afterwards.
 
-The place is read before the snapshot is taken: what the snapshot does not show yet comes after that place. What comes
-after it and is shown already is told by its version. So a reader who takes an export, then follows the feed, misses
-nothing.
+The cursor is read before the snapshot is taken, so every change that the snapshot does not have comes after it in the
+feed. Events after it may already be in the snapshot: their version is not above that of the row. A reader that takes an
+export and then follows the feed misses nothing.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Protocol
 
 from uriba.core import clock, pages
 from uriba.db import Database, Session
-from uriba.exports.columns import CellRow, cell_rows
+from uriba.exports.columns import CellRow
 from uriba.exports.csv_format import CsvWriter
 from uriba.exports.requests import ExportFormat, ExportRequest
 from uriba.exports.tables import TABLES
 from uriba.outbox import relay
 
 CURSOR_KEY = "uriba-feed-cursor"
-"""The name of the place in the feed, as a header and in Parquet's metadata."""
+"""The name of the feed cursor, as an HTTP header and in the metadata of Parquet files."""
 
 EXPORTED_AT_KEY = "uriba-exported-at"
 
 
 class ExportWriter(Protocol):
-    """A form that is written piece by piece, so that it is never whole in memory."""
+    """A writer of a format. It returns the file in chunks, so that the file is never in memory as a whole."""
 
     def begin(self) -> bytes: ...
 
@@ -38,34 +38,35 @@ class ExportWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export that is about to be written. `cursor` is what `events(after:)` takes."""
+    """An export that is about to be written. `cursor` is the argument for `events(after:)`."""
 
     database: Database
-    wish: ExportRequest
+    request: ExportRequest
     cursor: str
 
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """What is to be written, once, from one snapshot. Whoever stops before the end closes it."""
-        table = TABLES[self.wish.subject]
-        writing = _writing(self)
-        yield writing.begin()
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """Yield the file in chunks, from one snapshot, once. Callers that stop before the end close the generator."""
+        table = TABLES[self.request.table]
+        writer = _writer(self)
+        yield writer.begin()
         async with self.database.transaction(notify=False) as session:
             await session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            async for rows in table.pages(session, self.wish):
-                # Others are served while a page is written.
-                if piece := await asyncio.to_thread(writing.add, cell_rows(table.columns, rows)):
-                    yield piece
-        yield await asyncio.to_thread(writing.end)
+            async for rows in table.pages(session, self.request):
+                # In a thread, so that other requests are served meanwhile.
+                if chunk := await asyncio.to_thread(writer.add, rows):
+                    yield chunk
+        yield await asyncio.to_thread(writer.end)
 
 
-async def begin(database: Database, session: Session, wish: ExportRequest) -> Export:
-    return Export(database, wish, pages.cursor(await relay.end_of_feed(session)))
+async def begin(database: Database, session: Session, request: ExportRequest) -> Export:
+    """Return the export of a request, with the cursor of the feed's present end."""
+    return Export(database, request, pages.cursor(await relay.end_of_feed(session)))
 
 
-def _writing(export: Export) -> ExportWriter:
-    columns = TABLES[export.wish.subject].columns
-    if export.wish.form is ExportFormat.CSV:
+def _writer(export: Export) -> ExportWriter:
+    columns = TABLES[export.request.table].columns
+    if export.request.format is ExportFormat.CSV:
         return CsvWriter(columns)
-    from uriba.exports.parquet_format import ParquetWriter  # its library takes time to import
+    from uriba.exports.parquet_format import ParquetWriter  # imported here because pyarrow takes long to import
 
     return ParquetWriter(columns, {CURSOR_KEY: export.cursor, EXPORTED_AT_KEY: clock.now().isoformat()})

@@ -1,6 +1,6 @@
-"""The tables that can be had whole: their columns, and their rows page by page, by key, within one snapshot.
+"""The exported tables: their columns, and their rows in pages by key, within one snapshot.
 
-Nobody's name, address, e-mail or phone number is in any of them: of an order's customer there is the id.
+They contain no names, addresses, e-mail addresses or phone numbers of people; orders have the id of their customer.
 """
 
 from __future__ import annotations
@@ -10,28 +10,33 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from uriba.db import Row, Session
-from uriba.exports.columns import Column, amount, boolean, identifier, integer, moment, rate, text
+from uriba.exports.columns import CellRow, Column, amount, boolean, cell_rows, identifier, integer, rate, text, time
 from uriba.exports.requests import ALL_TIME, ExportRequest, ExportTable
 from uriba.inventory.queries import AVAILABLE
 
 ROWS_MAX = 2_000
-"""Rows that are read at a time. No more of an export is ever in memory than some of these."""
+"""The rows of a page. Only some pages of an export are in memory at a time."""
 
 ORDERS_MAX = 250
-"""Orders that are read at a time, each with all its lines."""
+"""The orders of a page, each with all its lines."""
 
 Pages = AsyncIterator[Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class TableDefinition:
-    """A table: its columns, and its rows as a wish narrows them."""
+    """The columns of a table, and the function that reads pages of database rows for a request."""
 
     columns: Sequence[Column]
-    pages: Callable[[Session, ExportRequest], Pages]
+    read_pages: Callable[[Session, ExportRequest], Pages]
+
+    async def pages(self, session: Session, request: ExportRequest) -> AsyncIterator[list[CellRow]]:
+        """Yield the exported rows of a request, page by page."""
+        async for rows in self.read_pages(session, request):
+            yield cell_rows(self.columns, rows)
 
 
-async def _variants(session: Session, wish: ExportRequest) -> Pages:
+async def _variant_pages(session: Session, request: ExportRequest) -> Pages:
     last = 0
     while rows := await session.fetch(_VARIANTS, last, ROWS_MAX):
         yield rows
@@ -45,11 +50,11 @@ _VARIANTS = """
 """
 
 
-async def _prices(session: Session, wish: ExportRequest) -> Pages:
+async def _price_pages(session: Session, request: ExportRequest) -> Pages:
     sql = _PRICES.format(
-        narrowed="AND (p.channel_id = $6 OR p.channel_id IS NULL)" if wish.channel_id is not None else ""
+        narrowed="AND (p.channel_id = $6 OR p.channel_id IS NULL)" if request.channel_id is not None else ""
     )
-    narrowed = () if wish.channel_id is None else (wish.channel_id,)
+    narrowed = () if request.channel_id is None else (request.channel_id,)
     last = (0, 0)
     while rows := await session.fetch(sql, *last, *ALL_TIME, ROWS_MAX, *narrowed):
         yield rows
@@ -66,15 +71,15 @@ _PRICES = """
 """
 
 
-async def _levels(session: Session, wish: ExportRequest) -> Pages:
+async def _level_pages(session: Session, request: ExportRequest) -> Pages:
     last = (0, 0)
-    while rows := await session.fetch(*_levels_after(last, wish.location_id), ROWS_MAX):
+    while rows := await session.fetch(*_levels_after(last, request.location_id), ROWS_MAX):
         yield rows
         last = (rows[-1]["variant_id"], rows[-1]["location_id"])
 
 
 def _levels_after(last: tuple[int, int], location_id: int | None) -> tuple[str, int, int]:
-    """The statement, and where it goes on: a location's levels by variant, all of them by variant and location."""
+    """Return the statement for the next page and its position."""
     if location_id is not None:
         return _LEVELS.format(after="l.location_id = $2 AND l.variant_id > $1"), last[0], location_id
     return _LEVELS.format(after="(l.variant_id, l.location_id) > ($1, $2)"), *last
@@ -90,11 +95,11 @@ _LEVELS = f"""
 """
 
 
-async def _order_lines(session: Session, wish: ExportRequest) -> Pages:
-    sql = _ORDERS.format(narrowed="AND o.channel_id = $5" if wish.channel_id is not None else "")
-    narrowed = () if wish.channel_id is None else (wish.channel_id,)
-    last = (wish.since, UUID(int=0))
-    while orders := await session.fetch(sql, *last, wish.until, ORDERS_MAX, *narrowed):
+async def _order_line_pages(session: Session, request: ExportRequest) -> Pages:
+    sql = _ORDERS.format(narrowed="AND o.channel_id = $5" if request.channel_id is not None else "")
+    narrowed = () if request.channel_id is None else (request.channel_id,)
+    last = (request.since, UUID(int=0))
+    while orders := await session.fetch(sql, *last, request.until, ORDERS_MAX, *narrowed):
         yield await session.fetch(_ORDER_LINES, [order["id"] for order in orders])
         last = (orders[-1]["placed_at"], orders[-1]["id"])
 
@@ -116,7 +121,7 @@ _ORDER_LINES = """
     WHERE o.id = ANY($1) ORDER BY o.placed_at, o.id, l.position, l.id
 """
 
-_PRODUCTS = TableDefinition(
+_PRODUCTS_TABLE = TableDefinition(
     (
         identifier("variant_id", "Variant", "variant_id"),
         text("sku"),
@@ -132,10 +137,10 @@ _PRODUCTS = TableDefinition(
         boolean("discontinued"),
         integer("version"),
     ),
-    _variants,
+    _variant_pages,
 )
 
-_PRICE_LISTS = TableDefinition(
+_PRICES_TABLE = TableDefinition(
     (
         identifier("variant_id", "Variant", "variant_id"),
         text("sku"),
@@ -143,14 +148,14 @@ _PRICE_LISTS = TableDefinition(
         text("location"),
         text("currency"),
         amount("price_amount", "amount_minor"),
-        moment("valid_from_utc"),
-        moment("valid_until_utc"),
+        time("valid_from_utc"),
+        time("valid_until_utc"),
         integer("version"),
     ),
-    _prices,
+    _price_pages,
 )
 
-_STOCK = TableDefinition(
+_STOCK_TABLE = TableDefinition(
     (
         identifier("stock_level_id", "StockLevel", "variant_id", "location_id"),
         text("sku"),
@@ -163,18 +168,18 @@ _STOCK = TableDefinition(
         integer("available_units"),
         integer("incoming_units"),
         integer("shortage_units"),
-        moment("counted_at_utc"),
-        moment("updated_at_utc"),
+        time("counted_at_utc"),
+        time("updated_at_utc"),
         integer("version"),
     ),
-    _levels,
+    _level_pages,
 )
 
-_ORDER_BOOK = TableDefinition(
+_ORDERS_TABLE = TableDefinition(
     (
         identifier("order_id", "Order", "order_id"),
         text("order_number"),
-        moment("placed_at_utc"),
+        time("placed_at_utc"),
         text("status"),
         text("payment_status"),
         text("channel"),
@@ -202,12 +207,12 @@ _ORDER_BOOK = TableDefinition(
         amount("order_refunded_amount", "order_refunded_minor"),
         integer("order_version"),
     ),
-    _order_lines,
+    _order_line_pages,
 )
 
 TABLES: Mapping[ExportTable, TableDefinition] = {
-    ExportTable.PRODUCTS: _PRODUCTS,
-    ExportTable.PRICES: _PRICE_LISTS,
-    ExportTable.STOCK: _STOCK,
-    ExportTable.ORDERS: _ORDER_BOOK,
+    ExportTable.PRODUCTS: _PRODUCTS_TABLE,
+    ExportTable.PRICES: _PRICES_TABLE,
+    ExportTable.STOCK: _STOCK_TABLE,
+    ExportTable.ORDERS: _ORDERS_TABLE,
 }

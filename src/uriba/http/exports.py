@@ -14,15 +14,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from uriba.core.actor import Actor, Role
-from uriba.core.errors import DomainError, NotFound, Unauthenticated
+from uriba.core.actor import Actor
+from uriba.core.errors import Denied, DomainError, NotFound, Unauthenticated
 from uriba.db import Database
 from uriba.exports import snapshot
-from uriba.exports.requests import ExportFormat, ExportTable, parse_request
+from uriba.exports.requests import ExportFormat, ExportTable, parse_request, require_reader
 from uriba.exports.snapshot import CURSOR_KEY, Export
-
-READERS = frozenset({Role.APP, Role.STAFF})
-"""Those who may read the feed may have what it is about."""
 
 AT_ONCE_MAX = 2
 """Exports that a process writes at a time: each keeps a connection for as long as its reader takes. Others wait."""
@@ -64,7 +61,7 @@ def exports(database: Database, identify: Identify) -> HTTPRouteHandler:
         # A reader who hangs up leaves the pieces where they were: closing them gives the connection back at once.
         return Stream(
             pieces,
-            media_type=MEDIA_TYPES[found.wish.form],
+            media_type=MEDIA_TYPES[found.request.format],
             headers=headers,
             background=BackgroundTask(pieces.aclose),
         )
@@ -75,23 +72,21 @@ def exports(database: Database, identify: Identify) -> HTTPRouteHandler:
 async def _check(request: Request[Any, Any, Any], identify: Identify) -> None:
     address = request.client.host if request.client else ""
     try:
-        actor = await identify(request.headers.get("authorization"), address=address)
+        require_reader(await identify(request.headers.get("authorization"), address=address))
     except Unauthenticated as error:
         raise NotAuthorizedException(str(error)) from error
-    if actor.role is Role.ANONYMOUS:
-        raise NotAuthorizedException("This needs a key.")
-    if actor.role not in READERS:
-        raise PermissionDeniedException("Exports are for staff and apps.")
+    except Denied as error:
+        raise PermissionDeniedException(str(error)) from error
 
 
-async def _begun(database: Database, name: str, given: Mapping[str, str]) -> Export:
-    subject, _, form = name.partition(".")
-    if subject not in {*ExportTable} or form not in {*ExportFormat}:
+async def _begun(database: Database, name: str, filters: Mapping[str, str]) -> Export:
+    table, _, file_format = name.partition(".")
+    if table not in {*ExportTable} or file_format not in {*ExportFormat}:
         raise NotFoundException("There is no such export.")
     try:
         async with database.reading() as session:
-            wanted = await parse_request(session, ExportTable(subject), ExportFormat(form), given)
-            return await snapshot.begin(database, session, wanted)
+            request = await parse_request(session, ExportTable(table), ExportFormat(file_format), filters)
+            return await snapshot.begin(database, session, request)
     except NotFound as error:
         raise NotFoundException(str(error)) from error
     except DomainError as error:
@@ -112,7 +107,7 @@ async def _in_turn(export: Export, turns: asyncio.Semaphore) -> AsyncGenerator[b
 
 async def _write(export: Export, turns: asyncio.Semaphore, ready: asyncio.Queue[bytes | None]) -> None:
     """Errors: `TimeoutError` for a reader who takes nothing any more: what is kept for it is given up."""
-    async with turns, asyncio.timeout(LASTS_MAX_S), aclosing(export.pieces()) as pieces:
+    async with turns, asyncio.timeout(LASTS_MAX_S), aclosing(export.chunks()) as pieces:
         async for piece in pieces:
             async with asyncio.timeout(STALLED_S):
                 await ready.put(piece)
