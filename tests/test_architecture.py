@@ -34,10 +34,9 @@ EDGES = (
     "webhooks/sender.py",
     "connectors/leases.py",
     "connectors/runs.py",
-    "exports/snapshot.py",
 )
 """Who begins and ends transactions; completion does so around a payment provider's call, dispatch and
-connectors around what they send, an export around its snapshot."""
+connectors around what they send."""
 
 CLOCKS = {"core/clock.py", "till/clock.py"}
 WALL_CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}

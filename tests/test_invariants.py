@@ -14,6 +14,7 @@ from client import Client
 from shop import Shop, open_shop
 from uriba import invariants
 from uriba.core.ids import local_id, uuid
+from uriba.db.statements import statement
 from uriba.invariants import INVARIANTS, Invariant
 
 if TYPE_CHECKING:
@@ -280,9 +281,9 @@ VIOLATIONS: dict[str, list[str]] = {
     ],
 }
 CASES = [
-    pytest.param(invariant, statement, id=f"{invariant.name} {n}")
+    pytest.param(invariant, violation, id=f"{invariant.name} {n}")
     for invariant in INVARIANTS
-    for n, statement in enumerate(VIOLATIONS.get(invariant.name, ()), 1)
+    for n, violation in enumerate(VIOLATIONS.get(invariant.name, ()), 1)
 ]
 
 
@@ -299,15 +300,15 @@ def test_there_are_invariants_of_every_number() -> None:
     assert {invariant.number for invariant in INVARIANTS} == set(range(1, 11))
 
 
-@pytest.mark.parametrize(("invariant", "statement"), CASES)
-async def test_finds_a_violation(hub: RunningHub, data: Fixture, invariant: Invariant, statement: str) -> None:
+@pytest.mark.parametrize(("invariant", "violation"), CASES)
+async def test_finds_a_violation(hub: RunningHub, data: Fixture, invariant: Invariant, violation: str) -> None:
     try:
         async with hub.database.transaction(notify=False) as session:
-            before = await session.fetch(invariant.sql)
+            before = await session.fetch(invariant.query)
             # Without triggers and foreign keys, which would refuse the violation.
-            await session.run("SET LOCAL session_replication_role = replica")
-            await session.run(statement.format(g=data))
-            after = await session.fetch(invariant.sql)
+            await session.run(statement("SET LOCAL session_replication_role = replica"))
+            await session.run(statement(violation.format(g=data)))
+            after = await session.fetch(invariant.query)
             raise RollBack
     except RollBack:
         pass
@@ -330,7 +331,7 @@ async def test_finds_nothing_in_a_correct_hub(hub: RunningHub, data: Fixture) ->
 async def test_a_finding_has_the_number_of_rows_and_some_examples(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    violated = Invariant(1, "nine rows", f"SELECT n, '{uuid4()}' AS mark FROM generate_series(1, 9) AS n")
+    violated = Invariant(1, "nine rows", statement(f"SELECT n, '{uuid4()}' AS mark FROM generate_series(1, 9) AS n"))
     monkeypatch.setattr(invariants, "INVARIANTS", (violated,))
 
     (finding,) = await invariants.check(hub.database)

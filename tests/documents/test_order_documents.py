@@ -12,6 +12,7 @@ from document_support import NUMBER, ask, issue_by, page, printed
 from client import Client, Refused
 from shop import ADDRESS, CHECKOUT, ERRORS, Shop
 from uriba.core.ids import global_id, new_id
+from uriba.db.statements import statement
 from uriba.stored_value import points
 
 SYNC = f"mutation ($i: PosSyncInput!) {{ posSync(input: $i) {{ results {{ status {ERRORS} }} {ERRORS} }} }}"
@@ -149,7 +150,7 @@ async def test_points_that_were_earned_are_shown(shop: Shop) -> None:
     order = await shipped(shop, hana, "app", POT=1)
     async with shop.hub.database.transaction() as session:
         row = await session.fetchrow(
-            "SELECT id, customer_id, channel_id FROM orders WHERE number = $1", order["number"]
+            statement("SELECT id, customer_id, channel_id FROM orders WHERE number = :number"), number=order["number"]
         )
         assert row is not None
         # Once per order, whoever says it first.

@@ -14,6 +14,7 @@ from uriba import supervisor
 from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.documents import queries, receipts
 from uriba.documents.content import Document, DocumentKind, PaperSize
 from uriba.documents.pdf import render_pdf
@@ -43,7 +44,7 @@ async def longest(database: Database) -> Document:
     """The receipt of the sale with the most lines."""
     async with database.reading() as session:
         order_id = await session.fetchval(
-            "SELECT order_id FROM order_line GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
+            statement("SELECT order_id FROM order_line GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
         )
         row = await queries.order_by_id(session, order_id, actor=SYSTEM)
     assert row is not None

@@ -16,6 +16,7 @@ from export_client import csv_rows, parquet_table, parse_csv, place_order
 from shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.exports import parquet_format
 from uriba.exports.columns import amount, boolean, cell_rows, integer, rate, text, time
 from uriba.exports.csv_format import CsvWriter
@@ -160,22 +161,29 @@ class RollBack(Exception):
 async def insert_levels(session: Session) -> int:
     """Insert 20,000 empty levels of a new location; return the location's id."""
     mark = new_id().hex
-    place = await session.fetchval(
-        "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
-        "VALUES ($1, 'Many', 'WAREHOUSE', 'UTC', false, false) RETURNING id",
-        mark,
+    location_id = await session.fetchval(
+        statement(
+            "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
+            "VALUES (:code, 'Many', 'WAREHOUSE', 'UTC', false, false) RETURNING id"
+        ),
+        code=mark,
     )
-    product = await session.fetchval("INSERT INTO product (handle, name) VALUES ($1, 'Many') RETURNING id", mark)
+    product_id = await session.fetchval(
+        statement("INSERT INTO product (handle, name) VALUES (:handle, 'Many') RETURNING id"), handle=mark
+    )
     await session.run(
-        "WITH made AS (INSERT INTO variant (product_id, sku, name, tax_class, discontinued) "
-        "SELECT $1, $2 || n, 'Many', 'standard', false FROM generate_series(1, $3::int) AS n RETURNING id) "
-        "INSERT INTO stock_level (variant_id, location_id) SELECT id, $4 FROM made",
-        product,
-        mark,
-        LEVELS,
-        place,
+        statement(
+            "WITH made AS (INSERT INTO variant (product_id, sku, name, tax_class, discontinued) "
+            "SELECT :product_id, :sku_prefix || n, 'Many', 'standard', false FROM generate_series(1, :levels::int) AS n "
+            "RETURNING id) "
+            "INSERT INTO stock_level (variant_id, location_id) SELECT id, :location_id FROM made"
+        ),
+        product_id=product_id,
+        sku_prefix=mark,
+        levels=LEVELS,
+        location_id=location_id,
     )
-    return int(place)
+    return int(location_id)
 
 
 async def chunks(session: Session, writer: ExportWriter, location_id: int) -> AsyncIterator[bytes]:

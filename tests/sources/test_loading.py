@@ -16,6 +16,7 @@ from uriba.access import keys
 from uriba.catalog import products
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.core.actor import SYSTEM
+from uriba.db.statements import statement
 from uriba.graphql.examples import EXAMPLES
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
@@ -39,9 +40,9 @@ async def load(hub: RunningHub, year: CompleteJourney) -> LoadResult:
     return await loading.load(hub.database, year, progress=no_progress)
 
 
-async def rows(hub: RunningHub, sql: str, *given: object) -> list[dict[str, Any]]:
+async def rows(hub: RunningHub, sql: str, **params: object) -> list[dict[str, Any]]:
     async with hub.database.reading() as session:
-        return [dict(row) for row in await session.fetch(sql, *given)]
+        return [dict(row) for row in await session.fetch(statement(sql), **params)]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +58,18 @@ async def check_invariants(hub: RunningHub, loaded: LoadResult) -> AsyncIterator
 
 
 async def test_loads_all_of_the_slice(hub: RunningHub, loaded: LoadResult) -> None:
-    stores = await rows(hub, "SELECT name, timezone FROM location WHERE code = ANY($1)", [s.code for s in YEAR.stores])
-    barcodes = await rows(hub, "SELECT barcode FROM variant WHERE sku = ANY($1)", [p.sku for p in YEAR.products])
+    stores = await rows(
+        hub, "SELECT name, timezone FROM location WHERE code = ANY(:stores)", stores=[s.code for s in YEAR.stores]
+    )
+    barcodes = await rows(
+        hub, "SELECT barcode FROM variant WHERE sku = ANY(:skus)", skus=[p.sku for p in YEAR.products]
+    )
     families = await rows(hub, "SELECT name, loyalty_card FROM customer WHERE loyalty_card LIKE 'CJ%'")
     prices = await rows(
         hub,
         "SELECT v.sku, p.amount_minor, p.currency FROM price p JOIN variant v ON v.id = p.variant_id "
-        "WHERE v.sku = ANY($1)",
-        [price.sku for price in YEAR.prices],
+        "WHERE v.sku = ANY(:skus)",
+        skus=[price.sku for price in YEAR.prices],
     )
 
     assert sorted(s["name"] for s in stores) == sorted(store.name for store in YEAR.stores)
@@ -81,8 +86,8 @@ async def test_posts_the_opening_stock_in_one_receipt_for_each_store(hub: Runnin
         hub,
         "SELECT v.sku, o.code, l.on_hand, m.reason, m.reference, m.on_hand_delta FROM stock_level l "
         "JOIN variant v ON v.id = l.variant_id JOIN location o ON o.id = l.location_id "
-        "JOIN stock_movement m USING (variant_id, location_id) WHERE o.code = ANY($1)",
-        [store.code for store in YEAR.stores],
+        "JOIN stock_movement m USING (variant_id, location_id) WHERE o.code = ANY(:stores)",
+        stores=[store.code for store in YEAR.stores],
     )
 
     found = {(level["sku"], level["code"], level["on_hand"]) for level in levels}
@@ -113,8 +118,8 @@ async def test_food_is_not_taxed(hub: RunningHub) -> None:
     taxed = await rows(
         hub,
         "SELECT v.sku, t.rate::text FROM variant v JOIN tax_rate t USING (tax_class) "
-        "JOIN channel c ON c.id = t.channel_id WHERE v.sku = ANY($1) AND c.code = 'stores'",
-        [product.sku for product in YEAR.products],
+        "JOIN channel c ON c.id = t.channel_id WHERE v.sku = ANY(:skus) AND c.code = 'stores'",
+        skus=[product.sku for product in YEAR.products],
     )
 
     rates = {row["sku"]: float(row["rate"]) for row in taxed}
@@ -161,8 +166,8 @@ async def test_a_larger_slice_adds_missing_levels_and_skips_those_with_movements
     levels = await rows(
         hub,
         "SELECT v.sku, l.on_hand FROM stock_level l JOIN variant v ON v.id = l.variant_id "
-        "JOIN location o ON o.id = l.location_id WHERE o.code = $1",
-        store,
+        "JOIN location o ON o.id = l.location_id WHERE o.code = :store",
+        store=store,
     )
     expected = {stock.sku: stock.units for stock in wider.opening_stock if stock.store == store} | {touched.sku: 7}
     assert {level["sku"]: level["on_hand"] for level in levels} == expected
@@ -180,8 +185,8 @@ async def test_two_concurrent_loads_receive_each_level_once(hub: RunningHub) -> 
     levels = await rows(
         hub,
         "SELECT v.sku, l.on_hand FROM stock_level l JOIN variant v ON v.id = l.variant_id "
-        "JOIN location o ON o.id = l.location_id WHERE o.code = $1",
-        store,
+        "JOIN location o ON o.id = l.location_id WHERE o.code = :store",
+        store=store,
     )
     assert {level["sku"]: level["on_hand"] for level in levels} == {stock.sku: stock.units for stock in fresh}
 

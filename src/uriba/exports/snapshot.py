@@ -49,8 +49,7 @@ class Export:
         table = TABLES[self.request.table]
         writer = _writer(self)
         yield writer.begin()
-        async with self.database.transaction(notify=False) as session:
-            await session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        async with self.database.snapshot() as session:
             async for rows in table.pages(session, self.request):
                 # In a thread, so that other requests are served meanwhile.
                 if chunk := await asyncio.to_thread(writer.add, rows):

@@ -22,15 +22,11 @@ EXAMPLES_MAX = 5
 async def check(database: Database, *, on_each: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
     """Check all invariants in one snapshot; `on_each` receives each finding as soon as it is known."""
     findings = []
-    async with database.reading() as session:
-        await session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0")
-        try:
-            for invariant in INVARIANTS:
-                began = time.perf_counter()
-                rows = await session.fetch(invariant.sql)
-                examples = [dict(row) for row in rows[:EXAMPLES_MAX]]
-                findings.append(Finding(invariant, len(rows), examples, time.perf_counter() - began))
-                on_each(findings[-1])
-        finally:
-            await session.run("ROLLBACK")
+    async with database.snapshot(statement_timeout=False) as session:
+        for invariant in INVARIANTS:
+            began = time.perf_counter()
+            rows = await session.fetch(invariant.query)
+            examples = [dict(row) for row in rows[:EXAMPLES_MAX]]
+            findings.append(Finding(invariant, len(rows), examples, time.perf_counter() - began))
+            on_each(findings[-1])
     return findings

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from uriba.db.statements import Statement
+
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
@@ -15,7 +17,7 @@ class Invariant:
 
     number: int
     name: str
-    sql: str
+    query: Statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from rich.console import Console
 from scratch import scratch_hub
 from uriba import invariants, supervisor
 from uriba.access import keys
+from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay import comparison, report
 from uriba.sources.replay.comparison import ComparisonRow
@@ -61,14 +62,14 @@ async def chaotic_result(chaotic_hub: ReplayTarget) -> ReplayResult:
     return await replay(chaotic_hub, year, seed=3, progress=no_progress)
 
 
-async def rows(hub: ReplayTarget, sql: str, *given: object) -> list[dict[str, Any]]:
+async def rows(hub: ReplayTarget, sql: str) -> list[dict[str, Any]]:
     async with hub.database.reading() as session:
-        return [dict(row) for row in await session.fetch(sql, *given)]
+        return [dict(row) for row in await session.fetch(statement(sql))]
 
 
 async def change(hub: ReplayTarget, sql: str) -> None:
     async with hub.database.transaction(notify=False) as session:
-        await session.run(sql)
+        await session.run(statement(sql))
 
 
 def unequal(found: list[ComparisonRow]) -> set[str]:

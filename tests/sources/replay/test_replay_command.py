@@ -18,6 +18,7 @@ from patience import eventually
 from scratch import scratch_hub
 from uriba import supervisor
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
@@ -45,7 +46,7 @@ def start(environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]
 
 async def count_events(database: Database) -> int:
     async with database.reading() as session:
-        return int(await session.fetchval("SELECT count(*) FROM pos_event"))
+        return int(await session.fetchval(statement("SELECT count(*) FROM pos_event")))
 
 
 @pytest.mark.timeout(300)
@@ -80,7 +81,7 @@ async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: 
             target, lambda: CompleteJourneySales(stores=1, days=4, products=200), seed=None, progress=no_progress
         )
         async with database.transaction(notify=False) as session:
-            await session.run("UPDATE orders SET customer_id = NULL WHERE number = '100001'")
+            await session.run(statement("UPDATE orders SET customer_id = NULL WHERE number = '100001'"))
 
         different = start(environment, "--stores", "1", "--days", "4", "--products", "200")
         output, _ = await to_thread(different.communicate, timeout=100)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from uriba.core.money import to_decimal
 from uriba.db import Database, Session
+from uriba.db.statements import statement
 from uriba.sources.complete_journey import loyalty_card, sku_of
 from uriba.sources.loading import CURRENCY, AddRows
 from uriba.sources.replay.sale_events import SaleEvents, StoreTill
@@ -221,44 +222,44 @@ def _source_figures(events: SaleEvents, till: StoreTill, opening_stock: Mapping[
 
 async def _hub_figures(session: Session, stores: Sequence[str]) -> dict[str, HubFigures]:
     by_store = {store: HubFigures(StoreFigures({}, {}, {}, {}), {}) for store in stores}
-    for row in await session.fetch(_ORDERS, stores):
+    for row in await session.fetch(_ORDERS, stores=stores):
         figures, receipt = by_store[row["store"]].figures, row["receipt"]
         while receipt in figures.baskets:
             receipt += " again"  # A second order of the same basket is counted as a difference.
         figures.baskets[receipt] = BasketFigures(row["loyalty_card"], row["lines"], row["units"], row["total_minor"])
         figures.seconds[receipt] = row["placed_at"].timestamp()
-    for row in await session.fetch(_PRODUCTS_SOLD, stores):
+    for row in await session.fetch(_PRODUCTS_SOLD, stores=stores):
         by_store[row["store"]].figures.products[row["sku"]] = ProductFigures(row["units"], row["cents"])
-    for row in await session.fetch(_LEVELS, stores):
+    for row in await session.fetch(_LEVELS, stores=stores):
         by_store[row["store"]].figures.levels[row["sku"]] = row["on_hand"]
         by_store[row["store"]].opening_stock[row["sku"]] = row["opening"]
     return by_store
 
 
-_ORDERS = """
+_ORDERS = statement("""
     SELECT s.code AS store, o.receipt, c.loyalty_card, o.total_minor, o.placed_at, l.lines, l.units FROM orders o
     JOIN location s ON s.id = o.location_id LEFT JOIN customer c ON c.id = o.customer_id
     CROSS JOIN LATERAL (SELECT count(*) AS lines, coalesce(sum(quantity), 0)::bigint AS units
         FROM order_line WHERE order_id = o.id) l
-    WHERE s.code = ANY($1) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED'
-"""
+    WHERE s.code = ANY(:stores) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED'
+""")
 
-_PRODUCTS_SOLD = """
+_PRODUCTS_SOLD = statement("""
     SELECT s.code AS store, l.sku, sum(l.quantity)::bigint AS units, sum(l.total_minor)::bigint AS cents FROM orders o
     JOIN location s ON s.id = o.location_id JOIN order_line l ON l.order_id = o.id
-    WHERE s.code = ANY($1) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED' GROUP BY s.code, l.sku
-"""
+    WHERE s.code = ANY(:stores) AND o.receipt IS NOT NULL AND o.status = 'COMPLETED' GROUP BY s.code, l.sku
+""")
 
-_LEVELS = """
+_LEVELS = statement("""
     SELECT s.code AS store, v.sku, l.on_hand, (
         SELECT coalesce(sum(m.on_hand_delta), 0)::bigint FROM stock_movement m
         WHERE m.variant_id = l.variant_id AND m.location_id = l.location_id AND m.reason = 'IMPORT'
     ) AS opening
     FROM stock_level l JOIN location s ON s.id = l.location_id JOIN variant v ON v.id = l.variant_id
-    WHERE s.code = ANY($1)
-"""
+    WHERE s.code = ANY(:stores)
+""")
 
-_REDEMPTIONS = """
+_REDEMPTIONS = statement("""
     SELECT o.receipt, c.code FROM coupon_redemption r JOIN coupon c ON c.id = r.coupon_id
     JOIN orders o ON o.id = r.order_id WHERE r.reversed_at IS NULL AND o.receipt IS NOT NULL
-"""
+""")

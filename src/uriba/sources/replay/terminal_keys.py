@@ -14,9 +14,11 @@ import msgspec
 
 from uriba.access import keys
 from uriba.db import Database, Session
+from uriba.db.statements import statement
 from uriba.sources.replay.errors import ReplayRefused
 
 KEYS_FILE = "complete-journey-tills.json"
+_HAS_ORDERS = statement("SELECT EXISTS (SELECT FROM orders)")
 
 
 class SavedKeys(msgspec.Struct, frozen=True):
@@ -42,7 +44,7 @@ async def load_or_issue_keys(
                     f"This hub has replayed {saved.replayed}; {replay_name} needs a hub of its own, see --data-dir."
                 )
             return saved.keys
-        if await session.fetchval("SELECT EXISTS (SELECT FROM orders)"):
+        if await session.fetchval(_HAS_ORDERS):
             raise ReplayRefused("This hub has orders already; a replay needs a hub of its own, see --data-dir.")
         name = "Complete Journey till at {}"
         issued = {
