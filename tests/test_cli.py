@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from uriba.cli import cli
 
-SLOW = ("alembic", "litestar", "strawberry", "uvicorn", "uriba.app", "uriba.demo.tour", "uriba.graphql", "uriba.worker")
+SLOW = ("alembic", "litestar", "strawberry", "uvicorn", "uriba.app", "uriba.demo.run", "uriba.graphql", "uriba.worker")
 
 
 def test_has_these_commands() -> None:

@@ -1,4 +1,4 @@
-"""The demo: it runs from nothing, tells every step, and runs again on what it left."""
+"""The demo: it runs on an empty data folder and again on its own data; its choice of variants; its steps."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from uriba.config import Settings
 from uriba.core.actor import Actor, Role
 from uriba.customers import customers
 from uriba.customers.identifiers import Identifier
-from uriba.demo import goods, hub
-from uriba.demo.device import Refused
-from uriba.demo.goods import Good
+from uriba.demo import hub_processes, product_choice
+from uriba.demo.errors import RequestRefused, StepFailed
 from uriba.demo.journey import LOYALTY_CARD
-from uriba.demo.story import Broken, Story
+from uriba.demo.product_choice import ProductChoice, Variant
+from uriba.demo.steps import StepLog
 from uriba.outbox.database import open_database
 
 STEPS = (
-    "App and web shop sign the same customer in",
+    "App and web shop sign in the same customer",
     "Browse in the app",
-    "Note the stock of the three, everywhere",
-    "Add three items",
-    "Open the web shop: the same cart",
-    "One more on the web",
-    "Now two on the phone",
-    "At the store: show the handoff code",
-    "the till scans it",
-    "Ship what is not on the shelf",
-    "Take the cash: the phone has the order",
+    "Read the stock of the three items at all locations",
+    "Add three items to the cart",
+    "Open the same cart in the web shop",
+    "Add one more in the web shop",
+    "Set the quantity to 2 on the phone",
+    "Show the handoff code at the store",
+    "the till scans the code",
+    "Ship the item that the store does not have",
+    "Take the cash: the order appears on the phone",
     "Read the receipt",
-    "Compare the stock",
+    "Compare the stock before and after",
     "Read the ledger",
     "Read the order's timeline",
     "Check every invariant",
 )
-STEP = re.compile(r"^ ?\d+  (phone|web|till|staff|hub) +(.*?) +[\d,]+ ms$", re.MULTILINE)
+STEP_TITLE = re.compile(r"^ ?\d+  (phone|web|till|staff|hub) +(.*?) +[\d,]+ ms$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -63,31 +63,31 @@ def run_demo(data_dir: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_runs_from_nothing_and_tells_every_step(data_dir: Path) -> None:
-    ran = run_demo(data_dir)
+def test_the_demo_prints_every_step_and_passes(data_dir: Path) -> None:
+    result = run_demo(data_dir)
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    told = [title for _, title in STEP.findall(ran.stdout)]
-    assert len(told) == len(STEPS), told
-    assert all(step in title for step, title in zip(STEPS, told, strict=True)), told
-    assert f"{len(STEPS)} of {len(STEPS)} steps held" in ran.stdout
-    assert "✗" not in ran.stdout
-    assert max(len(line) for line in ran.stdout.splitlines()) <= 80
+    assert result.returncode == 0, result.stdout + result.stderr
+    titles = [title for _, title in STEP_TITLE.findall(result.stdout)]
+    assert len(titles) == len(STEPS), titles
+    assert all(step in title for step, title in zip(STEPS, titles, strict=True)), titles
+    assert f"{len(STEPS)} of {len(STEPS)} steps passed" in result.stdout
+    assert "✗" not in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
     assert embedded.find_engines(data_dir) is None
 
 
-async def test_runs_again_where_an_older_cart_was_left(data_dir: Path) -> None:
-    with hub.engines(Settings(data_dir=data_dir), lambda _: None) as settings:
-        await leave_a_cart(settings)
+async def test_a_second_run_uses_the_loaded_goods_and_empties_an_older_cart(data_dir: Path) -> None:
+    with hub_processes.engines(Settings(data_dir=data_dir), lambda _: None) as settings:
+        await create_cart_of_demo_customer(settings)
 
-    ran = run_demo(data_dir)
+    result = run_demo(data_dir)
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "loaded before" in ran.stdout
-    assert "an older cart of the same customer was still there: emptied" in ran.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "already loaded" in result.stdout
+    assert "the customer still had an older cart: its lines are removed" in result.stdout
 
 
-async def leave_a_cart(settings: Settings) -> None:
+async def create_cart_of_demo_customer(settings: Settings) -> None:
     database = open_database(settings)
     async with database.transaction() as session:
         hana = await customers.find(session, Identifier("loyalty_card", LOYALTY_CARD))
@@ -100,84 +100,99 @@ async def leave_a_cart(settings: Settings) -> None:
     await database.close()
 
 
-def good(sku: str, *, tax: str = "reduced", **places: int) -> Good:
-    return Good(sku, f"Good {sku}", tax, "1.00", sum(places.values()), places)
+def make_variant(sku: str, *, tax_class: str = "reduced", **units: int) -> Variant:
+    return Variant(sku, f"Variant {sku}", tax_class, "1.00", sum(units.values()), units)
 
 
-def test_chooses_two_from_the_shelf_and_one_from_elsewhere() -> None:
-    seen = [good("A", S1=2, S2=9), good("B", S1=9), good("C", S1=9, S2=9), good("D", S2=9), good("E", S1=9)]
-
-    chosen = goods.choose(seen, ["S1", "S2"])
-
-    assert chosen is not None
-    assert (chosen.store, [g.sku for g in chosen.all]) == ("S1", ["B", "C", "D"])
+def skus(choice: ProductChoice) -> list[str]:
+    return [variant.sku for variant in choice.all]
 
 
-def test_chooses_two_tax_classes_where_there_are() -> None:
-    seen = [good("A", S1=9), good("B", S1=9), good("C", tax="standard", S1=9), good("D", S2=9)]
+def test_chooses_two_variants_in_store_and_one_from_elsewhere() -> None:
+    variants = [
+        make_variant("A", S1=2, S2=9),
+        make_variant("B", S1=9),
+        make_variant("C", S1=9, S2=9),
+        make_variant("D", S2=9),
+        make_variant("E", S1=9),
+    ]
 
-    chosen = goods.choose(seen, ["S1"])
+    choice = product_choice.choose(variants, ["S1", "S2"])
 
-    assert chosen is not None
-    assert [g.sku for g in chosen.all] == ["A", "C", "D"]
-
-
-def test_chooses_another_store_where_the_first_has_everything() -> None:
-    seen = [good("A", S1=9, S2=9), good("B", S1=9, S2=9), good("C", S1=9)]
-
-    chosen = goods.choose(seen, ["S1", "S2"])
-
-    assert chosen is not None
-    assert (chosen.store, chosen.elsewhere.sku) == ("S2", "C")
+    assert choice is not None
+    assert (choice.store, skus(choice)) == ("S1", ["B", "C", "D"])
 
 
-def test_empties_a_shelf_where_every_store_has_everything() -> None:
-    seen = [good("A", S1=9, S2=9), good("B", S1=9, S2=9), good("C", S1=9, S2=9)]
+def test_chooses_two_tax_classes_if_possible() -> None:
+    variants = [
+        make_variant("A", S1=9),
+        make_variant("B", S1=9),
+        make_variant("C", tax_class="standard", S1=9),
+        make_variant("D", S2=9),
+    ]
 
-    chosen = goods.choose_to_empty(seen, "S1")
+    choice = product_choice.choose(variants, ["S1"])
 
-    assert goods.choose(seen, ["S1", "S2"]) is None
-    assert chosen is not None
-    assert [g.sku for g in chosen.all] == ["A", "B", "C"]
-    left = goods.emptied(chosen.elsewhere, "S1")
-    assert left == replace(chosen.elsewhere, total=9, places={"S2": 9})
+    assert choice is not None
+    assert skus(choice) == ["A", "C", "D"]
 
 
-def test_chooses_nothing_from_too_little() -> None:
-    assert goods.choose([], ["S1"]) is None
-    assert goods.choose_to_empty([good("A", S1=9)], "S1") is None
+def test_chooses_another_store_if_the_first_has_everything() -> None:
+    variants = [make_variant("A", S1=9, S2=9), make_variant("B", S1=9, S2=9), make_variant("C", S1=9)]
+
+    choice = product_choice.choose(variants, ["S1", "S2"])
+
+    assert choice is not None
+    assert (choice.store, choice.elsewhere.sku) == ("S2", "C")
+
+
+def test_chooses_removable_stock_if_every_store_has_everything() -> None:
+    variants = [make_variant(sku, S1=9, S2=9) for sku in "ABC"]
+
+    choice = product_choice.choose_with_removable_stock(variants, "S1")
+
+    assert product_choice.choose(variants, ["S1", "S2"]) is None
+    assert choice is not None
+    assert skus(choice) == ["A", "B", "C"]
+    removed = product_choice.without_store(choice.elsewhere, "S1")
+    assert removed == replace(choice.elsewhere, total=9, units_by_location={"S2": 9})
+
+
+def test_chooses_nothing_from_too_few_variants() -> None:
+    assert product_choice.choose([], ["S1"]) is None
+    assert product_choice.choose_with_removable_stock([make_variant("A", S1=9)], "S1") is None
 
 
 @pytest.fixture
-def story() -> Story:
-    return Story(Console(file=StringIO(), width=80))
+def log() -> StepLog:
+    return StepLog(Console(file=StringIO(), width=80))
 
 
-def told(story: Story) -> str:
-    assert isinstance(story.console.file, StringIO)
-    return story.console.file.getvalue()
+def output(log: StepLog) -> str:
+    assert isinstance(log.console.file, StringIO)
+    return log.console.file.getvalue()
 
 
-def test_a_condition_that_fails_says_what_was_expected(story: Story) -> None:
-    with story.step("phone", "Look") as step:
-        step.hold("it is there", True)
-        step.equal("units", 3, 4)
+def test_a_failed_check_prints_what_was_expected(log: StepLog) -> None:
+    with log.step("phone", "Look") as step:
+        step.check("it is there", True)
+        step.check_equal("units", 3, 4)
 
-    assert not story.held
-    assert "✓ it is there" in told(story)
-    assert "✗ units: expected 4; found 3" in told(story)
-
-
-def test_a_refused_step_is_told_and_ends_the_story(story: Story) -> None:
-    with pytest.raises(Broken), story.step("till", "Sell"):
-        raise Refused("OUT_OF_STOCK: Not enough.")
-
-    assert not story.held
-    assert "✗ the hub answers; found OUT_OF_STOCK: Not enough." in told(story)
+    assert not log.passed
+    assert "✓ it is there" in output(log)
+    assert "✗ units: expected 4; found 3" in output(log)
 
 
-def test_a_step_without_a_condition_does_not_hold(story: Story) -> None:
-    with story.step("hub", "Wait"):
+def test_a_refused_request_fails_its_step_and_ends_the_journey(log: StepLog) -> None:
+    with pytest.raises(StepFailed), log.step("till", "Sell"):
+        raise RequestRefused("OUT_OF_STOCK: Not enough.")
+
+    assert not log.passed
+    assert "✗ the hub answers; found OUT_OF_STOCK: Not enough." in output(log)
+
+
+def test_a_step_without_a_check_does_not_pass(log: StepLog) -> None:
+    with log.step("hub", "Wait"):
         pass
 
-    assert not story.held
+    assert not log.passed

@@ -1,1 +1,1 @@
-"""The demo: a hub with real goods is opened, and journey A is played against it through the public API."""
+"""The demo: it starts a hub with real goods, and plays journey A through the public API."""

@@ -1,4 +1,4 @@
-"""Journey A, from the phone to the till: every step through the public API."""
+"""Journey A, from the phone to the till, with every step through the public API."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from uuid import uuid4
 
 from rich.table import Table
 
-from uriba.demo import goods, operations
-from uriba.demo.device import Answer, Device, Refused, Screen
-from uriba.demo.effects import Effects
-from uriba.demo.goods import Choice, Good
-from uriba.demo.story import Step, Story, answer
+from uriba.demo import operations, product_choice
+from uriba.demo.device import Device, JsonObject, Subscription
+from uriba.demo.errors import RequestRefused
+from uriba.demo.product_choice import ProductChoice, Variant
+from uriba.demo.steps import Step, StepLog, result_line
+from uriba.demo.stock_changes import StockChanges
 
 LOYALTY_CARD = "DEMO-HANA"
 NAME = "Hana"
@@ -28,17 +29,17 @@ ADDRESS = {
     "country": "US",
 }
 SEARCHES = ("banana", "magazine", "candy", None, None, None, None, None, None)
-"""What the shopper looks for; after that, page after page of everything."""
+"""The shopper's searches; None: the next page of all products."""
 
-SHOWN = 5
-SCAN_S = 1.0
-TOLD_S = 2.0
-"""Above the slowest way, which is polling: a busy machine is no fault of the story. What it took is told anyway."""
+LISTED_MAX = 5
+CLAIM_WITHIN_S = 1.0
+RECEIVE_WITHIN_S = 2.0
+"""More than the slowest way, polling, takes, so that a busy machine does not fail the demo. The time is printed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys that the retailer's own programs work with."""
+class ProgramKeys:
+    """The keys of the retailer's own programs."""
 
     app: str
     web: str
@@ -46,241 +47,267 @@ class Keys:
 
 
 class Journey:
-    """The story's devices and what they know so far."""
+    """Journey A. The devices are created as the steps need them."""
 
-    def __init__(self, story: Story, url: str, keys: Keys, terminal_key: Callable[[str], Awaitable[str]]) -> None:
-        """`terminal_key` makes a key for a new till at a store, as `uriba key terminal` does."""
-        self._story = story
+    def __init__(
+        self, log: StepLog, url: str, keys: ProgramKeys, create_terminal_key: Callable[[str], Awaitable[str]]
+    ) -> None:
+        """`create_terminal_key` creates a terminal at a store, like `uriba key terminal`, and returns its key."""
+        self._log = log
         self._url = url
         self._keys = keys
-        self._terminal_key = terminal_key
-        self._closing = AsyncExitStack()
+        self._create_terminal_key = create_terminal_key
+        self._exit_stack = AsyncExitStack()
 
     async def play(self) -> None:
-        """Every step. Errors: `Broken` where it cannot go on."""
-        async with self._closing:
+        """Play all steps. Errors: `StepFailed`."""
+        async with self._exit_stack:
             self.staff = self._device(self._keys.staff)
             await self._sign_in()
             choice = await self._browse()
-            effects = Effects(self._story, self.staff, choice)
-            await effects.look_before()
+            stock_changes = StockChanges(self._log, self.staff, choice)
+            await stock_changes.read_before()
             cart = await self._fill_cart(choice)
-            on_phone, on_web = await self._open_screens(cart)
+            on_phone, on_web = await self._subscribe(cart)
             await self._change_on_web(cart, choice, on_phone)
             await self._change_on_phone(choice, on_web)
-            code = await self._hand_over(cart)
-            claimed = await self._claim(choice, code, on_phone)
-            ready = await self._ship(choice, claimed)
-            order = await self._pay(ready, on_phone, on_web)
+            code = await self._create_handoff_code(cart)
+            claimed_cart = await self._claim_cart(choice, code, on_phone)
+            cart_to_pay = await self._choose_shipping(choice, claimed_cart)
+            order = await self._pay(cart_to_pay, on_phone, on_web)
             await self._read_receipt(choice, order)
-            await effects.look_after(order)
+            await stock_changes.compare(order)
 
     def _device(self, key: str) -> Device:
         device = Device(self._url, key)
-        self._closing.push_async_callback(device.close)
+        self._exit_stack.push_async_callback(device.close)
         return device
 
     async def _sign_in(self) -> None:
         app, web_shop = self._device(self._keys.app), self._device(self._keys.web)
-        asked = (operations.CUSTOMER, operations.TOKEN, operations.ME)
-        with self._story.step("phone", "App and web shop sign the same customer in", *asked) as step:
-            await app.ask(operations.CUSTOMER.document, c=[{"loyaltyCard": LOYALTY_CARD, "name": NAME}])
-            self.phone, self.web = [await self._token(backend) for backend in (app, web_shop)]
-            on_phone = await self.phone.ask(operations.ME.document)
-            on_web = await self.web.ask(operations.ME.document)
-            step.hear(answer(f"{on_phone['name']}, loyalty card {LOYALTY_CARD}: a token for each device"))
-            step.hold("both devices are the same customer", on_phone["id"] == on_web["id"])
+        sign_in = (operations.CUSTOMER, operations.TOKEN, operations.ME)
+        with self._log.step("phone", "App and web shop sign in the same customer", *sign_in) as step:
+            await app.execute(operations.CUSTOMER.document, c=[{"loyaltyCard": LOYALTY_CARD, "name": NAME}])
+            self.phone, self.web = [await self._customer_device(backend) for backend in (app, web_shop)]
+            on_phone = await self.phone.execute(operations.ME.document)
+            on_web = await self.web.execute(operations.ME.document)
+            step.show(result_line(f"{on_phone['name']}, loyalty card {LOYALTY_CARD}: a token for each device"))
+            step.check("both devices belong to the same customer", on_phone["id"] == on_web["id"])
 
-    async def _token(self, backend: Device) -> Device:
-        issued = await backend.ask(operations.TOKEN.document, i={"loyaltyCard": LOYALTY_CARD})
+    async def _customer_device(self, backend: Device) -> Device:
+        issued = await backend.execute(operations.TOKEN.document, i={"loyaltyCard": LOYALTY_CARD})
         return self._device(issued["token"])
 
-    async def _browse(self) -> Choice:
-        with self._story.step("phone", "Browse in the app", operations.BROWSE) as step:
-            channels = await self.phone.ask(operations.CHANNEL_STORES.document)
+    async def _browse(self) -> ProductChoice:
+        with self._log.step("phone", "Browse in the app", operations.BROWSE) as step:
+            channels = await self.phone.execute(operations.CHANNEL_STORES.document)
             stores = next(channel["locations"] for channel in channels if channel["code"] == "stores")
             codes = [store["code"] for store in stores]
             self._names = {store["code"]: store["name"] for store in stores}
-            found: list[Good] = []
+            found: list[Variant] = []
             choice, after = None, None
             for search in SEARCHES:
-                page = await self.phone.ask(operations.BROWSE.document, search=search, after=after)
+                page = await self.phone.execute(operations.BROWSE.document, search=search, after=after)
                 after = page["pageInfo"]["endCursor"] if search is None else None
-                found += [good for good in goods.of_page(page) if good not in found]
-                if (choice := goods.choose(found, codes[:1])) or (search is None and after is None):
+                found += [variant for variant in product_choice.variants_of(page) if variant not in found]
+                if (choice := product_choice.choose(found, codes[:1])) or (search is None and after is None):
                     break
-            choice = choice or goods.choose(found, codes) or await self._empty_a_shelf(step, found, codes[0])
-            step.hear(_listed(found, choice), answer(f"{len(found)} articles seen, each with price and availability"))
-            first, second = choice.shelf
-            there = {good.sku: good.places.get(choice.store, 0) for good in choice.all}
-            step.hold(
-                f"{self._names[choice.store]} has {first.name} ({there[first.sku]}) and {second.name} "
-                f"({there[second.sku]}) on its shelf",
-                min(there[first.sku], there[second.sku]) > 0,
+            choice = choice or product_choice.choose(found, codes) or await self._remove_stock(step, found, codes[0])
+            step.show(
+                _variants_table(found, choice),
+                result_line(f"{len(found)} variants read, each with price and availability"),
             )
-            step.hold(f"{choice.elsewhere.name} is not there, but elsewhere", choice.elsewhere.total > 0)
+            first, second = choice.in_store
+            units = {variant.sku: variant.units_by_location.get(choice.store, 0) for variant in choice.all}
+            step.check(
+                f"{self._names[choice.store]} has {first.name} ({units[first.sku]}) and {second.name} "
+                f"({units[second.sku]}) in stock",
+                min(units[first.sku], units[second.sku]) > 0,
+            )
+            step.check(f"{choice.elsewhere.name} is available, but not at this store", choice.elsewhere.total > 0)
             return choice
 
-    async def _empty_a_shelf(self, step: Step, found: list[Good], store: str) -> Choice:
-        """A small slice may have everything everywhere: then staff count one shelf as empty."""
-        choice = goods.choose_to_empty(found, store)
+    async def _remove_stock(self, step: Step, found: list[Variant], store: str) -> ProductChoice:
+        """Count one level as 0, because in a small slice of the goods every store may have everything."""
+        choice = product_choice.choose_with_removable_stock(found, store)
         if choice is None:
-            raise Refused("The goods are too few for this story: load more stores or products.")
+            raise RequestRefused("There are too few goods for the journey. Load more stores or products.")
         change = {"sku": choice.elsewhere.sku, "location": store, "onHand": 0}
-        await self.staff.ask(operations.COUNT.document, i={"changes": [change], "idempotencyKey": uuid4().hex})
-        step.hear(answer(f"this small slice has everything everywhere: staff count 0 {choice.elsewhere.name} there"))
-        return replace(choice, elsewhere=goods.emptied(choice.elsewhere, store))
+        await self.staff.execute(operations.COUNT.document, i={"changes": [change], "idempotencyKey": uuid4().hex})
+        step.show(
+            result_line(
+                f"every store has everything in this small slice: staff count 0 {choice.elsewhere.name} at this store"
+            )
+        )
+        return replace(choice, elsewhere=product_choice.without_store(choice.elsewhere, store))
 
-    async def _fill_cart(self, choice: Choice) -> Answer:
-        with self._story.step("phone", "Add three items", operations.BEGIN_CART, operations.ADD) as step:
-            cart = await self.phone.ask(operations.BEGIN_CART.document)
+    async def _fill_cart(self, choice: ProductChoice) -> JsonObject:
+        with self._log.step("phone", "Add three items to the cart", operations.BEGIN_CART, operations.ADD) as step:
+            cart = await self.phone.execute(operations.BEGIN_CART.document)
             if cart["cart"]["lines"]:
-                step.hear(answer("an older cart of the same customer was still there: emptied"))
-                cart = await self._set(self.phone, cart["cart"], {line["id"]: 0 for line in cart["cart"]["lines"]})
-            for good in choice.all:
-                cart = await self._add(self.phone, cart["cart"], good)
-            step.hear(answer(_content(cart["cart"])))
-            step.equal("lines in the cart", len(cart["cart"]["lines"]), 3)
+                step.show(result_line("the customer still had an older cart: its lines are removed"))
+                cart = await self._set_quantities(
+                    self.phone, cart["cart"], {line["id"]: 0 for line in cart["cart"]["lines"]}
+                )
+            for variant in choice.all:
+                cart = await self._add(self.phone, cart["cart"], variant)
+            step.show(result_line(_content(cart["cart"])))
+            step.check_equal("lines in the cart", len(cart["cart"]["lines"]), 3)
             return cart["cart"]  # type: ignore[no-any-return]
 
-    async def _add(self, device: Device, cart: Answer, good: Good) -> Answer:
-        lines = [{"sku": good.sku, "quantity": 1}]
-        return await device.ask(  # type: ignore[no-any-return]
+    async def _add(self, device: Device, cart: JsonObject, variant: Variant) -> JsonObject:
+        lines = [{"sku": variant.sku, "quantity": 1}]
+        return await device.execute(  # type: ignore[no-any-return]
             operations.ADD.document, cart=cart["id"], lines=lines, key=uuid4().hex
         )
 
-    async def _set(self, device: Device, cart: Answer, quantities: dict[str, int]) -> Answer:
+    async def _set_quantities(self, device: Device, cart: JsonObject, quantities: dict[str, int]) -> JsonObject:
         lines = [{"lineId": line, "quantity": quantity} for line, quantity in quantities.items()]
-        return await device.ask(  # type: ignore[no-any-return]
+        return await device.execute(  # type: ignore[no-any-return]
             operations.SET.document, cart=cart["id"], lines=lines, version=cart["version"]
         )
 
-    async def _open_screens(self, cart: Answer) -> tuple[Screen, Screen]:
-        with self._story.step("web", "Open the web shop: the same cart", operations.ME, operations.WATCH_CART) as step:
-            active = (await self.web.ask(operations.ME.document))["carts"][0]
-            screens = [
-                await self._closing.enter_async_context(device.open(operations.WATCH_CART.document, cart=active["id"]))
+    async def _subscribe(self, cart: JsonObject) -> tuple[Subscription, Subscription]:
+        with self._log.step("web", "Open the same cart in the web shop", operations.ME, operations.WATCH_CART) as step:
+            active = (await self.web.execute(operations.ME.document))["carts"][0]
+            subscriptions = [
+                await self._exit_stack.enter_async_context(
+                    device.subscribe(operations.WATCH_CART.document, cart=active["id"])
+                )
                 for device in (self.phone, self.web)
             ]
-            shown = [await screen.until(lambda _: True) for screen in screens]
-            step.hear(answer(_content(shown[1].state)), answer("phone and web shop stay open and follow the cart"))
-            step.hold("it is the cart of the phone", active["id"] == cart["id"])
-            lines = [len(seen.state["lines"]) for seen in shown]
-            step.hold("three lines on both screens", lines == [3, 3], found=lines)
-            return screens[0], screens[1]
+            states = [await subscription.wait_for(lambda _: True) for subscription in subscriptions]
+            step.show(result_line(_content(states[1].state)), result_line("phone and web shop subscribe to the cart"))
+            step.check("it is the same cart as on the phone", active["id"] == cart["id"])
+            lines = [len(received.state["lines"]) for received in states]
+            step.check("three lines on both devices", lines == [3, 3], found=lines)
+            return subscriptions[0], subscriptions[1]
 
-    async def _change_on_web(self, cart: Answer, choice: Choice, on_phone: Screen) -> None:
-        title = f"One more on the web: {choice.shelf[0].name}"
-        with self._story.step("web", title, operations.ADD) as step:
-            began = time.perf_counter()
-            changed = await self._add(self.web, cart, choice.shelf[0])
-            seen = await on_phone.until(lambda state: state["version"] >= changed["cart"]["version"])
-            _heard(step, "the phone", seen.at_s - began)
-            step.equal("units on the phone", seen.state["quantity"], 4)
-            step.equal("changed last by", seen.state["lastChangedBy"], "web")
+    async def _change_on_web(self, cart: JsonObject, choice: ProductChoice, on_phone: Subscription) -> None:
+        title = f"Add one more in the web shop: {choice.in_store[0].name}"
+        with self._log.step("web", title, operations.ADD) as step:
+            started = time.perf_counter()
+            changed = await self._add(self.web, cart, choice.in_store[0])
+            received = await on_phone.wait_for(lambda state: state["version"] >= changed["cart"]["version"])
+            _check_received(step, "the phone", received.at_s - started)
+            step.check_equal("units on the phone", received.state["quantity"], 4)
+            step.check_equal("last changed by", received.state["lastChangedBy"], "web")
 
-    async def _change_on_phone(self, choice: Choice, on_web: Screen) -> None:
-        title = f"Now two on the phone: {choice.shelf[1].name}"
-        with self._story.step("phone", title, operations.SET) as step:
-            before = (await self.phone.ask(operations.ME.document))["carts"][0]
-            line = _line(before, choice.shelf[1])
-            began = time.perf_counter()
-            changed = await self._set(self.phone, before, {line["id"]: 2})
-            seen = await on_web.until(lambda state: state["version"] >= changed["cart"]["version"])
-            _heard(step, "the web shop", seen.at_s - began)
-            step.equal("units in the web shop", seen.state["quantity"], 5)
-            step.equal("changed last by", seen.state["lastChangedBy"], "app")
+    async def _change_on_phone(self, choice: ProductChoice, on_web: Subscription) -> None:
+        title = f"Set the quantity to 2 on the phone: {choice.in_store[1].name}"
+        with self._log.step("phone", title, operations.SET) as step:
+            before = (await self.phone.execute(operations.ME.document))["carts"][0]
+            line = _cart_line(before, choice.in_store[1])
+            started = time.perf_counter()
+            changed = await self._set_quantities(self.phone, before, {line["id"]: 2})
+            received = await on_web.wait_for(lambda state: state["version"] >= changed["cart"]["version"])
+            _check_received(step, "the web shop", received.at_s - started)
+            step.check_equal("units in the web shop", received.state["quantity"], 5)
+            step.check_equal("last changed by", received.state["lastChangedBy"], "app")
 
-    async def _hand_over(self, cart: Answer) -> str:
-        with self._story.step("phone", "At the store: show the handoff code", operations.HANDOFF) as step:
-            handed = await self.phone.ask(operations.HANDOFF.document, cart=cart["id"])
-            code: str = handed["code"]
-            step.hear(answer(f"{code[:4]}-{code[4:]}, as QR: {handed['qr']}, until {handed['expiresAt'][11:19]} UTC"))
-            step.hold("eight characters, short enough to type", len(code) == 8, found=code)
+    async def _create_handoff_code(self, cart: JsonObject) -> str:
+        with self._log.step("phone", "Show the handoff code at the store", operations.HANDOFF) as step:
+            handoff = await self.phone.execute(operations.HANDOFF.document, cart=cart["id"])
+            code: str = handoff["code"]
+            step.show(
+                result_line(f"{code[:4]}-{code[4:]}, as QR: {handoff['qr']}, until {handoff['expiresAt'][11:19]} UTC")
+            )
+            step.check("eight characters, short enough to type", len(code) == 8, found=code)
             return code
 
-    async def _claim(self, choice: Choice, code: str, on_phone: Screen) -> Answer:
-        self.till = self._device(await self._terminal_key(choice.store))
-        title = f"{self._names[choice.store]}: the till scans it"
-        with self._story.step("till", title, operations.CLAIM) as step:
-            began = time.perf_counter()
-            cart: Answer = (await self.till.ask(operations.CLAIM.document, code=code))["cart"]
-            took_s = time.perf_counter() - began
-            seen = await on_phone.until(lambda state: state["version"] >= cart["version"])
-            step.hear(answer(", ".join(f"{_line(cart, good)['method']} {good.name}" for good in choice.all)))
-            _heard(step, "the phone", seen.at_s - began)
-            step.hold("the till sees the cart within a second", took_s < SCAN_S, found=f"{took_s:.1f} s")
-            step.equal("units at the till", cart["quantity"], 5)
-            methods = [_line(cart, good)["method"] for good in choice.all]
-            wanted = ["CARRY_OUT", "CARRY_OUT", "SHIP"]
-            step.hold("two lines from its shelf, one to be shipped", methods == wanted, found=methods)
+    async def _claim_cart(self, choice: ProductChoice, code: str, on_phone: Subscription) -> JsonObject:
+        self.till = self._device(await self._create_terminal_key(choice.store))
+        title = f"{self._names[choice.store]}: the till scans the code"
+        with self._log.step("till", title, operations.CLAIM) as step:
+            started = time.perf_counter()
+            cart: JsonObject = (await self.till.execute(operations.CLAIM.document, code=code))["cart"]
+            took_s = time.perf_counter() - started
+            received = await on_phone.wait_for(lambda state: state["version"] >= cart["version"])
+            step.show(
+                result_line(
+                    ", ".join(f"{_cart_line(cart, variant)['method']} {variant.name}" for variant in choice.all)
+                )
+            )
+            _check_received(step, "the phone", received.at_s - started)
+            step.check("the till has the cart within a second", took_s < CLAIM_WITHIN_S, found=f"{took_s:.1f} s")
+            step.check_equal("units at the till", cart["quantity"], 5)
+            methods = [_cart_line(cart, variant)["method"] for variant in choice.all]
+            expected = ["CARRY_OUT", "CARRY_OUT", "SHIP"]
+            step.check("two lines to carry out, one to ship", methods == expected, found=methods)
             return cart
 
-    async def _ship(self, choice: Choice, cart: Answer) -> Answer:
-        with self._story.step("till", "Ship what is not on the shelf", operations.SHIP) as step:
-            line = _line(cart, choice.elsewhere)
-            given = {"method": "SHIP", "lineIds": [line["id"]], "address": ADDRESS}
-            ready: Answer = (await self.till.ask(operations.SHIP.document, cart=cart["id"], i=given))["cart"]
-            step.hear(answer(f"to {ADDRESS['line1']}, {ADDRESS['city']}; total ${ready['total']['amount']}"))
-            method = _line(ready, choice.elsewhere)["method"]
-            step.hold(f"{choice.elsewhere.name} will be shipped", method == "SHIP", found=method)
-            return ready
+    async def _choose_shipping(self, choice: ProductChoice, cart: JsonObject) -> JsonObject:
+        with self._log.step("till", "Ship the item that the store does not have", operations.SHIP) as step:
+            line = _cart_line(cart, choice.elsewhere)
+            fulfillment = {"method": "SHIP", "lineIds": [line["id"]], "address": ADDRESS}
+            updated: JsonObject = (await self.till.execute(operations.SHIP.document, cart=cart["id"], i=fulfillment))[
+                "cart"
+            ]
+            step.show(result_line(f"to {ADDRESS['line1']}, {ADDRESS['city']}; total ${updated['total']['amount']}"))
+            method = _cart_line(updated, choice.elsewhere)["method"]
+            step.check(f"{choice.elsewhere.name} will be shipped", method == "SHIP", found=method)
+            return updated
 
-    async def _pay(self, cart: Answer, on_phone: Screen, on_web: Screen) -> Answer:
+    async def _pay(self, cart: JsonObject, on_phone: Subscription, on_web: Subscription) -> JsonObject:
         amount = {"amount": cart["total"]["amount"], "currency": "USD"}
-        with self._story.step("till", "Take the cash: the phone has the order", operations.CHECKOUT) as step:
-            began = time.perf_counter()
-            given: dict[str, Any] = {"cartId": cart["id"], "idempotencyKey": uuid4().hex, "expectedTotal": amount}
-            given["payments"] = [{"method": "CASH", "amount": amount}]
-            order: Answer = (await self.till.ask(operations.CHECKOUT.document, i=given))["order"]
-            took_s = time.perf_counter() - began
-            seen = [await screen.until(lambda state: state["status"] == "ORDERED") for screen in (on_phone, on_web)]
-            step.hear(answer(f"order {order['number']}, ${order['total']['amount']}, {order['paymentStatus'].lower()}"))
-            step.hear(answer(f"the till has its answer after {took_s * 1000:.0f} ms"))
-            _heard(step, "the phone", seen[0].at_s - began)
-            _heard(step, "the web shop", seen[1].at_s - began)
-            step.hold("it is paid", order["paymentStatus"] == "PAID", found=order["paymentStatus"])
-            numbers = {screen.state["order"]["number"] for screen in seen}
-            step.hold("both screens show its number", numbers == {order["number"]}, found=numbers)
+        with self._log.step("till", "Take the cash: the order appears on the phone", operations.CHECKOUT) as step:
+            started = time.perf_counter()
+            checkout: dict[str, Any] = {"cartId": cart["id"], "idempotencyKey": uuid4().hex, "expectedTotal": amount}
+            checkout["payments"] = [{"method": "CASH", "amount": amount}]
+            order: JsonObject = (await self.till.execute(operations.CHECKOUT.document, i=checkout))["order"]
+            took_s = time.perf_counter() - started
+            received = [
+                await subscription.wait_for(lambda state: state["status"] == "ORDERED")
+                for subscription in (on_phone, on_web)
+            ]
+            step.show(
+                result_line(f"order {order['number']}, ${order['total']['amount']}, {order['paymentStatus'].lower()}")
+            )
+            step.show(result_line(f"the till has the answer after {took_s * 1000:.0f} ms"))
+            _check_received(step, "the phone", received[0].at_s - started)
+            _check_received(step, "the web shop", received[1].at_s - started)
+            step.check("it is paid", order["paymentStatus"] == "PAID", found=order["paymentStatus"])
+            numbers = {state.state["order"]["number"] for state in received}
+            step.check("both devices show its number", numbers == {order["number"]}, found=numbers)
             return order
 
-    async def _read_receipt(self, choice: Choice, order: Answer) -> None:
-        with self._story.step("phone", "Read the receipt", operations.RECEIPT) as step:
-            receipt = await self.phone.ask(operations.RECEIPT.document, number=order["number"])
-            step.hear(_receipt(receipt))
-            step.hold("it is what the till printed", receipt == order)
-            places = {(part["method"], part["location"]["code"]) for part in receipt["fulfillments"]}
-            step.hold("carried out of this store", ("CARRY_OUT", choice.store) in places, found=places)
-            shipped = [code for method, code in places if method == "SHIP" and code != choice.store]
-            step.hold("one parcel from another store", len(shipped) == 1, found=places)
+    async def _read_receipt(self, choice: ProductChoice, order: JsonObject) -> None:
+        with self._log.step("phone", "Read the receipt", operations.RECEIPT) as step:
+            receipt = await self.phone.execute(operations.RECEIPT.document, number=order["number"])
+            step.show(_receipt_table(receipt))
+            step.check("it is the same as at the till", receipt == order)
+            fulfillments = {(part["method"], part["location"]["code"]) for part in receipt["fulfillments"]}
+            step.check("carried out at this store", ("CARRY_OUT", choice.store) in fulfillments, found=fulfillments)
+            shipped = [code for method, code in fulfillments if method == "SHIP" and code != choice.store]
+            step.check("one shipment from another store", len(shipped) == 1, found=fulfillments)
 
 
-def _line(cart: Answer, good: Good) -> Answer:
-    return next(line for line in cart["lines"] if line["variant"]["sku"] == good.sku)
+def _cart_line(cart: JsonObject, variant: Variant) -> JsonObject:
+    return next(line for line in cart["lines"] if line["variant"]["sku"] == variant.sku)
 
 
-def _content(cart: Answer) -> str:
+def _content(cart: JsonObject) -> str:
     lines = ", ".join(f"{line['quantity']} × {line['variant']['name']}" for line in cart["lines"])
     return f"{lines}; ${cart['total']['amount']}"
 
 
-def _heard(step: Step, where: str, after_s: float) -> None:
-    step.hear(answer(f"{where} shows it {after_s * 1000:.0f} ms after the tap"))
-    step.hold(f"{where} is told", after_s < TOLD_S, found=f"{after_s:.1f} s")
+def _check_received(step: Step, device: str, after_s: float) -> None:
+    step.show(result_line(f"{device} shows it after {after_s * 1000:.0f} ms"))
+    step.check(f"{device} receives the change", after_s < RECEIVE_WITHIN_S, found=f"{after_s:.1f} s")
 
 
-def _listed(found: list[Good], choice: Choice) -> Table:
+def _variants_table(found: list[Variant], choice: ProductChoice) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "right", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
-    shown = [*choice.all, *(good for good in found if good.sku not in {chosen.sku for chosen in choice.all})]
-    for good in shown[:SHOWN]:
-        mark = "into the cart" if good in choice.all else ""
-        table.add_row(good.name[:36], f"${good.price}", f"{good.total:,} units", f"[dim]{mark}[/]")
+    listed = [*choice.all, *(variant for variant in found if variant.sku not in {chosen.sku for chosen in choice.all})]
+    for variant in listed[:LISTED_MAX]:
+        mark = "into the cart" if variant in choice.all else ""
+        table.add_row(variant.name[:36], f"${variant.price}", f"{variant.total:,} units", f"[dim]{mark}[/]")
     return table
 
 
-def _receipt(receipt: Answer) -> Table:
+def _receipt_table(receipt: JsonObject) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

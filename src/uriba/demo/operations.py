@@ -1,4 +1,4 @@
-"""The operations of the story: what is sent to the hub, and the gist of it for those who watch."""
+"""The GraphQL operations of the journey: the documents, and a short form of each to print."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ORDER = """
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A document, and what a reader needs to see of it."""
+    """A document, and a short form of it for readers."""
 
-    gist: str
+    summary: str
     document: str
 
 
-def _cart(gist: str, head: str, call: str) -> Operation:
-    return Operation(gist, f"mutation {head} {{ {call} {{ cart {{ {CART} }} {ERRORS} }} }}")
+def _cart_mutation(summary: str, head: str, call: str) -> Operation:
+    return Operation(summary, f"mutation {head} {{ {call} {{ cart {{ {CART} }} {ERRORS} }} }}")
 
 
 CHANNEL_STORES = Operation(
@@ -76,13 +76,13 @@ COUNT = Operation(
     "mutation stockSet(input: {changes: [{sku, location, onHand: 0}]})",
     f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
 )
-BEGIN_CART = _cart("mutation cartCreate(input: {}) { cart { … } }", "", "cartCreate(input: {})")
-ADD = _cart(
+BEGIN_CART = _cart_mutation("mutation cartCreate(input: {}) { cart { … } }", "", "cartCreate(input: {})")
+ADD = _cart_mutation(
     "mutation cartLinesAdd(cartId, lines: [{sku, quantity}])",
     "($cart: ID!, $lines: [CartLineInput!]!, $key: String)",
     "cartLinesAdd(cartId: $cart, lines: $lines, idempotencyKey: $key)",
 )
-SET = _cart(
+SET = _cart_mutation(
     "mutation cartLinesUpdate(cartId, lines: [{lineId, quantity}], expectedVersion)",
     "($cart: ID!, $lines: [CartLineUpdateInput!]!, $version: Int)",
     "cartLinesUpdate(cartId: $cart, lines: $lines, expectedVersion: $version)",
@@ -95,8 +95,10 @@ HANDOFF = Operation(
     "mutation cartHandoff(cartId) { code qr expiresAt }",
     f"mutation ($cart: ID!) {{ cartHandoff(cartId: $cart) {{ code qr expiresAt {ERRORS} }} }}",
 )
-CLAIM = _cart("mutation cartClaim(code) { cart { lines { method } } }", "($code: String!)", "cartClaim(code: $code)")
-SHIP = _cart(
+CLAIM = _cart_mutation(
+    "mutation cartClaim(code) { cart { lines { method } } }", "($code: String!)", "cartClaim(code: $code)"
+)
+SHIP = _cart_mutation(
     "mutation cartFulfillment(cartId, input: {method: SHIP, lineIds, address})",
     "($cart: ID!, $i: CartFulfillmentInput!)",
     "cartFulfillment(cartId: $cart, input: $i)",
