@@ -105,13 +105,13 @@ async def test_reply_webhook_and_sweep_at_once_make_one_order(shop: Shop) -> Non
     await asyncio.gather(
         ask(guest, cart),
         ask(guest, cart),
-        *(checkout.hear("TEST", event) for _ in range(3)),
+        *(checkout.receive("TEST", event) for _ in range(3)),
         worker.finish_checkouts(shop.hub.work),
     )
 
     assert await orders(shop, cart) == 1
     assert (await read(guest, cart))["status"] == "ORDERED"
-    assert await checkout.hear("TEST", event) is False, "heard before"
+    assert await checkout.receive("TEST", event) is False, "heard before"
 
 
 async def test_a_late_event_revives_no_attempt_that_has_ended(shop: Shop) -> None:
@@ -121,7 +121,7 @@ async def test_a_late_event_revives_no_attempt_that_has_ended(shop: Shop) -> Non
     assert told(await ask(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     before = await read(guest, cart)
 
-    heard = await shop.hub.work.checkout.hear("TEST", ProviderEvent(event=f"{key}:late", key=key, kind="CAPTURED"))
+    heard = await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:late", key=key, kind="CAPTURED"))
 
     assert heard is True
     assert (await read(guest, cart), await orders(shop, cart)) == (before, 0)
@@ -131,8 +131,12 @@ async def test_a_late_event_revives_no_attempt_that_has_ended(shop: Shop) -> Non
 async def test_an_event_of_no_charge_of_ours_is_kept_and_nothing_else(shop: Shop) -> None:
     checkout = shop.hub.work.checkout
 
-    assert await checkout.hear("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is True
-    assert await checkout.hear("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is False
+    assert (
+        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is True
+    )
+    assert (
+        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is False
+    )
 
 
 async def test_a_refund_that_did_not_arrive_is_told_to_people(shop: Shop) -> None:
@@ -141,7 +145,7 @@ async def test_a_refund_that_did_not_arrive_is_told_to_people(shop: Shop) -> Non
     await provider(shop).decide(key=key, approved=True)
     order = (await ask(guest, cart))["order"]
 
-    await shop.hub.work.checkout.hear("TEST", ProviderEvent(event=f"{key}:gone", key=key, kind="refund.failed"))
+    await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:gone", key=key, kind="refund.failed"))
 
     found = await shop.staff.run(
         "{ conflicts(kind: PAYMENT_FAILED, first: 1) { edges { node { order { number } } } } }"

@@ -52,7 +52,7 @@ async def test_a_genuine_event_has_the_name_that_the_answer_has(
 ) -> None:
     taken = await charge(gateway, key)
 
-    heard = gateway.hear(*fake.event("payment_intent.succeeded", fake.of(key)))
+    heard = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.of(key)))
 
     assert heard is not None
     assert (heard.event, heard.key, heard.kind) == (taken.event, key, "payment_intent.succeeded")
@@ -64,7 +64,7 @@ async def test_a_refund_that_failed_later_is_heard_under_its_charge(
     await charge(gateway, key)
     refund = fake.refunds[await gateway.refund(key=key, operation="o", amount_minor=5, currency="EUR")]
 
-    heard = gateway.hear(*fake.event("refund.failed", refund))
+    heard = gateway.parse_event(*fake.event("refund.failed", refund))
 
     assert heard is not None
     assert (heard.key, heard.kind, heard.event[:4]) == (key, "refund.failed", "evt_")
@@ -76,10 +76,10 @@ async def test_what_is_of_no_charge_of_the_hub_is_not_heard(
     await charge(gateway, key)
     foreign = {"id": "pi_other", "object": "payment_intent", "status": "succeeded", "metadata": {}}
 
-    assert gateway.hear(*fake.event("payment_intent.succeeded", foreign)) is None
-    assert gateway.hear(*fake.event("payment_intent.created", fake.of(key))) is None
-    assert gateway.hear(*fake.event("customer.created", {"id": "cus_1", "object": "customer"})) is None
-    assert gateway.hear(*fake.event("payment_intent.succeeded", {"id": 7})) is None
+    assert gateway.parse_event(*fake.event("payment_intent.succeeded", foreign)) is None
+    assert gateway.parse_event(*fake.event("payment_intent.created", fake.of(key))) is None
+    assert gateway.parse_event(*fake.event("customer.created", {"id": "cus_1", "object": "customer"})) is None
+    assert gateway.parse_event(*fake.event("payment_intent.succeeded", {"id": 7})) is None
 
 
 async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeProvider, key: str) -> None:
@@ -100,6 +100,6 @@ async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeProv
 
     for told in forged:
         with pytest.raises(NotGenuine):
-            gateway.hear(*told)
+            gateway.parse_event(*told)
     with pytest.raises(NotGenuine):
-        provider(fake, webhook_secret="").hear(headers, body)
+        provider(fake, webhook_secret="").parse_event(headers, body)

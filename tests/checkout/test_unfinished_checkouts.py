@@ -37,7 +37,7 @@ STEPS = {
     "after the charge": (steps, "complete_and_commit", "ok"),
     "while the order is written": (ledger, "post_and_commit", "ok"),
     "before a declined charge is called off": (TestProvider, "void", "declined"),
-    "after a declined charge was called off": (steps, "give_up", "declined"),
+    "after a declined charge was called off": (steps, "end_without_order", "declined"),
     "while stock and cart are let go": (ledger, "post", "declined"),
 }
 

@@ -1,8 +1,8 @@
-"""Completion: a cart becomes an order.
+"""Checkout: turn a cart into an order.
 
-Cash at a till is one transaction. With a payment provider it is two, around the provider's call: the first keeps what
-was agreed, the charge's key and the stock; the second makes the order. This module therefore begins and ends
-transactions itself, which only edges do elsewhere.
+Cash at a till is one transaction. With a payment provider there are two, around the provider's call: the first writes
+the payment attempt with the charge's key and holds the stock, the second places the order. This module therefore opens
+transactions itself, as only edges do elsewhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, Paymen
 from uriba.checkout.gateways.port import REFUND_FAILED
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.order_draft import Plan
-from uriba.checkout.payment_attempts import Agreed, Attempt
+from uriba.checkout.payment_attempts import AgreedOrder, Attempt
 from uriba.checkout.request import CheckoutRequest, Tendered
 from uriba.checkout.settlement import Settlement
 from uriba.config import Settings
@@ -41,35 +41,35 @@ from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
 from uriba.orders import payment_operations, placement, queries
 from uriba.outbox import emit
 
-PLANS_MAX = 5
-"""How often a checkout plans again because somebody took what it had planned with."""
+DRAFTS_MAX = 5
+"""How often a checkout drafts its order anew because other checkouts took the stock that it counted on."""
 
-LOST_ANSWER = "The payment provider has not answered yet. Ask again with the same key; nothing is charged twice."
+NO_ANSWER_YET = "The payment provider has not answered yet. Call again with the same key; nothing is charged twice."
 
-UNANSWERED = "The payment provider did not answer in time."
+NO_ANSWER_IN_TIME = "The payment provider did not answer in time."
 
-UNCONFIRMED = "The payment was not confirmed in time."
+NOT_CONFIRMED_IN_TIME = "The payment was not confirmed in time."
 
-SOLD_MEANWHILE = "The goods were sold while the payment took too long; nothing was charged."
+SOLD_OUT = "These items were sold out while the payment took too long. Nothing was charged."
 
 Before = Callable[[Session], Awaitable[None]]
 
 log = structlog.get_logger()
 
 
-class PlanRefused(Exception):
-    """The ledger refused what a plan wanted of it: somebody was faster."""
+class DraftRefused(Exception):
+    """The ledger refused the stock of an order draft: another checkout took it first."""
 
-    def __init__(self, made: Plan, channel_id: int, refusals: Sequence[Refusal]) -> None:
-        self.plan = made
+    def __init__(self, plan: Plan, channel_id: int, refusals: Sequence[Refusal]) -> None:
+        self.plan = plan
         self.channel_id = channel_id
         self.refusals = refusals
-        super().__init__("somebody was faster")
+        super().__init__("another checkout took the stock first")
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the first transaction came to: an order that is placed, or one that is being paid, or was before."""
+    """The result of the first transaction: an order that is placed, or an attempt that has to be paid."""
 
     order_id: UUID
     attempt: Attempt | None = None
@@ -78,7 +78,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """The checkout of one hub: its database, its settings and the providers it knows."""
+    """The checkout of a hub, with its database, settings and payment gateways."""
 
     database: Database
     settings: Settings
@@ -92,36 +92,39 @@ class Checkout:
     def settlement(self) -> Settlement:
         return Settlement(self.database, self.charging)
 
-    async def complete(self, *, actor: Actor, call: Call, asked: CheckoutRequest, before: Before | None = None) -> Row:
-        """The order that the cart became, now or earlier with the same key. `before`: what goes first in the
-        transaction that takes the cart.
+    async def complete(
+        self, *, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None = None
+    ) -> Row:
+        """Turn a cart into an order; return the order, which a call with the same key may have placed before.
 
-        Errors: those of `before`, `request` and `plan`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
+        `before`: work that precedes the checkout in its first transaction.
+
+        Errors: those of `before`, `request` and `order_draft`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
         `PaymentDeclined`, `PaymentPending`.
         """
-        by_provider = any(payment.method in self.gateways for payment in asked.payments)
+        by_provider = any(payment.method in self.gateways for payment in requested.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
 
-        async def work(session: Session) -> Begun:
+        async def begin_and_commit(session: Session) -> Begun:
             if before is not None:
                 await before(session)
-            return await self._begin_and_commit(session, order_id, attempt_id, actor, asked)
+            return await self._begin_and_commit(session, order_id, attempt_id, actor, requested)
 
-        for _ in range(PLANS_MAX):
+        for _ in range(DRAFTS_MAX):
             try:
                 answer = {"order": str(order_id), "attempt": str(attempt_id) if attempt_id else None}
-                begun = await idempotency.once(self.database, call, work, answer=answer)
+                begun = await idempotency.once(self.database, call, begin_and_commit, answer=answer)
                 break
-            except PlanRefused as refused:
-                if await self._freed():
+            except DraftRefused as refused:
+                if await self._expire_holds():
                     continue
                 if (refusal := await self._refusal(refused)) is not None:
                     raise refusal from refused
             except OutOfStock:
-                if not await self._freed():
+                if not await self._expire_holds():
                     raise
         else:
-            raise DomainError("Too many customers want this at once; please try again.", "cartId")
+            raise DomainError("Too many customers are buying these items at the same time. Please try again.", "cartId")
         if isinstance(begun, Replayed):
             begun = await self._begun_before(**begun.answer)
         placed = begun.placed
@@ -132,31 +135,31 @@ class Checkout:
         async with self.database.reading() as session:
             return await queries.of_checkout(session, begun.order_id)
 
-    async def _freed(self) -> bool:
-        """Whether holds had ended whose units were not put back yet: what a sweep tidies is over at once for buyers."""
+    async def _expire_holds(self) -> bool:
+        """Release holds that have expired, without waiting for the sweep; return whether there were any."""
         async with self.database.transaction() as session:
             return await holds.expire(session) > 0
 
     async def _begin_and_commit(
-        self, session: Session, order_id: UUID, attempt_id: UUID | None, actor: Actor, asked: CheckoutRequest
+        self, session: Session, order_id: UUID, attempt_id: UUID | None, actor: Actor, requested: CheckoutRequest
     ) -> Begun:
         """The first transaction: the whole checkout where no provider takes part."""
-        reached = request.contact(asked)
+        contact = request.contact(requested)
         status = CartStatus.ORDERED if attempt_id is None else CartStatus.ACTIVE
-        cart = await carts.lock(session, cart_id=asked.cart_id, actor=actor, status=status)
-        tenders = request.tendered(asked, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
-        made = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=reached)
-        total = made.draft.total_minor
-        request.check_totals(asked, tenders, total_minor=total, currency=cart.terms.currency)
-        tenders = await stored_value_tenders.taken(session, made.draft, tenders, actor=actor.label)
+        cart = await carts.lock(session, cart_id=requested.cart_id, actor=actor, status=status)
+        tenders = request.tendered(requested, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
+        plan = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
+        total = plan.draft.total_minor
+        request.check_totals(requested, tenders, total_minor=total, currency=cart.terms.currency)
+        tenders = await stored_value_tenders.taken(session, plan.draft, tenders, actor=actor.label)
         try:
             if attempt_id is None:
-                return Begun(order_id, placed=await self._place_and_commit(session, cart, made, tenders, actor))
+                return Begun(order_id, placed=await self._place_and_commit(session, cart, plan, tenders, actor))
             return Begun(
-                order_id, attempt=await self._agree_and_commit(session, attempt_id, cart, made, tenders, actor)
+                order_id, attempt=await self._agree_and_commit(session, attempt_id, cart, plan, tenders, actor)
             )
         except LedgerRefused as refused:
-            raise PlanRefused(made, cart.priced_in_id, refused.refusals) from refused
+            raise DraftRefused(plan, cart.priced_in_id, refused.refusals) from refused
 
     async def _begun_before(self, order: str, attempt: str | None) -> Begun:
         """Return what a replayed checkout had begun."""
@@ -166,16 +169,16 @@ class Checkout:
             return Begun(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)))
 
     async def _place_and_commit(
-        self, session: Session, cart: CartView, made: Plan, tenders: list[Tendered], actor: Actor
+        self, session: Session, cart: CartView, plan: Plan, tenders: list[Tendered], actor: Actor
     ) -> Row:
-        data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
+        data = {"status": cart.status, "version": cart.version, "order": str(plan.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         taken = [
             placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
         ]
-        placed = await payment_attempts.place(session, made.draft, made.parcels, tenders=taken, actor=actor.label)
-        moved = initial.movements(made.parcels)
-        await ledger.post_and_commit(session, moved, reference=f"order:{made.draft.id}", actor=actor.label)
+        placed = await payment_attempts.place(session, plan.draft, plan.parcels, tenders=taken, actor=actor.label)
+        moved = initial.movements(plan.parcels)
+        await ledger.post_and_commit(session, moved, reference=f"order:{plan.draft.id}", actor=actor.label)
         return placed
 
     async def _agree_and_commit(
@@ -183,14 +186,14 @@ class Checkout:
         session: Session,
         attempt_id: UUID,
         cart: CartView,
-        made: Plan,
+        plan: Plan,
         tenders: list[Tendered],
         actor: Actor,
     ) -> Attempt:
         emit(session, carts.updated_event(cart))
-        agreed = Agreed(
-            draft=made.draft,
-            parcels=made.parcels,
+        agreed = AgreedOrder(
+            draft=plan.draft,
+            parcels=plan.parcels,
             charges=payment_attempts.charges(tenders, attempt_id, self.gateways),
             capture=cart.capture == Capture.AT_CHECKOUT,
         )
@@ -200,29 +203,30 @@ class Checkout:
             agreed=agreed,
             actor=actor.label,
             hold_term_s=self.settings.hold_term_s,
-            # Whoever asked still waits for the provider until then.
-            look_after_s=self.settings.gateway_timeout_s + 5,
+            # Until then the caller's own request waits for the provider.
+            next_check_s=self.settings.gateway_timeout_s + 5,
         )
 
-    async def _refusal(self, refused: PlanRefused) -> DomainError | None:
-        """Out of stock; None where some of it was to be shipped, and another location may still serve that."""
-        made = refused.plan
+    async def _refusal(self, refused: DraftRefused) -> DomainError | None:
+        """Return the refusal; None where some of it was to be shipped, which another location may still serve."""
+        plan = refused.plan
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
-        lines = {draft_line.id: index for index, draft_line in enumerate(made.draft.lines)}
+        lines = {draft_line.id: index for index, draft_line in enumerate(plan.draft.lines)}
         hit = [
             (parcel.method, lines[line.order_line_id])
-            for parcel in made.parcels
+            for parcel in plan.parcels
             for line in parcel.lines
             if (line.variant_id, parcel.location_id) in short
         ]
         if any(method is FulfillmentMethod.SHIP for method, _ in hit):
             return None
         async with self.database.reading() as session:
-            return await order_draft.out_of_stock(session, made.lines, sorted({n for _, n in hit}), refused.channel_id)
+            return await order_draft.out_of_stock(session, plan.lines, sorted({n for _, n in hit}), refused.channel_id)
 
     async def pay(self, attempt: Attempt) -> Row | None:
-        """Take the money of an attempt and make its order: the order's row, or None where somebody else has made it.
-        Harmless to call again, from anywhere, at any time.
+        """Charge an attempt and place its order; return the order, or None where another caller has placed it.
+
+        Calling this again is harmless, from any process, at any time.
 
         Errors: `PaymentDeclined`, `PaymentPending`, `PaymentActionNeeded`, `OutOfStock`.
         """
@@ -232,96 +236,96 @@ class Checkout:
                     return placed
             except (TimeoutError, GatewayUnreachable) as error:
                 log.warning("payment provider unreachable", attempt=str(attempt.id), error=str(error))
-                raise PaymentPending(LOST_ANSWER, "payments") from error
+                raise PaymentPending(NO_ANSWER_YET, "payments") from error
             except ActionNeeded as needed:
-                await self._wait(attempt, needed)
+                await self._wait_for_customer(attempt, needed)
                 raise PaymentActionNeeded(needed.answer.action or {}) from needed
             async with self.database.reading() as session:
                 attempt = await payment_attempts.load(session, attempt.id)
         match attempt.status:
             case AttemptStatus.PENDING | AttemptStatus.ENDING:
-                raise PaymentPending(LOST_ANSWER, "payments")
+                raise PaymentPending(NO_ANSWER_YET, "payments")
             case AttemptStatus.SOLD_OUT:
-                raise OutOfStock(attempt.reason or SOLD_MEANWHILE, "cartId")
+                raise OutOfStock(attempt.reason or SOLD_OUT, "cartId")
             case AttemptStatus.DECLINED | AttemptStatus.ABANDONED:
                 raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
         return None
 
     async def _charge(self, attempt: Attempt) -> Row | None:
-        """Errors: `TimeoutError`, `GatewayUnreachable`, `ActionNeeded`; the attempt stays open then."""
+        """Errors: `TimeoutError`, `GatewayUnreachable`, `ActionNeeded`, after which the attempt is still pending."""
         try:
             answers = await self.charging.take(attempt)
         except Declined as declined:
-            await self._take_back(attempt, AttemptStatus.DECLINED, str(declined))
+            await self._undo(attempt, AttemptStatus.DECLINED, str(declined))
             return None
-        return await self._settle(attempt, answers)
+        return await self._place_paid(attempt, answers)
 
-    async def _wait(self, attempt: Attempt, needed: ActionNeeded) -> None:
+    async def _wait_for_customer(self, attempt: Attempt, needed: ActionNeeded) -> None:
         async with self.database.transaction(notify=False) as session:
-            await payment_attempts.wait(
+            await payment_attempts.wait_for_customer(
                 session,
                 attempt.id,
                 charge=needed.charge,
                 action=needed.answer.action or {},
-                look_after_s=self.settings.action_poll_s,
+                next_check_s=self.settings.action_poll_s,
             )
 
-    async def _settle(self, attempt: Attempt, answers: list[Answer | None]) -> Row | None:
-        """The second transaction: the order. Where the hold had ended and the goods are gone, the money goes back."""
+    async def _place_paid(self, attempt: Attempt, answers: list[Answer | None]) -> Row | None:
+        """The second transaction: place the order; where hold and stock are gone, undo the charge."""
         try:
             async with self.database.transaction() as session:
                 return await payment_attempts.complete_and_commit(session, attempt, answers)
         except LedgerRefused:
-            await self._take_back(attempt, AttemptStatus.SOLD_OUT, SOLD_MEANWHILE)
+            await self._undo(attempt, AttemptStatus.SOLD_OUT, SOLD_OUT)
             return None
 
-    async def _take_back(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
-        """End an attempt: first decide it, then undo the charges, then let stock and cart go."""
+    async def _undo(self, attempt: Attempt, status: AttemptStatus, reason: str) -> None:
+        """End an attempt without an order: decide it, undo the charges, then release the stock and the cart."""
         async with self.database.transaction() as session:
             if not await payment_attempts.start_ending(session, attempt.id):
                 return
         await self.charging.void(attempt)
         async with self.database.transaction() as session:
-            await payment_attempts.give_up(session, attempt.id, status=status, reason=reason)
+            await payment_attempts.end_without_order(session, attempt.id, status=status, reason=reason)
 
     async def finish(self, attempt_id: UUID) -> None:
-        """Find out what became of an attempt that nobody finished, and finish it.
+        """Ask the providers what became of an unfinished attempt, and finish it.
 
-        Paid: the order is made. Not paid: the charge is called off for good, stock and cart are free. One that waits
-        for its customer goes on where they have confirmed it, and waits as long as its stock is held.
+        Paid: the order is placed. Not paid: the charge is voided for good, and stock and cart are released. An attempt
+        that waits for its customer goes on once they have confirmed it, and waits as long as its stock is held.
         """
         async with self.database.transaction() as session:
             await payment_attempts.postpone(session, attempt_id, by_s=self.settings.gateway_timeout_s)
             attempt = await payment_attempts.load(session, attempt_id)
         try:
             if attempt.status is AttemptStatus.PENDING:
-                await self._find_out(attempt)
+                await self._finish_pending(attempt)
             elif attempt.status is AttemptStatus.ENDING:
-                await self._take_back(attempt, AttemptStatus.ABANDONED, UNANSWERED)
+                await self._undo(attempt, AttemptStatus.ABANDONED, NO_ANSWER_IN_TIME)
         except (TimeoutError, GatewayUnreachable) as error:
             log.warning("payment provider unreachable", attempt=str(attempt_id), error=str(error))
 
-    async def _find_out(self, attempt: Attempt) -> None:
+    async def _finish_pending(self, attempt: Attempt) -> None:
         try:
             if attempt.action is not None:
                 await self._charge(attempt)
             elif (answers := await self.charging.find(attempt)) is not None:
-                await self._settle(attempt, answers)
+                await self._place_paid(attempt, answers)
             else:
-                await self._take_back(attempt, AttemptStatus.ABANDONED, UNANSWERED)
+                await self._undo(attempt, AttemptStatus.ABANDONED, NO_ANSWER_IN_TIME)
         except ActionNeeded as needed:
             if attempt.age_s < self.settings.hold_term_s:
-                await self._wait(attempt, needed)
+                await self._wait_for_customer(attempt, needed)
             else:
-                await self._take_back(attempt, AttemptStatus.ABANDONED, UNCONFIRMED)
+                await self._undo(attempt, AttemptStatus.ABANDONED, NOT_CONFIRMED_IN_TIME)
 
-    async def hear(self, provider: str, event: ProviderEvent) -> bool:
-        """A provider tells of a charge: find out what became of it. False where this was heard before.
+    async def receive(self, provider: str, event: ProviderEvent) -> bool:
+        """Receive a provider's event: fetch the charge again and finish its attempt. False for a repeated event.
 
-        Nothing is believed but that something happened, and an attempt that has ended stays so.
+        The event is a trigger only: nothing that it says is trusted, and an attempt that has ended stays ended.
         """
         async with self.database.transaction(notify=False) as session:
-            if not await payment_attempts.heard(session, provider, event):
+            if not await payment_attempts.record_event(session, provider, event):
                 return False
             found = await payment_attempts.of_charge(session, event.key)
             if found is not None and event.kind == REFUND_FAILED:
@@ -332,9 +336,9 @@ class Checkout:
 
 
 async def sweep(checkout: Checkout, *, limit: int = 50) -> int:
-    """Finish the attempts that are due, side by side; how many there were. One that fails holds up no other.
+    """Finish the attempts that are due, concurrently; return how many there were. A failure delays no other attempt.
 
-    Errors: what the failed ones raised, in a group; they are due again later.
+    Errors: an `ExceptionGroup` of the failures; their attempts are due again later.
     """
     async with checkout.database.reading() as session:
         found = await payment_attempts.due(session, limit=limit)

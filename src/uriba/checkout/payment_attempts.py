@@ -1,4 +1,4 @@
-"""Attempts: what is being paid, committed before the provider is asked, ended exactly once."""
+"""Payment attempts: checkouts that wait for a payment provider. Committed before the provider is asked, ended once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uriba.checkout.gateways import Answer, ChargeState, PaymentGateway, Provide
 from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
 from uriba.db import Row, Session
-from uriba.db.statements import statement
+from uriba.db.statements import fragment, statement
 from uriba.fulfillment.allocation import initial as parcels
 from uriba.fulfillment.allocation.initial import Parcel
 from uriba.inventory import holds, ledger
@@ -29,7 +29,7 @@ from uriba.stored_value import tenders as stored_value
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """Money to take: with the hub's key of the charge where a provider takes it, without one for cash."""
+    """Money to charge. `key`: the hub's key of the charge at its provider; None for cash and other own tenders."""
 
     method: str
     amount_minor: int
@@ -40,8 +40,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     capture_once: bool = False
 
 
-class Agreed(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an attempt needs to become an order, whoever finishes it."""
+class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an attempt needs to become an order, so that any process can finish it."""
 
     draft: Draft
     parcels: tuple[Parcel, ...]
@@ -50,14 +50,14 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt as it stands."""
+    """An attempt as it is now. `action`: the step that its customer has to take; `age_s`: seconds since it began."""
 
     id: UUID
     cart_id: UUID
     order_id: UUID
     status: AttemptStatus
     reason: str | None
-    agreed: Agreed
+    agreed: AgreedOrder
     actor: str
     action: Mapping[str, Any] | None = None
     age_s: float = 0
@@ -67,12 +67,12 @@ async def begin_and_commit(
     session: Session,
     *,
     attempt_id: UUID,
-    agreed: Agreed,
+    agreed: AgreedOrder,
     actor: str,
     hold_term_s: int,
-    look_after_s: float,
+    next_check_s: float,
 ) -> Attempt:
-    """Keep what was agreed, close the cart to changes, hold its stock, and commit.
+    """Write the attempt, close the cart to changes, hold its stock, and commit.
 
     Errors: `LedgerRefused`.
     """
@@ -86,7 +86,7 @@ async def begin_and_commit(
         order_id=draft.id,
         draft=msgspec.json.encode(agreed).decode(),
         actor=actor,
-        look_after_s=look_after_s,
+        next_check_s=next_check_s,
     )
     await holds.place_and_commit(
         session,
@@ -111,12 +111,12 @@ _CLOSE_CART = statement("UPDATE cart SET checkout_id = :attempt_id WHERE id = :c
 
 _BEGIN = statement("""
     INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at)
-    VALUES (:attempt_id, :cart_id, :order_id, :draft::jsonb, :actor, now() + make_interval(secs => :look_after_s))
+    VALUES (:attempt_id, :cart_id, :order_id, :draft::jsonb, :actor, now() + make_interval(secs => :next_check_s))
 """)
 
 
 def _units(of: Sequence[Parcel]) -> list[Held]:
-    """The units of parcels; what a till hands over may be of its shelf's safety stock, what it promises may not."""
+    """Return the units to hold. What a till hands over may be safety stock; what is promised may not."""
     return [
         Held(
             line.variant_id,
@@ -132,7 +132,7 @@ def _units(of: Sequence[Parcel]) -> list[Held]:
 def charges(
     tenders: Sequence[Tendered], attempt_id: UUID, providers: Mapping[str, PaymentGateway]
 ) -> tuple[Charge, ...]:
-    """Charges with keys of their own: the same attempt is the same charge, however often it is asked for."""
+    """Return the charges of an attempt. Their keys derive from its id, so asking a provider again charges once."""
     return tuple(
         Charge(
             method=tender.method,
@@ -148,13 +148,8 @@ def charges(
 
 
 async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Attempt:
-    """The attempt as it is now."""
-    row = await session.fetchrow(
-        "SELECT id, cart_id, order_id, status, reason, draft, actor, action, "
-        "extract(epoch FROM now() - created_at)::float8 AS age_s FROM checkout_attempt WHERE id = $1"
-        + (" FOR UPDATE" if lock else ""),
-        attempt_id,
-    )
+    """Return the attempt, optionally locked."""
+    row = await session.fetchrow(_LOAD_AND_LOCK if lock else _LOAD, attempt_id=attempt_id)
     assert row is not None
     return Attempt(
         id=row["id"],
@@ -162,38 +157,52 @@ async def load(session: Session, attempt_id: UUID, *, lock: bool = False) -> Att
         order_id=row["order_id"],
         status=AttemptStatus(row["status"]),
         reason=row["reason"],
-        agreed=msgspec.convert(row["draft"], Agreed),
+        agreed=msgspec.convert(row["draft"], AgreedOrder),
         actor=row["actor"],
         action=row["action"],
         age_s=row["age_s"],
     )
 
 
-async def wait(
-    session: Session, attempt_id: UUID, *, charge: int, action: Mapping[str, str], look_after_s: float
+_ATTEMPT = fragment("""
+    SELECT id, cart_id, order_id, status, reason, draft, actor, action,
+        extract(epoch FROM now() - created_at)::float8 AS age_s
+    FROM checkout_attempt WHERE id = :attempt_id
+""")
+_LOAD = statement(f"{_ATTEMPT}")
+_LOAD_AND_LOCK = statement(f"{_ATTEMPT} FOR UPDATE")
+
+
+async def wait_for_customer(
+    session: Session, attempt_id: UUID, *, charge: int, action: Mapping[str, str], next_check_s: float
 ) -> None:
-    """The customer has a step to take for this charge; look again by then."""
+    """Record the step that the customer has to take for a charge, and when to check again."""
     await session.run(
-        "UPDATE checkout_attempt SET action = $2::jsonb, next_at = now() + make_interval(secs => $3) "
-        "WHERE id = $1 AND status = 'PENDING'",
-        attempt_id,
-        msgspec.json.encode({"charge": charge, **action}).decode(),
-        look_after_s,
+        _WAIT_FOR_CUSTOMER,
+        attempt_id=attempt_id,
+        action=msgspec.json.encode({"charge": charge, **action}).decode(),
+        next_check_s=next_check_s,
     )
 
 
-async def complete_and_commit(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
-    """Make the order of a paid attempt and commit; its row. None where the attempt is not pending any more.
+_WAIT_FOR_CUSTOMER = statement("""
+    UPDATE checkout_attempt SET action = :action::jsonb, next_at = now() + make_interval(secs => :next_check_s)
+    WHERE id = :attempt_id AND status = 'PENDING'
+""")
 
-    Errors: `LedgerRefused` where the hold had ended and the stock is gone.
+
+async def complete_and_commit(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
+    """Place the order of a paid attempt and commit; return its row. None where the attempt is not pending any more.
+
+    Errors: `LedgerRefused` where the hold has expired and the stock is gone.
     """
-    row = await session.fetchrow(_COMPLETE, attempt.id, _without_tokens(attempt))
+    row = await session.fetchrow(_COMPLETE, attempt_id=attempt.id, charges=_charges_without_tokens(attempt))
     if row is None:
         return None
     data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(attempt.order_id)}
     emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
     tenders = [_tender(charge, answer) for charge, answer in zip(attempt.agreed.charges, answers, strict=True)]
-    _heard(session, attempt, answers)
+    _record_answers(session, attempt, answers)
     placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     held = [Held(*units) for units in row["held"] or ()]
     moved = parcels.movements(attempt.agreed.parcels, held=held)
@@ -201,12 +210,12 @@ async def complete_and_commit(session: Session, attempt: Attempt, answers: Seque
     return placed
 
 
-# Of several callers one finds the attempt pending: that one gets the cart and what is left of the holds.
-_COMPLETE = f"""
+# Of concurrent callers only one finds the attempt pending; it gets the cart and what is left of the holds.
+_COMPLETE = statement(f"""
     WITH attempt AS (
         UPDATE checkout_attempt SET status = 'COMPLETED', ended_at = now(),
-            draft = jsonb_set(draft, '{{charges}}', $2::jsonb)
-        WHERE id = $1 AND status = 'PENDING' RETURNING id, cart_id
+            draft = jsonb_set(draft, '{{charges}}', :charges::jsonb)
+        WHERE id = :attempt_id AND status = 'PENDING' RETURNING id, cart_id
     ), ordered AS (
         UPDATE cart c SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1,
             updated_at = now()
@@ -217,7 +226,7 @@ _COMPLETE = f"""
     SELECT version, events,
         (SELECT json_agg(json_build_array(variant_id, location_id, quantity)) FROM held) AS held
     FROM ordered
-"""
+""")
 
 
 def _tender(charge: Charge, answer: Answer | None) -> Tender:
@@ -232,22 +241,28 @@ def _tender(charge: Charge, answer: Answer | None) -> Tender:
     )
 
 
-def _heard(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> None:
-    """What the providers answered is heard: a webhook of the same brings nothing new."""
+def _record_answers(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> None:
+    """Record the providers' answers as received events, so that their webhooks of the same bring nothing new."""
     found = [(c, a) for c, a in zip(attempt.agreed.charges, answers, strict=True) if a is not None]
     if found:
         session.defer(
-            "INSERT INTO provider_event (provider, event, charge, kind) "
-            "SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING",
-            [charge.method for charge, _ in found],
-            [answer.event for _, answer in found],
-            [charge.key for charge, _ in found],
-            [answer.state for _, answer in found],
+            _RECORD_ANSWERS,
+            providers=[charge.method for charge, _ in found],
+            events=[answer.event for _, answer in found],
+            charges=[charge.key for charge, _ in found],
+            kinds=[answer.state for _, answer in found],
         )
 
 
+_RECORD_ANSWERS = statement("""
+    INSERT INTO provider_event (provider, event, charge, kind)
+    SELECT * FROM unnest(:providers::text[], :events::text[], :charges::text[], :kinds::text[])
+    ON CONFLICT DO NOTHING
+""")
+
+
 async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> Row:
-    """Write the order, and its fulfillments with what comes last: its stock, which is the caller's next step."""
+    """Write the order and its points; its fulfillments are deferred until the caller posts its stock."""
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
     parcels.allocate(session, order_id=draft.id, parcels=of)
@@ -266,25 +281,23 @@ async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders
 
 
 async def start_ending(session: Session, attempt_id: UUID) -> bool:
-    """Decide that a pending attempt will not become an order; False where it was decided otherwise meanwhile."""
-    found = await session.fetchval(
-        "UPDATE checkout_attempt SET status = 'ENDING' WHERE id = $1 AND status IN ('PENDING', 'ENDING') "
-        "RETURNING true",
-        attempt_id,
-    )
-    return bool(found)
+    """Decide that a pending attempt will not become an order. False where it has ended already."""
+    return bool(await session.fetchval(_START_ENDING, attempt_id=attempt_id))
 
 
-async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, reason: str) -> Attempt:
-    """End an attempt without an order: stock back, cart open again. Does nothing where it has ended already."""
+_START_ENDING = statement("""
+    UPDATE checkout_attempt SET status = 'ENDING'
+    WHERE id = :attempt_id AND status IN ('PENDING', 'ENDING') RETURNING true
+""")
+
+
+async def end_without_order(session: Session, attempt_id: UUID, *, status: AttemptStatus, reason: str) -> Attempt:
+    """End an attempt without an order: release its stock, reopen its cart. Nothing where it has ended already."""
     attempt = await load(session, attempt_id, lock=True)
     if attempt.status not in (AttemptStatus.PENDING, AttemptStatus.ENDING):
         return attempt
     await _end(session, attempt, status, reason)
-    row = await session.fetchrow(
-        "UPDATE cart SET checkout_id = NULL, events = events + 1 WHERE id = $1 RETURNING version, events, status",
-        attempt.cart_id,
-    )
+    row = await session.fetchrow(_REOPEN_CART, cart_id=attempt.cart_id)
     assert row is not None
     state = {"status": row["status"], "version": row["version"]}
     emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
@@ -298,61 +311,72 @@ async def give_up(session: Session, attempt_id: UUID, *, status: AttemptStatus, 
     return attempt
 
 
+_REOPEN_CART = statement("""
+    UPDATE cart SET checkout_id = NULL, events = events + 1 WHERE id = :cart_id RETURNING version, events, status
+""")
+
+
 async def _end(session: Session, attempt: Attempt, status: AttemptStatus, reason: str | None) -> None:
     await session.run(
-        "UPDATE checkout_attempt SET status = $2, reason = $3, ended_at = now(), "
-        "draft = jsonb_set(draft, '{charges}', $4::jsonb) WHERE id = $1",
-        attempt.id,
-        status,
-        reason,
-        _without_tokens(attempt),
+        _END, attempt_id=attempt.id, status=status, reason=reason, charges=_charges_without_tokens(attempt)
     )
 
 
-def _without_tokens(attempt: Attempt) -> str:
-    """The charges of an attempt that ends: a token has done its work then, and is not kept."""
+_END = statement("""
+    UPDATE checkout_attempt SET status = :status, reason = :reason, ended_at = now(),
+        draft = jsonb_set(draft, '{charges}', :charges::jsonb)
+    WHERE id = :attempt_id
+""")
+
+
+def _charges_without_tokens(attempt: Attempt) -> str:
+    """Return the charges of an ending attempt as JSON. Tokens are not needed any more, so they are not kept."""
     charges_left = [msgspec.structs.replace(charge, token=None) for charge in attempt.agreed.charges]
     return msgspec.json.encode(charges_left).decode()
 
 
-async def heard(session: Session, provider: str, event: ProviderEvent) -> bool:
-    """Keep what a provider tells; False where it was heard before."""
-    new = await session.fetchval(
-        "INSERT INTO provider_event (provider, event, charge, kind) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT DO NOTHING RETURNING true",
-        provider,
-        event.event,
-        event.key,
-        event.kind,
-    )
+async def record_event(session: Session, provider: str, event: ProviderEvent) -> bool:
+    """Record an event of a provider. False where it was received before."""
+    new = await session.fetchval(_RECORD_EVENT, provider=provider, event=event.event, charge=event.key, kind=event.kind)
     return bool(new)
 
 
+_RECORD_EVENT = statement("""
+    INSERT INTO provider_event (provider, event, charge, kind) VALUES (:provider, :event, :charge, :kind)
+    ON CONFLICT DO NOTHING RETURNING true
+""")
+
+
 async def of_charge(session: Session, key: str) -> Row | None:
-    """The attempt of a charge's key: its id, its order's, and whether it is `open`."""
+    """Return the attempt of a charge's key: its id, its order's id, and whether it is `open`."""
     try:
         attempt_id = UUID(key[:36])
     except ValueError:
         return None
-    return await session.fetchrow(
-        "SELECT id, order_id, status IN ('PENDING', 'ENDING') AS open FROM checkout_attempt WHERE id = $1", attempt_id
-    )
+    return await session.fetchrow(_OF_CHARGE, attempt_id=attempt_id)
+
+
+_OF_CHARGE = statement("""
+    SELECT id, order_id, status IN ('PENDING', 'ENDING') AS open FROM checkout_attempt WHERE id = :attempt_id
+""")
 
 
 async def due(session: Session, *, limit: int) -> list[UUID]:
-    """Attempts that nobody has finished in time."""
-    rows = await session.fetch(
-        "SELECT id FROM checkout_attempt WHERE status IN ('PENDING', 'ENDING') AND next_at <= now() "
-        "ORDER BY next_at LIMIT $1",
-        limit,
-    )
-    return [row["id"] for row in rows]
+    """Return the ids of unfinished attempts whose time to be checked has come."""
+    return [row["id"] for row in await session.fetch(_DUE, limit=limit)]
+
+
+_DUE = statement("""
+    SELECT id FROM checkout_attempt WHERE status IN ('PENDING', 'ENDING') AND next_at <= now()
+    ORDER BY next_at LIMIT :limit
+""")
 
 
 async def postpone(session: Session, attempt_id: UUID, *, by_s: float) -> None:
-    """Look again later."""
-    await session.run(
-        "UPDATE checkout_attempt SET next_at = now() + make_interval(secs => $2) WHERE id = $1",
-        attempt_id,
-        by_s,
-    )
+    """Put the next check of an attempt off."""
+    await session.run(_POSTPONE, attempt_id=attempt_id, by_s=by_s)
+
+
+_POSTPONE = statement("""
+    UPDATE checkout_attempt SET next_at = now() + make_interval(secs => :by_s) WHERE id = :attempt_id
+""")

@@ -162,7 +162,7 @@ async def complete(desk: Desk, row: Row, order: ExternalOrder) -> Row:
     return await desk.checkout.complete(
         actor=desk.actor,
         call=WITHOUT_KEY,
-        asked=CheckoutRequest(
+        requested=CheckoutRequest(
             cart_id=cart_id,
             idempotency_key=order.number,
             payments=() if free else (PaymentRequest(EXTERNAL, paid, reference=order.number),),

@@ -45,8 +45,8 @@ def _events(checkout: Checkout, provider: str) -> HTTPRouteHandler:
 async def hear(checkout: Checkout, provider: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Whether this is an event of a charge that was not heard before. Errors: a `ClientException` for a forged one."""
     try:
-        event = checkout.gateways[provider].hear(headers, body)
+        event = checkout.gateways[provider].parse_event(headers, body)
     except NotGenuine as error:
         log.warning("event of a payment provider is not genuine", provider=provider)
         raise ClientException("This event is not genuine.") from error
-    return event is not None and await checkout.hear(provider, event)
+    return event is not None and await checkout.receive(provider, event)

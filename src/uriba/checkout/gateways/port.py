@@ -109,5 +109,5 @@ class PaymentGateway(Protocol):
     ) -> str:
         """Give so much of what was captured back; the provider's reference. Errors: as `capture`."""
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
+    def parse_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         """The event that a webhook tells of, None where it is of no charge. Errors: `NotGenuine`."""

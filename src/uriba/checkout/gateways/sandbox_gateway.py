@@ -126,7 +126,7 @@ class TestProvider:
                 raise Declined("The charge does not have that much.")
         return f"test_{operation}"
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
+    def parse_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         if not hmac.compare_digest(sign(body).encode(), headers.get(SIGNATURE, "").encode()):
             raise NotGenuine
         return msgspec.json.decode(body, type=ProviderEvent)

@@ -134,7 +134,7 @@ class StripeProvider:
             amount = stripe_amounts.movement(amount_minor, before_minor, currency)
             return await self._refund(intent_id, key, operation, amount, amount_minor) if amount else intent_id
 
-    def hear(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
+    def parse_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         try:
             stripe.WebhookSignature.verify_header(
                 body, headers.get("stripe-signature"), self._webhook_secret, TOLERANCE_S

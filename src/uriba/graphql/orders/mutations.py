@@ -96,7 +96,7 @@ class OrderMutations:
         call = info.context.call("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
         guessing = await gift_card_turn(info, asked)
         try:
-            placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, asked=asked)
+            placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, requested=asked)
         except CardRefused:
             await wrong_gift_card(info, guessing)
             raise
