@@ -1,4 +1,4 @@
-# The hub's commands. Everything installs into .venv; nothing else is needed than Python 3.11 or newer, pip and make.
+# The hub's commands. Everything is installed into .venv; only Python 3.11 or newer, pip and make are needed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,8 @@ ARGS ?=
 
 .PHONY: demo test check lint types imports schema bench clean
 
-# README's first command: engines, goods of a real year, journey A; then it stays up. ARGS=--exit stops after the journey.
+# README's first command: starts engines and hub, loads real data and plays a journey, then keeps running until Ctrl-C.
+# ARGS=--exit ends it after the journey.
 demo: $(VENV)/installed
 	@$(BIN)/uriba demo $(ARGS)
 
@@ -14,7 +15,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-# What CI runs. It begins with what a newcomer runs.
+# What CI runs.
 check: test lint types imports schema
 
 lint: $(VENV)/installed
@@ -27,7 +28,7 @@ types: $(VENV)/installed
 imports: $(VENV)/installed
 	$(BIN)/lint-imports
 
-# What is exported is what the code says; `uriba schema` writes it.
+# Checks that the exported files are up to date; `uriba schema` writes them.
 schema: $(VENV)/installed
 	$(BIN)/uriba schema --folder $(VENV)/schema
 	diff -u schema/schema.graphql $(VENV)/schema/schema.graphql
@@ -35,7 +36,7 @@ schema: $(VENV)/installed
 	diff -u schema/asyncapi.json $(VENV)/schema/asyncapi.json
 	diff -u docs/events-reference.md $(VENV)/docs/events-reference.md
 
-# README's table of speed.
+# Measures what README's table of speed shows.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks $(ARGS)
 

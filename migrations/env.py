@@ -13,7 +13,7 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from uriba.checkout.gateways import sandbox_tables
-from uriba.config import settings
+from uriba.config import process_settings
 from uriba.migrate.runner import metadata
 
 
@@ -30,7 +30,7 @@ def run(connection: Connection) -> None:
 
 
 async def connect() -> None:
-    url = settings().database_url
+    url = process_settings().database_url
     if not url:
         raise SystemExit("Set URIBA_DATABASE_URL.")
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))

@@ -17,7 +17,7 @@ import pytest
 from client import Client
 from serving import serving
 from shop import Shop, open_shop
-from uriba import app, embedded, invariants, worker
+from uriba import app, embedded, invariants
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings
@@ -26,6 +26,8 @@ from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 from uriba.webhooks.dispatcher import Dispatcher
+from uriba.worker import runner
+from uriba.worker.sweeps import WorkerContext
 
 os.environ["COLUMNS"] = "200"
 """Tables are as wide as what they say, whatever terminal the tests run in."""
@@ -44,7 +46,7 @@ class RunningHub:
     url: str
     settings: Settings
     database: Database
-    work: worker.Work
+    work: WorkerContext
 
     def client(self, key: str | None = None, *, channel: str | None = None) -> Client:
         return Client(self.url, key=key, channel=channel)
@@ -77,9 +79,9 @@ async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPa
     database = open_database(settings)
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.publish(COMMITTED)
-    work = worker.Work(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
+    work = WorkerContext(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
     loops = [
-        asyncio.create_task(worker.relay_for_ever(work)),
+        asyncio.create_task(runner.run_relay(work)),
         asyncio.create_task(Dispatcher(database, hints, settings).run()),
     ]
     async with serving(app.create(settings)) as url:

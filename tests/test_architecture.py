@@ -26,7 +26,7 @@ EDGES = (
     "demo/",
     "sources/",
     "cli/",
-    "worker.py",
+    "worker/",
     "checkout/completion.py",
     "checkout/settlement.py",
     "outbox/relay.py",

@@ -1,4 +1,4 @@
-"""`uriba up` as a newcomer runs it: engines, API and worker come up together, and all of them end with it."""
+"""`uriba up` with real processes: engines, API and worker start together and end together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ END_S = 40
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """A free port of the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture
 def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A running `uriba up` and its data directory, which every user can reach."""
     with tempfile.TemporaryDirectory(prefix="uriba-test-") as parent:
         Path(parent).chmod(0o755)
         data_dir = Path(parent, "data")
@@ -45,10 +47,17 @@ def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
             hub.kill()
 
 
+def is_ready(http: httpx.Client) -> bool:
+    try:
+        return http.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @pytest.mark.parametrize("command", ["up", "api"])
-def test_a_port_that_is_taken_is_said_at_once(command: str, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+def test_refuses_a_port_that_is_in_use_before_anything_is_created(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
         ended = subprocess.run(
             [sys.executable, "-m", "uriba", command, "--data-dir", str(tmp_path / "data"), "--port", port],
             capture_output=True,
@@ -58,30 +67,27 @@ def test_a_port_that_is_taken_is_said_at_once(command: str, tmp_path: Path) -> N
         )
 
     assert ended.returncode == 1
-    assert f"port {port}: Address already in use" in " ".join(ended.stderr.split())
+    assert ended.stderr == (
+        f"Cannot listen on 127.0.0.1, port {port}: Address already in use. Choose others with --host and --port.\n"
+    )
     assert not (tmp_path / "data").exists()
 
 
-def ready(http: httpx.Client) -> bool:
-    try:
-        return http.get("/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP])
-def test_everything_ends_with_it(up: tuple[subprocess.Popen[bytes], Path], port: int, ended_by: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_processes(
+    up: tuple[subprocess.Popen[bytes], Path], port: int, number: signal.Signals
+) -> None:
     hub, data_dir = up
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as http:  # noqa: S501
-        assert locks.wait_until(lambda: ready(http), within_s=START_S)
+        assert locks.wait_until(lambda: is_ready(http), within_s=START_S)
     processes = psutil.Process(hub.pid).children(recursive=True)
     commands = [" ".join(process.cmdline()) for process in processes]
     assert any(command.endswith("uriba api") for command in commands)
     assert any(command.endswith("uriba worker") for command in commands)
 
-    hub.send_signal(ended_by)
+    hub.send_signal(number)
 
     assert hub.wait(END_S) == 0
-    _, left = psutil.wait_procs(processes, timeout=END_S)
-    assert left == []
+    _, still_running = psutil.wait_procs(processes, timeout=END_S)
+    assert still_running == []
     assert embedded.find_engines(data_dir) is None

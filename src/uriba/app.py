@@ -1,4 +1,4 @@
-"""The API process: one hub behind litestar."""
+"""The application that an API process serves: the hub behind litestar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from uriba import logs
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
-from uriba.config import Settings, settings
+from uriba.config import Settings, process_settings
 from uriba.graphql.context import Contexts
 from uriba.graphql.engine.endpoint import error_response, graphiql_page, graphql_endpoint
 from uriba.graphql.engine.errors import UNAUTHENTICATED
@@ -31,21 +31,21 @@ from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 
 
-def create(given: Settings | None = None) -> Litestar:
-    """The application; settings from the environment unless given."""
-    chosen = given or settings()
-    logs.configure(chosen)
-    assert chosen.database_url and chosen.valkey_url
-    database = open_database(chosen)
-    hints = Hints(chosen.valkey_url)
+def create(settings: Settings | None = None) -> Litestar:
+    """Create the application; by default with the settings of this process."""
+    settings = settings or process_settings()
+    logs.configure(settings)
+    assert settings.database_url and settings.valkey_url
+    database = open_database(settings)
+    hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.publish(COMMITTED)
-    hub = Hub(database, chosen, Checkout(database, chosen, gateways(database, chosen)), hints)
+    hub = Hub(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
     authenticate = hub.authenticator.authenticate
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await hub.live_feed.start()
-        _settle_memory()
+        _tune_garbage_collector()
         try:
             yield
         finally:
@@ -56,37 +56,39 @@ def create(given: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[
             graphql_endpoint(
-                api_schema(chosen),
+                api_schema(settings),
                 Contexts(hub),
-                graphiql=None if chosen.production else graphiql_page(EXAMPLES),
-                allowed_origins=chosen.allowed_origins,
+                graphiql=None if settings.production else graphiql_page(EXAMPLES),
+                allowed_origins=settings.allowed_origins,
             ),
             documents(database, authenticate),
             exports(database, authenticate),
             health(database),
-            metrics(database, chosen, lambda: hub.groups.member_count + hub.live_feed.reader_count),
+            metrics(database, settings, lambda: hub.groups.member_count + hub.live_feed.reader_count),
             *provider_callbacks(hub.checkout),
             *test_payments(hub.checkout),
         ],
         lifespan=[lifespan],
-        request_max_body_size=chosen.body_size_max,
-        exception_handlers={HTTPException: _refused, Exception: _fault},
-        cors_config=CORSConfig(allow_origins=list(chosen.allowed_origins)) if chosen.allowed_origins else None,
+        request_max_body_size=settings.body_size_max,
+        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
+        cors_config=CORSConfig(allow_origins=list(settings.allowed_origins)) if settings.allowed_origins else None,
         openapi_config=None,
         logging_config=None,
     )
 
 
-def _settle_memory() -> None:
-    """What has been made until now lives as long as the process: the collector need not look at it again and again,
-    nor at the young after every few hundred objects, of which one answer has thousands."""
+def _tune_garbage_collector() -> None:
+    """Exclude the objects made so far from collection, and collect less often.
+
+    Schema and plans live as long as the process, and one response creates thousands of objects.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
-def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """HTTP's own refusals in the shape of the API's."""
+def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Return an error of HTTP, such as an unknown path, in the format of the API's errors."""
     codes = {
         401: UNAUTHENTICATED,
         403: "FORBIDDEN",
@@ -97,6 +99,7 @@ def _refused(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]
     return error_response(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
 
 
-def _fault(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    reference = logs.fault(error)
+def _internal_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Log a fault, and tell the caller its reference only."""
+    reference = logs.log_fault(error)
     return error_response(f"Something went wrong on our side. Reference: {reference}", "INTERNAL", 500)

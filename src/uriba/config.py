@@ -1,4 +1,7 @@
-"""Settings: every one has a default that works on a developer's machine, and a URIBA_ variable."""
+"""The settings of a process, read from variables named URIBA_ and the setting's name.
+
+Every setting has a default that works on a developer's machine.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,21 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 OPENING_HOURS = "^(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+"""The pattern of opening hours: 09:00-21:00."""
 
 
 class Env(StrEnum):
-    """Development shows GraphiQL and has the provider TEST; production has neither."""
+    """Where the hub runs. DEVELOPMENT has GraphiQL and the sandbox; PRODUCTION has neither."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
 
-class Addresses(StrEnum):
-    """Where endpoints may be: on the internet; on this machine too; in private networks too."""
+class AllowedAddresses(StrEnum):
+    """Which addresses of endpoints and connectors the hub sends requests to.
+
+    PUBLIC: only those of the internet. LOOPBACK: also those of this machine. PRIVATE: also those of private networks.
+    """
 
     PUBLIC = "public"
     LOOPBACK = "loopback"
@@ -28,96 +35,118 @@ class Addresses(StrEnum):
 
 
 class UnsafeSettings(Exception):
-    """Production was asked for with settings that are not fit for it."""
+    """The settings are not safe for what is asked; the message says what to change."""
 
 
 class Settings(BaseSettings):
-    """All settings of the hub; times in seconds."""
+    """All settings of the hub. Names that end in `_s` are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="URIBA_")
 
-    env: Env = Env.DEVELOPMENT
-    data_dir: Path = Path(".uriba")
-    database_url: str | None = Field(default=None, description="postgresql://…; none: the embedded PostgreSQL")
-    valkey_url: str | None = Field(default=None, description="redis://… or unix://…; none: the embedded Valkey")
-    host: str = "127.0.0.1"
-    port: int = 8000
-    processes: int = Field(default=1, ge=1, le=64, description="API processes")
+    # Processes
+    env: Env = Field(default=Env.DEVELOPMENT, description="development or production")
+    data_dir: Path = Field(default=Path(".uriba"), description="the data directory of the embedded engines")
+    database_url: str | None = Field(default=None, description="postgresql://…; unset: the embedded PostgreSQL")
+    valkey_url: str | None = Field(default=None, description="redis://… or unix://…; unset: the embedded Valkey")
+    host: str = Field(default="127.0.0.1", description="the address that the API listens on")
+    port: int = Field(default=8000, description="the port that the API listens on")
+    processes: int = Field(default=1, ge=1, le=64, description="the number of API processes")
     allowed_origins: tuple[str, ...] = Field(
-        default=(), description="origins of pages that may open a WebSocket or call from a browser"
+        default=(), description="origins of web pages that may call the API or open a WebSocket from a browser"
     )
-    trusted_proxies: str = Field(default="", description="whose X-Forwarded-For is believed: addresses, comma between")
-    introspection: bool | None = Field(default=None, description="none: on in development, off in production")
-    log_json: bool | None = Field(default=None, description="none: on in production")
-    log_level: str = "INFO"
+    trusted_proxies: str = Field(
+        default="", description="addresses of proxies whose X-Forwarded-For is trusted, separated by commas"
+    )
+    introspection: bool | None = Field(
+        default=None, description="whether the API's schema can be queried; unset: only in development"
+    )
+    log_json: bool | None = Field(default=None, description="whether logs are JSON; unset: only in production")
+    log_level: str = Field(default="INFO", description="the lowest level that is logged")
 
-    database_pool_size: int = Field(default=20, ge=2, le=500)
-    lock_timeout_s: float = 5
-    statement_timeout_s: float = 15
+    # Database
+    database_pool_size: int = Field(default=20, ge=2, le=500, description="connections of one process")
+    lock_timeout_s: float = Field(default=5, description="how long a statement waits for a lock")
+    statement_timeout_s: float = Field(default=15, description="how long a statement may take")
     idle_timeout_s: float = Field(
-        default=30, gt=0, description="how long PostgreSQL waits within a transaction for a process that stands still"
+        default=30, gt=0, description="how long a transaction may be idle before PostgreSQL ends its connection"
     )
-    body_size_max: int = 4_000_000
-    query_depth_max: int = 12
-    query_aliases_max: int = 15
-    query_tokens_max: int = 2_000
-    query_cost_max: int = 20_000
 
+    # Limits of a request
+    body_size_max: int = Field(default=4_000_000, description="bytes of a request's body")
+    query_depth_max: int = Field(default=12, description="levels of nested fields")
+    query_aliases_max: int = Field(default=15, description="aliases in a document")
+    query_tokens_max: int = Field(default=2_000, description="tokens of a document")
+    query_cost_max: int = Field(default=20_000, description="estimated cost of an operation")
+
+    # Carts and checkout
     hold_term_s: int = Field(default=600, description="how long stock is held for a cart that is paying")
     handoff_term_s: int = Field(default=600, description="how long a handoff code can be claimed")
-    handoff_guesses_max: int = Field(default=10, description="wrong codes of one caller in one handoff term")
-    action_poll_s: float = Field(
-        default=15, description="how often a provider is asked for a payment that waits for its customer"
+    handoff_guesses_max: int = Field(default=10, description="wrong codes that one caller may send in a handoff term")
+    idempotency_term_s: int = Field(
+        default=30 * 86_400, description="how long the answer for an idempotency key is kept"
     )
-    gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
-    stripe_secret_key: SecretStr | None = Field(default=None, description="none: the provider STRIPE is off")
-    stripe_webhook_secret: SecretStr | None = Field(default=None, description="what Stripe signs its events with")
-    stripe_api_base: str = "https://api.stripe.com"
-    stripe_return_url: str | None = Field(
-        default=None,
-        description="where a bank sends customers after their second step; none: the page stays where it is",
-    )
-    low_stock: int = Field(default=5, description="availability up to this many units is LOW_STOCK")
+    cart_term_s: int = Field(default=90 * 86_400, description="how long a cart that nobody changes is kept")
+    low_stock: int = Field(default=5, description="availability of up to this many units is LOW_STOCK")
     opening_hours: str = Field(
         default="09:00-21:00",
         pattern=OPENING_HOURS,
-        description="when tills are missed where a location says nothing, by its own clock",
+        description="opening hours of locations without their own, in the location's time; outside of them, a terminal "
+        "that does not sync raises no alert",
     )
     price_variance: bool = Field(
-        default=True, description="whether people are told of tills that print other prices than the price list has"
-    )
-    idempotency_term_s: int = Field(default=30 * 86_400, description="how long an answer is kept for its key")
-    cart_term_s: int = Field(default=90 * 86_400, description="how long an untouched cart lives")
-    relay_poll_s: float = Field(default=0.5, description="how long the relay waits when nobody wakes it")
-    live_poll_s: float = Field(
-        default=1.0, description="how often subscriptions look at the feed when nobody wakes them"
+        default=True, description="whether a till's sale at another price than the price list's opens a conflict"
     )
 
+    # Payments
+    action_poll_s: float = Field(
+        default=15, description="how often a provider is asked about a payment that waits for its customer"
+    )
+    gateway_timeout_s: float = Field(default=10, description="how long a checkout waits for a payment provider")
+    stripe_secret_key: SecretStr | None = Field(default=None, description="unset: the gateway STRIPE is off")
+    stripe_webhook_secret: SecretStr | None = Field(default=None, description="the secret that signs Stripe's webhooks")
+    stripe_api_base: str = Field(default="https://api.stripe.com", description="the address of Stripe's API")
+    stripe_return_url: str | None = Field(
+        default=None,
+        description="where a bank sends customers after their second step; unset: the page does not change",
+    )
+
+    # Events and webhooks
+    relay_poll_s: float = Field(default=0.5, description="how often the relay looks for events without a hint")
+    live_poll_s: float = Field(default=1.0, description="how often subscriptions look at the feed without a hint")
     event_term_s: int = Field(default=90 * 86_400, description="how long the feed keeps an event")
     delivery_term_s: int = Field(default=30 * 86_400, description="how long the log of a delivery is kept")
-    webhook_addresses: Addresses | None = Field(
-        default=None, description="none: public in production, loopback too in development"
+    webhook_addresses: AllowedAddresses | None = Field(
+        default=None, description="addresses that endpoints may have; unset: public in production, else loopback too"
     )
-    webhook_timeout_s: float = Field(default=15, gt=0, le=30, description="how long a receiver may take to answer")
+    webhook_timeout_s: float = Field(default=15, gt=0, le=30, description="how long an endpoint may take to respond")
     webhook_retry_s: tuple[float, ...] = Field(
         default=(5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
         min_length=1,
         max_length=50,
-        description="pauses before the next tries of a delivery; after the last one the endpoint is paused",
+        description="pauses before further attempts of a delivery; when the last one fails, the endpoint is paused",
     )
-    webhook_concurrency: int = Field(default=8, ge=1, le=100, description="deliveries under way to one endpoint")
-    webhook_overlap_s: int = Field(default=86_400, description="how long an old secret signs beside a new one")
+    webhook_concurrency: int = Field(
+        default=8, ge=1, le=100, description="deliveries sent to one endpoint at the same time"
+    )
+    webhook_overlap_s: int = Field(
+        default=86_400, description="how long requests are signed with the old secret too after a new one"
+    )
     webhook_coalesce_s: float = Field(
-        default=5, description="an endpoint that lags by more gets the newest state of a level, not each"
+        default=5, description="lag from which an endpoint gets only the newest event of each stock level"
     )
-    webhook_lease_s: float = Field(default=10, gt=0, description="after so long another worker sends for a dead one")
+    webhook_lease_s: float = Field(
+        default=10, gt=0, description="time after which another worker takes over the endpoints of a dead one"
+    )
 
     @property
-    def addresses(self) -> Addresses:
-        return self.webhook_addresses or (Addresses.PUBLIC if self.production else Addresses.LOOPBACK)
+    def allowed_addresses(self) -> AllowedAddresses:
+        """Which addresses the hub sends requests to."""
+        default = AllowedAddresses.PUBLIC if self.production else AllowedAddresses.LOOPBACK
+        return self.webhook_addresses or default
 
     @property
     def production(self) -> bool:
+        """Whether this is production."""
         return self.env is Env.PRODUCTION
 
     @property
@@ -126,11 +155,12 @@ class Settings(BaseSettings):
         return not self.production
 
     @property
-    def shows_schema(self) -> bool:
+    def has_introspection(self) -> bool:
+        """Whether the API's schema can be queried."""
         return not self.production if self.introspection is None else self.introspection
 
     def check(self) -> Settings:
-        """Refuse to start production on what is only fit for a developer's machine."""
+        """Return the settings. Errors: `UnsafeSettings` for production with settings that are for development only."""
         if not self.production:
             return self
         if not self.database_url or not self.valkey_url:
@@ -138,7 +168,7 @@ class Settings(BaseSettings):
                 "Production needs URIBA_DATABASE_URL and URIBA_VALKEY_URL: the embedded engines are for development."
             )
         if self.stripe_secret_key and not self.stripe_webhook_secret:
-            raise UnsafeSettings("Production needs URIBA_STRIPE_WEBHOOK_SECRET where it has URIBA_STRIPE_SECRET_KEY.")
+            raise UnsafeSettings("Production needs URIBA_STRIPE_WEBHOOK_SECRET where URIBA_STRIPE_SECRET_KEY is set.")
         if not self.stripe_api_base.startswith("https://"):
             raise UnsafeSettings("Production sends Stripe's secret key over https:// only: see URIBA_STRIPE_API_BASE.")
         if self.introspection:
@@ -147,6 +177,6 @@ class Settings(BaseSettings):
 
 
 @cache
-def settings() -> Settings:
-    """The settings of this process, read once."""
+def process_settings() -> Settings:
+    """Return the settings of this process, which are read once. Errors: `UnsafeSettings`."""
     return Settings().check()

@@ -1,4 +1,4 @@
-"""The processes of `uriba up`: kept running, and drained together."""
+"""The processes of `uriba up`: started, restarted when one ends, and stopped together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -19,44 +19,45 @@ from pydantic import SecretStr
 
 from uriba.config import Settings
 
-DRAIN_S = 25
-LOOK_S = 0.5
+SHUTDOWN_TIMEOUT_S = 25
+POLL_S = 0.5
 RESTART_PAUSE_S = 1.0
+
+PROCESSES = ("api", "worker")
 
 log = structlog.get_logger()
 
 
-class NotListening(Exception):
-    """The address that was asked for cannot be listened on."""
+class AddressUnavailable(Exception):
+    """The API cannot listen on an address and port."""
 
 
-def listenable(host: str, port: int) -> int:
-    """The port, once it is seen to be free; for 0 one that is. Errors: `NotListening`."""
+def find_port(host: str, port: int) -> int:
+    """Return the port if the API can listen on it; for port 0, a free one. Errors: `AddressUnavailable`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise NotListening(
-                f"Cannot listen on {host}, port {port}: {error.strerror}. See --host, --port."
+            raise AddressUnavailable(
+                f"Cannot listen on {host}, port {port}: {error.strerror}. Choose others with --host and --port."
             ) from error
         return int(probe.getsockname()[1])
 
 
 class Terminated(SystemExit):
-    """Somebody asked us to end: leave every `with` block on the way out."""
+    """A signal asked this process to end. As an exception, so that every `with` block cleans up."""
 
 
 @contextmanager
-def terminating() -> Iterator[None]:
-    """Let SIGTERM, and the end of the terminal, unwind this process as an interrupt does, so that engines and processes
-    are stopped by whoever started them."""
+def exit_on_signals() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and when the terminal closes, so that engines and child processes are stopped."""
 
-    def unwind(_signal: int, _frame: FrameType | None) -> None:
+    def terminate(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated(0)
 
-    before = {number: signal.signal(number, unwind) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, terminate) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -64,57 +65,58 @@ def terminating() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as variables, for processes that read them again."""
-    found = {}
-    for name in Settings.model_fields:
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Return the settings that are not the defaults as environment variables, for child processes."""
+    variables = {}
+    for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        if value is not None and value != Settings.model_fields[name].get_default(call_default_factory=True):
-            found[f"URIBA_{name.upper()}"] = _as_text(value)
-    return found
+        if value is not None and value != field.get_default(call_default_factory=True):
+            variables[f"URIBA_{name.upper()}"] = _to_text(value)
+    return variables
 
 
-def _as_text(value: object) -> str:
+def _to_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def supervise(settings: Settings) -> None:
-    """Run API and worker until told to end; one that dies is started again."""
-    # The processes share a folder for their metrics; any API process shows them all.
+    """Run the API and the worker until this process is asked to end; restart one that ends by itself."""
+    # The processes share a folder for their metrics, so that each API process can show those of all.
     with TemporaryDirectory(prefix="uriba-metrics-") as folder:
-        _keep_running({**os.environ, **environment(settings), "PROMETHEUS_MULTIPROC_DIR": folder})
+        _keep_running({**os.environ, **to_environment(settings), "PROMETHEUS_MULTIPROC_DIR": folder})
 
 
-def _keep_running(inherited: dict[str, str]) -> None:
+def _keep_running(environment: Mapping[str, str]) -> None:
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name in ("api", "worker"):
-            running[name] = _start(name, inherited)
+        for name in PROCESSES:
+            running[name] = _start(name, environment)
         while True:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
             for name, process in running.items():
                 if process.poll() is not None:
-                    log.error("process ended, starting it again", process=name, status=process.returncode)
+                    log.error("a process ended and is restarted", process=name, status=process.returncode)
                     time.sleep(RESTART_PAUSE_S)
-                    running[name] = _start(name, inherited)
+                    running[name] = _start(name, environment)
     except KeyboardInterrupt:
         return
     finally:
-        _drain(list(running.values()))
+        _stop(list(running.values()))
 
 
-def _start(name: str, inherited: dict[str, str]) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C reaches only the supervisor, which drains them in its own time.
-    return subprocess.Popen([sys.executable, "-m", "uriba", name], env=inherited, start_new_session=True)
+def _start(name: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # In a session of its own: Ctrl-C reaches the supervisor only, which then stops the processes.
+    return subprocess.Popen([sys.executable, "-m", "uriba", name], env=environment, start_new_session=True)
 
 
-def _drain(processes: list[subprocess.Popen[bytes]]) -> None:
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Ask the processes to end; kill those that did not within the time limit."""
     for process in processes:
         if process.poll() is None:
             process.terminate()
-    until = time.monotonic() + DRAIN_S
+    until = time.monotonic() + SHUTDOWN_TIMEOUT_S
     for process in processes:
         try:
             process.wait(max(0.1, until - time.monotonic()))

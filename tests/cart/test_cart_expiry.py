@@ -7,7 +7,7 @@ import asyncio
 import baskets
 
 from shop import CART, Shop
-from uriba import worker
+from uriba.worker import sweeps
 
 
 async def grow_old(shop: Shop, *carts: dict[str, object]) -> None:
@@ -25,7 +25,7 @@ async def test_an_untouched_cart_ends_and_a_touched_one_lives(shop: Shop) -> Non
     old, new = await shop.cart(guest, TEA=1), await shop.cart(guest, TEA=1)
     await grow_old(shop, old)
 
-    await worker.expire_carts(shop.hub.work)
+    await sweeps.expire_carts(shop.hub.work)
 
     ended = await baskets.read(guest, old)
     assert (ended["status"], ended["version"], ended["quantity"]) == ("EXPIRED", old["version"] + 1, 1)
@@ -41,7 +41,7 @@ async def test_an_ended_cart_is_closed_and_its_watchers_are_told(shop: Shop) -> 
         await on.next()
         await grow_old(shop, cart)
 
-        await worker.expire_carts(shop.hub.work)
+        await sweeps.expire_carts(shop.hub.work)
 
         told = await on.until(lambda state: state["status"] != "ACTIVE")
     assert told["status"] == "EXPIRED"
@@ -54,7 +54,7 @@ async def test_a_customer_whose_cart_ended_begins_a_new_one(shop: Shop) -> None:
     phone = await shop.customer()
     cart = await shop.cart(phone, TEA=1)
     await grow_old(shop, cart)
-    await worker.expire_carts(shop.hub.work)
+    await sweeps.expire_carts(shop.hub.work)
 
     again = await shop.cart(phone, POT=1)
 
@@ -69,7 +69,7 @@ async def test_a_cart_that_is_being_paid_does_not_end(shop: Shop) -> None:
     await shop.check_out(guest, cart, token="timeout")
     await grow_old(shop, cart)
 
-    await worker.expire_carts(shop.hub.work)
+    await sweeps.expire_carts(shop.hub.work)
 
     assert (await baskets.read(guest, cart))["status"] == "ACTIVE"
 
@@ -79,8 +79,8 @@ async def test_sweeps_at_once_end_each_cart_once(shop: Shop) -> None:
     carts = [await shop.cart(guest, TEA=1) for _ in range(4)]
     await grow_old(shop, *carts)
 
-    found = await asyncio.gather(*(worker.expire_carts(shop.hub.work) for _ in range(4)))
+    found = await asyncio.gather(*(sweeps.expire_carts(shop.hub.work) for _ in range(4)))
 
     assert sum(found) == 4
-    assert await worker.expire_carts(shop.hub.work) == 0
+    assert await sweeps.expire_carts(shop.hub.work) == 0
     assert [(await baskets.read(guest, cart))["version"] for cart in carts] == [cart["version"] + 1 for cart in carts]

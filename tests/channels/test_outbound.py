@@ -12,13 +12,13 @@ from aiohttp.abc import ResolveResult
 from ears import listening
 
 from shop import ERRORS, Shop
-from uriba.config import Addresses, Settings
+from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
 from uriba.outbound import client
 from uriba.outbound.client import Client, Unreachable, allowed, check_url
 
-PUBLIC = Settings(webhook_addresses=Addresses.PUBLIC, webhook_timeout_s=1)
-LOOPBACK = Settings(webhook_addresses=Addresses.LOOPBACK, webhook_timeout_s=1)
+PUBLIC = Settings(webhook_addresses=AllowedAddresses.PUBLIC, webhook_timeout_s=1)
+LOOPBACK = Settings(webhook_addresses=AllowedAddresses.LOOPBACK, webhook_timeout_s=1)
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -48,7 +48,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     ],
 )
 def test_where_something_may_be_sent(address: str, public: bool, loopback: bool, private: bool) -> None:
-    assert [allowed(address, policy) for policy in Addresses] == [public, loopback, private]
+    assert [allowed(address, policy) for policy in AllowedAddresses] == [public, loopback, private]
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,6 @@ def test_settings_never_show_a_key() -> None:
 
 
 def test_keys_reach_the_processes_that_need_them() -> None:
-    handed_over = supervisor.environment(Settings(stripe_secret_key=SecretStr("sk_test_1")))
+    handed_over = supervisor.to_environment(Settings(stripe_secret_key=SecretStr("sk_test_1")))
 
     assert handed_over["URIBA_STRIPE_SECRET_KEY"] == "sk_test_1"

@@ -24,7 +24,7 @@ from paying import (
 )
 
 from shop import CART, Shop
-from uriba import worker
+from uriba.worker import sweeps
 
 
 @pytest.mark.parametrize("caller", ["guest", "customer", "app"])
@@ -149,7 +149,7 @@ async def test_what_never_was_answered_is_given_up_by_the_sweep(shop: Shop) -> N
     await shop.check_out(guest, cart, token="timeout", key="K")
     await make_due(shop, cart)
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
     assert [row["status"] for row in await attempts(shop, cart)] == ["ABANDONED"]
@@ -164,7 +164,7 @@ async def test_a_sweep_leaves_payments_alone_that_are_still_waited_for(shop: Sho
     cart = await shipped(shop, guest, TEA=2)
     await shop.check_out(guest, cart, token="timeout")
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     assert [row["status"] for row in await attempts(shop, cart)] == ["PENDING"]
 
@@ -190,7 +190,7 @@ async def test_an_answer_that_was_lost_is_found_by_the_sweep(shop: Shop) -> None
     await make_due(shop, cart)
 
     for _ in range(2):
-        await worker.finish_checkouts(shop.hub.work)
+        await sweeps.finish_checkouts(shop.hub.work)
 
     after = await read(guest, cart)
     assert (after["status"], after["order"]["status"]) == ("ORDERED", "OPEN")
@@ -209,7 +209,7 @@ async def test_the_customer_who_lost_the_answer_sees_the_order_come_in(shop: Sho
         await shop.check_out(guest, cart, token="lost")
         await make_due(shop, cart)
 
-        await worker.finish_checkouts(shop.hub.work)
+        await sweeps.finish_checkouts(shop.hub.work)
 
         assert (await on.until(lambda state: state["status"] == "ORDERED"))["order"]["status"] == "OPEN"
 
@@ -223,8 +223,8 @@ async def test_the_same_key_and_the_sweep_at_once_make_one_order(shop: Shop) -> 
         await make_due(shop, cart)
 
     await asyncio.gather(
-        worker.finish_checkouts(shop.hub.work),
-        worker.finish_checkouts(shop.hub.work),
+        sweeps.finish_checkouts(shop.hub.work),
+        sweeps.finish_checkouts(shop.hub.work),
         *(shop.check_out(guest, cart, token="lost", key="K") for cart in carts),
     )
 

@@ -9,9 +9,9 @@ from paying import attempts, buckets, charges, make_due, orders, read, shipped, 
 
 from client import Client
 from shop import ORDER, Shop
-from uriba import worker
 from uriba.checkout.gateways import ProviderEvent
 from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.worker import sweeps
 
 CHECKOUT = f"""mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{
     order {{ {ORDER} }} action {{ url clientSecret }} errors {{ code message path }} }} }}"""
@@ -73,7 +73,7 @@ async def test_a_customer_who_never_comes_back_is_found_by_the_sweep(shop: Shop)
     await provider(shop).decide(key=await charge(shop, cart), approved=True)
     await make_due(shop, cart)
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     assert (await read(guest, cart))["status"] == "ORDERED"
     assert await orders(shop, cart) == 1
@@ -87,7 +87,7 @@ async def test_one_who_never_confirms_loses_the_goods_when_the_hold_ends(shop: S
             (await attempts(shop, cart))[0]["id"],
         )
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     assert told(await ask(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     assert [status for status, _ in await charges(shop, cart)] == ["VOIDED"]
@@ -106,7 +106,7 @@ async def test_reply_webhook_and_sweep_at_once_make_one_order(shop: Shop) -> Non
         ask(guest, cart),
         ask(guest, cart),
         *(checkout.receive("TEST", event) for _ in range(3)),
-        worker.finish_checkouts(shop.hub.work),
+        sweeps.finish_checkouts(shop.hub.work),
     )
 
     assert await orders(shop, cart) == 1

@@ -26,11 +26,11 @@ from paying import (
 
 from client import Refused
 from shop import Shop
-from uriba import worker
 from uriba.checkout import payment_attempts as steps
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import TestProvider
 from uriba.inventory import holds, ledger
+from uriba.worker import sweeps
 
 STEPS = {
     "before the charge": (TestProvider, "charge", "ok"),
@@ -65,7 +65,7 @@ async def test_a_crash_anywhere_is_finished_by_the_sweep(
     assert (await orders(shop, cart), await buckets(shop, "TEA", "W1")) == (0, (5, 0, 2))
     await make_due(shop, cart)
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     charged = step in ("after the charge", "while the order is written")
     after = await read(guest, cart)
@@ -124,7 +124,7 @@ async def test_a_charge_that_cannot_be_called_off_now_is_called_off_later(
     assert await buckets(shop, "TEA", "W1") == (5, 0, 2)
     await make_due(shop, cart)
 
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
     assert await charges(shop, cart) == [("VOIDED", 0)]
     assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
@@ -146,7 +146,7 @@ async def test_a_provider_that_is_away_keeps_the_payment_open_for_the_next_sweep
     with monkeypatch.context() as patch:
         patch.setattr(TestProvider, "find", hang)
         began = time.monotonic()
-        await worker.finish_checkouts(shop.hub.work)
+        await sweeps.finish_checkouts(shop.hub.work)
         took = time.monotonic() - began
 
     # Waited for side by side: not one term after the other.
@@ -154,7 +154,7 @@ async def test_a_provider_that_is_away_keeps_the_payment_open_for_the_next_sweep
     assert [[row["status"] for row in await attempts(shop, cart)] for cart in carts] == [["PENDING"]] * 4
     for cart in carts:
         await make_due(shop, cart)
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
     assert [await orders(shop, cart) for cart in carts] == [1] * 4
 
 
@@ -174,12 +174,12 @@ async def test_one_payment_that_cannot_be_finished_does_not_keep_the_others_open
 
     with monkeypatch.context() as patch, pytest.raises(ExceptionGroup) as failed:
         patch.setattr(TestProvider, "find", find_or_crash)
-        await worker.finish_checkouts(shop.hub.work)
+        await sweeps.finish_checkouts(shop.hub.work)
 
     assert failed.group_contains(Crash)
     assert [await orders(shop, cart) for cart in carts] == [0, 1, 1]
     await make_due(shop, carts[0])
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
     assert await orders(shop, carts[0]) == 1
 
 
@@ -190,7 +190,7 @@ async def test_a_hold_that_ended_frees_the_stock_while_the_cart_stays_closed(sho
     await shop.check_out(guest, cart, token="timeout")
     await end_hold(shop, cart)
 
-    await worker.expire_holds(shop.hub.work)
+    await sweeps.expire_holds(shop.hub.work)
 
     assert await buckets(shop, "TEA", "S1") == (1, 0, 0)
     assert codes(await shop.add(guest, cart, TEA=1)) == ["CART_NOT_ACTIVE"]
@@ -223,7 +223,7 @@ async def test_a_payment_that_was_slower_than_its_hold_still_gets_goods_that_are
     cart = await shipped(shop, guest, TEA=2)
     await shop.check_out(guest, cart, token="lost", key="K")
     await end_hold(shop, cart)
-    await worker.expire_holds(shop.hub.work)
+    await sweeps.expire_holds(shop.hub.work)
 
     payload = await shop.check_out(guest, cart, token="lost", key="K")
 
@@ -238,12 +238,12 @@ async def test_a_payment_whose_goods_are_gone_is_given_back(shop: Shop, by: str)
     cart = await picked_up(shop, guest, TEA=1)
     await shop.check_out(guest, cart, token="lost", key="K")
     await end_hold(shop, cart)
-    await worker.expire_holds(shop.hub.work)
+    await sweeps.expire_holds(shop.hub.work)
     assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
 
     if by == "the sweep":
         await make_due(shop, cart)
-        await worker.finish_checkouts(shop.hub.work)
+        await sweeps.finish_checkouts(shop.hub.work)
     payload = await shop.check_out(guest, cart, token="lost", key="K")
 
     assert codes(payload) == ["OUT_OF_STOCK"]
@@ -265,7 +265,7 @@ async def test_a_hold_that_ended_for_some_lines_only_takes_the_others_from_the_h
             key(cart),
             shop.sku("TEA"),
         )
-    await worker.expire_holds(shop.hub.work)
+    await sweeps.expire_holds(shop.hub.work)
     assert [await buckets(shop, name, "W1") for name in ("TEA", "POT")] == [(2, 0, 1), (1, 0, 1)]
 
     payload = await shop.check_out(guest, cart, token="lost", key="K")
@@ -286,7 +286,7 @@ async def test_a_hold_that_ended_for_a_line_whose_goods_are_gone_lets_the_others
             key(cart),
             shop.sku("TEA"),
         )
-    await worker.expire_holds(shop.hub.work)
+    await sweeps.expire_holds(shop.hub.work)
     assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
 
     payload = await shop.check_out(guest, cart, token="lost", key="K")
@@ -306,7 +306,7 @@ async def test_of_a_hold_that_ends_and_a_payment_that_completes_at_once_one_wins
         await end_hold(shop, cart)
 
         async def expire_and_sell(at_till: dict[str, Any] = at_till) -> dict[str, Any]:
-            await worker.expire_holds(shop.hub.work)
+            await sweeps.expire_holds(shop.hub.work)
             return await pay(till, at_till, cash("648"))
 
         online, sold = await asyncio.gather(

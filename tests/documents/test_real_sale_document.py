@@ -35,7 +35,7 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 async def sold_again(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """A day of a store."""
     async with scratch_hub(hub.settings) as (settings, database):
-        replaying = ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("year"))
+        replaying = ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("year"))
         await replay(replaying, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
         yield database
 

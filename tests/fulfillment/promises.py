@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 from client import Client
 from patience import eventually
 from shop import ADDRESS, ORDER, Shop
-from uriba import worker
 from uriba.core import ids
 from uriba.db import Database, Row, Session
 from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Fact, Movement
 from uriba.inventory.models import StockReason
+from uriba.worker import sweeps
 
 Part = tuple[str, str, str, dict[str, int]]
 """Status, method, location and units by SKU of a fulfillment, as the shop names them."""
@@ -143,11 +143,11 @@ async def _put(session: Session, shop: Shop, **units: int) -> list[Row]:
 
 
 async def resource(shop: Shop) -> int:
-    return await worker.resource_shortages(shop.hub.work)
+    return await sweeps.resource_shortages(shop.hub.work)
 
 
 async def serve_waiting(shop: Shop) -> int:
-    return await worker.serve_backorders(shop.hub.work)
+    return await sweeps.serve_backorders(shop.hub.work)
 
 
 async def numbers(shop: Shop, sku: str, place: str) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from aftersales import move, state
 from promises import picked_up, shipped
 
 from shop import ERRORS, Shop
-from uriba import worker
+from uriba.worker import sweeps
 
 
 async def cases(shop: Shop, location: str) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ async def test_a_count_of_the_shelf_settles_the_case(shop: Shop) -> None:
     )
     assert not counted["errors"]
 
-    await worker.clear_counted(shop.hub.work)
+    await sweeps.clear_counted(shop.hub.work)
 
     level = await shop.level("TEA", "W1")
     assert (level["onHand"], level["unavailable"], level["available"], level["shortage"]) == (1, 0, 1, 0)
@@ -106,8 +106,8 @@ async def test_a_pickup_that_nobody_fetches_goes_back(shop: Shop) -> None:
             shop.code("S1"),
         )
 
-    await worker.expire_pickups(shop.hub.work)
-    await worker.settle_payments(shop.hub.work)
+    await sweeps.expire_pickups(shop.hub.work)
+    await sweeps.settle_payments(shop.hub.work)
 
     order = await state(shop, placed.order)
     assert (order["status"], order["paymentStatus"]) == ("CANCELLED", "REFUNDED")

@@ -11,11 +11,11 @@ from promises import shipped
 
 from client import Refused
 from shop import Shop
-from uriba import worker
 from uriba.checkout import settlement
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import TestProvider
 from uriba.orders import payment_operations
+from uriba.worker import sweeps
 
 STEPS = {
     "before it is taken up": (payment_operations, "due"),
@@ -53,8 +53,8 @@ async def test_a_crash_anywhere_pays_back_once(shop: Shop, monkeypatch: pytest.M
     assert [refund["status"] for refund in decided["refunds"]] == ["PENDING"]
     await make_due(shop)
 
-    await worker.settle_payments(shop.hub.work)
-    await worker.settle_payments(shop.hub.work)
+    await sweeps.settle_payments(shop.hub.work)
+    await sweeps.settle_payments(shop.hub.work)
 
     assert [refund["status"] for refund in (await state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
     assert await value(shop, BOOK.format(what="refunded_minor"), placed.order) == 1296
@@ -67,7 +67,7 @@ async def test_many_workers_pay_back_once(shop: Shop, monkeypatch: pytest.Monkey
         patch.setattr(payment_operations, "due", crash)
         await cancel(shop.staff, placed.order)
 
-    await asyncio.gather(*(worker.settle_payments(shop.hub.work) for _ in range(8)))
+    await asyncio.gather(*(sweeps.settle_payments(shop.hub.work) for _ in range(8)))
 
     moves = "SELECT count(*) FROM sandbox_operation m JOIN payment p ON p.key = m.charge WHERE p.order_id = $1"
     assert await value(shop, moves, placed.order) == 1
@@ -84,10 +84,10 @@ async def test_a_provider_that_is_away_is_asked_again_later(shop: Shop, monkeypa
         patch.setattr(TestProvider, "refund", away)
         answer = await cancel(shop.staff, placed.order)
     assert (answer["errors"], answer["order"]["refunds"][0]["status"]) == ([], "PENDING")
-    assert await worker.settle_payments(shop.hub.work) == 0, "not due yet"
+    assert await sweeps.settle_payments(shop.hub.work) == 0, "not due yet"
     await make_due(shop)
 
-    await worker.settle_payments(shop.hub.work)
+    await sweeps.settle_payments(shop.hub.work)
 
     assert (await state(shop, placed.order))["refunds"][0]["status"] == "SUCCEEDED"
 
@@ -102,7 +102,7 @@ async def test_goods_left_and_their_card_is_charged_after_a_crash(shop: Shop, mo
         await move(shop.staff, part, "SHIPPED")
     assert await value(shop, BOOK.format(what="captured_minor"), placed.order) == 0
 
-    await worker.settle_payments(shop.hub.work)
+    await sweeps.settle_payments(shop.hub.work)
 
     assert await value(shop, BOOK.format(what="captured_minor"), placed.order) == 1796
 

@@ -13,11 +13,12 @@ from watching import ACKNOWLEDGE, ALERTS, Counted, about, look, open_always, run
 from patience import backend, eventually, is_blocked, numbered
 from scratch import scratch_hub
 from shop import Shop
-from uriba import invariants, worker
+from uriba import invariants
 from uriba.alerts import alerts, signals
 from uriba.core import clock
 from uriba.core.actor import Scope
 from uriba.core.ids import global_id, local_id
+from uriba.outbox import relay
 
 
 def terminal(till: Till) -> str:
@@ -207,7 +208,7 @@ async def test_a_feed_that_stands_still_is_told_when_it_goes_on(shop: Shop) -> N
         for seconds in (6, 3, 1.5, 20):
             await stand_still(seconds)
             assert await watch() == ["OPEN"]
-        await worker.relay.number(database)
+        await relay.number(database)
         assert await watch() == ["OPEN"]
         async with database.transaction() as session:
             await session.run("UPDATE alert SET calm_since = calm_since - interval '11 s'")

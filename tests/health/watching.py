@@ -6,9 +6,9 @@ from typing import Any
 
 from patience import numbered
 from shop import ERRORS, Shop
-from uriba import worker
 from uriba.core.ids import global_id
 from uriba.db import Session
+from uriba.worker import sweeps
 
 ALERTS = """query ($s: AlertStatus, $k: AlertKind, $l: String) { alerts(status: $s, kind: $k, location: $l, first: 100) {
     edges { node { id kind status subject value threshold location { code } openedAt closedAt acknowledgedAt
@@ -19,8 +19,8 @@ ACKNOWLEDGE = f"mutation ($id: ID!) {{ alertAcknowledge(id: $id) {{ alert {{ ack
 async def look(shop: Shop) -> None:
     """Both sweeps once, over all that happened until now."""
     await numbered(shop.hub.database)
-    await worker.watch_alerts(shop.hub.work)
-    await worker.watch_stock(shop.hub.work)
+    await sweeps.watch_alerts(shop.hub.work)
+    await sweeps.watch_stock(shop.hub.work)
 
 
 async def about(shop: Shop, subject: str, kind: str | None = None) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from client import Client
 from pos.tills import Fact, Till, conflicts, now, open_till
 from shop import ORDER, Shop
-from uriba import worker
+from uriba.worker import sweeps
 
 GOODS = {"TEA": 648, "POT": 3300, "CUP": 13582}
 WRONG = timedelta(minutes=40)
@@ -107,8 +107,8 @@ async def test_levels_end_as_on_the_shelf_and_promises_are_kept_or_told(shop: Sh
     await compare_book(shop, shelf)
 
     assert sum(answer["shortages"] for answer in answers) >= 2
-    await worker.resource_shortages(shop.hub.work)
-    await worker.serve_backorders(shop.hub.work)
+    await sweeps.resource_shortages(shop.hub.work)
+    await sweeps.serve_backorders(shop.hub.work)
     kept, late = await read(shop, first), await read(shop, second)
     assert [f["status"] for f in kept["fulfillments"]] == ["ALLOCATED"]
     assert "BACKORDERED" in [f["status"] for f in late["fulfillments"]]

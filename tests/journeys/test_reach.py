@@ -19,8 +19,8 @@ from tills import open_till
 from client import Client, Following
 from patience import eventually
 from shop import ADDRESS, ERRORS, Shop
-from uriba import worker
 from uriba.core import ids
+from uriba.worker import sweeps
 
 ORDER_CHANGED = """subscription ($o: ID!) { orderChanged(orderId: $o) {
     id status paymentStatus fulfillments { id status } returns { id } timeline { type } } }"""
@@ -208,7 +208,7 @@ async def test_a_pickup_that_nobody_fetched(shop: Shop) -> None:
             )
 
         async def expired() -> Any:
-            return await worker.expire_pickups(shop.hub.work) or (await reach.parts())[0]["status"] == "CANCELLED"
+            return await sweeps.expire_pickups(shop.hub.work) or (await reach.parts())[0]["status"] == "CANCELLED"
 
         await eventually(expired)
         await reach.heard("fulfillment.updated", times=3)
@@ -226,7 +226,7 @@ async def test_a_till_sells_what_was_promised(shop: Shop) -> None:
         assert await till.verdicts(till.sale(TEA=units)) == ["APPLIED"]
 
         async def resourced() -> Any:
-            await worker.resource_shortages(shop.hub.work)
+            await sweeps.resource_shortages(shop.hub.work)
             return "fulfillment.updated" in _types(await state(shop, reach.order))
 
         await eventually(resourced)

@@ -12,7 +12,6 @@ from facts import Noted, note, number_all, positions
 
 from patience import backend, eventually, is_blocked, terminate
 from scratch import scratch_hub
-from uriba import worker
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -27,6 +26,8 @@ from uriba.inventory.models import StockReason
 from uriba.outbox import emit, event, relay
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints
+from uriba.worker import runner
+from uriba.worker.sweeps import WorkerContext
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -212,8 +213,8 @@ async def test_the_relay_goes_on_after_its_connections_were_ended(
     settings, writing = own
     relaying = open_database(settings)
     hints = Hints(NOWHERE)
-    work = worker.Work(relaying, settings, Checkout(relaying, settings, {}), hints)
-    task = asyncio.create_task(worker.relay_for_ever(work))
+    work = WorkerContext(relaying, settings, Checkout(relaying, settings, {}), hints)
+    task = asyncio.create_task(runner.run_relay(work))
     try:
         await note(writing, "Cart:1")
         await eventually(lambda: _numbered(writing, 1))

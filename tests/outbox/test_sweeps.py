@@ -17,7 +17,6 @@ from wire import wire_to
 
 from patience import eventually
 from scratch import scratch_hub
-from uriba import worker
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -31,7 +30,8 @@ from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.holds import Held
 from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
-from uriba.worker import Sweep, Work
+from uriba.worker import runner, sweeps
+from uriba.worker.sweeps import Sweep, WorkerContext
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -61,8 +61,8 @@ async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
 async def working(settings: Settings, database: Database) -> AsyncIterator[asyncio.Task[None]]:
     """A worker's sweeps, at least once a second, while the block lasts."""
     hints = Hints(settings.valkey_url or NOWHERE)
-    work = Work(database, settings, Checkout(database, settings, {}), hints)
-    task = asyncio.create_task(worker.sweep_for_ever(work))
+    work = WorkerContext(database, settings, Checkout(database, settings, {}), hints)
+    task = asyncio.create_task(runner.run_sweeps(work))
     try:
         yield task
     finally:
@@ -73,7 +73,7 @@ async def working(settings: Settings, database: Database) -> AsyncIterator[async
 
 @pytest.fixture
 def every_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "SWEEPS", tuple(replace(sweep, every_s=1) for sweep in worker.SWEEPS))
+    monkeypatch.setattr(sweeps, "SWEEPS", tuple(replace(sweep, every_s=1) for sweep in sweeps.SWEEPS))
 
 
 async def hold(database: Database) -> None:
@@ -151,21 +151,21 @@ async def test_without_valkey_a_sweep_that_fails_holds_up_no_other(
     settings, database = own
     tries: list[str] = []
 
-    async def fail(_: Work) -> int:
+    async def fail(_: WorkerContext) -> int:
         tries.append("failed")
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
-    async def hang(_: Work) -> int:
+    async def hang(_: WorkerContext) -> int:
         tries.append("hung")
         await asyncio.Event().wait()
         raise AssertionError
 
     broken = (Sweep("failing", every_s=1, timeout_s=5, run=fail), Sweep("hanging", every_s=1, timeout_s=0, run=hang))
-    monkeypatch.setattr(worker, "SWEEPS", (*broken, *worker.SWEEPS))
+    monkeypatch.setattr(sweeps, "SWEEPS", (*broken, *sweeps.SWEEPS))
     await hold(database)
-    work = Work(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
+    work = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
 
-    await worker.sweep_all(work)
+    await runner.sweep_all(work)
 
     assert tries == ["failed", "hung"]
     assert await is_free(database)
@@ -177,7 +177,7 @@ async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings,
     await hold(database)
     alone = settings.model_copy(update={"valkey_url": NOWHERE, "relay_poll_s": 0.05})
 
-    running = asyncio.create_task(worker.run(alone))
+    running = asyncio.create_task(runner.run(alone))
     try:
         await note(database, "Cart:1")
 
@@ -201,9 +201,9 @@ async def test_old_answers_are_forgotten_and_young_ones_kept(own: tuple[Settings
             "FROM (VALUES ('old', $1::float8 + 1), ('young', $1::float8 - 60)) AS given(k, age)",
             float(settings.idempotency_term_s),
         )
-    work = Work(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
+    work = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
 
-    found = await worker.forget_old(work)
+    found = await sweeps.forget_old(work)
 
     async with database.reading() as session:
         left = await session.fetch("SELECT key FROM idempotency_key")

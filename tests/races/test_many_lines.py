@@ -11,7 +11,7 @@ from unguarded import copy_of, take_line_by_line
 
 from client import Client
 from shop import ERRORS, Shop
-from uriba import worker
+from uriba.worker import sweeps
 
 NAMES = tuple(f"G{n}" for n in range(10))
 
@@ -72,8 +72,8 @@ async def test_many_lines_in_any_order_at_every_door_never_end_in_a_circle(shop:
     payloads, adjusted, *_ = await asyncio.gather(
         asyncio.gather(*(one.pay() for one in doors)),
         asyncio.gather(*(adjust(shop.staff) for _ in range(6))),
-        worker.expire_holds(shop.hub.work),
-        worker.finish_checkouts(shop.hub.work),
+        sweeps.expire_holds(shop.hub.work),
+        sweeps.finish_checkouts(shop.hub.work),
     )
 
     ends = {code for payload in payloads for code in codes(payload)}

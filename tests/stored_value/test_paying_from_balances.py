@@ -11,10 +11,10 @@ from purses import account, balance, card, code, customer, lines, story, terms
 
 from client import Client
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
-from uriba import worker
 from uriba.checkout.gateways.sandbox_gateway import TestProvider
 from uriba.core import ids
 from uriba.stored_value import codes
+from uriba.worker import sweeps
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -162,7 +162,7 @@ async def _end(shop: Shop, cart: dict[str, Any]) -> None:
         await session.run(
             "UPDATE checkout_attempt SET next_at = now() WHERE cart_id = $1", ids.uuid(cart["id"], "Cart")
         )
-    await worker.finish_checkouts(shop.hub.work)
+    await sweeps.finish_checkouts(shop.hub.work)
 
 
 @pytest.mark.parametrize("token", ["declined", "timeout"])

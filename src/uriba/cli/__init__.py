@@ -18,7 +18,7 @@ from uriba.embedded import EmbeddedError
 from uriba.migrate.errors import SchemaError
 from uriba.sources.complete_journey import SourceNotInstalled
 from uriba.sources.replay.errors import ReplayError
-from uriba.supervisor import NotListening
+from uriba.supervisor import AddressUnavailable
 from uriba.till.commands import till_cli
 
 REPORTED_ERRORS = (
@@ -28,7 +28,7 @@ REPORTED_ERRORS = (
     UnsafeSettings,
     HubFailed,
     EmbeddedError,
-    NotListening,
+    AddressUnavailable,
     SchemaError,
 )
 """Errors that the caller can correct: printed as one message without a traceback, exit status 1."""

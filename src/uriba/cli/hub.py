@@ -15,8 +15,8 @@ def up(data_dir: DataDir = None, host: Host = None, port: Port = None, processes
     from uriba.migrate.runner import migrate as migrate_database
 
     settings = read_settings(data_dir, host=host, port=port, processes=processes)
-    supervisor.listenable(settings.host, settings.port)
-    with supervisor.terminating(), running_engines(settings, create=True, quiet=False) as ready:
+    supervisor.find_port(settings.host, settings.port)
+    with supervisor.exit_on_signals(), running_engines(settings, create=True, quiet=False) as ready:
         assert ready.database_url
         began = time.perf_counter()
         asyncio.run(migrate_database(ready.database_url, sandbox=ready.has_sandbox))
@@ -30,10 +30,10 @@ def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processe
     import uvicorn
 
     settings = read_settings(data_dir, host=host, port=port, processes=processes)
-    supervisor.listenable(settings.host, settings.port)
-    with supervisor.terminating(), running_engines(settings) as ready:
+    supervisor.find_port(settings.host, settings.port)
+    with supervisor.exit_on_signals(), running_engines(settings) as ready:
         check_database(ready)
-        os.environ.update(supervisor.environment(ready))
+        os.environ.update(supervisor.to_environment(ready))
         uvicorn.run(
             "uriba.app:create",
             factory=True,
@@ -54,11 +54,11 @@ def api(data_dir: DataDir = None, host: Host = None, port: Port = None, processe
 
 def worker(data_dir: DataDir = None) -> None:
     """Run the worker only: the relay, the webhook dispatcher and the sweeps."""
-    from uriba import worker as worker_process
+    from uriba.worker import runner
 
-    with supervisor.terminating(), running_engines(read_settings(data_dir)) as ready:
+    with supervisor.exit_on_signals(), running_engines(read_settings(data_dir)) as ready:
         check_database(ready)
-        asyncio.run(worker_process.run(ready))
+        asyncio.run(runner.run(ready))
 
 
 def migrate(data_dir: DataDir = None) -> None:

@@ -55,12 +55,12 @@ def _replay(settings: Settings, limits: Mapping[str, int | None], *, seed: int |
         raise UnsafeSettings("A replay creates terminals and records a year's sales: it is not for production.")
 
     async def work(database: Database) -> runner.ReplayResult:
-        hub = runner.ReplayTarget(database, supervisor.environment(ready), ready.data_dir)
+        hub = runner.ReplayTarget(database, supervisor.to_environment(ready), ready.data_dir)
         with progress.progress_bars(stderr) as report_progress:
             return await runner.replay(hub, lambda: CompleteJourneySales(**limits), seed=seed, progress=report_progress)
 
     try:
-        with supervisor.terminating(), running_engines(settings) as ready:
+        with supervisor.exit_on_signals(), running_engines(settings) as ready:
             ended = asyncio.run(with_database(ready, work))
     except supervisor.Terminated:
         return 1  # Nothing was compared.

@@ -54,11 +54,11 @@ async def migrate_schema(settings: Settings) -> None:
 
 
 def with_free_port(settings: Settings) -> Settings:
-    """Return the settings with another port if theirs is in use. Errors: `NotListening`."""
+    """Return the settings with another port if theirs is in use. Errors: `AddressUnavailable`."""
     try:
-        supervisor.listenable(settings.host, settings.port)
-    except supervisor.NotListening:
-        return settings.model_copy(update={"port": supervisor.listenable(settings.host, 0)})
+        supervisor.find_port(settings.host, settings.port)
+    except supervisor.AddressUnavailable:
+        return settings.model_copy(update={"port": supervisor.find_port(settings.host, 0)})
     return settings
 
 
@@ -67,7 +67,7 @@ def run_hub(settings: Settings) -> Iterator[HubProcesses]:
     """Run `uriba up` while the block runs: API and worker under the supervisor. Their output goes to a log file."""
     log = settings.data_dir.resolve() / "hub.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **supervisor.environment(settings)}
+    environment = {**os.environ, **supervisor.to_environment(settings)}
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl-C reaches only the demo, which then stops the hub.
         process = subprocess.Popen(

@@ -48,7 +48,7 @@ def run_demo(settings: Settings, options: DemoOptions) -> int:
     console = Console(highlight=False)
     log = StepLog(console)
     summary.print_title(console)
-    with supervisor.terminating(), _stopping_on_hangup(console):
+    with supervisor.exit_on_signals(), _stopping_on_hangup(console):
         try:
             return _run(log, settings, options)
         except KeyboardInterrupt:

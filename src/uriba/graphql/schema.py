@@ -109,7 +109,7 @@ class Subscription(
 def api_schema(settings: Settings) -> Schema:
     """Build the schema with the limits of these settings."""
     extensions: list[Callable[[], SchemaExtension]] = [PublicErrors, *limits.extensions(settings), AcceptText]
-    if not settings.shows_schema:
+    if not settings.has_introspection:
         extensions.append(DisableIntrospection)
     return Schema(
         query=Query,
@@ -133,7 +133,7 @@ def api_schema(settings: Settings) -> Schema:
         cost_max=settings.query_cost_max,
         config=StrawberryConfig(
             scalar_map={DecimalString: DECIMAL, datetime: DATE_TIME},
-            disable_field_suggestions=not settings.shows_schema,
+            disable_field_suggestions=not settings.has_introspection,
         ),
     )
 

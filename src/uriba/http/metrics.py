@@ -39,7 +39,7 @@ def metrics(database: Database, settings: Settings, subscribers: Callable[[], in
 
 def _show(figures: Figures) -> None:
     """What has no row is 0, not absent."""
-    shown.BACKLOG.set(figures.waiting)
+    shown.EVENTS_WAITING.set(figures.waiting)
     shown.FEED_LAG_SECONDS.set(figures.feed_lag_s)
     for status in EndpointStatus:
         shown.ENDPOINTS.labels(status).set(figures.endpoints.get(status, 0))
@@ -48,5 +48,5 @@ def _show(figures: Figures) -> None:
     shown.TERMINALS_SILENT.set(figures.terminals_silent)
     shown.FACTS_PARKED.set(figures.parked)
     for kind in AlertKind:
-        shown.ALERTS.labels(kind).set(figures.alerts.get(kind, 0))
-    shown.SHORTAGES.set(figures.shortages)
+        shown.ALERTS_OPEN.labels(kind).set(figures.alerts.get(kind, 0))
+    shown.SHORTAGES_OPEN.set(figures.shortages)

@@ -11,9 +11,13 @@ from alembic.script import ScriptDirectory
 import uriba
 from uriba.checkout.gateways import sandbox_tables
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.migrate.errors import SchemaMismatch
 
 _PACKAGE = Path(uriba.__file__).parent
+
+_CURRENT = statement("SELECT version_num FROM alembic_version")
+_MISSING_TABLES = statement("SELECT count(*) FROM unnest(:names::text[]) AS t(name) WHERE to_regclass(name) IS NULL")
 
 
 def config() -> Config:
@@ -63,11 +67,10 @@ def unknown_revision(current: str) -> str:
 
 
 async def _current(session: Session) -> str | None:
-    if not await session.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+    if await session.fetchval(_MISSING_TABLES, names=["alembic_version"]):
         return None
-    return await session.fetchval("SELECT version_num FROM alembic_version")  # type: ignore[no-any-return]
+    return await session.fetchval(_CURRENT)  # type: ignore[no-any-return]
 
 
 async def _has_sandbox_tables(session: Session) -> bool:
-    missing = "SELECT count(*) FROM unnest($1::text[]) AS t(name) WHERE to_regclass(name) IS NULL"
-    return not await session.fetchval(missing, list(sandbox_tables.TABLES))
+    return not await session.fetchval(_MISSING_TABLES, names=list(sandbox_tables.TABLES))

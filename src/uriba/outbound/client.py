@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from uriba.config import Addresses, Settings
+from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
 
 CONNECT_S = 3.0
@@ -53,14 +53,14 @@ class Forbidden(OSError):
     """The name leads to an address that nothing may be sent to."""
 
 
-def allowed(address: str, policy: Addresses) -> bool:
+def allowed(address: str, policy: AllowedAddresses) -> bool:
     """Whether something may be sent there. What hides an IPv4 address is judged by that one."""
     found = _bare(ip_address(address.partition("%")[0]))
     if found.is_loopback:
-        return policy is not Addresses.PUBLIC
+        return policy is not AllowedAddresses.PUBLIC
     if found.is_multicast or found.is_unspecified or found.is_reserved:
         return False
-    return found.is_global or (policy is Addresses.PRIVATE and found.is_private)
+    return found.is_global or (policy is AllowedAddresses.PRIVATE and found.is_private)
 
 
 def _bare(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -75,7 +75,7 @@ def _bare(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 class Resolver(AbstractResolver):
     """Names to addresses that may be sent to: all of a name's, or none."""
 
-    def __init__(self, policy: Addresses) -> None:
+    def __init__(self, policy: AllowedAddresses) -> None:
         self._policy = policy
         self._system = ThreadedResolver()
 
@@ -97,11 +97,11 @@ async def check_url(url: str, settings: Settings, *path: str) -> str:
     A name that nobody knows yet is let through. Errors: `Invalid`.
     """
     parts = _split(url, *path)
-    policy = settings.addresses
+    policy = settings.allowed_addresses
     secure = parts.scheme == "https"
-    if not secure and (policy is Addresses.PUBLIC or parts.scheme != "http"):
+    if not secure and (policy is AllowedAddresses.PUBLIC or parts.scheme != "http"):
         raise Invalid("The URL has to begin with https://.", *path)
-    if policy is Addresses.PUBLIC and (parts.port or 443) not in SECURE_PORTS:
+    if policy is AllowedAddresses.PUBLIC and (parts.port or 443) not in SECURE_PORTS:
         raise Invalid("The URL's port has to be 443 or 8443.", *path)
     assert parts.hostname
     try:
@@ -137,7 +137,7 @@ class Client:
     """Sends to others' URLs, for as long as it is open."""
 
     def __init__(self, settings: Settings, *, timeout_s: float | None = None) -> None:
-        self._policy = settings.addresses
+        self._policy = settings.allowed_addresses
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s or settings.webhook_timeout_s, connect=None, sock_connect=CONNECT_S
         )

@@ -19,7 +19,7 @@ from uriba.config import Settings
 from uriba.core import clock
 from uriba.core.ids import global_id
 from uriba.db import Database, Row
-from uriba.metrics import DELIVERED, DELIVERY_SECONDS
+from uriba.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from uriba.outbound import retry_policy
 from uriba.outbound.client import Client, Unreachable
 from uriba.webhooks import delivery_queue
@@ -264,7 +264,7 @@ class Sender:
         async with self._database.transaction(notify=False) as session:
             await delivery_queue.record(session, self.held, results, standing)
         for result in results:
-            DELIVERED.labels("ok" if result.ended else "failed").inc()
+            DELIVERY_ATTEMPTS.labels("ok" if result.ended else "failed").inc()
         if standing.status != self._status:
             log.info("endpoint", endpoint=str(self.held.id), status=standing.status, reason=standing.paused_reason)
         self._status = standing.status

@@ -43,13 +43,13 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 @pytest.fixture(scope="module")
 async def orderly_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("orderly"))
+        yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("orderly"))
 
 
 @pytest.fixture(scope="module")
 async def chaotic_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with scratch_hub(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.environment(settings), tmp_path_factory.mktemp("chaotic"))
+        yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("chaotic"))
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def public_error(error: GraphQLError) -> GraphQLError:
         case None | GraphQLError():
             code = PARSE_FAILED if isinstance(error, GraphQLSyntaxError) else VALIDATION_FAILED
             return error if "code" in (error.extensions or {}) else _with_code(error, code, error.message)
-    reference = logs.fault(cause)
+    reference = logs.log_fault(cause)
     return _with_code(error, INTERNAL, internal_message(reference), reference=reference)
 
 

@@ -115,5 +115,5 @@ def group_runner(schema: Any, context: OperationContext) -> Callable[[Subscripti
 
 
 def _fault(error: GroupFailed) -> GraphQLError:
-    reference = logs.fault(error)
+    reference = logs.log_fault(error)
     return GraphQLError(internal_message(reference), extensions={"code": INTERNAL, "reference": reference})
