@@ -51,7 +51,7 @@ def check(lines: Sequence[NewLine]) -> None:
         if (line.sku is None) == (line.variant_id is None):
             refusals.add(Code.INVALID, "Give exactly one of sku and variantId.", "lines", index)
         if line.sku is not None and text.has_control(line.sku):
-            refusals.add(Code.INVALID, "This holds a control character.", "lines", index, "sku")
+            refusals.add(Code.INVALID, "This contains a control character.", "lines", index, "sku")
         try:
             quantities.quantity(line.quantity, "lines", index, "quantity")
         except DomainError as error:

@@ -133,7 +133,7 @@ def _wrong(order: ExternalOrder) -> str | None:
     if not 0 < len(order.lines) <= LINES_MAX:
         return f"An order has from 1 to {LINES_MAX} lines."
     if any(text.has_control(value) for value in _texts(msgspec.to_builtins(order))):
-        return "This holds a control character."
+        return "This contains a control character."
     return None
 
 

@@ -1,1 +1,1 @@
-"""The vocabulary that every domain speaks; no input or output here."""
+"""Vocabulary that every domain uses: actors, money, ids, errors. No input or output."""

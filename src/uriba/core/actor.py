@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""Callers: their role, and what their key is bound to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class Role(StrEnum):
-    """The kinds of caller, from the least trusted."""
+    """The kinds of caller, from the least trusted to the most trusted."""
 
     ANONYMOUS = "ANONYMOUS"
     CUSTOMER = "CUSTOMER"
@@ -19,7 +19,7 @@ class Role(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an app's key may do beyond its channel's carts and orders."""
+    """Rights of an app's key beyond the carts and orders of its channel."""
 
     CATALOG = "catalog"
     CUSTOMERS = "customers"
@@ -28,10 +28,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller of an operation, as its key (or the lack of one) says.
+    """The caller of an operation, as identified by its key.
 
-    `channel_id` is the channel that the key is bound to; a terminal's is the STORE channel that lists its location.
-    `address` is the network address that an anonymous caller is told apart by.
+    `channel_id`: the channel that the key is bound to; for a terminal, the STORE channel that lists its location.
+    `address`: the network address, by which anonymous callers are distinguished.
     """
 
     role: Role
@@ -45,7 +45,7 @@ class Actor:
 
     @property
     def caller(self) -> str:
-        """The scope of idempotency keys and of rate limits."""
+        """The owner of idempotency keys and rate limits."""
         match self.role:
             case Role.ANONYMOUS:
                 return f"anonymous:{self.address}"
@@ -56,7 +56,7 @@ class Actor:
 
     @property
     def label(self) -> str:
-        """Who did it, as ledger and timeline keep it: a key by its id, a customer or guest without any detail."""
+        """The actor as ledger and timeline record it: the id of a key; of customers and guests only the role."""
         return f"{self.role.lower()}:{self.key_id}" if self.works_here else self.role.lower()
 
     @property
@@ -73,7 +73,7 @@ class Actor:
 
     @property
     def works_here(self) -> bool:
-        """Terminals, apps and staff are the retailer's own; guests and customers are not."""
+        """Whether the caller belongs to the retailer: terminals, apps and staff do, guests and customers do not."""
         return self.role in TRUSTED
 
 

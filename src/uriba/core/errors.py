@@ -1,7 +1,7 @@
-"""Refusals: what a caller did that cannot be done, with a stable code.
+"""Refusals: errors that the caller can act on, each with a stable code.
 
-A `DomainError` is expected and the caller can act on it. It carries one `Problem` for each thing that is wrong,
-so that all of them can be mended in one go. Nothing has changed when one is raised: the edge rolls back.
+A `DomainError` carries one `Problem` for everything that is wrong, so that the caller can correct all of it at once.
+When it is raised nothing has changed: the edge rolls the transaction back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class Code(StrEnum):
-    """The codes of the public API; a client may rely on them for ever."""
+    """The error codes of the public API. They never change their meaning."""
 
     NOT_FOUND = "NOT_FOUND"
     INVALID = "INVALID"
@@ -41,7 +41,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: a code, a sentence for people, and the input field it is about."""
+    """One thing that is wrong: its code, a sentence for people, and the path of the input field."""
 
     code: Code
     message: str
@@ -49,7 +49,7 @@ class Problem:
 
 
 class DomainError(Exception):
-    """A refusal. Subclasses fix the code; `DomainError.of` carries several problems."""
+    """A refusal. Each subclass has a code; `DomainError.of` carries several problems."""
 
     code: ClassVar[Code] = Code.INVALID
 
@@ -59,6 +59,7 @@ class DomainError(Exception):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DomainError:
+        """Return one error with several problems."""
         error = cls.__new__(cls)
         error.problems = tuple(problems)
         assert error.problems
@@ -67,67 +68,67 @@ class DomainError(Exception):
 
 
 class NotFound(DomainError):
-    """There is no such thing, or the caller may not know of it."""
+    """The thing does not exist, or not for this caller."""
 
     code = Code.NOT_FOUND
 
 
 class Invalid(DomainError):
-    """The input cannot be meant."""
+    """The input is not valid."""
 
     code = Code.INVALID
 
 
 class InvalidQuantity(DomainError):
-    """A quantity outside of what the operation allows."""
+    """A quantity is outside of the range that the operation allows."""
 
     code = Code.INVALID_QUANTITY
 
 
 class ApprovalRequired(DomainError):
-    """The channel's terms leave this to staff."""
+    """The channel's terms require the approval of staff."""
 
     code = Code.APPROVAL_REQUIRED
 
 
 class InvalidState(DomainError):
-    """Right in itself, but not now."""
+    """The operation is not possible in the present state."""
 
     code = Code.INVALID_STATE
 
 
 class LimitExceeded(DomainError):
-    """More rows, tries or characters than are allowed."""
+    """There are more rows, attempts or characters than the limit allows."""
 
     code = Code.LIMIT_EXCEEDED
 
 
 class CursorExpired(DomainError):
-    """The feed no longer has what came after the cursor."""
+    """Events after the cursor have been deleted from the feed."""
 
     code = Code.CURSOR_EXPIRED
 
 
 class VersionConflict(DomainError):
-    """Somebody else changed it first."""
+    """The thing has been changed since the version that the caller knows."""
 
     code = Code.VERSION_CONFLICT
 
 
 class CurrencyMismatch(DomainError):
-    """Amounts of two currencies cannot meet."""
+    """Amounts of two currencies cannot be combined."""
 
     code = Code.CURRENCY_MISMATCH
 
 
 class IdempotencyKeyReused(DomainError):
-    """The key was used before, with another input."""
+    """The idempotency key was used before with another input."""
 
     code = Code.IDEMPOTENCY_KEY_REUSED
 
 
 class Refusals:
-    """Collects problems row by row, to refuse all of them at once."""
+    """Collects problems, to refuse all of them at once."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -144,14 +145,14 @@ class Refusals:
 
 
 class Denied(Exception):
-    """The caller has no right to the operation itself (not: to a row, which then does not exist)."""
+    """The caller has no right to the operation. (A row that the caller may not see is reported as not found instead.)"""
 
     def __init__(self, message: str = "Your key does not allow this.") -> None:
         super().__init__(message)
 
 
 class Unauthenticated(Exception):
-    """The key is forged, expired or revoked, or there is none where one is needed."""
+    """The key is unknown, expired or revoked, or is missing."""
 
     def __init__(self, message: str = "This key is not valid.") -> None:
         super().__init__(message)

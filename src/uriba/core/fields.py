@@ -1,4 +1,4 @@
-"""Rules about which input fields go together."""
+"""Rules about combinations of input fields."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from uriba.core.errors import Invalid
 
 
 def exactly_one(*path: str | int, **given: object) -> None:
-    """Refuse two, or none, of fields that stand for each other; `given` are they, as the API names them.
+    """Check that exactly one of several alternative fields has a value. `given`: the fields by their API names.
 
-    Errors: `Invalid`, about the second of two, or about the first that is wanted.
+    Errors: `Invalid`, with the path of the second one given, or of the first alternative where none is given.
     """
     names = [name for name, value in given.items() if value is not None]
     if len(names) != 1:

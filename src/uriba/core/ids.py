@@ -1,4 +1,4 @@
-"""Identifiers: time-ordered UUIDs inside, opaque Relay global ids outside."""
+"""Identifiers: time-ordered UUIDs inside the hub, opaque Relay global ids in the API."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from uuid_utils.compat import uuid7
 __all__ = ["global_id", "local_id", "new_id", "new_secret_id", "number", "uuid"]
 
 new_id = uuid7
-"""Ordered by time: neighbours in time are neighbours in an index."""
+"""UUIDs in the order of time, so that new rows are close to each other in indexes."""
 
 new_secret_id = uuid4
-"""122 random bits, for ids that are a secret by themselves, such as a guest's cart."""
+"""UUIDs with 122 random bits, for ids that are secrets, such as those of guests' carts."""
 
 
 def global_id(kind: str, key: object) -> str:
-    """Relay global id: base64 of `Kind:key`."""
+    """Return the Relay global id: base64 of `Kind:key`."""
     return b64encode(f"{kind}:{key}".encode()).decode()
 
 
 def local_id(value: str, kind: str) -> str | None:
-    """The key within a global id, or None where it is no id of that kind."""
+    """Return the key of a global id; None if it is not an id of this kind."""
     try:
         found, _, key = b64decode(value, validate=True).decode("ascii").partition(":")
     except (Base64Error, ValueError):
@@ -32,7 +32,7 @@ def local_id(value: str, kind: str) -> str | None:
 
 
 def kind_of(value: str) -> str | None:
-    """The kind that a global id names."""
+    """Return the kind of a global id; None if it is not one."""
     try:
         return b64decode(value, validate=True).decode("ascii").partition(":")[0] or None
     except (Base64Error, ValueError):
@@ -40,7 +40,7 @@ def kind_of(value: str) -> str | None:
 
 
 def uuid(value: str, kind: str) -> UUID | None:
-    """The UUID within a global id, or None."""
+    """Return the UUID of a global id; None if it is not an id of this kind."""
     key = local_id(value, kind)
     try:
         return UUID(key) if key and len(key) == 36 else None
@@ -49,6 +49,6 @@ def uuid(value: str, kind: str) -> UUID | None:
 
 
 def number(value: str, kind: str) -> int | None:
-    """The bigint within a global id, or None."""
+    """Return the number of a global id; None if it is not an id of this kind."""
     key = local_id(value, kind)
     return int(key) if key and key.isdigit() and len(key) < 19 else None

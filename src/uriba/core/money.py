@@ -1,4 +1,4 @@
-"""Money: integer minor units inside, decimal strings in major units outside.
+"""Money: whole minor units inside the hub, decimal strings in major units in the API.
 
 The number of decimals of a currency is CLDR's (through Babel): JPY 0, USD 2, KWD 3.
 """
@@ -16,13 +16,13 @@ from babel.numbers import format_currency, get_currency_precision, list_currenci
 from uriba.core.errors import Invalid
 
 AMOUNT_MINOR_MAX = 10**15
-"""Far above any basket, far below a bigint: sums of amounts cannot overflow."""
+"""Far above any basket and far below a bigint, so that sums of amounts cannot overflow."""
 
 _DECIMAL = re.compile(r"(-?)(0|[1-9][0-9]{0,17})(?:\.([0-9]{1,12}))?", re.ASCII)
 
 
 class Rounding(StrEnum):
-    """How a fraction of a minor unit becomes whole; a setting of the channel."""
+    """How fractions of a minor unit are rounded; a setting of the channel."""
 
     HALF_UP = "HALF_UP"
     FLOOR = "FLOOR"
@@ -51,19 +51,19 @@ def _currencies() -> frozenset[str]:
 
 @cache
 def exponent(currency: str) -> int:
-    """How many decimals the currency has."""
+    """Return the number of decimals of a currency."""
     return get_currency_precision(currency)
 
 
 def check_currency(currency: str, *path: str | int) -> str:
-    """The currency's code, or `Invalid`."""
+    """Return the currency's code. Errors: `Invalid`."""
     if currency not in _currencies():
-        raise Invalid("This is no currency: give its three-letter ISO 4217 code.", *path)
+        raise Invalid("This is not a currency. Give its three-letter ISO 4217 code, such as JPY.", *path)
     return currency
 
 
 def to_decimal(minor: int, currency: str) -> str:
-    """1999 USD is "19.99", 1280 JPY is "1280"."""
+    """Return an amount in major units: 1999 USD is "19.99", 1280 JPY is "1280"."""
     places = exponent(currency)
     if places == 0:
         return str(minor)
@@ -73,7 +73,10 @@ def to_decimal(minor: int, currency: str) -> str:
 
 
 def to_minor(amount: str, currency: str, *path: str | int) -> int:
-    """ "19.99" USD is 1999. Refuses exponents, separators, other digits than ASCII, and too many decimals."""
+    """Return an amount in minor units: "19.99" USD is 1999.
+
+    Errors: `Invalid` for exponents, separators, digits other than ASCII, and too many decimals.
+    """
     found = _DECIMAL.fullmatch(amount)
     if found is None:
         raise Invalid('Write an amount as a plain decimal, such as "1280" or "19.99".', *path)
@@ -88,7 +91,7 @@ def to_minor(amount: str, currency: str, *path: str | int) -> int:
 
 
 def to_rate(value: str, *path: str | int) -> str:
-    """A tax rate between 0 and 1 with at most 6 decimals, normalised: "0.10" is "0.1"."""
+    """Return a tax rate from 0 to 1 with at most 6 decimals, normalized: "0.10" is "0.1". Errors: `Invalid`."""
     found = _DECIMAL.fullmatch(value)
     if found is None or found[1] or len(found[3] or "") > 6 or not 0 <= Fraction(value) <= 1:
         raise Invalid("A tax rate is a decimal from 0 to 1, such as 0.08.", *path)
@@ -96,14 +99,16 @@ def to_rate(value: str, *path: str | int) -> str:
 
 
 def format_rate(rate: Fraction) -> str:
-    """A rate as a plain decimal without trailing zeros."""
+    """Return a rate as a plain decimal without trailing zeros."""
     text = f"{float(rate):.6f}".rstrip("0").rstrip(".")
     return text or "0"
 
 
 def divided(numerator: int, denominator: int, mode: Rounding) -> int:
-    """The whole number that the mode makes of a quotient; half up is away from zero for halves. The divisor is above
-    zero."""
+    """Return a quotient as a whole number, rounded by the mode. HALF_UP rounds halves away from zero.
+
+    The denominator is above zero.
+    """
     match mode:
         case Rounding.FLOOR:
             return numerator // denominator

@@ -1,4 +1,4 @@
-"""Keyset pages: a cursor is the last key seen, so that rows added meanwhile move nothing."""
+"""Keyset pagination: a cursor is the key of the last row, so rows added meanwhile do not move a page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows with their cursors; `more` tells whether others follow."""
+    """Rows with their cursors. `more`: whether other rows follow; `begun`: whether rows precede."""
 
     rows: Sequence[Row]
     cursors: Sequence[str]
@@ -26,36 +26,38 @@ class Page(Generic[Row]):
 
 
 def check_first(first: int) -> int:
+    """Return the size of a page. Errors: `Invalid`."""
     if not 0 <= first <= PAGE_SIZE_MAX:
-        raise Invalid(f"first is from 0 to {PAGE_SIZE_MAX}.", "first")
+        raise Invalid(f"Give a number from 0 to {PAGE_SIZE_MAX}.", "first")
     return first
 
 
 def cursor(key: object) -> str:
+    """Return the cursor of a key."""
     return urlsafe_b64encode(str(key).encode()).decode()
 
 
 def after_key(after: str | None) -> str | None:
-    """The key within a cursor, or `Invalid` for one that we never gave."""
+    """Return the key of a cursor. Errors: `Invalid`."""
     if after is None:
         return None
     try:
         return urlsafe_b64decode(after.encode("ascii")).decode("ascii")
     except (Base64Error, ValueError):
-        raise Invalid("This cursor is not one of ours.", "after") from None
+        raise Invalid("This is not a cursor of this list.", "after") from None
 
 
 def after_number(after: str | None) -> int | None:
-    """The bigint within a cursor."""
+    """Return the number of a cursor. Errors: `Invalid`."""
     key = after_key(after)
     if key is None:
         return None
     if not key.isdigit() or len(key) > 18:
-        raise Invalid("This cursor is not one of ours.", "after")
+        raise Invalid("This is not a cursor of this list.", "after")
     return int(key)
 
 
 def page(rows: Sequence[Row], *, first: int, after: str | None, key: Callable[[Row], object]) -> Page[Row]:
-    """Cut a page from rows that were read with a limit of first + 1."""
-    shown = rows[:first]
-    return Page(shown, [cursor(key(row)) for row in shown], more=len(rows) > first, begun=after is not None)
+    """Return a page of rows that were read with a limit of `first` + 1."""
+    own = rows[:first]
+    return Page(own, [cursor(key(row)) for row in own], more=len(rows) > first, begun=after is not None)

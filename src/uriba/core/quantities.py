@@ -1,4 +1,4 @@
-"""Quantities: whole units, never above 100,000 in one number."""
+"""Quantities: whole units, at most 100,000 in one number."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ ROWS_MAX = 1_000
 
 
 def quantity(value: int, *path: str | int, least: int = 1) -> int:
-    """The quantity, or `InvalidQuantity`."""
+    """Return the quantity. Errors: `InvalidQuantity`."""
     if not least <= value <= QUANTITY_MAX:
-        raise InvalidQuantity(f"A quantity is from {least} to {QUANTITY_MAX:,}.", *path)
+        raise InvalidQuantity(f"Give a quantity from {least} to {QUANTITY_MAX:,}.", *path)
     return value
 
 
 def check_rows(count: int, *path: str | int, rows_max: int = ROWS_MAX) -> None:
-    """Refuse more rows than one call may carry."""
+    """Check the number of rows of one call. Errors: `LimitExceeded`."""
     if count > rows_max:
-        raise LimitExceeded(f"At most {rows_max:,} rows in one call; this has {count:,}.", *path)
+        raise LimitExceeded(f"One call may have at most {rows_max:,} rows; this one has {count:,}.", *path)

@@ -1,4 +1,4 @@
-"""How the hub speaks with PostgreSQL."""
+"""Access to PostgreSQL: sessions, statements, idempotency keys."""
 
 from uriba.db.session import Database, Row, Session
 

@@ -1,4 +1,4 @@
-"""The metadata that every domain's tables hang on; the migrations are compared with it."""
+"""The base class of all table models. Migrations are compared with its metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """A table. The classes name columns for Core statements and migrations; rows are read as plain records."""
+    """A table. Models describe columns for migrations and Core statements; rows are read as plain records."""
 
     metadata = MetaData(naming_convention=CONVENTION)
     type_annotation_map: ClassVar = {

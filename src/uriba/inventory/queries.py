@@ -114,7 +114,7 @@ def split_level_key(key: str) -> tuple[int, int]:
     """Errors: `Invalid` for what is no key of a level."""
     found = _LEVEL_KEY.fullmatch(key)
     if found is None:
-        raise Invalid("This cursor is not one of ours.", "after")
+        raise Invalid("This is not a cursor of this list.", "after")
     return int(found[1]), int(found[2])
 
 

@@ -44,4 +44,4 @@ def _key(cursor: str | None) -> UUID | None:
     try:
         return UUID(cursor) if cursor is not None else None
     except ValueError:
-        raise Invalid("This cursor is not one of ours.", "after") from None
+        raise Invalid("This is not a cursor of this list.", "after") from None

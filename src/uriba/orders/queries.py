@@ -169,4 +169,4 @@ def after_order(key: str | None) -> UUID | None:
     try:
         return UUID(key) if key is not None else None
     except ValueError:
-        raise Invalid("This cursor is not one of ours.", "after") from None
+        raise Invalid("This is not a cursor of this list.", "after") from None

@@ -118,9 +118,9 @@ def _read(cursor: str) -> Cursor:
     try:
         found = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Cursor)
     except (ValueError, msgspec.MsgspecError):
-        raise Invalid("This cursor is not one of ours.", "cursor") from None
+        raise Invalid("This is not a cursor of this list.", "cursor") from None
     if found.position < 0 or not 0 <= (found.variant_id or 0) < 2**63 or len(found.sets) != len(_SETS):
-        raise Invalid("This cursor is not one of ours.", "cursor")
+        raise Invalid("This is not a cursor of this list.", "cursor")
     return found
 
 

@@ -122,7 +122,7 @@ def _after_alert(after: str | None) -> UUID | None:
     try:
         return None if key is None else UUID(key)
     except ValueError:
-        raise Invalid("This cursor is not one of ours.", "after") from None
+        raise Invalid("This is not a cursor of this list.", "after") from None
 
 
 async def alert_by_id(info: Info, id: str) -> Alert | None:
