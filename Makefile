@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-# What CI runs.
+# CI runs this.
 check: test lint types imports schema
 
 lint: $(VENV)/installed

@@ -65,7 +65,7 @@ async def catalog(url: str) -> dict[str, list[str]]:
 
 
 async def differences(one: str, other: str) -> dict[str, list[str]]:
-    """Return what only one of two databases has, by part of the catalog."""
+    """Return the entries that only one of two databases has, by part of the catalog."""
     of_one, of_other = await catalog(one), await catalog(other)
     found = {part: sorted(set(of_one[part]) ^ set(of_other[part])) for part in CATALOG}
     return {part: different for part, different in found.items() if different}

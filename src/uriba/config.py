@@ -35,7 +35,7 @@ class AllowedAddresses(StrEnum):
 
 
 class UnsafeSettings(Exception):
-    """The settings are not safe for what is asked; the message says what to change."""
+    """The settings are not safe for this command; the message says what to change."""
 
 
 class Settings(BaseSettings):
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     idempotency_term_s: int = Field(
         default=30 * 86_400, description="how long the answer for an idempotency key is kept"
     )
-    cart_term_s: int = Field(default=90 * 86_400, description="how long a cart that nobody changes is kept")
+    cart_term_s: int = Field(default=90 * 86_400, description="how long a cart is kept after its last change")
     low_stock: int = Field(default=5, description="availability of up to this many units is LOW_STOCK")
     opening_hours: str = Field(
         default="09:00-21:00",

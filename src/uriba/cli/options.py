@@ -1,4 +1,4 @@
-"""What commands share: options, consoles, and how the settings, the engines and the database are opened."""
+"""The parts that commands share: options, consoles, and opening of settings, engines and database."""
 
 from __future__ import annotations
 

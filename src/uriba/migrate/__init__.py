@@ -1,4 +1,4 @@
-"""The database's schema: migrations, the check of its revision, and what migration scripts use.
+"""The database's schema: migrations, the check of its revision, and functions for migration scripts.
 
 The policy is `docs/migrations.md`. Nothing is imported here, so that `errors` can be imported without alembic.
 """

@@ -1,4 +1,4 @@
-"""What migration scripts use besides alembic's operations. See `docs/migrations.md` for when to use which."""
+"""Operations for migration scripts, besides alembic's. `docs/migrations.md` says when to use which."""
 
 from __future__ import annotations
 

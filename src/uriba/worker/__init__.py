@@ -1,1 +1,1 @@
-"""The worker: what the hub does without being asked."""
+"""The worker: the hub's background work."""

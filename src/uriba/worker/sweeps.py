@@ -28,7 +28,7 @@ from uriba.webhooks import deliveries
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What relay and sweeps work with."""
+    """The objects that relay and sweeps use."""
 
     database: Database
     settings: Settings
