@@ -145,11 +145,7 @@ class Refusals:
 
 
 class Denied(Exception):
-<<<<<<< HEAD
-    """The caller has no right to the operation. A row that it may not see is reported as not found instead."""
-=======
     """The caller has no right to the operation. A row that the caller may not see is `NotFound` instead."""
->>>>>>> 436c826 (core: a docstring that fits its line)
 
     def __init__(self, message: str = "Your key does not allow this.") -> None:
         super().__init__(message)
