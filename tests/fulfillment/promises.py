@@ -123,7 +123,7 @@ async def take(session: Session, shop: Shop, sku: str, place: str) -> None:
 
 async def received(session: Session, shop: Shop, **units: int) -> int:
     """Goods arrive, in this transaction: received(session, shop, TEA_S1=2); the units that were waited for."""
-    return await backorders.serve(session, await _put(session, shop, **units), actor="test")
+    return await backorders.fill(session, await _put(session, shop, **units), actor="test")
 
 
 async def arrive(shop: Shop, **units: int) -> None:

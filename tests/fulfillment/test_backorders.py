@@ -31,7 +31,7 @@ from patience import backend
 from shop import ERRORS, ORDER, Shop
 from uriba.db import Row, Session
 from uriba.fulfillment.allocation import backorders
-from uriba.fulfillment.allocation.backorders import allot
+from uriba.fulfillment.allocation.backorders import assign
 from uriba.inventory import queries
 
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"
@@ -241,9 +241,9 @@ async def test_where_nobody_waits_it_costs_one_statement_and_without_goods_none(
         (level,) = await queries.levels_by_key(session, [await level_key(session, shop, "TEA", "S2")])
         row = (await queries.levels_by_key(session, [level]))[level]
         monkeypatch.setattr(Session, "fetch", counted)
-        assert await backorders.serve(session, [dict(row) | {"on_hand": 0}], actor="test") == 0
+        assert await backorders.fill(session, [dict(row) | {"on_hand": 0}], actor="test") == 0
         nothing = len(asked)
-        assert await backorders.serve(session, [row], actor="test") == 0
+        assert await backorders.fill(session, [row], actor="test") == 0
 
     assert (nothing, len(asked)) == (0, 1)
 
@@ -321,7 +321,7 @@ def test_the_own_location_comes_first_then_the_channels_best() -> None:
     row = {"id": 1, "order_id": 1, "order_line_id": 1, "variant_id": 7, "method": "SHIP"}
     waiting = [row | {"quantity": 1, "location_id": 2, "ships_from": [1, 2, 3]} for _ in range(3)]
 
-    served = allot(waiting, {(7, 1): 1, (7, 2): 1, (7, 3): 1})
+    served = assign(waiting, {(7, 1): 1, (7, 2): 1, (7, 3): 1})
 
     assert [(split.location_id, split.stays) for split in served] == [(2, True), (1, False), (3, False)]
 
@@ -330,5 +330,5 @@ def test_more_units_than_there_are_are_given_to_nobody() -> None:
     row = {"id": 1, "order_id": 1, "order_line_id": 1, "variant_id": 7, "method": "PICKUP"}
     waiting = [row | {"quantity": 2, "location_id": 2, "ships_from": []} for _ in range(3)]
 
-    assert [split.quantity for split in allot(waiting, {(7, 2): 3})] == [2, 1]
-    assert allot(waiting, {(7, 2): -4}) == []
+    assert [split.quantity for split in assign(waiting, {(7, 2): 3})] == [2, 1]
+    assert assign(waiting, {(7, 2): -4}) == []

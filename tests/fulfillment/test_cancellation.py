@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aftersales import cancel, line, move, state, terms, value
+from after_sales import cancel, line, move, state, terms, value
 from promises import picked_up, shipped
 
 from shop import Shop

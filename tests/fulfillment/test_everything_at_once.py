@@ -55,4 +55,4 @@ async def test_a_busy_day_loses_no_promise_and_leaves_nobody_waiting_beside_good
             assert shortage == max(0, -on_hand), "what is promised is there; tills alone have sold what was not"
             assert committed <= max(0, on_hand)
     async with shop.hub.database.transaction(notify=False) as session:
-        assert await backorders.serve_waiting(session, 100) == 0
+        assert await backorders.fill_waiting(session, 100) == 0

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aftersales import bring_back, cancel, line, move, state, terms, value
+from after_sales import bring_back, cancel, line, move, state, terms, value
 from promises import picked_up, shipped
 
 from client import Client

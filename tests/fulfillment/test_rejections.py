@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aftersales import move, state
+from after_sales import move, state
 from promises import picked_up, shipped
 
 from shop import ERRORS, Shop

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from aftersales import cancel, move, state, terms, value
+from after_sales import cancel, move, state, terms, value
 from promises import shipped
 
 from client import Refused
@@ -18,9 +18,9 @@ from uriba.orders import payment_operations
 from uriba.worker import sweeps
 
 STEPS = {
-    "before it is taken up": (payment_operations, "due"),
+    "before it is taken up": (payment_operations, "claim_due"),
     "before the provider is asked": (TestProvider, "refund"),
-    "after the provider has done it": (payment_operations, "succeeded"),
+    "after the provider has done it": (payment_operations, "mark_succeeded"),
 }
 BOOK = "SELECT t.{what} FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
 
@@ -64,7 +64,7 @@ async def test_many_workers_pay_back_once(shop: Shop, monkeypatch: pytest.Monkey
     await shop.receive(TEA_W1=2)
     placed = await shipped(shop, TEA=2)
     with monkeypatch.context() as patch, pytest.raises(Refused):
-        patch.setattr(payment_operations, "due", crash)
+        patch.setattr(payment_operations, "claim_due", crash)
         await cancel(shop.staff, placed.order)
 
     await asyncio.gather(*(sweeps.settle_payments(shop.hub.work) for _ in range(8)))

@@ -27,7 +27,7 @@ from patience import backend
 from shop import ERRORS, Shop
 from uriba.db import Session
 from uriba.fulfillment.allocation import shortages
-from uriba.fulfillment.allocation.shortages import plan
+from uriba.fulfillment.allocation.shortages import plan_reallocations
 from uriba.fulfillment.sourcing.selection import Supply
 
 
@@ -206,7 +206,7 @@ async def test_a_level_that_fails_holds_up_no_other(shop: Shop, monkeypatch: pyt
     await sold(shop, "POT", "S1", 1)
     async with shop.hub.database.reading() as session:
         failing = await level_key(session, shop, "TEA", "S1")
-    settle = shortages.resource
+    settle = shortages.reallocate_short_level
 
     async def sometimes(session: Session, level: tuple[int, int]) -> int:
         moved = await settle(session, level)
@@ -214,7 +214,7 @@ async def test_a_level_that_fails_holds_up_no_other(shop: Shop, monkeypatch: pyt
             raise ZeroDivisionError
         return moved
 
-    monkeypatch.setattr(shortages, "resource", sometimes)
+    monkeypatch.setattr(shortages, "reallocate_short_level", sometimes)
 
     with pytest.raises(ExceptionGroup) as failed:
         await resource(shop)
@@ -297,7 +297,7 @@ async def test_the_timeline_says_what_became_of_each_part(shop: Shop) -> None:
 def test_one_locations_units_are_given_away_once() -> None:
     promises = [_promise(n, quantity=2) for n in (1, 2)]
 
-    split = plan((7, 1), promises, {5: [Supply(2, 3)]}, short=4, free={2: 3})
+    split = plan_reallocations((7, 1), promises, {5: [Supply(2, 3)]}, short=4, free={2: 3})
 
     assert [(part.fulfillment_id, part.status, part.location_id, part.quantity) for part in split] == [
         (1, "ALLOCATED", 2, 2),
@@ -306,13 +306,15 @@ def test_one_locations_units_are_given_away_once() -> None:
 
 
 def test_what_is_missing_of_a_promise_may_come_from_two_places() -> None:
-    split = plan((7, 1), [_promise(1, quantity=3)], {5: [Supply(2, 1), Supply(3, 2)]}, short=3, free={2: 1, 3: 2})
+    split = plan_reallocations(
+        (7, 1), [_promise(1, quantity=3)], {5: [Supply(2, 1), Supply(3, 2)]}, short=3, free={2: 1, 3: 2}
+    )
 
     assert sorted((part.location_id, part.quantity) for part in split) == [(2, 1), (3, 2)]
 
 
 def test_where_nothing_is_short_nothing_is_moved() -> None:
-    assert plan((7, 1), [_promise(1, quantity=3)], {5: [Supply(2, 9)]}, short=0, free={2: 9}) == []
+    assert plan_reallocations((7, 1), [_promise(1, quantity=3)], {5: [Supply(2, 9)]}, short=0, free={2: 9}) == []
 
 
 def _promise(n: int, *, quantity: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What holds of every plan: needs are served exactly, from what there is, in as few parcels as there can be."""
+"""Properties of every sourcing plan: demands are served exactly, from the stock, in the fewest possible shipments."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uriba.fulfillment.sourcing.geography import Destination, Place
-from uriba.fulfillment.sourcing.selection import Need, Short, Sourced, Supply, TooManyParcels, arrange
+from uriba.fulfillment.sourcing.geography import Destination, SourcingLocation
+from uriba.fulfillment.sourcing.selection import (
+    Demand,
+    InsufficientStock,
+    SourcingPlan,
+    SplitLimitExceeded,
+    Supply,
+    plan_sourcing,
+)
 
 Stock = dict[int, dict[int, int]]
 
 VARIANTS = (1, 2, 3, 4)
-PLACES = st.builds(
-    Place,
+LOCATIONS = st.builds(
+    SourcingLocation,
     location_id=st.just(0),
     position=st.integers(0, 3),
     region=st.sampled_from([None, "Tokyo", "Osaka"]),
@@ -26,101 +33,104 @@ PLACES = st.builds(
 STOCKS = st.dictionaries(
     st.integers(10, 15), st.dictionaries(st.sampled_from(VARIANTS), st.integers(0, 4)), min_size=1, max_size=6
 )
-NEEDS = st.lists(st.tuples(st.sampled_from(VARIANTS), st.integers(1, 4)), min_size=1, max_size=5)
-SHOPS = st.tuples(STOCKS, NEEDS, st.lists(PLACES, min_size=6, max_size=6))
+DEMANDS = st.lists(st.tuples(st.sampled_from(VARIANTS), st.integers(1, 4)), min_size=1, max_size=5)
+SHOPS = st.tuples(STOCKS, DEMANDS, st.lists(LOCATIONS, min_size=6, max_size=6))
 TOKYO = Destination(region="Tokyo", latitude=35.7, longitude=139.7)
 
 
-def supply_of(stock: Stock, places: list[Place]) -> dict[int, list[Supply]]:
+def supply_of(stock: Stock, locations: list[SourcingLocation]) -> dict[int, list[Supply]]:
     found: dict[int, list[Supply]] = {variant: [] for variant in VARIANTS}
     for location, units in stock.items():
         for variant, quantity in units.items():
-            found[variant].append(Supply(location, quantity, places[location - 10]))
+            found[variant].append(Supply(location, quantity, locations[location - 10]))
     return found
 
 
-def wanted_of(needs: list[Need]) -> Counter[int]:
-    wanted = Counter[int]()
-    for need in needs:
-        wanted[need.variant_id] += need.quantity
-    return wanted
+def units_by_variant(demands: list[Demand]) -> Counter[int]:
+    units = Counter[int]()
+    for demand in demands:
+        units[demand.variant_id] += demand.quantity
+    return units
 
 
-def fewest(stock: Stock, wanted: Counter[int]) -> int | None:
-    """By trying every set of locations."""
+def fewest_by_brute_force(stock: Stock, units: Counter[int]) -> int | None:
+    """Try every set of locations."""
     for count in range(1, len(stock) + 1):
         for chosen in combinations(stock.values(), count):
-            if all(sum(units.get(v, 0) for units in chosen) >= quantity for v, quantity in wanted.items()):
+            if all(sum(held.get(v, 0) for held in chosen) >= quantity for v, quantity in units.items()):
                 return count
     return None
 
 
 @settings(max_examples=1000, deadline=None)
 @given(SHOPS, st.integers(0, 5_000))
-def test_needs_are_served_exactly_and_never_from_more_than_there_is(
-    shop: tuple[Stock, list[tuple[int, int]], list[Place]], looks: int
+def test_demands_are_served_exactly_and_never_beyond_the_stock(
+    shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]], steps: int
 ) -> None:
-    stock, rows, places = shop
-    needs = [Need(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
-    found = arrange(needs, supply_of(stock, places), to=TOKYO, looks=looks)
+    stock, rows, locations = shop
+    demands = [Demand(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
+    found = plan_sourcing(demands, supply_of(stock, locations), destination=TOKYO, search_steps=steps)
 
-    if isinstance(found, Short):
-        assert fewest(stock, wanted_of(needs)) is None
-        assert set(found.available) <= set(wanted_of(needs))
+    if isinstance(found, InsufficientStock):
+        assert fewest_by_brute_force(stock, units_by_variant(demands)) is None
+        assert set(found.available) <= set(units_by_variant(demands))
         return
-    assert isinstance(found, Sourced)
+    assert isinstance(found, SourcingPlan)
     served, sent = Counter[int](), Counter[tuple[int, int]]()
-    for piece in found.pieces:
-        assert piece.quantity > 0
-        assert needs[piece.line].variant_id == piece.variant_id
-        served[piece.line] += piece.quantity
-        sent[piece.location_id, piece.variant_id] += piece.quantity
-    assert served == {need.line: need.quantity for need in needs}
+    for assignment in found.assignments:
+        assert assignment.quantity > 0
+        assert demands[assignment.line].variant_id == assignment.variant_id
+        served[assignment.line] += assignment.quantity
+        sent[assignment.location_id, assignment.variant_id] += assignment.quantity
+    assert served == {demand.line: demand.quantity for demand in demands}
     assert all(units <= stock[location].get(variant, 0) for (location, variant), units in sent.items())
-    assert [choice.location_id for choice in found.choices] == list(dict.fromkeys(p.location_id for p in found.pieces))
+    assert [choice.location_id for choice in found.choices] == list(
+        dict.fromkeys(p.location_id for p in found.assignments)
+    )
 
 
 @settings(max_examples=1000, deadline=None)
 @given(SHOPS)
-def test_parcels_are_as_few_as_there_can_be(shop: tuple[Stock, list[tuple[int, int]], list[Place]]) -> None:
-    stock, rows, places = shop
-    needs = [Need(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
-    found = arrange(needs, supply_of(stock, places), to=TOKYO)
+def test_the_number_of_shipments_is_minimal(shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]]) -> None:
+    stock, rows, locations = shop
+    demands = [Demand(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
+    found = plan_sourcing(demands, supply_of(stock, locations), destination=TOKYO)
 
-    if isinstance(found, Sourced):
-        assert len(found.choices) == fewest(stock, wanted_of(needs))
+    if isinstance(found, SourcingPlan):
+        assert len(found.choices) == fewest_by_brute_force(stock, units_by_variant(demands))
 
 
 @settings(max_examples=500, deadline=None)
 @given(SHOPS, st.integers(1, 4), st.sampled_from([0, 3, 5_000]))
-def test_there_are_never_more_parcels_than_are_allowed(
-    shop: tuple[Stock, list[tuple[int, int]], list[Place]], limit: int, looks: int
+def test_the_split_limit_is_never_exceeded(
+    shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]], shipments_max: int, steps: int
 ) -> None:
-    stock, rows, places = shop
-    needs = [Need(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
-    supply = supply_of(stock, places)
-    found, free = arrange(needs, supply, limit=limit, looks=looks), arrange(needs, supply, looks=looks)
+    stock, rows, locations = shop
+    demands = [Demand(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
+    supply = supply_of(stock, locations)
+    found = plan_sourcing(demands, supply, shipments_max=shipments_max, search_steps=steps)
+    unlimited = plan_sourcing(demands, supply, search_steps=steps)
 
-    if isinstance(found, Sourced):
-        assert len(found.choices) <= limit
-    if isinstance(found, TooManyParcels):
-        assert found.parcels > limit
-        assert isinstance(free, Sourced)
-        assert len(free.choices) == found.parcels
-        assert any(found.served[need.line] < need.quantity for need in needs)
-        assert all(0 <= found.served[need.line] <= need.quantity for need in needs)
+    if isinstance(found, SourcingPlan):
+        assert len(found.choices) <= shipments_max
+    if isinstance(found, SplitLimitExceeded):
+        assert found.shipments > shipments_max
+        assert isinstance(unlimited, SourcingPlan)
+        assert len(unlimited.choices) == found.shipments
+        assert any(found.served[demand.line] < demand.quantity for demand in demands)
+        assert all(0 <= found.served[demand.line] <= demand.quantity for demand in demands)
 
 
 @settings(max_examples=500, deadline=None)
 @given(SHOPS)
-def test_the_rule_that_decided_tells_its_location_from_those_before_it(
-    shop: tuple[Stock, list[tuple[int, int]], list[Place]],
+def test_each_ranking_narrows_the_candidates_to_the_chosen_location(
+    shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]],
 ) -> None:
-    stock, rows, places = shop
-    needs = [Need(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
-    found = arrange(needs, supply_of(stock, places), to=TOKYO)
+    stock, rows, locations = shop
+    demands = [Demand(line, variant, quantity) for line, (variant, quantity) in enumerate(rows)]
+    found = plan_sourcing(demands, supply_of(stock, locations), destination=TOKYO)
 
-    for choice in found.choices if isinstance(found, Sourced) else ():
+    for choice in found.choices if isinstance(found, SourcingPlan) else ():
         left = None
         for ranking in choice.rankings:
             assert left is None or set(ranking.values) == set(left)

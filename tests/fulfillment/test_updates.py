@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from aftersales import move, state, terms, value
+from after_sales import move, state, terms, value
 from promises import picked_up, shipped
 
 from shop import Shop

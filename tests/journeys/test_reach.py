@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aftersales import bring_back, cancel, line, move, state
+from after_sales import bring_back, cancel, line, move, state
 from ears import Ears, listening
 from tills import open_till
 

@@ -133,7 +133,7 @@ class Checkout:
         if placed is not None:
             return placed
         async with self.database.reading() as session:
-            return await queries.of_checkout(session, begun.order_id)
+            return await queries.placed_order(session, begun.order_id)
 
     async def _expire_holds(self) -> bool:
         """Release holds that have expired, without waiting for the sweep; return whether there were any."""
@@ -174,10 +174,11 @@ class Checkout:
         data = {"status": cart.status, "version": cart.version, "order": str(plan.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         taken = [
-            placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
+            placement.new_tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor)
+            for t in tenders
         ]
         placed = await payment_attempts.place(session, plan.draft, plan.parcels, tenders=taken, actor=actor.label)
-        moved = initial.movements(plan.parcels)
+        moved = initial.stock_movements(plan.parcels)
         await ledger.post_and_commit(session, moved, reference=f"order:{plan.draft.id}", actor=actor.label)
         return placed
 
@@ -329,7 +330,7 @@ class Checkout:
                 return False
             found = await payment_attempts.of_charge(session, event.key)
             if found is not None and event.kind == REFUND_FAILED:
-                await payment_operations.gave_nothing_back(session, provider, found["order_id"])
+                await payment_operations.report_failed_refund(session, provider, found["order_id"])
         if found is not None and found["open"]:
             await self.finish(found["id"])
         return True

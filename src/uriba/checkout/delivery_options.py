@@ -15,9 +15,22 @@ from uriba.core import clock, text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Invalid
 from uriba.db import Session
-from uriba.fulfillment.sourcing.geography import NOWHERE, Destination, Place, distance_km, same_region
-from uriba.fulfillment.sourcing.selection import Need, Short, Sourced, Supply, TooManyParcels, arrange
-from uriba.fulfillment.sourcing.stock import Stocked, stocked
+from uriba.fulfillment.sourcing.geography import (
+    UNKNOWN_DESTINATION,
+    Destination,
+    SourcingLocation,
+    distance_km,
+    same_region,
+)
+from uriba.fulfillment.sourcing.selection import (
+    Demand,
+    InsufficientStock,
+    SourcingPlan,
+    SplitLimitExceeded,
+    Supply,
+    plan_sourcing,
+)
+from uriba.fulfillment.sourcing.stock import SourcingStock, load_stock
 from uriba.inventory.queries import shelf_by_variant
 
 
@@ -59,7 +72,7 @@ class Options:
     """What there is for a cart's lines; `near`: where its customer is, `shelf`: what the caller's till has."""
 
     cart: CartView
-    stock: Stocked
+    stock: SourcingStock
     shelf: Mapping[int, int] | None
     near: Destination
     at: datetime
@@ -80,22 +93,22 @@ class Options:
 
     def shipping(self, lines: Sequence[LineView]) -> Shipping:
         """Whether these lines could be shipped, as checkout would do it now."""
-        needs = [Need(index, line.variant_id, line.quantity) for index, line in enumerate(lines)]
-        to = Destination.of_address(self.cart.address) if self.cart.address else self.near
-        found = arrange(needs, self._sendable, to=to, limit=self.stock.split_limit)
+        needs = [Demand(index, line.variant_id, line.quantity) for index, line in enumerate(lines)]
+        destination = Destination.of_address(self.cart.address) if self.cart.address else self.near
+        found = plan_sourcing(needs, self._shippable, destination=destination, shipments_max=self.stock.split_limit)
         match found:
-            case Sourced():
+            case SourcingPlan():
                 sources = Counter[int]()
-                for piece in found.pieces:
-                    sources[piece.location_id] += piece.quantity
+                for assignment in found.assignments:
+                    sources[assignment.location_id] += assignment.quantity
                 return Shipping(sources.total(), len(found.choices), sources)
-            case Short():
+            case InsufficientStock():
                 wanted = _wanted(lines)
                 units = sum(min(units, found.available.get(v, units)) for v, units in wanted.items())
                 return Shipping(units, None, {}, f"{units} of {wanted.total()} can be shipped.")
-            case TooManyParcels():
+            case SplitLimitExceeded():
                 units = sum(found.served.values())
-                return Shipping(units, found.parcels, {}, f"{found.limit} parcels at most are shipped.")
+                return Shipping(units, found.shipments, {}, f"{found.shipments_max} parcels at most are shipped.")
 
     def missing(self, line: LineView) -> str | None:
         """What there is to say of a line that cannot be had in any way."""
@@ -106,19 +119,19 @@ class Options:
         return None if anywhere or on_shelf else f"{line.variant['name']} is nowhere in stock now."
 
     @cached_property
-    def _sendable(self) -> Mapping[int, Sequence[Supply]]:
-        return self.stock.sendable()
+    def _shippable(self) -> Mapping[int, Sequence[Supply]]:
+        return self.stock.shippable()
 
     @cached_property
-    def _stores(self) -> list[Place]:
-        offered = [place for place in self.stock.places.values() if place.offers_pickup]
+    def _stores(self) -> list[SourcingLocation]:
+        offered = [place for place in self.stock.locations.values() if place.offers_pickup]
         return sorted(offered, key=self._remoteness)
 
-    def _remoteness(self, place: Place) -> tuple[bool, float, bool, int]:
+    def _remoteness(self, place: SourcingLocation) -> tuple[bool, float, bool, int]:
         away = distance_km(place, self.near)
         return away is None, away or 0, not same_region(place, self.near), place.position
 
-    def _pickup(self, place: Place, wanted: Counter[int]) -> Pickup:
+    def _pickup(self, place: SourcingLocation, wanted: Counter[int]) -> Pickup:
         has = {v: self.stock.units.get(v, {}).get(place.location_id, 0) for v in wanted}
         away = distance_km(place, self.near)
         return Pickup(
@@ -137,7 +150,9 @@ def _wanted(lines: Sequence[LineView]) -> Counter[int]:
     return wanted
 
 
-async def of_cart(session: Session, cart: CartView, *, actor: Actor, near: Destination = NOWHERE) -> Options:
+async def of_cart(
+    session: Session, cart: CartView, *, actor: Actor, near: Destination = UNKNOWN_DESTINATION
+) -> Options:
     """What could be done with an active cart.
 
     Errors: `CartNotActive`.
@@ -145,7 +160,7 @@ async def of_cart(session: Session, cart: CartView, *, actor: Actor, near: Desti
     if cart.status is not CartStatus.ACTIVE:
         raise CartNotActive(f"This cart is {cart.status.lower()}; there is nothing to decide.", "cartId")
     sold = sorted({line.variant_id for line in cart.lines if line.sold})
-    stock = await stocked(session, sold, channel_id=cart.priced_in_id)
+    stock = await load_stock(session, sold, channel_id=cart.priced_in_id)
     shelf = None
     if actor.role is Role.TERMINAL and actor.location_id is not None:
         shelf = await shelf_by_variant(session, sold, location_id=actor.location_id)

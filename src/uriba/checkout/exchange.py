@@ -23,11 +23,11 @@ from uriba.core.errors import Invalid, InvalidState
 from uriba.db import Session
 from uriba.fulfillment import returns
 from uriba.fulfillment.allocation import initial, level_locks
-from uriba.fulfillment.returns import ReturnRequest, Taken
+from uriba.fulfillment.returns import RecordedReturn, ReturnRequest
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock
 from uriba.orders import payments, placement
-from uriba.orders.payments import Reason
+from uriba.orders.payments import PaymentReason
 from uriba.outbox import emit
 
 EXCHANGE = "EXCHANGE"
@@ -61,21 +61,21 @@ async def exchange(
     order_id, return_id = ids.order_id, ids.return_id
     cart = await carts.lock(session, cart_id=out.cart_id, actor=actor, status=CartStatus.ORDERED)
     tenders = _tenders(out, cart, actor, gateways)
-    taken = await returns.book(session, back, return_id=return_id, actor=actor)
-    if taken.book.order["currency"] != cart.terms.currency:
+    taken = await returns.record(session, back, return_id=return_id, actor=actor)
+    if taken.snapshot.order["currency"] != cart.terms.currency:
         raise InvalidState("These goods were bought in another currency.", "orderId")
-    contact = Contact(taken.book.order["email"], taken.book.order["phone"])
+    contact = Contact(taken.snapshot.order["email"], taken.snapshot.order["phone"])
     made = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
-    made = replace(made, draft=msgspec.structs.replace(made.draft, exchange_of=taken.book.order["id"]))
+    made = replace(made, draft=msgspec.structs.replace(made.draft, exchange_of=taken.snapshot.order["id"]))
     covered = min(taken.credit_minor, made.draft.total_minor)
     _check(tenders, made.draft.total_minor - covered, cart.terms.currency)
     tenders = await stored_value_tenders.taken(session, made.draft, tenders, actor=actor.label)
-    await payments.keep(session, taken.book.order, covered, actor=actor.label, return_id=return_id)
-    await payments.take_back(
+    await payments.apply_to_exchange(session, taken.snapshot.order, covered, actor=actor.label, return_id=return_id)
+    await payments.refund(
         session,
-        taken.book.order,
+        taken.snapshot.order,
         taken.credit_minor - covered,
-        reason=Reason.RETURNED,
+        reason=PaymentReason.RETURNED,
         actor=actor.label,
         at_till=True,
         return_id=return_id,
@@ -103,21 +103,29 @@ def _check(tenders: list[Tendered], due_minor: int, currency: str) -> None:
 
 
 async def _place(
-    session: Session, cart: CartView, made: Plan, taken: Taken, tenders: list[Tendered], covered: int, actor: Actor
+    session: Session,
+    cart: CartView,
+    made: Plan,
+    taken: RecordedReturn,
+    tenders: list[Tendered],
+    covered: int,
+    actor: Actor,
 ) -> None:
-    paid = [placement.tender(EXCHANGE, covered, taken.book.order["number"])] if covered else []
-    paid += [placement.tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders]
+    paid = [placement.new_tender(EXCHANGE, covered, taken.snapshot.order["number"])] if covered else []
+    paid += [
+        placement.new_tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
+    ]
     data = {"status": cart.status, "version": cart.version, "order": str(made.draft.id)}
     emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
     await payment_attempts.place(session, made.draft, made.parcels, tenders=paid, actor=actor.label)
     await session.run("UPDATE order_return SET exchange_order_id = $2 WHERE id = $1", taken.id, made.draft.id)
 
 
-async def _move_stock(session: Session, made: Plan, taken: Taken, back: ReturnRequest, actor: Actor) -> None:
+async def _move_stock(session: Session, made: Plan, taken: RecordedReturn, back: ReturnRequest, actor: Actor) -> None:
     """Both movements, on levels that are locked together: in one order, whatever comes back and goes out."""
-    out = initial.movements(made.parcels)
-    here = [(line.variant_id, taken.location_id) for line in taken.book.lines]
+    out = initial.stock_movements(made.parcels)
+    here = [(line.variant_id, taken.location_id) for line in taken.snapshot.lines]
     await ledger.open_levels(session, here)
     await level_locks.lock(session, {*here, *((m.variant_id, m.location_id) for m in out)})
-    await returns.put_away(session, taken, back.lines, actor=actor.label)
+    await returns.restock(session, taken, back.lines, actor=actor.label)
     await ledger.post(session, out, reference=f"order:{made.draft.id}", actor=actor.label)

@@ -18,11 +18,11 @@ from uriba.core.errors import Code, DomainError, Invalid, Refusals
 from uriba.core.ids import new_id
 from uriba.core.money import format_rate
 from uriba.db import Session
-from uriba.fulfillment.allocation.initial import Parcel, ParcelLine
-from uriba.fulfillment.sourcing.selection import Piece, Short
+from uriba.fulfillment.allocation.initial import InitialFulfillment, InitialFulfillmentLine
+from uriba.fulfillment.sourcing.selection import Assignment, InsufficientStock
 from uriba.inventory.errors import OutOfStock
 from uriba.inventory.queries import supply_by_variant
-from uriba.orders.placement import Draft, DraftLine, DraftPromotion, DraftTax
+from uriba.orders.placement import OrderDraft, OrderDraftLine, OrderDraftPromotion, OrderDraftTax
 from uriba.pricing import redemptions
 from uriba.pricing.coupons import CouponUsedUp
 from uriba.pricing.promotions import Reason, Verdict
@@ -33,8 +33,8 @@ from uriba.pricing.quote import Quote
 class Plan:
     """What the order will be, and the parcels it begins with. `lines` are the cart's, in the order of the draft's."""
 
-    draft: Draft
-    parcels: tuple[Parcel, ...]
+    draft: OrderDraft
+    parcels: tuple[InitialFulfillment, ...]
     lines: tuple[LineView, ...]
 
 
@@ -91,9 +91,9 @@ def _refuse_used_up(priced: Quote) -> None:
 
 def _draft(
     order_id: UUID, cart: CartView, lines: Sequence[LineView], priced: Quote, actor: Actor, contact: Contact
-) -> Draft:
+) -> OrderDraft:
     ships = any(line.method is FulfillmentMethod.SHIP for line in lines)
-    return Draft(
+    return OrderDraft(
         id=order_id,
         cart_id=cart.id,
         channel_id=actor.channel_id or cart.priced_in_id,
@@ -112,7 +112,7 @@ def _draft(
         address=cart.address if ships else None,
         lines=tuple(_draft_line(line, cart) for line in lines),
         tax_lines=tuple(
-            DraftTax(rate=format_rate(t.rate), taxable_minor=t.taxable_minor, tax_minor=t.tax_minor)
+            OrderDraftTax(rate=format_rate(t.rate), taxable_minor=t.taxable_minor, tax_minor=t.tax_minor)
             for t in priced.tax_lines
         ),
         rewards=cart.rewards and cart.customer_id is not None,
@@ -120,9 +120,9 @@ def _draft(
     )
 
 
-def _draft_promotion(verdict: Verdict) -> DraftPromotion:
+def _draft_promotion(verdict: Verdict) -> OrderDraftPromotion:
     coupon = verdict.coupon
-    return DraftPromotion(
+    return OrderDraftPromotion(
         promotion=verdict.promotion.code,
         name=verdict.promotion.name,
         amount_minor=verdict.amount_minor,
@@ -131,8 +131,8 @@ def _draft_promotion(verdict: Verdict) -> DraftPromotion:
     )
 
 
-def _draft_line(line: LineView, cart: CartView) -> DraftLine:
-    return DraftLine(
+def _draft_line(line: LineView, cart: CartView) -> OrderDraftLine:
+    return OrderDraftLine(
         id=new_id(),
         variant_id=line.variant_id,
         sku=line.variant["sku"],
@@ -146,21 +146,23 @@ def _draft_line(line: LineView, cart: CartView) -> DraftLine:
     )
 
 
-def _placed(lines: Sequence[LineView], actor: Actor) -> list[Piece]:
+def _placed(lines: Sequence[LineView], actor: Actor) -> list[Assignment]:
     """Lines whose location is given: carried out from this till's shelf, or picked up at the chosen store."""
     pieces = []
     for index, line in enumerate(lines):
         if line.method is not FulfillmentMethod.SHIP:
             place = actor.location_id if line.method is FulfillmentMethod.CARRY_OUT else line.location_id
             assert place is not None
-            pieces.append(Piece(place, index, line.variant_id, line.quantity))
+            pieces.append(Assignment(place, index, line.variant_id, line.quantity))
     return pieces
 
 
-async def _shipped(session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Piece]) -> Allotment:
+async def _shipped(
+    session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Assignment]
+) -> Allotment:
     """Lines to be shipped, from what the lines whose location is given leave there."""
     found = await allot(session, cart, lines, placed)
-    if isinstance(found, Short):
+    if isinstance(found, InsufficientStock):
         short = [n.line for n in to_ship(lines) if n.variant_id in found.available]
         raise await out_of_stock(session, lines, short, cart.priced_in_id)
     return found
@@ -184,17 +186,17 @@ async def out_of_stock(
 
 
 def _parcels(
-    draft: Draft, lines: Sequence[LineView], placed: Sequence[Piece], shipped: Allotment
-) -> tuple[Parcel, ...]:
+    draft: OrderDraft, lines: Sequence[LineView], placed: Sequence[Assignment], shipped: Allotment
+) -> tuple[InitialFulfillment, ...]:
     """One parcel for each location and method."""
-    grouped: dict[tuple[int, FulfillmentMethod], list[ParcelLine]] = {}
+    grouped: dict[tuple[int, FulfillmentMethod], list[InitialFulfillmentLine]] = {}
     for piece in (*placed, *shipped.pieces):
-        part = ParcelLine(
+        part = InitialFulfillmentLine(
             order_line_id=draft.lines[piece.line].id, variant_id=piece.variant_id, quantity=piece.quantity
         )
         grouped.setdefault((piece.location_id, lines[piece.line].method), []).append(part)
     return tuple(
-        Parcel(
+        InitialFulfillment(
             id=new_id(),
             location_id=location_id,
             method=method,

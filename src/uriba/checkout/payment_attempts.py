@@ -15,13 +15,13 @@ from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import Tendered
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
-from uriba.fulfillment.allocation import initial as parcels
-from uriba.fulfillment.allocation.initial import Parcel
+from uriba.fulfillment.allocation import initial
+from uriba.fulfillment.allocation.initial import InitialFulfillment
 from uriba.inventory import holds, ledger
 from uriba.inventory.holds import Held
 from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
-from uriba.orders.placement import Draft, Tender
+from uriba.orders.placement import OrderDraft, Tender
 from uriba.outbox import emit
 from uriba.pricing import redemptions
 from uriba.stored_value import points
@@ -43,8 +43,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an attempt needs to become an order, so that any process can finish it."""
 
-    draft: Draft
-    parcels: tuple[Parcel, ...]
+    draft: OrderDraft
+    parcels: tuple[InitialFulfillment, ...]
     charges: tuple[Charge, ...]
     capture: bool = True
 
@@ -115,7 +115,7 @@ _BEGIN = statement("""
 """)
 
 
-def _units(of: Sequence[Parcel]) -> list[Held]:
+def _units(of: Sequence[InitialFulfillment]) -> list[Held]:
     """Return the units to hold. What a till hands over may be safety stock; what is promised may not."""
     return [
         Held(
@@ -205,7 +205,7 @@ async def complete_and_commit(session: Session, attempt: Attempt, answers: Seque
     _record_answers(session, attempt, answers)
     placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
     held = [Held(*units) for units in row["held"] or ()]
-    moved = parcels.movements(attempt.agreed.parcels, held=held)
+    moved = initial.stock_movements(attempt.agreed.parcels, held=held)
     await ledger.post_and_commit(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return placed
 
@@ -230,7 +230,7 @@ _COMPLETE = statement(f"""
 
 
 def _tender(charge: Charge, answer: Answer | None) -> Tender:
-    return placement.tender(
+    return placement.new_tender(
         charge.method,
         charge.amount_minor,
         answer.reference if answer else charge.reference,
@@ -261,11 +261,13 @@ _RECORD_ANSWERS = statement("""
 """)
 
 
-async def place(session: Session, draft: Draft, of: Sequence[Parcel], *, tenders: Sequence[Tender], actor: str) -> Row:
+async def place(
+    session: Session, draft: OrderDraft, of: Sequence[InitialFulfillment], *, tenders: Sequence[Tender], actor: str
+) -> Row:
     """Write the order and its points; its fulfillments are deferred until the caller posts its stock."""
     completed = all(parcel.status == "HANDED_OVER" for parcel in of)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
-    parcels.allocate(session, order_id=draft.id, parcels=of)
+    initial.create(session, order_id=draft.id, fulfillments=of)
     if draft.rewards:
         await points.earn(
             session,

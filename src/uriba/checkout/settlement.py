@@ -13,7 +13,7 @@ from uriba.checkout.gateways import Declined, GatewayUnreachable
 from uriba.db import Database
 from uriba.orders import payment_operations
 from uriba.orders.models import OperationKind
-from uriba.orders.payment_operations import Operation
+from uriba.orders.payment_operations import DueOperation
 
 log = structlog.get_logger()
 
@@ -41,10 +41,10 @@ class Settlement:
     async def _round(self, *, order_id: UUID | None = None, limit: int = 50) -> int:
         """How many operations were done, or refused for good."""
         async with self.database.transaction(notify=False) as session:
-            taken = await payment_operations.due(session, order_id=order_id, limit=limit)
+            taken = await payment_operations.claim_due(session, order_id=order_id, limit=limit)
         return sum(await asyncio.gather(*(self._do(operation) for operation in taken)))
 
-    async def _do(self, operation: Operation) -> bool:
+    async def _do(self, operation: DueOperation) -> bool:
         try:
             async with asyncio.timeout(self.charging.timeout_s):
                 reference = await self._ask(operation)
@@ -53,13 +53,13 @@ class Settlement:
             return False
         except Declined as declined:
             async with self.database.transaction() as session:
-                await payment_operations.failed(session, operation, str(declined))
+                await payment_operations.mark_failed(session, operation, str(declined))
             return True
         async with self.database.transaction(notify=False) as session:
-            await payment_operations.succeeded(session, operation.id, reference)
+            await payment_operations.mark_succeeded(session, operation.id, reference)
         return True
 
-    async def _ask(self, operation: Operation) -> str | None:
+    async def _ask(self, operation: DueOperation) -> str | None:
         gateway = self.charging.gateways[operation.method]
         if operation.kind is OperationKind.VOID:
             await gateway.void(key=operation.key, reference=operation.reference)

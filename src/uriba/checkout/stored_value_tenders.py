@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from uriba.checkout.request import Tendered
 from uriba.db import Session
-from uriba.orders.placement import Draft
+from uriba.orders.placement import OrderDraft
 from uriba.stored_value import tenders
 from uriba.stored_value.tenders import Debit
 
 
-async def taken(session: Session, draft: Draft, given: Sequence[Tendered], *, actor: str) -> list[Tendered]:
+async def taken(session: Session, draft: OrderDraft, given: Sequence[Tendered], *, actor: str) -> list[Tendered]:
     """Take what gift cards and points pay of an order; the tenders, with the references by which it can go back.
 
     A code has done its work then, and is kept nowhere. Errors: `TenderRefused`, `Invalid`.

@@ -16,13 +16,13 @@ from uriba.db import Row, Session
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
 from uriba.fulfillment.models import PROMISED, FulfillmentStatus
 from uriba.orders import proration
-from uriba.orders.proration import Share
+from uriba.orders.proration import Proration
 
 CANCELLABLE = (FulfillmentStatus.BACKORDERED, *PROMISED)
 """The goods are still here, or were never there."""
 
 
-class Bought(msgspec.Struct, frozen=True, kw_only=True):
+class OrderLineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the order; amounts in minor units, `total_minor` after discounts."""
 
     id: UUID
@@ -36,7 +36,7 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
     rate: Decimal
 
 
-class Piece(msgspec.Struct, frozen=True, kw_only=True):
+class FulfillmentPart(msgspec.Struct, frozen=True, kw_only=True):
     """Units of a line in a fulfillment."""
 
     fulfillment_id: UUID
@@ -56,15 +56,15 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class OrderSnapshot:
     """An order, locked."""
 
     order: Row
-    lines: Sequence[Bought]
-    pieces: Sequence[Piece]
+    lines: Sequence[OrderLineSnapshot]
+    pieces: Sequence[FulfillmentPart]
     taxes: Sequence[Tax]
 
-    def line(self, line_id: UUID) -> Bought | None:
+    def line(self, line_id: UUID) -> OrderLineSnapshot | None:
         return next((line for line in self.lines if line.id == line_id), None)
 
     def units(self, line_id: UUID, states: Iterable[FulfillmentStatus]) -> int:
@@ -72,7 +72,7 @@ class Book:
         wanted = frozenset(states)
         return sum(p.quantity for p in self.pieces if p.line_id == line_id and p.status in wanted)
 
-    def refund(self, units: Mapping[UUID, int]) -> Share:
+    def refund(self, units: Mapping[UUID, int]) -> Proration:
         """What these units cost, that were neither returned nor cancelled until now."""
         return self._share(units, {line.id: line.returned + line.cancelled for line in self.lines})
 
@@ -83,17 +83,17 @@ class Book:
         }
         return self._share({line.id: line.quantity - gone[line.id] for line in self.lines}, gone).total_minor
 
-    def _share(self, units: Mapping[UUID, int], gone: Mapping[UUID, int]) -> Share:
-        return proration.share(
-            [proration.Line(l.id, l.quantity, gone[l.id], l.total_minor, l.rate) for l in self.lines],  # noqa: E741
-            [proration.Rate(t.rate, t.taxable_minor, t.tax_minor) for t in self.taxes],
+    def _share(self, units: Mapping[UUID, int], gone: Mapping[UUID, int]) -> Proration:
+        return proration.prorate(
+            [proration.ProrationLine(l.id, l.quantity, gone[l.id], l.total_minor, l.rate) for l in self.lines],  # noqa: E741
+            [proration.RateTotals(t.rate, t.taxable_minor, t.tax_minor) for t in self.taxes],
             shipping_minor=self.order["shipping_minor"],
             prices_include_tax=self.order["prices_include_tax"],
             units=units,
         )
 
 
-async def take(session: Session, order_id: UUID, *, actor: Actor, path: str, own_place: bool = True) -> Book:
+async def lock(session: Session, order_id: UUID, *, actor: Actor, path: str, own_place: bool = True) -> OrderSnapshot:
     """Lock an order and read its book. `own_place`: a terminal reaches only orders that its location has a part in.
 
     Errors: `NotFound` with the path.
@@ -103,10 +103,10 @@ async def take(session: Session, order_id: UUID, *, actor: Actor, path: str, own
         raise NotFound("There is no such order.", path)
     found = await session.fetchrow(_BOOK, order_id)
     assert found is not None
-    book = Book(
+    book = OrderSnapshot(
         order,
-        msgspec.convert(found["lines"] or [], list[Bought], strict=False),
-        msgspec.convert(found["pieces"] or [], list[Piece], strict=False),
+        msgspec.convert(found["lines"] or [], list[OrderLineSnapshot], strict=False),
+        msgspec.convert(found["pieces"] or [], list[FulfillmentPart], strict=False),
         msgspec.convert(found["taxes"] or [], list[Tax], strict=False),
     )
     if own_place and actor.role is Role.TERMINAL and not _has_part(book, actor.location_id):
@@ -114,7 +114,7 @@ async def take(session: Session, order_id: UUID, *, actor: Actor, path: str, own
     return book
 
 
-def _has_part(book: Book, location_id: int | None) -> bool:
+def _has_part(book: OrderSnapshot, location_id: int | None) -> bool:
     return location_id in (book.order["location_id"], *(piece.location_id for piece in book.pieces))
 
 

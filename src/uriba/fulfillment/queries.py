@@ -15,7 +15,7 @@ COLUMNS = """
 """
 
 
-async def work(
+async def work_queue(
     session: Session,
     *,
     location_id: int,
@@ -58,7 +58,7 @@ async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[
     return {row["id"]: row for row in rows}
 
 
-async def lines(session: Session, fulfillment_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def lines_by_fulfillment(session: Session, fulfillment_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     found: dict[UUID, list[Row]] = {fulfillment_id: [] for fulfillment_id in fulfillment_ids}
     rows = await session.fetch(
         "SELECT l.fulfillment_id, l.order_line_id, l.quantity FROM fulfillment_line l "

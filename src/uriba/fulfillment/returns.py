@@ -19,25 +19,25 @@ from uriba.db import Row, Session
 from uriba.fulfillment import order_snapshot
 from uriba.fulfillment.allocation import backorders
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
-from uriba.fulfillment.order_snapshot import Book
+from uriba.fulfillment.order_snapshot import OrderSnapshot
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, StockState
 from uriba.orders import payments, timeline
 from uriba.orders.events import ReturnCreated
-from uriba.orders.models import Condition
-from uriba.orders.payments import Reason
-from uriba.orders.proration import Share
+from uriba.orders.models import ReturnCondition
+from uriba.orders.payments import PaymentReason
+from uriba.orders.proration import Proration
 from uriba.orders.timeline import Told
 
 
 @dataclass(frozen=True, slots=True)
-class Back:
+class ReturnRequestLine:
     """Units of a line that are handed in; without a condition they are not kept as stock."""
 
     order_line_id: UUID | None
     quantity: int
-    condition: Condition | None = Condition.SELLABLE
+    condition: ReturnCondition | None = ReturnCondition.SELLABLE
     reason: str | None = None
 
 
@@ -46,49 +46,49 @@ class ReturnRequest:
     """A return; `location` is a code, a terminal's its own. `approve`: staff allows what the channel's terms do not."""
 
     order_id: UUID
-    lines: Sequence[Back]
+    lines: Sequence[ReturnRequestLine]
     location: str | None = None
     approve: bool = False
     note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class RecordedReturn:
     """A return that was booked; `credit_minor`: what its units are worth."""
 
     id: UUID
-    book: Book
+    snapshot: OrderSnapshot
     location_id: int
     credit_minor: int
 
 
-async def take(session: Session, asked: ReturnRequest, *, return_id: UUID, actor: Actor) -> Taken:
+async def accept(session: Session, asked: ReturnRequest, *, return_id: UUID, actor: Actor) -> RecordedReturn:
     """Book a return: its goods, and what was paid for them. They land where they were handed in, known there or not.
 
     Errors: `NotFound` (order, line, location), `InvalidQuantity` (more than was bought), `InvalidState` (had not left),
     `ApprovalRequired`, `LimitExceeded`.
     """
-    taken = await book(session, asked, return_id=return_id, actor=actor)
+    taken = await record(session, asked, return_id=return_id, actor=actor)
     at_till = actor.role is Role.TERMINAL
-    await payments.take_back(
+    await payments.refund(
         session,
-        taken.book.order,
+        taken.snapshot.order,
         taken.credit_minor,
-        reason=Reason.RETURNED,
+        reason=PaymentReason.RETURNED,
         actor=actor.label,
         at_till=at_till,
         return_id=taken.id,
     )
-    await put_away(session, taken, asked.lines, actor=actor.label)
+    await restock(session, taken, asked.lines, actor=actor.label)
     return taken
 
 
-async def book(session: Session, asked: ReturnRequest, *, return_id: UUID, actor: Actor) -> Taken:
-    """Write a return, and what it is worth; its money and its goods are the caller's next steps. Errors: as `take`."""
+async def record(session: Session, asked: ReturnRequest, *, return_id: UUID, actor: Actor) -> RecordedReturn:
+    """Record a return and its credit; refund and restocking are the caller's next steps. Errors: as `accept`."""
     check_rows(len(asked.lines), "lines")
     if not asked.lines:
         raise Invalid("Name at least one line.", "lines")
-    found = await order_snapshot.take(session, asked.order_id, actor=actor, path="orderId", own_place=False)
+    found = await order_snapshot.lock(session, asked.order_id, actor=actor, path="orderId", own_place=False)
     location_id = await _place(session, found, asked.location, actor)
     units = _units(found, asked.lines)
     share = found.refund(units)
@@ -97,10 +97,10 @@ async def book(session: Session, asked: ReturnRequest, *, return_id: UUID, actor
     await _write(session, return_id, found, asked, location_id, share, credit, actor)
     data = {"return": str(return_id), "refundMinor": credit, "units": sum(units.values())}
     await timeline.record(session, [Told(found.order["id"], ReturnCreated, data)], actor=actor.label)
-    return Taken(return_id, found, location_id, credit)
+    return RecordedReturn(return_id, found, location_id, credit)
 
 
-async def _place(session: Session, found: Book, code: str | None, actor: Actor) -> int:
+async def _place(session: Session, found: OrderSnapshot, code: str | None, actor: Actor) -> int:
     """Where the goods are handed in."""
     if code is not None:
         place = (await locations.by_code(session, [code])).get(code)
@@ -115,7 +115,7 @@ async def _place(session: Session, found: Book, code: str | None, actor: Actor) 
     return left[0]
 
 
-def _units(found: Book, lines: Sequence[Back]) -> dict[UUID, int]:
+def _units(found: OrderSnapshot, lines: Sequence[ReturnRequestLine]) -> dict[UUID, int]:
     """Units by line, rows of one line summed. Errors: per row."""
     refusals = Refusals()
     units = Counter[UUID]()
@@ -137,7 +137,7 @@ def _units(found: Book, lines: Sequence[Back]) -> dict[UUID, int]:
     return dict(units)
 
 
-async def _credit(session: Session, found: Book, units: dict[UUID, int], share: Share) -> int:
+async def _credit(session: Session, found: OrderSnapshot, units: dict[UUID, int], share: Proration) -> int:
     """What was paid for the units, never more than was paid and not given back; the last ones get all that is left."""
     paid = await payments.paid_minor(session, found.order["id"])
     last = all(line.returned + line.cancelled + units.get(line.id, 0) == line.quantity for line in found.lines)
@@ -145,7 +145,7 @@ async def _credit(session: Session, found: Book, units: dict[UUID, int], share: 
 
 
 async def _check_terms(
-    session: Session, found: Book, units: dict[UUID, int], credit: int, asked: ReturnRequest, actor: Actor
+    session: Session, found: OrderSnapshot, units: dict[UUID, int], credit: int, asked: ReturnRequest, actor: Actor
 ) -> None:
     """The channel's window, and how much may be given back without staff. Errors: `ApprovalRequired`."""
     if asked.approve and actor.role is Role.STAFF:
@@ -171,10 +171,10 @@ _LEFT_AT = """
 async def _write(
     session: Session,
     return_id: UUID,
-    found: Book,
+    found: OrderSnapshot,
     asked: ReturnRequest,
     location_id: int,
-    share: Share,
+    share: Proration,
     credit: int,
     actor: Actor,
 ) -> None:
@@ -220,7 +220,7 @@ _LINES = """
 """
 
 
-def _lines(found: Book, lines: Sequence[Back], share: Share) -> list[tuple[object, ...]]:
+def _lines(found: OrderSnapshot, lines: Sequence[ReturnRequestLine], share: Proration) -> list[tuple[object, ...]]:
     """Rows as they were given; what a line's units cost is spread over its rows by units, the rest on the first."""
     units, first = Counter[UUID](), dict[UUID, int]()
     for index, back in enumerate(lines):
@@ -235,20 +235,20 @@ def _lines(found: Book, lines: Sequence[Back], share: Share) -> list[tuple[objec
         if first[line.id] == index:
             others = [b.quantity for n, b in enumerate(lines) if b.order_line_id == line.id and n != index]
             part = share.lines[line.id] - sum(share.lines[line.id] * n // units[line.id] for n in others)
-        sellable = back.condition is Condition.SELLABLE
+        sellable = back.condition is ReturnCondition.SELLABLE
         reason = text.optional_text(back.reason, "lines", index, "reason")
         rows.append((new_id(), line.id, line.variant_id, back.quantity, sellable, back.condition, reason, part))
     return rows
 
 
-async def put_away(session: Session, taken: Taken, lines: Sequence[Back], *, actor: str) -> None:
+async def restock(session: Session, taken: RecordedReturn, lines: Sequence[ReturnRequestLine], *, actor: str) -> None:
     """The goods land where they were handed in: for sale, or put aside; whoever waits for them gets them first."""
     movements = []
     for back in lines:
-        line = taken.book.line(back.order_line_id) if back.order_line_id else None
+        line = taken.snapshot.line(back.order_line_id) if back.order_line_id else None
         if line is None or back.condition is None:
             continue
-        aside = 0 if back.condition is Condition.SELLABLE else back.quantity
+        aside = 0 if back.condition is ReturnCondition.SELLABLE else back.quantity
         movements.append(
             Movement(
                 variant_id=line.variant_id,
@@ -263,4 +263,4 @@ async def put_away(session: Session, taken: Taken, lines: Sequence[Back], *, act
     if movements:
         await ledger.open_levels(session, [(m.variant_id, m.location_id) for m in movements])
         rows: Sequence[Row] = await ledger.post(session, movements, reference=f"return:{taken.id}", actor=actor)
-        await backorders.serve(session, rows, actor=actor)
+        await backorders.fill(session, rows, actor=actor)

@@ -134,7 +134,7 @@ class Loaders:
 
     @cached_property
     def lines_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.lines)
+        return self._batch(orders.lines_by_order)
 
     @cached_property
     def order_line(self) -> BatchLoader[Any, Any]:
@@ -142,7 +142,7 @@ class Loaders:
 
     @cached_property
     def payments_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.payments)
+        return self._batch(orders.payments_by_order)
 
     @cached_property
     def payment(self) -> BatchLoader[Any, Any]:
@@ -150,19 +150,19 @@ class Loaders:
 
     @cached_property
     def refunds_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(payment_operations.refunds)
+        return self._batch(payment_operations.refunds_by_order)
 
     @cached_property
     def promotions_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.promotions)
+        return self._batch(orders.promotions_by_order)
 
     @cached_property
     def tax_lines_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.tax_lines)
+        return self._batch(orders.tax_lines_by_order)
 
     @cached_property
     def returns_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.returns)
+        return self._batch(orders.returns_by_order)
 
     @cached_property
     def order_return(self) -> BatchLoader[Any, Any]:
@@ -170,11 +170,11 @@ class Loaders:
 
     @cached_property
     def lines_of_return(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.lines_of_returns)
+        return self._batch(orders.lines_by_return)
 
     @cached_property
     def timeline_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(orders.timeline)
+        return self._batch(orders.timeline_by_order)
 
     @cached_property
     def fulfillments_of_order(self) -> BatchLoader[Any, Any]:
@@ -186,7 +186,7 @@ class Loaders:
 
     @cached_property
     def lines_of_fulfillment(self) -> BatchLoader[Any, Any]:
-        return self._batch(fulfillments.lines)
+        return self._batch(fulfillments.lines_by_fulfillment)
 
     def price(self, channel_id: int, currency: str) -> BatchLoader[int, int]:
         """Return the loader of prices in a channel, by variant; a terminal's are those of its own store."""

@@ -261,7 +261,7 @@ class OrderReturnTax(Base):
     tax_minor: Mapped[int]
 
 
-class Condition(StrEnum):
+class ReturnCondition(StrEnum):
     """How goods came back: what is not SELLABLE is put aside."""
 
     SELLABLE = "SELLABLE"

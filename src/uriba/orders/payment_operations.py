@@ -22,7 +22,7 @@ MOST_PAUSE_S = 3_600
 """Between two tries of one operation."""
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class DueOperation(msgspec.Struct, frozen=True, kw_only=True):
     """Money that a provider is to move; `key` is the hub's of the charge, `reference` the provider's."""
 
     id: UUID
@@ -35,13 +35,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None
 
 
-async def due(session: Session, *, order_id: UUID | None = None, limit: int = 50) -> list[Operation]:
+async def claim_due(session: Session, *, order_id: UUID | None = None, limit: int = 50) -> list[DueOperation]:
     """Take operations that providers are to do now: those that are due, or all of an order's. Each comes back later.
 
     Of one payment only the oldest is taken: what was captured first can be refunded then.
     """
     rows = await session.fetch(_TAKE, order_id, limit)
-    return [msgspec.convert(dict(row), Operation) for row in rows]
+    return [msgspec.convert(dict(row), DueOperation) for row in rows]
 
 
 _TAKE = f"""
@@ -58,7 +58,7 @@ _TAKE = f"""
 """
 
 
-async def succeeded(session: Session, operation_id: UUID, reference: str | None) -> None:
+async def mark_succeeded(session: Session, operation_id: UUID, reference: str | None) -> None:
     """The provider has done it. Does nothing where that is known."""
     await session.run(
         "UPDATE payment_operation SET status = 'SUCCEEDED', reference = $2, settled_at = now() "
@@ -68,7 +68,7 @@ async def succeeded(session: Session, operation_id: UUID, reference: str | None)
     )
 
 
-async def failed(session: Session, operation: Operation, why: str) -> None:
+async def mark_failed(session: Session, operation: DueOperation, why: str) -> None:
     """The provider will not do it: the payment is what it was before it was decided, and people are told."""
     order = await session.fetchrow(
         "SELECT id, number, currency, location_id FROM orders WHERE id = $1 FOR UPDATE", operation.order_id
@@ -77,7 +77,7 @@ async def failed(session: Session, operation: Operation, why: str) -> None:
     payment = await session.fetchrow(_UNDO, operation.id, why)
     if payment is None:
         return
-    await payments.summarise(session, operation.order_id)
+    await payments.update_order_totals(session, operation.order_id)
     amount = Money(operation.amount_minor, operation.currency)
     data = {
         "payment": str(payment["id"]),
@@ -97,7 +97,7 @@ async def failed(session: Session, operation: Operation, why: str) -> None:
     cases.open_cases(session, [case])
 
 
-async def gave_nothing_back(session: Session, provider: str, order_id: UUID) -> None:
+async def report_failed_refund(session: Session, provider: str, order_id: UUID) -> None:
     """A provider could not give back what it had promised to: people find another way."""
     order = await session.fetchrow("SELECT id, number, location_id FROM orders WHERE id = $1", order_id)
     if order is not None:
@@ -126,7 +126,7 @@ _UNDO = f"""
 """
 
 
-async def pay_out(session: Session, *, operation_id: UUID, actor: Actor) -> Row:
+async def pay_out_cash(session: Session, *, operation_id: UUID, actor: Actor) -> Row:
     """A till has paid cash out that waited for it; the operation's row. Again: nothing more.
 
     Errors: `NotFound`, `InvalidState` where no till is to pay this.
@@ -149,7 +149,7 @@ async def pay_out(session: Session, *, operation_id: UUID, actor: Actor) -> Row:
     return row
 
 
-async def refunds(session: Session, order_ids: list[UUID]) -> dict[UUID, list[Row]]:
+async def refunds_by_order(session: Session, order_ids: list[UUID]) -> dict[UUID, list[Row]]:
     """Refunds of orders, oldest first."""
     found: dict[UUID, list[Row]] = {order_id: [] for order_id in order_ids}
     rows = await session.fetch(

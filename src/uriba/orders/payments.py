@@ -20,7 +20,7 @@ from uriba.orders.timeline import Told
 from uriba.stored_value import points, tenders
 
 
-class Reason(StrEnum):
+class PaymentReason(StrEnum):
     """Why money moves."""
 
     CANCELLED = "CANCELLED"
@@ -45,12 +45,12 @@ class _Move:
         return self.payment["key"] is None and not _kept_here(self.payment)
 
 
-async def take_back(
+async def refund(
     session: Session,
     order: Row,
     amount_minor: int,
     *,
-    reason: Reason,
+    reason: PaymentReason,
     actor: str,
     at_till: bool = False,
     return_id: UUID | None = None,
@@ -77,7 +77,7 @@ async def take_back(
     return sum(move.amount_minor for move in moves if move.kind is OperationKind.REFUND)
 
 
-async def keep(session: Session, order: Row, amount_minor: int, *, actor: str, return_id: UUID) -> None:
+async def apply_to_exchange(session: Session, order: Row, amount_minor: int, *, actor: str, return_id: UUID) -> None:
     """So much of what an order was paid pays for what its goods are exchanged for: no money leaves the house."""
     moves: list[_Move] = []
     left = amount_minor
@@ -85,7 +85,7 @@ async def keep(session: Session, order: Row, amount_minor: int, *, actor: str, r
         if (part := min(left, payment["captured_minor"] - payment["refunded_minor"])) > 0:
             left -= part
             moves.append(_Move(new_id(), payment, OperationKind.REFUND, part, OperationStatus.SUCCEEDED))
-    await _write(session, order, moves, reason=Reason.EXCHANGED, actor=actor, return_id=return_id)
+    await _write(session, order, moves, reason=PaymentReason.EXCHANGED, actor=actor, return_id=return_id)
     await points.reverse(session, order_id=order["id"], refunded_minor=amount_minor - left, actor=actor)
 
 
@@ -100,7 +100,7 @@ async def capture(session: Session, order: Row, *, leave_minor: int, actor: str)
         if part > 0:
             left -= part
             moves.append(_move(payment, OperationKind.CAPTURE, part, at_till=False))
-    await _write(session, order, moves, reason=Reason.SHIPPED, actor=actor, return_id=None)
+    await _write(session, order, moves, reason=PaymentReason.SHIPPED, actor=actor, return_id=None)
 
 
 async def paid_minor(session: Session, order_id: UUID) -> int:
@@ -153,7 +153,7 @@ def _lets_all_go(move: _Move) -> bool:
 
 
 async def _write(
-    session: Session, order: Row, moves: Sequence[_Move], *, reason: Reason, actor: str, return_id: UUID | None
+    session: Session, order: Row, moves: Sequence[_Move], *, reason: PaymentReason, actor: str, return_id: UUID | None
 ) -> None:
     if not moves:
         return
@@ -177,7 +177,7 @@ async def _write(
         [m.kind for m in moves],
         [m.amount_minor for m in moves],
     )
-    await summarise(session, order["id"])
+    await update_order_totals(session, order["id"])
     await timeline.record(session, [_told(order, row, reason) for row in rows], actor=actor)
 
 
@@ -194,7 +194,7 @@ def _told(order: Row, payment: Row, reason: str) -> Told:
     return Told(order["id"], PaymentUpdated, data)
 
 
-async def summarise(session: Session, order_id: UUID) -> None:
+async def update_order_totals(session: Session, order_id: UUID) -> None:
     """Write what the payments of an order come to."""
     await session.run(_ORDER, order_id)
 

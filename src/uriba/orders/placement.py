@@ -16,7 +16,7 @@ from uriba.orders.queries import COLUMNS
 from uriba.outbox import Event, emit
 
 
-class DraftLine(msgspec.Struct, frozen=True, kw_only=True):
+class OrderDraftLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line to be ordered; amounts in minor units."""
 
     id: UUID
@@ -31,7 +31,7 @@ class DraftLine(msgspec.Struct, frozen=True, kw_only=True):
     tax_rate: str
 
 
-class DraftTax(msgspec.Struct, frozen=True, kw_only=True):
+class OrderDraftTax(msgspec.Struct, frozen=True, kw_only=True):
     """Net and tax of one rate."""
 
     rate: str
@@ -59,7 +59,7 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True):
         return PaymentStatus.PAID if self.captured_minor == self.amount_minor else PaymentStatus.AUTHORIZED
 
 
-class DraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
+class OrderDraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
     """What a promotion takes off, and the coupon that it needed."""
 
     promotion: str
@@ -69,7 +69,7 @@ class DraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
     coupon_id: int | None = None
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     """All that an order will be, before its money is taken. Amounts in minor units."""
 
     id: UUID
@@ -88,14 +88,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     phone: str | None
     address: Any | None
-    lines: tuple[DraftLine, ...]
-    tax_lines: tuple[DraftTax, ...]
-    promotions: tuple[DraftPromotion, ...] = ()
+    lines: tuple[OrderDraftLine, ...]
+    tax_lines: tuple[OrderDraftTax, ...]
+    promotions: tuple[OrderDraftPromotion, ...] = ()
     exchange_of: UUID | None = None
     rewards: bool = False
 
 
-async def place(session: Session, draft: Draft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:
+async def place(session: Session, draft: OrderDraft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:
     """Put a paid draft into the order book; the order's row.
 
     `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.
@@ -125,19 +125,19 @@ _PROMOTIONS = """
 """
 
 
-def _events(draft: Draft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
+def _events(draft: OrderDraft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
     subject, cart = order_subject(draft.id), str(draft.cart_id) if draft.cart_id else None
     status = OrderStatus.COMPLETED if completed else OrderStatus.OPEN
     total = {"amountMinor": draft.total_minor, "currency": draft.currency}
     told: list[Event] = [OrderPlaced(subject, 1, {"status": status, "cart": cart, "total": total})]
-    for tender in tenders:
+    for new_tender in tenders:
         state = {
-            "payment": str(tender.id),
-            "method": tender.method,
-            "status": tender.status,
+            "payment": str(new_tender.id),
+            "method": new_tender.method,
+            "status": new_tender.status,
             "cart": cart,
         }
-        amount = {"amountMinor": tender.amount_minor, "currency": draft.currency}
+        amount = {"amountMinor": new_tender.amount_minor, "currency": draft.currency}
         told.append(PaymentUpdated(subject, len(told) + 1, {**state, "amount": amount}))
     if completed:
         told.append(OrderCompleted(subject, len(told) + 1, {"status": status, "cart": cart}))
@@ -188,7 +188,7 @@ _PLACE = f"""
 """
 
 
-def tender(
+def new_tender(
     method: str,
     amount_minor: int,
     reference: str | None = None,
@@ -213,5 +213,5 @@ def tender(
 
 def payment_status(tenders: Sequence[Tender]) -> PaymentStatus:
     """PAID once nothing is left to be captured."""
-    paid = all(tender.status is PaymentStatus.PAID for tender in tenders)
+    paid = all(new_tender.status is PaymentStatus.PAID for new_tender in tenders)
     return PaymentStatus.PAID if paid else PaymentStatus.AUTHORIZED

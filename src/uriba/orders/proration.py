@@ -16,7 +16,7 @@ from uriba.core.money import Rounding, divided
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProrationLine:
     """A line that was bought; `gone`: its units that are settled already. `total_minor`: after discounts."""
 
     id: UUID
@@ -27,7 +27,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class RateTotals:
     """Net and tax that the order has of a rate."""
 
     rate: Decimal
@@ -36,7 +36,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ProratedTax:
     """What units cost of a rate: gross, and the tax inside it, in minor units."""
 
     rate: Decimal
@@ -45,36 +45,38 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Proration:
     """What units cost, in minor units: each line's, all together with shipping, and by rate."""
 
     lines: Mapping[UUID, int]
     total_minor: int
-    parts: Sequence[Part]
+    parts: Sequence[ProratedTax]
 
 
 SHIPPING = UUID(int=0)
 """Stands for what was charged for shipping, beside the ids of lines."""
 
 
-def share(
-    lines: Sequence[Line],
-    rates: Sequence[Rate],
+def prorate(
+    lines: Sequence[ProrationLine],
+    rates: Sequence[RateTotals],
     *,
     shipping_minor: int,
     prices_include_tax: bool,
     units: Mapping[UUID, int],
-) -> Share:
+) -> Proration:
     """What these further units of lines cost. They are at most what is left of each line."""
     gross = _gross(lines, rates, shipping_minor, prices_include_tax)
     before = {line.id: line.gone for line in lines}
     after = {line.id: line.gone + units.get(line.id, 0) for line in lines}
     was, is_ = _cost(lines, gross, before), _cost(lines, gross, after)
     costs = {key: is_[key] - was[key] for key in is_ if key in units or key == SHIPPING}
-    return Share(costs, sum(costs.values()), _parts(lines, rates, gross, was, is_))
+    return Proration(costs, sum(costs.values()), _parts(lines, rates, gross, was, is_))
 
 
-def _gross(lines: Sequence[Line], rates: Sequence[Rate], shipping_minor: int, included: bool) -> dict[UUID, int]:
+def _gross(
+    lines: Sequence[ProrationLine], rates: Sequence[RateTotals], shipping_minor: int, included: bool
+) -> dict[UUID, int]:
     """What each line cost with its tax, and shipping: of each rate they add up to the order's gross of it."""
     if included or not rates:
         return {line.id: line.total_minor for line in lines} | {SHIPPING: shipping_minor}
@@ -83,11 +85,11 @@ def _gross(lines: Sequence[Line], rates: Sequence[Rate], shipping_minor: int, in
         weights = {line.id: line.total_minor for line in lines if line.rate == rate.rate}
         if shipped and (rest := rate.taxable_minor - sum(weights.values())) > 0:
             weights[SHIPPING], shipped = rest, 0
-        found.update(spread(rate.taxable_minor + rate.tax_minor, weights))
+        found.update(distribute(rate.taxable_minor + rate.tax_minor, weights))
     return {line.id: 0 for line in lines} | {SHIPPING: 0} | found
 
 
-def spread(amount: int, weights: Mapping[UUID, int]) -> dict[UUID, int]:
+def distribute(amount: int, weights: Mapping[UUID, int]) -> dict[UUID, int]:
     """An amount over weights, to the minor unit: what is left over goes to the largest remainders, first come first."""
     whole = sum(weights.values())
     if not whole:
@@ -99,7 +101,7 @@ def spread(amount: int, weights: Mapping[UUID, int]) -> dict[UUID, int]:
     return shares
 
 
-def _cost(lines: Sequence[Line], gross: Mapping[UUID, int], gone: Mapping[UUID, int]) -> dict[UUID, int]:
+def _cost(lines: Sequence[ProrationLine], gross: Mapping[UUID, int], gone: Mapping[UUID, int]) -> dict[UUID, int]:
     """What all units that are gone cost."""
     costs = {line.id: gross[line.id] * gone[line.id] // line.quantity for line in lines}
     everything = all(gone[line.id] == line.quantity for line in lines)
@@ -107,12 +109,12 @@ def _cost(lines: Sequence[Line], gross: Mapping[UUID, int], gone: Mapping[UUID, 
 
 
 def _parts(
-    lines: Sequence[Line],
-    rates: Sequence[Rate],
+    lines: Sequence[ProrationLine],
+    rates: Sequence[RateTotals],
     gross: Mapping[UUID, int],
     was: Mapping[UUID, int],
     is_: Mapping[UUID, int],
-) -> list[Part]:
+) -> list[ProratedTax]:
     """By rate; tax is that of all units that are gone, less that of those that were before."""
     rate_of: dict[UUID, Decimal] = {line.id: line.rate for line in lines}
     for rate in rates:
@@ -128,10 +130,10 @@ def _parts(
         before, after = sums_before[rate.rate], sums_after[rate.rate]
         if after != before:
             tax = _tax(rate, after) - _tax(rate, before)
-            found.append(Part(rate.rate, after - before, tax))
+            found.append(ProratedTax(rate.rate, after - before, tax))
     return found
 
 
-def _tax(rate: Rate, gross_minor: int) -> int:
+def _tax(rate: RateTotals, gross_minor: int) -> int:
     whole = rate.taxable_minor + rate.tax_minor
     return divided(rate.tax_minor * gross_minor, whole, Rounding.HALF_UP) if whole else 0

@@ -43,7 +43,7 @@ async def by_number(session: Session, number: str, *, actor: Actor) -> Row | Non
     )
 
 
-async def of_checkout(session: Session, order_id: UUID) -> Row:
+async def placed_order(session: Session, order_id: UUID) -> Row:
     """The order that the caller has just placed, or placed before with the same key."""
     row = await session.fetchrow(f"SELECT {COLUMNS} FROM orders o WHERE o.id = $1", order_id)
     assert row is not None
@@ -56,7 +56,7 @@ async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Row]
     return {row["cart_id"]: row for row in rows}
 
 
-async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         f"{_LINES} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
@@ -64,7 +64,7 @@ async def lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[
     )
 
 
-async def payments(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def payments_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         f"{_PAYMENTS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.id",
@@ -79,7 +79,7 @@ _PAYMENTS = """
 """
 
 
-async def promotions(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def promotions_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.order_id, c.promotion, c.name, c.coupon, c.amount_minor, o.currency FROM order_promotion c "
@@ -88,7 +88,7 @@ async def promotions(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, 
     )
 
 
-async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def tax_lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.order_id, c.rate, c.taxable_minor, c.tax_minor, o.currency FROM order_tax_line c "
@@ -97,7 +97,7 @@ async def tax_lines(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, l
     )
 
 
-async def returns(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def returns_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session, f"{_RETURNS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.created_at", order_ids
     )
@@ -119,7 +119,7 @@ async def returns_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) 
     return {row["id"]: row for row in rows}
 
 
-async def lines_of_returns(session: Session, return_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def lines_by_return(session: Session, return_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     """Units that came back, where it is known which of the order's they are."""
     found: dict[UUID, list[Row]] = {return_id: [] for return_id in return_ids}
     rows = await session.fetch(
@@ -133,7 +133,7 @@ async def lines_of_returns(session: Session, return_ids: Sequence[UUID]) -> dict
     return found
 
 
-async def timeline(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
+async def timeline_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     return await _children(
         session,
         "SELECT c.order_id, c.type, c.at, h.code AS channel, c.actor, c.data FROM order_event c "
@@ -164,7 +164,7 @@ async def _children(session: Session, sql: str, order_ids: Sequence[UUID]) -> di
     return found
 
 
-def after_order(key: str | None) -> UUID | None:
+def order_id_of_cursor(key: str | None) -> UUID | None:
     """The order within a cursor. Errors: `Invalid`."""
     try:
         return UUID(key) if key is not None else None

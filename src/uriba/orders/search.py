@@ -19,7 +19,7 @@ _ORDER = Order.__table__.c
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class OrderFilter:
     """What is known; all of it must be so. `customer`: a loyalty card, e-mail address or phone number.
 
     `placed_from` is part of the span, `placed_to` is not.
@@ -37,7 +37,9 @@ class Search:
     placed_to: datetime | None = None
 
 
-async def some(session: Session, search: Search, *, first: int, after: UUID | None) -> Sequence[Mapping[str, Any]]:
+async def find_orders(
+    session: Session, search: OrderFilter, *, first: int, after: UUID | None
+) -> Sequence[Mapping[str, Any]]:
     """Orders, newest first, one more than asked for. The caller has checked who may list."""
     names = [name.strip().removeprefix("o.") for name in COLUMNS.split(",")]
     statement = (
@@ -52,7 +54,7 @@ async def some(session: Session, search: Search, *, first: int, after: UUID | No
     return await session.select(statement)
 
 
-def _conditions(search: Search) -> list[ColumnElement[bool]]:
+def _conditions(search: OrderFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     for name in ("channel_id", "location_id", "customer_id", "number", "receipt", "status", "payment_status"):
         if (value := getattr(search, name)) is not None:

@@ -21,7 +21,7 @@ from uriba.orders.timeline import Told
 from uriba.stored_value import points
 
 
-class Returned(NamedTuple):
+class TillReturn(NamedTuple):
     """Goods that came back to a location. `units`: (variant, quantity, fit for sale); `refund_minor`: paid back."""
 
     id: UUID
@@ -35,8 +35,8 @@ class Returned(NamedTuple):
     units: Sequence[tuple[int, int, bool]]
 
 
-def book(session: Session, returns: Sequence[Returned]) -> None:
-    """Have the returns written; `link` finds out what they are of."""
+def record_returns(session: Session, returns: Sequence[TillReturn]) -> None:
+    """Have the returns written; `link_to_sales` finds out what they are of."""
     if not returns:
         return
     columns = list(zip(*(returned[:-1] for returned in returns), strict=True))
@@ -56,7 +56,7 @@ _LINES = """
 """
 
 
-async def waiting(session: Session, receipts: Sequence[str]) -> list[str]:
+async def receipts_awaiting_sale(session: Session, receipts: Sequence[str]) -> list[str]:
     """Receipts, of these, that returns name whose sale was not known."""
     rows = await session.fetch(
         "SELECT DISTINCT original_receipt FROM order_return WHERE order_id IS NULL AND original_receipt = ANY($1)",
@@ -65,7 +65,7 @@ async def waiting(session: Session, receipts: Sequence[str]) -> list[str]:
     return [row["original_receipt"] for row in rows]
 
 
-async def link(session: Session, receipts: Sequence[str], *, actor: str) -> int:
+async def link_to_sales(session: Session, receipts: Sequence[str], *, actor: str) -> int:
     """Link returns that name these receipts (or order numbers) to their sales; how many.
 
     Of equal receipts the one of the same location is meant, else the only one there is. More than was bought, or paid,
@@ -245,7 +245,7 @@ async def link_waiting(session: Session, *, limit: int = 200) -> int:
     """
     since = UUID(int=int((clock.now().timestamp() - RECENT_S) * 1000) << 80)
     rows = await session.fetch(_RECENT, since, limit)
-    return await link(session, [r["original_receipt"] for r in rows], actor=SYSTEM.label) if rows else 0
+    return await link_to_sales(session, [r["original_receipt"] for r in rows], actor=SYSTEM.label) if rows else 0
 
 
 RECENT_S = 3_600

@@ -17,7 +17,7 @@ from uriba.outbox import Event, emit
 from uriba.pricing.tax import TaxLine
 
 
-class SoldLine(NamedTuple):
+class TillSaleLine(NamedTuple):
     """Units that left the shop; amounts in minor units."""
 
     id: UUID
@@ -32,7 +32,7 @@ class SoldLine(NamedTuple):
     tax_rate: str
 
 
-class Sale(NamedTuple):
+class TillSale(NamedTuple):
     """A sale that is over: goods handed over, money taken. Amounts in minor units, tax included."""
 
     id: UUID
@@ -45,12 +45,12 @@ class Sale(NamedTuple):
     total_minor: int
     receipt: str | None
     placed_at: datetime
-    lines: Sequence[SoldLine]
+    lines: Sequence[TillSaleLine]
     tax_lines: Sequence[TaxLine]
     tenders: Sequence[Tender]
 
 
-async def book(session: Session, sales: Sequence[Sale], *, actor: str) -> None:
+async def record_sales(session: Session, sales: Sequence[TillSale], *, actor: str) -> None:
     """Write the sales as completed orders, with their money, their timeline and their events."""
     if not sales:
         return
@@ -72,7 +72,7 @@ async def book(session: Session, sales: Sequence[Sale], *, actor: str) -> None:
     emit(session, *(event for _, event in told))
 
 
-def _order(sale: Sale) -> tuple[object, ...]:
+def _order(sale: TillSale) -> tuple[object, ...]:
     return (
         sale.id,
         sale.cart_id,
@@ -95,7 +95,7 @@ def _order(sale: Sale) -> tuple[object, ...]:
     )
 
 
-def _line_of(sale: Sale, event: Event, actor: str) -> tuple[object, ...]:
+def _line_of(sale: TillSale, event: Event, actor: str) -> tuple[object, ...]:
     """The event as a line of the sale's timeline."""
     data = msgspec.json.encode(event.data).decode()
     return (sale.id, event.version, event.type, sale.placed_at, sale.channel_id, data, actor)
@@ -105,7 +105,7 @@ def _rate(line: TaxLine) -> str:
     return f"{float(line.rate):.6f}"
 
 
-def _events(sale: Sale) -> list[Event]:
+def _events(sale: TillSale) -> list[Event]:
     subject, cart = order_subject(sale.id), str(sale.cart_id) if sale.cart_id else None
     total = {"amountMinor": sale.total_minor, "currency": sale.currency}
     told: list[Event] = [OrderPlaced(subject, 1, {"status": OrderStatus.COMPLETED, "cart": cart, "total": total})]

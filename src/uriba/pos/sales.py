@@ -16,12 +16,12 @@ from uriba.core.ids import new_id
 from uriba.core.ids import uuid as uuid_of
 from uriba.core.money import Money, format_rate
 from uriba.db import Row, Session
-from uriba.fulfillment.allocation.initial import Parcel, ParcelLine, hand_over
+from uriba.fulfillment.allocation.initial import InitialFulfillment, InitialFulfillmentLine, create_handed_over
 from uriba.orders import placement
 from uriba.orders import till_returns as returns
 from uriba.orders import till_sales as sales
-from uriba.orders.till_returns import Returned
-from uriba.orders.till_sales import Sale, SoldLine
+from uriba.orders.till_returns import TillReturn
+from uriba.orders.till_sales import TillSale, TillSaleLine
 from uriba.pos.facts import Amounts, Told, amounts
 from uriba.pos.models import PosEventType
 from uriba.pos.reference_data import Knowledge
@@ -40,8 +40,8 @@ UNSPECIFIED = "UNSPECIFIED"
 class Books:
     """Sales and returns of one batch, to be written together; `rewards`: the sales earn points."""
 
-    sales: list[Sale] = field(default_factory=list)
-    returns: list[Returned] = field(default_factory=list)
+    sales: list[TillSale] = field(default_factory=list)
+    returns: list[TillReturn] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     coupons: list[Use] = field(default_factory=list)
     rewards: bool = False
@@ -88,11 +88,11 @@ def _sale(
     meeting: Meeting,
     occurred_at: datetime,
     cart_id: UUID | None,
-) -> Sale:
+) -> TillSale:
     terms = known.terms
     assert terms is not None and meeting.channel_id is not None
     rates = [terms.rate(good["tax_class"]) for good in goods]
-    return Sale(
+    return TillSale(
         id=new_id(),
         cart_id=cart_id,
         channel_id=meeting.channel_id,
@@ -104,7 +104,7 @@ def _sale(
         receipt=fact.receipt,
         placed_at=occurred_at,
         lines=[
-            SoldLine(
+            TillSaleLine(
                 new_id(),
                 good["id"],
                 good["sku"],
@@ -127,9 +127,9 @@ def _sale(
 
 def _tenders(fact: Told, worth: Amounts) -> list[placement.Tender]:
     if fact.tenders is None or worth.tenders is None:
-        return [placement.tender(UNSPECIFIED, worth.total)] if worth.total else []
+        return [placement.new_tender(UNSPECIFIED, worth.total)] if worth.total else []
     return [
-        placement.tender(tender.method.strip(), minor, tender.reference)
+        placement.new_tender(tender.method.strip(), minor, tender.reference)
         for tender, minor in zip(fact.tenders, worth.tenders, strict=True)
     ]
 
@@ -142,9 +142,9 @@ def _returned(
     meeting: Meeting,
     occurred_at: datetime,
     reference: str,
-) -> Returned:
+) -> TillReturn:
     assert known.terms is not None
-    return Returned(
+    return TillReturn(
         id=new_id(),
         location_id=meeting.location_id,
         currency=known.terms.currency,
@@ -189,21 +189,21 @@ def _variances(
 async def write(session: Session, books: Books, *, meeting: Meeting, actor: str) -> None:
     """Have the books written, carts closed, and returns linked to their sales."""
     booked = await _close_carts(session, books, meeting)
-    await sales.book(session, booked, actor=actor)
+    await sales.record_sales(session, booked, actor=actor)
     books.cases.extend(_overused(await offline_redemptions.keep(session, books.coupons), meeting))
     if books.rewards:
         await _reward(session, booked, actor)
-    await hand_over(session, [(sale.id, _parcel(sale)) for sale in booked])
-    returns.book(session, books.returns)
+    await create_handed_over(session, [(sale.id, _parcel(sale)) for sale in booked])
+    returns.record_returns(session, books.returns)
     receipts = {r.original_receipt for r in books.returns if r.original_receipt}
     if sold := [sale.receipt for sale in booked if sale.receipt]:
-        receipts.update(await returns.waiting(session, sold))
+        receipts.update(await returns.receipts_awaiting_sale(session, sold))
     if receipts:
         await session.flush()
-        await returns.link(session, sorted(receipts), actor=actor)
+        await returns.link_to_sales(session, sorted(receipts), actor=actor)
 
 
-async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list[Sale]:
+async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list[TillSale]:
     """The sales with the carts that they close. A cart that was sold elsewhere stays that order's: both stand."""
     first: dict[UUID, UUID] = {}
     for sale in books.sales:
@@ -225,7 +225,7 @@ async def _close_carts(session: Session, books: Books, meeting: Meeting) -> list
     return booked
 
 
-async def _reward(session: Session, booked: Sequence[Sale], actor: str) -> None:
+async def _reward(session: Session, booked: Sequence[TillSale], actor: str) -> None:
     """Loyalty points of customers who showed their card."""
     earned = [
         points.Earning(
@@ -256,7 +256,7 @@ def _overused(refused: Sequence[Use], meeting: Meeting) -> list[Case]:
     ]
 
 
-def _double_sale(sale: Sale, meeting: Meeting) -> Case:
+def _double_sale(sale: TillSale, meeting: Meeting) -> Case:
     return Case(
         kind=ConflictKind.DOUBLE_SALE,
         message="A till sold this cart, which was sold elsewhere too, or is being paid for. Both sales stand.",
@@ -266,12 +266,13 @@ def _double_sale(sale: Sale, meeting: Meeting) -> Case:
     )
 
 
-def _parcel(sale: Sale) -> Parcel:
-    return Parcel(
+def _parcel(sale: TillSale) -> InitialFulfillment:
+    return InitialFulfillment(
         id=new_id(),
         location_id=sale.location_id,
         method=FulfillmentMethod.CARRY_OUT,
         lines=tuple(
-            ParcelLine(order_line_id=line.id, variant_id=line.variant_id, quantity=line.quantity) for line in sale.lines
+            InitialFulfillmentLine(order_line_id=line.id, variant_id=line.variant_id, quantity=line.quantity)
+            for line in sale.lines
         ),
     )

@@ -293,7 +293,7 @@ async def write(session: Session, meeting: Meeting, effects: Effects, *, actor: 
         await ledger.open_levels(session, [(variant_id, meeting.location_id) for variant_id in effects.unstocked])
     rows = await ledger.post_facts(session, effects.facts, actor=actor.label)
     if any(fact.on_hand > 0 or fact.counted is not None for fact in effects.facts):
-        await backorders.serve(session, rows, actor=actor.label)
+        await backorders.fill(session, rows, actor=actor.label)
     return sum(row["broken"] for row in rows)
 
 

@@ -78,7 +78,7 @@ async def expire_pickups(context: WorkerContext) -> int:
 async def clear_counted(context: WorkerContext) -> int:
     """Resolve rejections whose units have been counted since: the count says what is there."""
     async with context.database.transaction() as session:
-        return await rejections.clear_counted(session)
+        return await rejections.resolve_counted(session)
 
 
 async def expire_holds(context: WorkerContext) -> int:
@@ -111,7 +111,7 @@ async def resource_shortages(context: WorkerContext) -> int:
     for level in short:
         try:
             async with context.database.transaction() as session:
-                moved += await shortages.resource(session, level)
+                moved += await shortages.reallocate_short_level(session, level)
         except Exception as error:
             failed.append(error)
     if failed:
@@ -122,7 +122,7 @@ async def resource_shortages(context: WorkerContext) -> int:
 async def serve_backorders(context: WorkerContext) -> int:
     """Allocate stock to back-orders that can be served."""
     async with context.database.transaction() as session:
-        return await backorders.serve_waiting(session, limit=100)
+        return await backorders.fill_waiting(session, limit=100)
 
 
 async def watch_alerts(context: WorkerContext) -> int:

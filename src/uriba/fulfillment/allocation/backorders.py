@@ -8,10 +8,10 @@ from uriba.core.actor import SYSTEM
 from uriba.db import Row, Session
 from uriba.fulfillment.allocation import level_locks, reallocate
 from uriba.fulfillment.allocation.level_locks import Level
-from uriba.fulfillment.allocation.reallocate import Split
+from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.fulfillment.sourcing.rules import PLACES_IN_ORDER
-from uriba.fulfillment.sourcing.selection import Need, Supply, source
+from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
+from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory.queries import AVAILABLE
 
 RECEIPT = "RECEIPT"
@@ -21,7 +21,7 @@ SERVED_MAX = 100
 """Back-orders that one receipt serves itself; the sweep serves the rest."""
 
 
-async def serve(session: Session, rows: Sequence[Row], *, actor: str) -> int:
+async def fill(session: Session, rows: Sequence[Row], *, actor: str) -> int:
     """Give what became available at levels to whoever waits for it; how many units.
 
     `rows`: levels as the ledger returned them. This transaction holds their locks, and orders come before stock: an
@@ -34,19 +34,19 @@ async def serve(session: Session, rows: Sequence[Row], *, actor: str) -> int:
     return await _give(session, waiting, free, actor=actor)
 
 
-async def serve_waiting(session: Session, limit: int) -> int:
+async def fill_waiting(session: Session, limit: int) -> int:
     """Serve back-orders for which some location has units, however that came about; how many units."""
     rows = await session.fetch(_WANTED, limit)
     seen = {(row["variant_id"], row["location_id"]): row["free"] for row in rows}
     if not seen:
         return 0
     waiting = await _take(session, seen, limit=limit)
-    wanted = {(split.variant_id, split.location_id) for split in allot(waiting, seen)}
+    wanted = {(split.variant_id, split.location_id) for split in assign(waiting, seen)}
     free = {level: row["free"] for level, row in (await level_locks.lock(session, wanted)).items()}
     return await _give(session, waiting, free, actor=SYSTEM.label)
 
 
-def allot(waiting: Sequence[Row], free: Mapping[Level, int]) -> list[Split]:
+def assign(waiting: Sequence[Row], free: Mapping[Level, int]) -> list[Reallocation]:
     """What each back-order gets of free units, in this order: from its own location first, in few parcels. Pure."""
     left, found = dict(free), []
     for row in waiting:
@@ -54,16 +54,20 @@ def allot(waiting: Sequence[Row], free: Mapping[Level, int]) -> list[Split]:
         places = dict.fromkeys([row["location_id"], *row["ships_from"]])
         supply = [Supply(place, max(0, left.get((variant_id, place), 0))) for place in places]
         units = min(row["quantity"], sum(place.quantity for place in supply))
-        pieces = source([Need(0, variant_id, units)], {variant_id: supply}, rules=PLACES_IN_ORDER) if units else []
-        assert not isinstance(pieces, dict)
+        pieces = (
+            assign_units([Demand(0, variant_id, units)], {variant_id: supply}, rules=CHANNEL_ORDER_RULES)
+            if units
+            else []
+        )
+        assert isinstance(pieces, list)
         for piece in pieces:
             left[variant_id, piece.location_id] -= piece.quantity
             found.append(_served(row, piece.location_id, piece.quantity))
     return found
 
 
-def _served(row: Row, location_id: int, units: int) -> Split:
-    return Split(
+def _served(row: Row, location_id: int, units: int) -> Reallocation:
+    return Reallocation(
         fulfillment_id=row["id"],
         order_id=row["order_id"],
         order_line_id=row["order_line_id"],
@@ -92,8 +96,8 @@ async def _take(session: Session, free: Mapping[Level, int], *, limit: int) -> l
 
 
 async def _give(session: Session, waiting: Sequence[Row], free: Mapping[Level, int], *, actor: str) -> int:
-    served = allot(waiting, free)
-    return await reallocate.post(session, served, reason=RECEIPT, actor=actor) if served else 0
+    served = assign(waiting, free)
+    return await reallocate.apply(session, served, reason=RECEIPT, actor=actor) if served else 0
 
 
 _WAITING = """

@@ -17,7 +17,7 @@ from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
 
-class ParcelLine(msgspec.Struct, frozen=True, kw_only=True):
+class InitialFulfillmentLine(msgspec.Struct, frozen=True, kw_only=True):
     """Units of an order's line."""
 
     order_line_id: UUID
@@ -25,13 +25,13 @@ class ParcelLine(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+class InitialFulfillment(msgspec.Struct, frozen=True, kw_only=True):
     """What one location handles in one way; `sourcing`: why this location."""
 
     id: UUID
     location_id: int
     method: FulfillmentMethod
-    lines: tuple[ParcelLine, ...]
+    lines: tuple[InitialFulfillmentLine, ...]
     sourcing: Mapping[str, Any] | None = None
 
     @property
@@ -41,16 +41,16 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
         return FulfillmentStatus.HANDED_OVER if carried else FulfillmentStatus.ALLOCATED
 
 
-def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> None:
+def create(session: Session, *, order_id: UUID, fulfillments: Sequence[InitialFulfillment]) -> None:
     """Have the fulfillments of a new order written."""
     rows = [
         {"id": p.id, "location_id": p.location_id, "method": p.method, "status": p.status, "sourcing": p.sourcing}
-        for p in parcels
+        for p in fulfillments
     ]
     units: Counter[tuple[UUID, UUID]] = Counter()
-    for parcel in parcels:
-        for line in parcel.lines:
-            units[parcel.id, line.order_line_id] += line.quantity
+    for fulfillment in fulfillments:
+        for line in fulfillment.lines:
+            units[fulfillment.id, line.order_line_id] += line.quantity
     session.defer(
         "INSERT INTO fulfillment (id, order_id, location_id, method, status, sourcing, ready_by) "
         "SELECT p.id, $1, location_id, method, status, sourcing, CASE WHEN method = 'PICKUP' THEN ("
@@ -69,7 +69,7 @@ def allocate(session: Session, *, order_id: UUID, parcels: Sequence[Parcel]) -> 
     )
 
 
-async def hand_over(session: Session, parcels: Sequence[tuple[UUID, Parcel]]) -> None:
+async def create_handed_over(session: Session, parcels: Sequence[tuple[UUID, InitialFulfillment]]) -> None:
     """Write parcels of many orders, by order, as they begin."""
     await session.insert(_PARCELS, [(p.id, order_id, p.location_id, p.method, p.status) for order_id, p in parcels])
     await session.insert(_LINES, [(p.id, line.order_line_id, line.quantity) for _, p in parcels for line in p.lines])
@@ -82,7 +82,7 @@ _PARCELS = Insert(
 _LINES = Insert("fulfillment_line", (("fulfillment_id", "uuid"), ("order_line_id", "uuid"), ("quantity", "bigint")))
 
 
-def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[Movement]:
+def stock_movements(parcels: Sequence[InitialFulfillment], *, held: Sequence[Held] = ()) -> list[Movement]:
     """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
 
     `held`: what is still reserved for them, a hold for each line, and is taken out of there. A line whose hold has
@@ -98,7 +98,7 @@ def movements(parcels: Sequence[Parcel], *, held: Sequence[Held] = ()) -> list[M
     return found
 
 
-def _movement(parcel: Parcel, line: ParcelLine, *, held: bool) -> Movement:
+def _movement(parcel: InitialFulfillment, line: InitialFulfillmentLine, *, held: bool) -> Movement:
     carried = parcel.method is FulfillmentMethod.CARRY_OUT
     units = line.quantity
     return Movement(

@@ -19,7 +19,7 @@ from uriba.orders.events import FulfillmentUpdated
 from uriba.orders.timeline import Told
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class Reallocation(msgspec.Struct, frozen=True, kw_only=True):
     """Units of a fulfillment's line, and what becomes of them.
 
     `held_at`: where they are committed until now, None for those that wait. `stays`: they are all of the fulfillment
@@ -38,7 +38,7 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     stays: bool = False
 
 
-async def post(session: Session, splits: Sequence[Split], *, reason: str, actor: str) -> int:
+async def apply(session: Session, splits: Sequence[Reallocation], *, reason: str, actor: str) -> int:
     """Move the promises between levels and fulfillments, and tell; how many units.
 
     The caller has locked the orders, and then the levels; by what it saw of them each promise can be kept.
@@ -51,7 +51,7 @@ async def post(session: Session, splits: Sequence[Split], *, reason: str, actor:
     return sum(split.quantity for split in splits)
 
 
-def _movements(split: Split) -> list[Movement]:
+def _movements(split: Reallocation) -> list[Movement]:
     units, found = split.quantity, []
     if split.held_at is not None:
         found.append(
@@ -77,7 +77,7 @@ def _movements(split: Split) -> list[Movement]:
     return found
 
 
-async def _rewrite(session: Session, splits: Sequence[Split]) -> list[UUID]:
+async def _rewrite(session: Session, splits: Sequence[Reallocation]) -> list[UUID]:
     """Write what the fulfillments are then; those that changed or are new, in the order of their making."""
     stay = [split for split in splits if split.stays]
     leave = [split for split in splits if not split.stays]

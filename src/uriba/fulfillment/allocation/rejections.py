@@ -12,10 +12,10 @@ from uriba.conflicts.cases import Case
 from uriba.conflicts.models import ConflictKind
 from uriba.db import Session
 from uriba.fulfillment.allocation import level_locks, reallocate
-from uriba.fulfillment.allocation.reallocate import Split
+from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.fulfillment.order_snapshot import Book, Piece
-from uriba.fulfillment.sourcing.selection import Need, Supply, source
+from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
+from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, StockState
@@ -25,7 +25,13 @@ REJECTED = "REJECTED"
 
 
 async def reject(
-    session: Session, book: Book, part_id: UUID, parts: Sequence[Piece], *, reason: str | None, actor: str
+    session: Session,
+    book: OrderSnapshot,
+    part_id: UUID,
+    parts: Sequence[FulfillmentPart],
+    *,
+    reason: str | None,
+    actor: str,
 ) -> None:
     """Have these units of a locked order come from another location, else wait at this one.
 
@@ -39,10 +45,10 @@ async def reject(
     keys = {(variant, place.location_id) for variant, places in supply.items() for place in places}
     rows = await level_locks.lock(session, keys | {(variants[part.line_id], here) for part in parts})
     left = {key: row["free"] for key, row in rows.items()}
-    found: list[Split] = []
+    found: list[Reallocation] = []
     for part in parts:
         found.extend(_splits(book, part_id, part, variants[part.line_id], supply, left))
-    await reallocate.post(session, found, reason=reason or REJECTED, actor=actor)
+    await reallocate.apply(session, found, reason=reason or REJECTED, actor=actor)
     units = Counter[int]()
     for part in parts:
         units[variants[part.line_id]] += part.quantity
@@ -51,7 +57,11 @@ async def reject(
 
 
 async def _elsewhere(
-    session: Session, book: Book, parts: Sequence[Piece], refused: set[int], variants: dict[UUID, int]
+    session: Session,
+    book: OrderSnapshot,
+    parts: Sequence[FulfillmentPart],
+    refused: set[int],
+    variants: dict[UUID, int],
 ) -> dict[int, list[Supply]]:
     """By variant: the locations that could send it. A pickup stays at the store that its customer chose."""
     if parts[0].method is not FulfillmentMethod.SHIP:
@@ -69,19 +79,19 @@ async def _elsewhere(
 
 
 def _splits(
-    book: Book,
+    book: OrderSnapshot,
     part_id: UUID,
-    part: Piece,
+    part: FulfillmentPart,
     variant_id: int,
     supply: dict[int, list[Supply]],
     left: dict[tuple[int, int], int],
-) -> list[Split]:
+) -> list[Reallocation]:
     """What becomes of a line's units: all from elsewhere, or all of them wait. Pure but for `left`."""
     places = [
         Supply(s.location_id, max(0, left.get((variant_id, s.location_id), 0))) for s in supply.get(variant_id, ())
     ]
-    pieces = source([Need(0, variant_id, part.quantity)], {variant_id: places}) if places else {}
-    if isinstance(pieces, dict):
+    pieces = assign_units([Demand(0, variant_id, part.quantity)], {variant_id: places}) if places else None
+    if not isinstance(pieces, list):
         return [_split(book, part_id, part, variant_id, part.quantity, FulfillmentStatus.BACKORDERED, part.location_id)]
     for piece in pieces:
         left[variant_id, piece.location_id] -= piece.quantity
@@ -91,9 +101,15 @@ def _splits(
 
 
 def _split(
-    book: Book, part_id: UUID, part: Piece, variant_id: int, units: int, status: FulfillmentStatus, location_id: int
-) -> Split:
-    return Split(
+    book: OrderSnapshot,
+    part_id: UUID,
+    part: FulfillmentPart,
+    variant_id: int,
+    units: int,
+    status: FulfillmentStatus,
+    location_id: int,
+) -> Reallocation:
+    return Reallocation(
         fulfillment_id=part_id,
         order_id=book.order["id"],
         order_line_id=part.line_id,
@@ -120,7 +136,7 @@ def _aside(units: Counter[int], location_id: int) -> list[Movement]:
     ]
 
 
-def _case(book: Book, variant_id: int, location_id: int, units: int, reason: str | None) -> Case:
+def _case(book: OrderSnapshot, variant_id: int, location_id: int, units: int, reason: str | None) -> Case:
     why = f" ({reason})" if reason else ""
     return Case(
         kind=ConflictKind.STOCK_CHECK,
@@ -133,7 +149,7 @@ def _case(book: Book, variant_id: int, location_id: int, units: int, reason: str
     )
 
 
-async def clear_counted(session: Session, *, limit: int = 100) -> int:
+async def resolve_counted(session: Session, *, limit: int = 100) -> int:
     """Shelves that were counted since units were not found there: those are what the count says; how many cases."""
     rows = await session.fetch(_COUNTED, limit)
     for row in rows:

@@ -11,10 +11,10 @@ from uriba.core.actor import SYSTEM
 from uriba.db import Row, Session
 from uriba.fulfillment.allocation import level_locks, reallocate
 from uriba.fulfillment.allocation.level_locks import Level
-from uriba.fulfillment.allocation.reallocate import Split
+from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.fulfillment.sourcing.selection import Need, Piece, Supply, source
-from uriba.fulfillment.sourcing.stock import stocked
+from uriba.fulfillment.sourcing.selection import Assignment, Demand, Supply, assign_units
+from uriba.fulfillment.sourcing.stock import load_stock
 
 SHORTAGE = "SHORTAGE"
 """Why units have to come from elsewhere, or wait."""
@@ -29,7 +29,7 @@ async def short_levels(session: Session, limit: int) -> list[Level]:
     return [(row["variant_id"], row["location_id"]) for row in rows]
 
 
-async def resource(session: Session, level: Level) -> int:
+async def reallocate_short_level(session: Session, level: Level) -> int:
     """Have as many promised units as a level is short of come from elsewhere, or wait; how many.
 
     The newest promise loses first; what is picked is put aside and stays. Orders are locked first, by id, then the
@@ -40,21 +40,21 @@ async def resource(session: Session, level: Level) -> int:
         return 0
     short, places = promises[0]["short"], await _places(session, level, promises)
     seen = {place.location_id: place.quantity for supply in places.values() for place in supply}
-    likely = plan(level, promises, places, short=short, free=seen)
+    likely = plan_reallocations(level, promises, places, short=short, free=seen)
     rows = await level_locks.lock(session, {level, *((part.variant_id, part.location_id) for part in likely)})
     free = {place: row["free"] for (_, place), row in rows.items()}
-    parts = plan(level, promises, places, short=min(short, rows[level]["short"]), free=free)
-    return await reallocate.post(session, parts, reason=SHORTAGE, actor=SYSTEM.label) if parts else 0
+    parts = plan_reallocations(level, promises, places, short=min(short, rows[level]["short"]), free=free)
+    return await reallocate.apply(session, parts, reason=SHORTAGE, actor=SYSTEM.label) if parts else 0
 
 
-def plan(
+def plan_reallocations(
     level: Level,
     promises: Sequence[Row],
     places: Mapping[int, Sequence[Supply]],
     *,
     short: int,
     free: Mapping[int, int],
-) -> list[Split]:
+) -> list[Reallocation]:
     """What becomes of so many promised units, in this order; `places` by channel, best first. Pure."""
     left, parts = dict(free), []
     for promise in promises:
@@ -73,17 +73,17 @@ def plan(
 
 def _elsewhere(
     level: Level, promise: Row, units: int, places: Mapping[int, Sequence[Supply]], left: Mapping[int, int]
-) -> list[Piece]:
+) -> list[Assignment]:
     """Where the units can be shipped from, all of them; none where they have to wait."""
     if promise["method"] != FulfillmentMethod.SHIP:
         return []  # The customer chose the store.
     supply = [replace(p, quantity=max(0, left.get(p.location_id, 0))) for p in places[promise["channel_id"]]]
-    pieces = source([Need(0, level[0], units)], {level[0]: supply})
-    return [] if isinstance(pieces, dict) else pieces
+    pieces = assign_units([Demand(0, level[0], units)], {level[0]: supply})
+    return pieces if isinstance(pieces, list) else []
 
 
-def _part(level: Level, promise: Row, units: int, status: FulfillmentStatus, location_id: int) -> Split:
-    return Split(
+def _part(level: Level, promise: Row, units: int, status: FulfillmentStatus, location_id: int) -> Reallocation:
+    return Reallocation(
         fulfillment_id=promise["id"],
         order_id=promise["order_id"],
         order_line_id=promise["order_line_id"],
@@ -108,8 +108,8 @@ async def _places(session: Session, level: Level, promises: Sequence[Row]) -> di
     """By channel of what is to be shipped: the other locations that could send it."""
     found = {}
     for channel_id in {p["channel_id"] for p in promises if p["method"] == FulfillmentMethod.SHIP}:
-        stock = await stocked(session, [level[0]], channel_id=channel_id)
-        found[channel_id] = stock.sendable(without=[level[1]])[level[0]]
+        stock = await load_stock(session, [level[0]], channel_id=channel_id)
+        found[channel_id] = stock.shippable(excluding=[level[1]])[level[0]]
     return found
 
 

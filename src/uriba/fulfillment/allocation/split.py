@@ -8,10 +8,10 @@ from uuid import UUID
 from uriba.core.errors import InvalidQuantity, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Session
-from uriba.fulfillment.order_snapshot import Piece
+from uriba.fulfillment.order_snapshot import FulfillmentPart
 
 
-def of(pieces: Sequence[Piece], units: Mapping[UUID, int] | None) -> dict[UUID, int]:
+def requested_units(pieces: Sequence[FulfillmentPart], units: Mapping[UUID, int] | None) -> dict[UUID, int]:
     """The units of a fulfillment that are meant, by line: all of them where none are named.
 
     Errors: `NotFound` for a line that is not in it, `InvalidQuantity`.
@@ -27,7 +27,9 @@ def of(pieces: Sequence[Piece], units: Mapping[UUID, int] | None) -> dict[UUID, 
     return dict(units)
 
 
-async def carve(session: Session, fulfillment_id: UUID, pieces: Sequence[Piece], units: Mapping[UUID, int]) -> UUID:
+async def split_off(
+    session: Session, fulfillment_id: UUID, pieces: Sequence[FulfillmentPart], units: Mapping[UUID, int]
+) -> UUID:
     """The fulfillment that has exactly these units: the same where they are all, else a new one, as far as it was."""
     if units == {piece.line_id: piece.quantity for piece in pieces}:
         return fulfillment_id

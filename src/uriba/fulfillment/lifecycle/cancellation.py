@@ -13,13 +13,13 @@ from uriba.fulfillment.allocation import backorders, reallocate, split
 from uriba.fulfillment.lifecycle import closing
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
 from uriba.fulfillment.models import PROMISED, FulfillmentStatus
-from uriba.fulfillment.order_snapshot import CANCELLABLE, Book, Piece
+from uriba.fulfillment.order_snapshot import CANCELLABLE, FulfillmentPart, OrderSnapshot
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 from uriba.orders import payments, timeline
 from uriba.orders.events import OrderLinesCancelled
-from uriba.orders.payments import Reason
+from uriba.orders.payments import PaymentReason
 from uriba.orders.timeline import Told
 from uriba.pricing import redemptions
 
@@ -32,7 +32,7 @@ ORDER = (
 """Of a line's units, which are cancelled first: those that are least far."""
 
 
-def wanted(book: Book, units: Mapping[UUID, int] | None) -> dict[UUID, int]:
+def units_to_cancel(book: OrderSnapshot, units: Mapping[UUID, int] | None) -> dict[UUID, int]:
     """The units to cancel, by line: these, or all of an order of which nothing has left.
 
     Errors: `InvalidState` (ended, or left already), `NotFound`, `InvalidQuantity`, `LimitExceeded`, per line.
@@ -55,7 +55,7 @@ def wanted(book: Book, units: Mapping[UUID, int] | None) -> dict[UUID, int]:
     return dict(units)
 
 
-def _check(book: Book, line_id: UUID, quantity: int, index: int, refusals: Refusals) -> None:
+def _check(book: OrderSnapshot, line_id: UUID, quantity: int, index: int, refusals: Refusals) -> None:
     line = book.line(line_id)
     if line is None:
         refusals.add(Code.NOT_FOUND, "This order has no such line.", "lines", index, "orderLineId")
@@ -71,7 +71,7 @@ def _check(book: Book, line_id: UUID, quantity: int, index: int, refusals: Refus
 
 async def cancel(
     session: Session,
-    book: Book,
+    book: OrderSnapshot,
     units: Mapping[UUID, int],
     *,
     reason: str | None,
@@ -84,7 +84,7 @@ async def cancel(
     touched = []
     for fulfillment_id, taken in _by_fulfillment(chosen).items():
         pieces = [piece for piece in book.pieces if piece.fulfillment_id == fulfillment_id]
-        touched.append(await split.carve(session, fulfillment_id, pieces, taken))
+        touched.append(await split.split_off(session, fulfillment_id, pieces, taken))
     await session.run(
         "UPDATE fulfillment SET status = 'CANCELLED', reason = $2, changed_at = now() WHERE id = ANY($1)",
         touched,
@@ -106,7 +106,7 @@ async def cancel(
     await _put_back(session, book, chosen, actor=actor)
 
 
-def _chosen(book: Book, units: Mapping[UUID, int], only: UUID | None) -> Iterator[Piece]:
+def _chosen(book: OrderSnapshot, units: Mapping[UUID, int], only: UUID | None) -> Iterator[FulfillmentPart]:
     """The pieces that the units are taken from, each with as many as it gives."""
     for line_id, quantity in units.items():
         left = quantity
@@ -117,8 +117,8 @@ def _chosen(book: Book, units: Mapping[UUID, int], only: UUID | None) -> Iterato
                 yield _with(piece, taken)
 
 
-def _with(piece: Piece, quantity: int) -> Piece:
-    return Piece(
+def _with(piece: FulfillmentPart, quantity: int) -> FulfillmentPart:
+    return FulfillmentPart(
         fulfillment_id=piece.fulfillment_id,
         line_id=piece.line_id,
         quantity=quantity,
@@ -128,7 +128,7 @@ def _with(piece: Piece, quantity: int) -> Piece:
     )
 
 
-def _by_fulfillment(chosen: Sequence[Piece]) -> dict[UUID, dict[UUID, int]]:
+def _by_fulfillment(chosen: Sequence[FulfillmentPart]) -> dict[UUID, dict[UUID, int]]:
     found: dict[UUID, dict[UUID, int]] = {}
     for piece in chosen:
         found.setdefault(piece.fulfillment_id, {})[piece.line_id] = piece.quantity
@@ -136,7 +136,7 @@ def _by_fulfillment(chosen: Sequence[Piece]) -> dict[UUID, dict[UUID, int]]:
 
 
 async def _money(
-    session: Session, book: Book, units: Mapping[UUID, int], *, whole: bool, actor: str, at_till: bool
+    session: Session, book: OrderSnapshot, units: Mapping[UUID, int], *, whole: bool, actor: str, at_till: bool
 ) -> None:
     """What was paid for the units goes back; all that is left, where all is cancelled. Coupons can be used again."""
     order_id = book.order["id"]
@@ -144,10 +144,10 @@ async def _money(
     if whole:
         amount = await payments.paid_minor(session, order_id)
         await redemptions.give_back(session, order_id=order_id)
-    await payments.take_back(session, book.order, amount, reason=Reason.CANCELLED, actor=actor, at_till=at_till)
+    await payments.refund(session, book.order, amount, reason=PaymentReason.CANCELLED, actor=actor, at_till=at_till)
 
 
-async def _put_back(session: Session, book: Book, chosen: Sequence[Piece], *, actor: str) -> None:
+async def _put_back(session: Session, book: OrderSnapshot, chosen: Sequence[FulfillmentPart], *, actor: str) -> None:
     """Stock is for sale again where it was promised; whoever waits for it gets it first."""
     variants: dict[UUID, int] = {line.id: line.variant_id for line in book.lines}
     freed: Counter[tuple[int, int]] = Counter()
@@ -160,4 +160,4 @@ async def _put_back(session: Session, book: Book, chosen: Sequence[Piece], *, ac
     ]
     if movements:
         rows = await ledger.post(session, movements, reference=f"order:{book.order['id']}", actor=actor)
-        await backorders.serve(session, rows, actor=actor)
+        await backorders.fill(session, rows, actor=actor)

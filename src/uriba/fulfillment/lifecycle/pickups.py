@@ -26,7 +26,7 @@ async def overdue(session: Session, *, limit: int = 100) -> list[tuple[UUID, UUI
 
 async def expire(session: Session, fulfillment_id: UUID, order_id: UUID) -> bool:
     """Put back a pickup that is overdue; False where it was fetched meanwhile."""
-    book = await order_snapshot.take(session, order_id, actor=SYSTEM, path="orderId")
+    book = await order_snapshot.lock(session, order_id, actor=SYSTEM, path="orderId")
     still = await session.fetchval(
         "SELECT true FROM fulfillment WHERE id = $1 AND hold_until <= now() AND status = $2",
         fulfillment_id,

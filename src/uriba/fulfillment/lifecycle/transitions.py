@@ -8,7 +8,7 @@ from uriba.cart.models import FulfillmentMethod as Method
 from uriba.core.errors import InvalidState
 from uriba.fulfillment.models import FulfillmentStatus as Status
 
-MOVES: Mapping[Method, Mapping[Status, tuple[Status, ...]]] = {
+TRANSITIONS: Mapping[Method, Mapping[Status, tuple[Status, ...]]] = {
     Method.CARRY_OUT: {},
     Method.PICKUP: {
         Status.BACKORDERED: (Status.CANCELLED,),
@@ -38,14 +38,14 @@ ENDED = (Status.HANDED_OVER, Status.DELIVERED, Status.CANCELLED, Status.REJECTED
 """Nothing more happens to it."""
 
 
-def moves(method: Method, status: Status) -> tuple[Status, ...]:
+def next_statuses(method: Method, status: Status) -> tuple[Status, ...]:
     """What may follow; nothing at an end."""
-    return MOVES[method].get(status, ())
+    return TRANSITIONS[method].get(status, ())
 
 
-def check(method: Method, status: Status, to: Status) -> None:
+def check_transition(method: Method, status: Status, to: Status) -> None:
     """Errors: `InvalidState`, with the moves that are legal."""
-    legal = moves(method, status)
+    legal = next_statuses(method, status)
     if to not in legal:
         ways = f"it can become {', '.join(legal)}" if legal else "that is its end"
         raise InvalidState(f"A {method} that is {status} cannot become {to}: {ways}.", "status")

@@ -16,7 +16,7 @@ from uriba.fulfillment.allocation import reallocate, rejections, split
 from uriba.fulfillment.lifecycle import cancellation, closing, transitions
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.fulfillment.order_snapshot import Book, Piece
+from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
@@ -28,7 +28,7 @@ CODE_SIZE = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class FulfillmentUpdate:
     """What people say of a fulfillment; `units` of its lines, by order line, where it is not about all of it."""
 
     fulfillment_id: UUID
@@ -39,7 +39,7 @@ class Update:
     units: Mapping[UUID, int] | None = None
 
 
-async def update(session: Session, said: Update, *, actor: Actor) -> tuple[UUID, UUID]:
+async def apply(session: Session, said: FulfillmentUpdate, *, actor: Actor) -> tuple[UUID, UUID]:
     """Move a fulfillment on, or a part of it, which is one of its own then; the ids of fulfillment and order.
 
     What it is already, it stays: saying it again changes nothing.
@@ -53,19 +53,19 @@ async def update(session: Session, said: Update, *, actor: Actor) -> tuple[UUID,
     if said.status is status:
         await _track(session, said.fulfillment_id, tracking)
         return said.fulfillment_id, book.order["id"]
-    transitions.check(method, status, said.status)
+    transitions.check_transition(method, status, said.status)
     if tracking and said.status is not FulfillmentStatus.SHIPPED:
         raise Invalid("Only what is shipped has tracking.", "tracking")
     if said.status is FulfillmentStatus.HANDED_OVER:
         await _check_code(session, said)
-    units = split.of(pieces, said.units)
+    units = split.requested_units(pieces, said.units)
     if said.status is FulfillmentStatus.CANCELLED:
         till = actor.role is Role.TERMINAL
         await cancellation.cancel(
             session, book, units, reason=reason, actor=actor.label, at_till=till, only=said.fulfillment_id
         )
         return said.fulfillment_id, book.order["id"]
-    part_id = await split.carve(session, said.fulfillment_id, pieces, units)
+    part_id = await split.split_off(session, said.fulfillment_id, pieces, units)
     parts = [_with(piece, units[piece.line_id], part_id) for piece in pieces if piece.line_id in units]
     if said.status is FulfillmentStatus.REJECTED:
         await rejections.reject(session, book, part_id, parts, reason=reason, actor=actor.label)
@@ -74,20 +74,20 @@ async def update(session: Session, said: Update, *, actor: Actor) -> tuple[UUID,
     return part_id, book.order["id"]
 
 
-async def _find(session: Session, said: Update, actor: Actor) -> tuple[Book, list[Piece]]:
+async def _find(session: Session, said: FulfillmentUpdate, actor: Actor) -> tuple[OrderSnapshot, list[FulfillmentPart]]:
     """The fulfillment, its order locked. A terminal handles its own location's only."""
     order_id = await session.fetchval("SELECT order_id FROM fulfillment WHERE id = $1", said.fulfillment_id)
     if order_id is None:
         raise NotFound("There is no such fulfillment.", "fulfillmentId")
-    book = await order_snapshot.take(session, order_id, actor=actor, path="fulfillmentId", own_place=False)
+    book = await order_snapshot.lock(session, order_id, actor=actor, path="fulfillmentId", own_place=False)
     pieces = [piece for piece in book.pieces if piece.fulfillment_id == said.fulfillment_id]
     if actor.role is Role.TERMINAL and pieces[0].location_id != actor.location_id:
         raise NotFound("There is no such fulfillment.", "fulfillmentId")
     return book, pieces
 
 
-def _with(piece: Piece, quantity: int, part_id: UUID) -> Piece:
-    return Piece(
+def _with(piece: FulfillmentPart, quantity: int, part_id: UUID) -> FulfillmentPart:
+    return FulfillmentPart(
         fulfillment_id=part_id,
         line_id=piece.line_id,
         quantity=quantity,
@@ -103,7 +103,7 @@ async def _track(session: Session, fulfillment_id: UUID, tracking: str | None) -
         await session.run("UPDATE fulfillment SET tracking = $2 WHERE id = $1", fulfillment_id, tracking)
 
 
-async def _check_code(session: Session, said: Update) -> None:
+async def _check_code(session: Session, said: FulfillmentUpdate) -> None:
     """Whoever asks for the customer's code gets the goods for that code only."""
     if said.code is None:
         return
@@ -114,9 +114,9 @@ async def _check_code(session: Session, said: Update) -> None:
 
 async def _advance(
     session: Session,
-    book: Book,
+    book: OrderSnapshot,
     part_id: UUID,
-    parts: Sequence[Piece],
+    parts: Sequence[FulfillmentPart],
     status: FulfillmentStatus,
     tracking: str | None,
     reason: str | None,
@@ -144,7 +144,7 @@ _ADVANCE = """
 """
 
 
-def _leaving(book: Book, parts: Sequence[Piece]) -> list[Movement]:
+def _leaving(book: OrderSnapshot, parts: Sequence[FulfillmentPart]) -> list[Movement]:
     variants = {line.id: line.variant_id for line in book.lines}
     return [
         Movement(

@@ -1,4 +1,4 @@
-"""Reasons: why a location was chosen, in few words of JSON, as `fulfillment.sourcing` keeps it (docs/sourcing.md)."""
+"""Explanations: why a location was chosen, as the JSON of `fulfillment.sourcing` (docs/sourcing.md)."""
 
 from __future__ import annotations
 
@@ -6,56 +6,60 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from uriba.fulfillment.sourcing.geography import Place
-from uriba.fulfillment.sourcing.rules import Choice, Ranking, Rule
-from uriba.fulfillment.sourcing.selection import Sourced
+from uriba.fulfillment.sourcing.geography import SourcingLocation
+from uriba.fulfillment.sourcing.rules import LocationChoice, Ranking, SourcingRule
+from uriba.fulfillment.sourcing.selection import SourcingPlan
 
-SHOWN_MAX = 8
-"""Locations that a rule's ranking names, the best before any other."""
+LOCATIONS_MAX = 8
+"""Locations that a ranking names, the best ones first; also variants of one location that are named as missing."""
 
 ONLY_LOCATION = "ONLY_LOCATION"
-"""No other location had any of it: there was nothing to decide."""
+"""No other location had any of the units: there was nothing to decide."""
 
-YES_OR_NO = (Rule.STATED_STORE, Rule.FILLS_EVERYTHING, Rule.SAME_REGION)
+YES_NO_RULES = (SourcingRule.STATED_STORE, SourcingRule.FILLS_EVERYTHING, SourcingRule.SAME_REGION)
 
-STATED: Mapping[str, Any] = {"decidedBy": Rule.STATED_STORE, "rules": []}
-"""A pickup: its customer chose the store."""
+CHOSEN_BY_CUSTOMER: Mapping[str, Any] = {"decidedBy": SourcingRule.STATED_STORE, "rules": []}
+"""The explanation of a pickup."""
 
 
-def of(sourced: Sourced, places: Mapping[int, Place], skus: Mapping[int, str]) -> dict[int, dict[str, Any]]:
-    """The reasons of each location that sends a parcel."""
+def explanations(
+    plan: SourcingPlan, locations: Mapping[int, SourcingLocation], skus: Mapping[int, str]
+) -> dict[int, dict[str, Any]]:
+    """Return the explanation of each location that sends a shipment, by location."""
     return {
         choice.location_id: {
-            "decidedBy": choice.decided or ONLY_LOCATION,
-            "rules": [_ranking(ranking, places) for ranking in choice.rankings],
-            "lacked": _lacked(choice, places, skus),
+            "decidedBy": choice.decided_by or ONLY_LOCATION,
+            "rules": [_ranking(ranking, locations) for ranking in choice.rankings],
+            "lacked": _missing_units(choice, locations, skus),
             "parcel": number,
-            "parcels": len(sourced.choices),
+            "parcels": len(plan.choices),
         }
-        for number, choice in enumerate(sourced.choices, 1)
+        for number, choice in enumerate(plan.choices, 1)
     }
 
 
-def _ranking(ranking: Ranking, places: Mapping[int, Place]) -> dict[str, Any]:
+def _ranking(ranking: Ranking, locations: Mapping[int, SourcingLocation]) -> dict[str, Any]:
     best = dict.fromkeys(ranking.best)
-    shown = islice((*best, *(place for place in ranking.values if place not in best)), SHOWN_MAX)
-    said: dict[str, Any] = {
+    named = islice((*best, *(location for location in ranking.values if location not in best)), LOCATIONS_MAX)
+    explanation: dict[str, Any] = {
         "rule": ranking.rule,
-        "ranked": {places[place].code: _value(ranking, place) for place in shown},
+        "ranked": {locations[location].code: _value(ranking, location) for location in named},
         "best": len(ranking.best),
         "of": len(ranking.values),
     }
-    return said | {"estimated": True} if ranking.estimated else said
+    return explanation | {"estimated": True} if ranking.estimated else explanation
 
 
-def _value(ranking: Ranking, place: int) -> int | bool | None:
-    value = ranking.values[place]
-    return bool(value) if ranking.rule in YES_OR_NO else value
+def _value(ranking: Ranking, location_id: int) -> int | bool | None:
+    value = ranking.values[location_id]
+    return bool(value) if ranking.rule in YES_NO_RULES else value
 
 
-def _lacked(choice: Choice, places: Mapping[int, Place], skus: Mapping[int, str]) -> dict[str, dict[str, int]]:
-    """The units that the other locations lacked for sending all of it."""
+def _missing_units(
+    choice: LocationChoice, locations: Mapping[int, SourcingLocation], skus: Mapping[int, str]
+) -> dict[str, dict[str, int]]:
+    """Return the units by SKU that the other locations would have needed to fill the demand."""
     return {
-        places[place].code: {skus[variant]: missing for variant, missing in islice(units.items(), SHOWN_MAX)}
-        for place, units in islice(choice.lacked(), SHOWN_MAX)
+        locations[location].code: {skus[variant]: missing for variant, missing in islice(units.items(), LOCATIONS_MAX)}
+        for location, units in islice(choice.missing_units(), LOCATIONS_MAX)
     }

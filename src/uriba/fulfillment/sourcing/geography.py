@@ -1,4 +1,4 @@
-"""Places and destinations: what sourcing knows of where goods are and where they go. Pure."""
+"""Locations and destinations as sourcing sees them, and the distance between them. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
-EARTH_KM = 6371.0
+EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A location as sourcing sees it; None: nobody knows.
+class SourcingLocation:
+    """The facts about a location that the sourcing rules compare; None where a fact is not known.
 
-    `open_work`: fulfillments that it has still to hand over. `position`: in its channel, 0 is the best.
+    `position`: the location's rank in its channel; 0 is the best. `open_work`: fulfillments that it has not handed
+    over yet.
     """
 
     location_id: int
@@ -31,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where goods go, or where a customer is, as far as it is known; degrees."""
+    """The address goods are shipped to, or the customer's position, as far as it is known. Coordinates in degrees."""
 
     region: str | None = None
     postal_code: str | None = None
@@ -40,9 +41,9 @@ class Destination:
 
     @classmethod
     def of_address(cls, address: Mapping[str, Any] | None) -> Destination:
-        """Where a postal address is."""
+        """Return the destination of a postal address."""
         if address is None:
-            return NOWHERE
+            return UNKNOWN_DESTINATION
         return cls(
             region=address.get("region"),
             postal_code=address.get("postalCode"),
@@ -51,31 +52,41 @@ class Destination:
         )
 
 
-NOWHERE = Destination()
+UNKNOWN_DESTINATION = Destination()
 
 
-def same_region(place: Place, to: Destination) -> bool | None:
-    """Whether a place's region is the destination's, or a postal area that its code begins with; None: nobody knows.
+def same_region(location: SourcingLocation, destination: Destination) -> bool | None:
+    """Return whether a location's region is the destination's, or a prefix of its postal code; None if not known.
 
     A region with a digit in it is a postal area: 150 serves 150-0001.
     """
-    region = _plain(place.region)
-    if not region or not (to.region or to.postal_code):
+    region = _normalize(location.region)
+    if not region or not (destination.region or destination.postal_code):
         return None
-    if region == _plain(to.region):
+    if region == _normalize(destination.region):
         return True
-    return any(letter.isdigit() for letter in region) and _plain(to.postal_code).startswith(region)
+    is_postal_area = any(character.isdigit() for character in region)
+    return is_postal_area and _normalize(destination.postal_code).startswith(region)
 
 
-def _plain(said: str | None) -> str:
-    return "".join(letter for letter in (said or "").casefold() if letter.isalnum())
+def _normalize(text: str | None) -> str:
+    return "".join(character for character in (text or "").casefold() if character.isalnum())
 
 
-def distance_km(place: Place, to: Destination) -> float | None:
-    """The great circle between two places on earth, a sphere here (0.5 % off at most); None: nobody knows."""
-    if place.latitude is None or place.longitude is None or to.latitude is None or to.longitude is None:
+def distance_km(location: SourcingLocation, destination: Destination) -> float | None:
+    """Return the great-circle distance, on a sphere (0.5 % off at most); None if a coordinate is not known."""
+    if (
+        location.latitude is None
+        or location.longitude is None
+        or destination.latitude is None
+        or destination.longitude is None
+    ):
         return None
-    south, north = radians(place.latitude), radians(to.latitude)
-    across = sin((north - south) / 2) ** 2
-    along = cos(south) * cos(north) * sin(radians(to.longitude - place.longitude) / 2) ** 2
-    return 2 * EARTH_KM * asin(min(1.0, sqrt(across + along)))
+    from_latitude, to_latitude = radians(location.latitude), radians(destination.latitude)
+    longitude_difference = radians(destination.longitude - location.longitude)
+    # The haversine formula.
+    haversine = (
+        sin((to_latitude - from_latitude) / 2) ** 2
+        + cos(from_latitude) * cos(to_latitude) * sin(longitude_difference / 2) ** 2
+    )
+    return 2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(haversine)))

@@ -1,6 +1,6 @@
-"""The rules of sourcing, in order: each ranks locations or abstains, and the first unique best wins. Pure.
+"""The sourcing rules, in order: each ranks locations or abstains, and the first unique best wins. Pure.
 
-No weights: whoever reads an order can follow why this location and no other.
+There are no weights, so that staff can follow why a location was chosen and no other. See docs/sourcing.md.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from uriba.fulfillment.sourcing.geography import NOWHERE, Destination, Place, distance_km, same_region
-from uriba.fulfillment.sourcing.search import Search, TooManyWays, Units, rest
+from uriba.fulfillment.sourcing.fewest_locations import LocationSearch, SearchLimitReached, Units, remaining_units
+from uriba.fulfillment.sourcing.geography import (
+    UNKNOWN_DESTINATION,
+    Destination,
+    SourcingLocation,
+    distance_km,
+    same_region,
+)
 
 Values = Mapping[int, int | None]
-"""What a rule says of each location; None: nothing good."""
+"""A rule's value of each location; None ranks last."""
 
 
-class Rule(StrEnum):
-    """What can decide between locations."""
+class SourcingRule(StrEnum):
+    """A rule that can decide between locations. The values are kept with fulfillments."""
 
     STATED_STORE = "STATED_STORE"
     FILLS_EVERYTHING = "FILLS_EVERYTHING"
@@ -31,140 +37,153 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What one rule said, and who was best by it. `estimated`: there were too many ways to look at."""
+    """One rule's values and the locations that are best by it.
 
-    rule: Rule
+    `estimated`: there were too many ways to split the demand, so the values are an estimate.
+    """
+
+    rule: SourcingRule
     values: Values
     best: tuple[int, ...]
     estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What is still wanted, and who has what of that (of nothing else), those better for the channel first."""
+class SourcingProblem:
+    """The open demand and the candidate locations, the channel's best first.
 
-    wanted: Units
+    `stock`: each candidate's units of the demanded variants, and of no others. `stated_location_id`: the store that the
+    customer chose.
+    """
+
+    demand: Units
     stock: Mapping[int, Units]
-    places: Mapping[int, Place]
-    search: Search
-    to: Destination = NOWHERE
-    store: int | None = None
+    locations: Mapping[int, SourcingLocation]
+    search: LocationSearch
+    destination: Destination = UNKNOWN_DESTINATION
+    stated_location_id: int | None = None
 
-    def fills(self, location: int) -> bool:
-        """Whether a location has all of it."""
-        has = self.stock[location]
-        return len(has) == len(self.wanted) and all(has[variant] >= units for variant, units in self.wanted.items())
+    def can_fill(self, location_id: int) -> bool:
+        """Return whether a location has the whole demand."""
+        stock = self.stock[location_id]
+        return len(stock) == len(self.demand) and all(stock[v] >= units for v, units in self.demand.items())
 
-    def leaves(self, location: int) -> int:
-        """The units that others would have to send beside this location."""
-        sends = sum(min(units, self.wanted[variant]) for variant, units in self.stock[location].items())
-        return sum(self.wanted.values()) - sends
+    def units_left_by(self, location_id: int) -> int:
+        """Return the units that other locations would have to send besides this one."""
+        sent = sum(min(units, self.demand[variant]) for variant, units in self.stock[location_id].items())
+        return sum(self.demand.values()) - sent
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A location, and the rankings that led to it: the last one decided, and without any it was the only one."""
+class LocationChoice:
+    """A chosen location and the rankings that led to it. The last one decided; without any it was the only candidate.
+
+    `problem`: what it was chosen for.
+    """
 
     location_id: int
     rankings: tuple[Ranking, ...]
-    situation: Situation
+    problem: SourcingProblem
 
     @property
-    def decided(self) -> Rule | None:
+    def decided_by(self) -> SourcingRule | None:
         return self.rankings[-1].rule if self.rankings else None
 
-    def lacked(self) -> Iterator[tuple[int, Units]]:
-        """The other locations that had some but not all of what was wanted, and the units that they had not."""
-        for place, has in self.situation.stock.items():
-            if place != self.location_id and (missing := rest(self.situation.wanted, has)):
-                yield place, missing
+    def missing_units(self) -> Iterator[tuple[int, Units]]:
+        """Yield the other candidates that could not fill the demand, with the units that they did not have."""
+        for location_id, stock in self.problem.stock.items():
+            if location_id != self.location_id and (missing := remaining_units(self.problem.demand, stock)):
+                yield location_id, missing
 
 
-def choose(situation: Situation, rules: Sequence[Rule]) -> Choice:
-    """The location that sends next: each rule leaves those that are best by it, until one is left."""
-    left = tuple(situation.stock)
+def choose_location(problem: SourcingProblem, rules: Sequence[SourcingRule]) -> LocationChoice:
+    """Return the location that sends next: each rule keeps the candidates that are best by it, until one is left."""
+    candidates = tuple(problem.stock)
     rankings: list[Ranking] = []
     for rule in rules:
-        if len(left) == 1:
+        if len(candidates) == 1:
             break
-        ranking = RANKS[rule](situation, left)
-        if ranking is not None and len(ranking.best) < len(left):
+        ranking = RANKERS[rule](problem, candidates)
+        if ranking is not None and len(ranking.best) < len(candidates):
             rankings.append(ranking)
-            left = ranking.best
-    return Choice(left[0], tuple(rankings), situation)
+            candidates = ranking.best
+    return LocationChoice(candidates[0], tuple(rankings), problem)
 
 
-def _highest(rule: Rule, values: Mapping[int, int]) -> Ranking:
+def _highest(rule: SourcingRule, values: Mapping[int, int]) -> Ranking:
     best = max(values.values())
-    return Ranking(rule, values, tuple(place for place, value in values.items() if value == best))
+    return Ranking(rule, values, tuple(location for location, value in values.items() if value == best))
 
 
-def _lowest(rule: Rule, values: Values, *, estimated: bool = False) -> Ranking | None:
+def _lowest(rule: SourcingRule, values: Values, *, estimated: bool = False) -> Ranking | None:
     known = [value for value in values.values() if value is not None]
     if not known:
         return None
     best = min(known)
-    return Ranking(rule, values, tuple(place for place, value in values.items() if value == best), estimated)
+    return Ranking(rule, values, tuple(location for location, value in values.items() if value == best), estimated)
 
 
-def _stated_store(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    if situation.store not in left:
+def _stated_store(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    if problem.stated_location_id not in candidates:
         return None
-    return _highest(Rule.STATED_STORE, {place: int(place == situation.store) for place in left})
+    return _highest(SourcingRule.STATED_STORE, {c: int(c == problem.stated_location_id) for c in candidates})
 
 
-def _fills_everything(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    values = {place: int(situation.fills(place)) for place in left}
-    return _highest(Rule.FILLS_EVERYTHING, values) if any(values.values()) else None
+def _fills_everything(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    values = {c: int(problem.can_fill(c)) for c in candidates}
+    return _highest(SourcingRule.FILLS_EVERYTHING, values) if any(values.values()) else None
 
 
-def _fewest_parcels(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    """Of how many parcels an order is at least, if this location sends one."""
-    if situation.fills(left[0]):
-        return None  # Then all that are left do.
+def _fewest_shipments(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    """Rank each candidate by the number of shipments in the smallest solution that it is part of."""
+    if problem.can_fill(candidates[0]):
+        return None  # Then all of the candidates can.
     try:
-        count, members = situation.search.fewest(situation.wanted, situation.stock)
-    except TooManyWays:
-        return _lowest(Rule.FEWEST_PARCELS, {place: situation.leaves(place) for place in left}, estimated=True)
-    return _lowest(Rule.FEWEST_PARCELS, {place: count if place in members else None for place in left})
+        count, members = problem.search.fewest_locations(problem.demand, problem.stock)
+    except SearchLimitReached:
+        left = {c: problem.units_left_by(c) for c in candidates}
+        return _lowest(SourcingRule.FEWEST_PARCELS, left, estimated=True)
+    return _lowest(SourcingRule.FEWEST_PARCELS, {c: count if c in members else None for c in candidates})
 
 
-def _same_region(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    found = {place: same_region(situation.places[place], situation.to) for place in left}
-    if not any(found.values()):
+def _same_region(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    same = {c: same_region(problem.locations[c], problem.destination) for c in candidates}
+    if not any(same.values()):
         return None
-    return _highest(Rule.SAME_REGION, {place: int(bool(value)) for place, value in found.items()})
+    return _highest(SourcingRule.SAME_REGION, {c: int(bool(value)) for c, value in same.items()})
 
 
-def _nearest(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    found = {place: distance_km(situation.places[place], situation.to) for place in left}
-    return _lowest(Rule.NEAREST, {place: None if km is None else round(km) for place, km in found.items()})
+def _nearest(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    distances = {c: distance_km(problem.locations[c], problem.destination) for c in candidates}
+    return _lowest(SourcingRule.NEAREST, {c: None if km is None else round(km) for c, km in distances.items()})
 
 
-def _least_work(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    return _lowest(Rule.LEAST_WORK, {place: situation.places[place].open_work for place in left})
+def _least_work(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    return _lowest(SourcingRule.LEAST_WORK, {c: problem.locations[c].open_work for c in candidates})
 
 
-def _most_stock(situation: Situation, left: Sequence[int]) -> Ranking | None:
-    return _highest(Rule.MOST_STOCK, {place: sum(situation.stock[place].values()) for place in left})
+def _most_stock(problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    return _highest(SourcingRule.MOST_STOCK, {c: sum(problem.stock[c].values()) for c in candidates})
 
 
-def _channel_order(_situation: Situation, left: Sequence[int]) -> Ranking | None:
-    return _lowest(Rule.CHANNEL_ORDER, {place: n for n, place in enumerate(left)})
+def _channel_order(_problem: SourcingProblem, candidates: Sequence[int]) -> Ranking | None:
+    return _lowest(SourcingRule.CHANNEL_ORDER, {c: position for position, c in enumerate(candidates)})
 
 
-RANKS: Mapping[Rule, Callable[[Situation, Sequence[int]], Ranking | None]] = {
-    Rule.STATED_STORE: _stated_store,
-    Rule.FILLS_EVERYTHING: _fills_everything,
-    Rule.FEWEST_PARCELS: _fewest_parcels,
-    Rule.SAME_REGION: _same_region,
-    Rule.NEAREST: _nearest,
-    Rule.LEAST_WORK: _least_work,
-    Rule.MOST_STOCK: _most_stock,
-    Rule.CHANNEL_ORDER: _channel_order,
+RANKERS: Mapping[SourcingRule, Callable[[SourcingProblem, Sequence[int]], Ranking | None]] = {
+    SourcingRule.STATED_STORE: _stated_store,
+    SourcingRule.FILLS_EVERYTHING: _fills_everything,
+    SourcingRule.FEWEST_PARCELS: _fewest_shipments,
+    SourcingRule.SAME_REGION: _same_region,
+    SourcingRule.NEAREST: _nearest,
+    SourcingRule.LEAST_WORK: _least_work,
+    SourcingRule.MOST_STOCK: _most_stock,
+    SourcingRule.CHANNEL_ORDER: _channel_order,
 }
-RULES = tuple(RANKS)
-"""The rules of a promise to ship."""
+"""The function of each rule, in the order of the rules. It returns None where the rule abstains."""
 
-PLACES_IN_ORDER = (Rule.FILLS_EVERYTHING, Rule.FEWEST_PARCELS, Rule.CHANNEL_ORDER)
-"""Few parcels, and else whoever stands first."""
+SHIPPING_RULES = tuple(RANKERS)
+"""The rules for goods that are shipped: all of them."""
+
+CHANNEL_ORDER_RULES = (SourcingRule.FILLS_EVERYTHING, SourcingRule.FEWEST_PARCELS, SourcingRule.CHANNEL_ORDER)
+"""Few shipments first, then the order in which the locations are given."""

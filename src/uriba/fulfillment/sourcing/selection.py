@@ -1,6 +1,6 @@
-"""Sourcing: which locations send what. Pure.
+"""Selection: which locations send which units. Pure.
 
-One location after the other sends all that it can of what is still needed; the rules say which is next.
+One location after another sends all that it can of the open demand; the rules choose the next one.
 """
 
 from __future__ import annotations
@@ -9,14 +9,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from uriba.fulfillment.sourcing.geography import NOWHERE, Destination, Place
-from uriba.fulfillment.sourcing.rules import RULES, Choice, Rule, Situation, choose
-from uriba.fulfillment.sourcing.search import LOOKS_MAX, Search
+from uriba.fulfillment.sourcing.fewest_locations import STEPS_MAX, LocationSearch
+from uriba.fulfillment.sourcing.geography import UNKNOWN_DESTINATION, Destination, SourcingLocation
+from uriba.fulfillment.sourcing.rules import (
+    SHIPPING_RULES,
+    LocationChoice,
+    SourcingProblem,
+    SourcingRule,
+    choose_location,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """Units of a variant for one line of the order."""
+class Demand:
+    """Units of a variant for one line of the order; `line` is the line's index."""
 
     line: int
     variant_id: int
@@ -25,15 +31,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Units that a location could send, and what else is known of it."""
+    """Units that a location could send, and the facts about the location that the rules compare."""
 
     location_id: int
     quantity: int
-    place: Place | None = None
+    location: SourcingLocation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Assignment:
     """Units of a line that a location sends."""
 
     location_id: int
@@ -43,141 +49,162 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Sourced:
-    """The pieces that serve all needs, and why each location sends one, in the order in which they were chosen."""
+class SourcingPlan:
+    """Assignments that serve the whole demand, and the choice of each location, in the order of the decisions."""
 
-    pieces: tuple[Piece, ...]
-    choices: tuple[Choice, ...]
+    assignments: tuple[Assignment, ...]
+    choices: tuple[LocationChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
-    """What is available of each variant that falls short."""
+class InsufficientStock:
+    """The demand is larger than the supply. `available`: the units of each variant that falls short."""
 
     available: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class TooManyParcels:
-    """All of it would take so many parcels; `served`: the units of each line that as many as allowed could bring."""
+class SplitLimitExceeded:
+    """The whole demand would take more shipments than are allowed.
 
-    parcels: int
-    limit: int
+    `served`: the units of each line that `shipments_max` shipments could bring.
+    """
+
+    shipments: int
+    shipments_max: int
     served: Mapping[int, int]
 
 
-def arrange(
-    needs: Sequence[Need],
+def plan_sourcing(
+    demands: Sequence[Demand],
     supply: Mapping[int, Sequence[Supply]],
     *,
-    to: Destination = NOWHERE,
-    store: int | None = None,
-    limit: int | None = None,
-    rules: Sequence[Rule] = RULES,
-    looks: int = LOOKS_MAX,
-) -> Sourced | Short | TooManyParcels:
-    """Serve all needs by the rules, each unit from one location, in `limit` parcels at most; or say why not.
+    destination: Destination = UNKNOWN_DESTINATION,
+    stated_location_id: int | None = None,
+    shipments_max: int | None = None,
+    rules: Sequence[SourcingRule] = SHIPPING_RULES,
+    search_steps: int = STEPS_MAX,
+) -> SourcingPlan | InsufficientStock | SplitLimitExceeded:
+    """Assign all demands to locations by the rules, or return why that is not possible.
 
-    `supply` lists locations per variant, those that are better for the channel first. `store`: the one that a customer
-    stated.
+    `supply`: locations by variant, the channel's best first. `stated_location_id`: the store that the customer chose.
     """
-    wanted = _sum(needs)
-    total = {v: sum(s.quantity for s in supply.get(v, ())) for v in wanted}
-    if short := {v: total[v] for v, quantity in wanted.items() if total[v] < quantity}:
-        return Short(short)
-    stock = _by_location(wanted, supply)
-    situation = Situation(wanted, stock, _places(supply, stock), Search(stock, looks=looks), to, store)
-    sourced, _ = _sourced(needs, situation, rules)
-    if limit is None or len(sourced.choices) <= limit:
-        return sourced
-    return _fewer(needs, situation, rules, limit, parcels=len(sourced.choices))
+    demand = _sum(demands)
+    total = {v: sum(s.quantity for s in supply.get(v, ())) for v in demand}
+    if short := {v: total[v] for v, units in demand.items() if total[v] < units}:
+        return InsufficientStock(short)
+    stock = _stock_by_location(demand, supply)
+    problem = SourcingProblem(
+        demand,
+        stock,
+        _locations(supply, stock),
+        LocationSearch(stock, steps=search_steps),
+        destination,
+        stated_location_id,
+    )
+    plan, _ = _assign(demands, problem, rules)
+    if shipments_max is None or len(plan.choices) <= shipments_max:
+        return plan
+    return _plan_within_limit(demands, problem, rules, shipments_max, shipments=len(plan.choices))
 
 
-def source(
-    needs: Sequence[Need], supply: Mapping[int, Sequence[Supply]], *, rules: Sequence[Rule] = RULES
-) -> list[Piece] | dict[int, int]:
-    """The pieces that serve all needs, or what is available of each variant that falls short."""
-    found = arrange(needs, supply, rules=rules)
-    if isinstance(found, Short):
-        return dict(found.available)
-    assert isinstance(found, Sourced)
-    return list(found.pieces)
+def assign_units(
+    demands: Sequence[Demand], supply: Mapping[int, Sequence[Supply]], *, rules: Sequence[SourcingRule] = SHIPPING_RULES
+) -> list[Assignment] | InsufficientStock:
+    """Assign all demands to locations by the rules, in any number of shipments."""
+    plan = plan_sourcing(demands, supply, rules=rules)
+    if isinstance(plan, SourcingPlan):
+        return list(plan.assignments)
+    assert isinstance(plan, InsufficientStock)
+    return plan
 
 
-def _sum(needs: Sequence[Need]) -> dict[int, int]:
-    wanted: dict[int, int] = {}
-    for need in needs:
-        wanted[need.variant_id] = wanted.get(need.variant_id, 0) + need.quantity
-    return {variant: units for variant, units in wanted.items() if units}
+def _sum(demands: Sequence[Demand]) -> dict[int, int]:
+    """Return the units by variant."""
+    units: dict[int, int] = {}
+    for demand in demands:
+        units[demand.variant_id] = units.get(demand.variant_id, 0) + demand.quantity
+    return {variant: quantity for variant, quantity in units.items() if quantity}
 
 
-def _by_location(wanted: Mapping[int, int], supply: Mapping[int, Sequence[Supply]]) -> dict[int, dict[int, int]]:
-    """What each location has of what is wanted, those that are better for the channel first."""
+def _stock_by_location(demand: Mapping[int, int], supply: Mapping[int, Sequence[Supply]]) -> dict[int, dict[int, int]]:
+    """Return each location's units of the demanded variants, the channel's best location first."""
     rank: dict[int, tuple[int, int]] = {}
     stock: dict[int, dict[int, int]] = {}
-    for variant in wanted:
-        for position, held in enumerate(supply.get(variant, ())):
+    for variant in demand:
+        for index, held in enumerate(supply.get(variant, ())):
             if held.quantity > 0:
-                at = (held.place.position if held.place else position, held.location_id)
-                rank[held.location_id] = min(at, rank.get(held.location_id, at))
+                own = (held.location.position if held.location else index, held.location_id)
+                rank[held.location_id] = min(own, rank.get(held.location_id, own))
                 stock.setdefault(held.location_id, {})[variant] = held.quantity
-    return {location: stock[location] for location in sorted(stock, key=lambda location: rank[location])}
+    return {location_id: stock[location_id] for location_id in sorted(stock, key=lambda key: rank[key])}
 
 
-def _places(supply: Mapping[int, Sequence[Supply]], stock: Mapping[int, object]) -> dict[int, Place]:
-    known = {held.location_id: held.place for rows in supply.values() for held in rows if held.place}
-    return {location: known.get(location) or Place(location) for location in stock}
+def _locations(supply: Mapping[int, Sequence[Supply]], stock: Mapping[int, object]) -> dict[int, SourcingLocation]:
+    known = {held.location_id: held.location for rows in supply.values() for held in rows if held.location}
+    return {location_id: known.get(location_id) or SourcingLocation(location_id) for location_id in stock}
 
 
-def _sourced(
-    needs: Sequence[Need], situation: Situation, rules: Sequence[Rule], *, most: int | None = None
-) -> tuple[Sourced, list[Need]]:
-    """What locations send, `most` of them at most, and the needs that stay open."""
-    pieces: list[Piece] = []
-    choices: list[Choice] = []
-    open_needs = [need for need in needs if need.quantity]
-    while open_needs and len(choices) != most:
+def _assign(
+    demands: Sequence[Demand],
+    problem: SourcingProblem,
+    rules: Sequence[SourcingRule],
+    *,
+    locations_max: int | None = None,
+) -> tuple[SourcingPlan, list[Demand]]:
+    """Choose locations until the demand is served or `locations_max` are chosen; return the demands that stay open."""
+    assignments: list[Assignment] = []
+    choices: list[LocationChoice] = []
+    open_demands = [demand for demand in demands if demand.quantity]
+    while open_demands and len(choices) != locations_max:
         if choices:
-            situation = _narrowed(situation, _sum(open_needs), choices[-1].location_id)
-        choice = choose(situation, rules)
-        open_needs = _send(open_needs, situation.stock[choice.location_id], choice.location_id, pieces)
+            problem = _without(problem, choices[-1].location_id, _sum(open_demands))
+        choice = choose_location(problem, rules)
+        open_demands = _send(open_demands, problem.stock[choice.location_id], choice.location_id, assignments)
         choices.append(choice)
-    return Sourced(tuple(pieces), tuple(choices)), open_needs
+    return SourcingPlan(tuple(assignments), tuple(choices)), open_demands
 
 
-def _narrowed(situation: Situation, wanted: Mapping[int, int], used: int) -> Situation:
-    """What is still wanted, of whoever has any; who was chosen has given all that it had of it."""
+def _without(problem: SourcingProblem, location_id: int, demand: Mapping[int, int]) -> SourcingProblem:
+    """Return the problem of the open demand, without the location that has just sent all that it can."""
     stock = {
-        place: left
-        for place, has in situation.stock.items()
-        if place != used and (left := {variant: units for variant, units in has.items() if variant in wanted})
+        other: units
+        for other, held in problem.stock.items()
+        if other != location_id and (units := {v: quantity for v, quantity in held.items() if v in demand})
     }
-    return replace(situation, wanted=wanted, stock=stock)
+    return replace(problem, demand=demand, stock=stock)
 
 
-def _fewer(
-    needs: Sequence[Need], situation: Situation, rules: Sequence[Rule], limit: int, *, parcels: int
-) -> Sourced | TooManyParcels:
-    """As much as possible in as many parcels as are allowed; now and then that is all, where ways were estimated."""
-    hasty = replace(situation, search=Search(situation.stock, looks=0))
-    sourced, open_needs = _sourced(needs, hasty, rules, most=limit)
-    if not open_needs:
-        return sourced
+def _plan_within_limit(
+    demands: Sequence[Demand],
+    problem: SourcingProblem,
+    rules: Sequence[SourcingRule],
+    shipments_max: int,
+    *,
+    shipments: int,
+) -> SourcingPlan | SplitLimitExceeded:
+    """Serve as much as possible in the allowed shipments. That may be everything, where the first plan estimated."""
+    estimating = replace(problem, search=LocationSearch(problem.stock, steps=0))
+    plan, open_demands = _assign(demands, estimating, rules, locations_max=shipments_max)
+    if not open_demands:
+        return plan
     served = Counter[int]()
-    for piece in sourced.pieces:
-        served[piece.line] += piece.quantity
-    return TooManyParcels(parcels, limit, {need.line: served[need.line] for need in needs})
+    for assignment in plan.assignments:
+        served[assignment.line] += assignment.quantity
+    return SplitLimitExceeded(shipments, shipments_max, {demand.line: served[demand.line] for demand in demands})
 
 
-def _send(needs: Sequence[Need], has: Mapping[int, int], location: int, pieces: list[Piece]) -> list[Need]:
-    """Send what the location can; the needs that stay open."""
-    left = dict(has)
+def _send(
+    demands: Sequence[Demand], stock: Mapping[int, int], location_id: int, assignments: list[Assignment]
+) -> list[Demand]:
+    """Assign all that the location can send; return the demands that stay open."""
+    left = dict(stock)
     still_open = []
-    for need in needs:
-        units = min(need.quantity, left.get(need.variant_id, 0))
+    for demand in demands:
+        units = min(demand.quantity, left.get(demand.variant_id, 0))
         if units:
-            left[need.variant_id] -= units
-            pieces.append(Piece(location, need.line, need.variant_id, units))
-        if units < need.quantity:
-            still_open.append(Need(need.line, need.variant_id, need.quantity - units))
+            left[demand.variant_id] -= units
+            assignments.append(Assignment(location_id, demand.line, demand.variant_id, units))
+        if units < demand.quantity:
+            still_open.append(Demand(demand.line, demand.variant_id, demand.quantity - units))
     return still_open

@@ -6,7 +6,7 @@ import strawberry
 
 from uriba.checkout import delivery_options
 from uriba.core import ids
-from uriba.fulfillment.sourcing.geography import NOWHERE
+from uriba.fulfillment.sourcing.geography import UNKNOWN_DESTINATION
 from uriba.graphql.checkout.types import CheckoutOptions, options_of
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import PUBLIC, query
@@ -30,7 +30,7 @@ class CheckoutQueries:
     async def checkout_options(
         self, info: Info, cart_id: strawberry.ID, near: NearInput | None = None
     ) -> CheckoutOptions | None:
-        around = NOWHERE if near is None else delivery_options.near(**vars(near))
+        around = UNKNOWN_DESTINATION if near is None else delivery_options.near(**vars(near))
         key = ids.uuid(cart_id, "Cart")
         view = await info.context.loaders.cart.get(key) if key else None
         if view is None:

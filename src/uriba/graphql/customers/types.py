@@ -44,10 +44,10 @@ class Customer(Node):
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Annotated[OrderConnection, strawberry.lazy("uriba.graphql.orders.types")]:
         from uriba.graphql.orders.types import page_of_orders
-        from uriba.orders.search import Search
+        from uriba.orders.search import OrderFilter
 
         return await page_of_orders(
-            info, Search(customer_id=self.key), first=20 if first is None else first, after=after
+            info, OrderFilter(customer_id=self.key), first=20 if first is None else first, after=after
         )
 
     @strawberry.field(description="Loyalty points that can be spent.")

@@ -12,7 +12,7 @@ from uriba.inventory import queries
 
 async def served(session: Session, rows: Sequence[Row], *, actor: Actor) -> Sequence[Row]:
     """Serve back-orders from levels that have changed; the levels as they are then."""
-    if not rows or not await backorders.serve(session, rows, actor=actor.label):
+    if not rows or not await backorders.fill(session, rows, actor=actor.label):
         return rows
     keys = [(row["variant_id"], row["location_id"]) for row in rows]
     found = await queries.levels_by_key(session, keys)

@@ -19,9 +19,9 @@ from uriba.db import Session
 from uriba.db.idempotency import Replayed
 from uriba.fulfillment import order_snapshot, returns
 from uriba.fulfillment.lifecycle import cancellation, updates
-from uriba.fulfillment.lifecycle.updates import Update
+from uriba.fulfillment.lifecycle.updates import FulfillmentUpdate
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.fulfillment.returns import Back, ReturnRequest
+from uriba.fulfillment.returns import ReturnRequest, ReturnRequestLine
 from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
@@ -32,7 +32,7 @@ from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import SHOP, TILL, mutation
 from uriba.graphql.scalars import UserError
 from uriba.orders import payment_operations
-from uriba.orders.models import Condition
+from uriba.orders.models import ReturnCondition
 
 
 @strawberry.input(description="Units of a line.")
@@ -46,7 +46,7 @@ class OrderReturnLineInput:
     order_line_id: strawberry.ID
     quantity: int
     restock: bool = strawberry.field(default=True, description="False, without a condition: not kept as stock at all.")
-    condition: Condition | None = strawberry.field(
+    condition: ReturnCondition | None = strawberry.field(
         default=None, description="SELLABLE where it is restocked and nothing else is said."
     )
     reason: str | None = None
@@ -136,8 +136,8 @@ class AfterSalesMutations:
         actor = info.context.actor
 
         async def cancel(session: Session) -> None:
-            book = await order_snapshot.take(session, key, actor=actor, path="orderId")
-            chosen = cancellation.wanted(book, units)
+            book = await order_snapshot.lock(session, key, actor=actor, path="orderId")
+            chosen = cancellation.units_to_cancel(book, units)
             at_till = actor.role is Role.TERMINAL
             await cancellation.cancel(session, book, chosen, reason=reason, actor=actor.label, at_till=at_till)
 
@@ -159,7 +159,7 @@ class AfterSalesMutations:
         lines: list[OrderLineUnitsInput] | None = None,
         code: str | None = None,
     ) -> FulfillmentPayload:
-        said = Update(
+        said = FulfillmentUpdate(
             fulfillment_id=_key(fulfillment_id, "Fulfillment", "fulfillmentId"),
             status=status,
             tracking=tracking,
@@ -168,7 +168,7 @@ class AfterSalesMutations:
             units=units_of(lines) if lines is not None else None,
         )
         async with info.context.transaction() as session:
-            part_id, order_id = await updates.update(session, said, actor=info.context.actor)
+            part_id, order_id = await updates.apply(session, said, actor=info.context.actor)
         order = await settled(info, order_id)
         row = await info.context.loaders.fulfillment.get(part_id)
         assert row is not None
@@ -191,7 +191,7 @@ class AfterSalesMutations:
         return_id, actor = new_id(), info.context.actor
 
         async def take(session: Session) -> None:
-            await returns.take(session, asked, return_id=return_id, actor=actor)
+            await returns.accept(session, asked, return_id=return_id, actor=actor)
 
         taken = await info.context.once(call, take, answer={"return": str(return_id)})
         if isinstance(taken, Replayed):
@@ -241,7 +241,7 @@ class AfterSalesMutations:
     async def refund_pay_out(self, info: Info, refund_id: strawberry.ID) -> RefundPayload:
         key = _key(refund_id, "Refund", "refundId")
         async with info.context.transaction() as session:
-            row = await payment_operations.pay_out(session, operation_id=key, actor=info.context.actor)
+            row = await payment_operations.pay_out_cash(session, operation_id=key, actor=info.context.actor)
         order = await settled(info, row["order_id"])
         refunds = await order.refunds(info)
         return RefundPayload(refund=next(refund for refund in refunds if refund.id == refund_id), order=order)
@@ -277,11 +277,11 @@ def units_of(lines: Sequence[_Units]) -> Mapping[UUID, int]:
     return found
 
 
-def _back(line: OrderReturnLineInput) -> Back:
+def _back(line: OrderReturnLineInput) -> ReturnRequestLine:
     condition = line.condition
     if condition is None and line.restock:
-        condition = Condition.SELLABLE
-    return Back(ids.uuid(line.order_line_id, "OrderLine"), line.quantity, condition, line.reason)
+        condition = ReturnCondition.SELLABLE
+    return ReturnRequestLine(ids.uuid(line.order_line_id, "OrderLine"), line.quantity, condition, line.reason)
 
 
 def _key(id: str, kind: str, path: str) -> UUID:

@@ -13,7 +13,7 @@ from strawberry.scalars import JSON
 from uriba.cart.models import FulfillmentMethod
 from uriba.core.actor import Role
 from uriba.core.ids import global_id
-from uriba.fulfillment.lifecycle.transitions import moves
+from uriba.fulfillment.lifecycle.transitions import next_statuses
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
@@ -89,7 +89,7 @@ def fulfillment_of(row: Mapping[str, Any]) -> Fulfillment:
         ready_by=row["ready_by"],
         hold_until=row["hold_until"],
         sourcing=None if row["sourcing"] is None else JSON(row["sourcing"]),
-        next_statuses=list(moves(method, status)),
+        next_statuses=list(next_statuses(method, status)),
     )
 
 

@@ -20,7 +20,7 @@ from uriba.graphql.orders.types import Order, OrderConnection, order_of, page_of
 from uriba.graphql.permissions import PUBLIC, SHOP, query
 from uriba.orders import queries
 from uriba.orders.models import OrderStatus, PaymentStatus
-from uriba.orders.search import Search
+from uriba.orders.search import OrderFilter
 
 
 @strawberry.type
@@ -55,7 +55,7 @@ class OrderQueries:
         placed_from: datetime | None = None,
         placed_to: datetime | None = None,
     ) -> OrderConnection:
-        search = Search(
+        search = OrderFilter(
             channel_id=(await info.context.channel(channel)).id if channel is not None else None,
             location_id=await location_key(info, location) if location is not None else None,
             status=status,
@@ -82,12 +82,12 @@ class OrderQueries:
         place = await workplace(info, location)
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
-            rows = await fulfillments.work(
+            rows = await fulfillments.work_queue(
                 session,
                 location_id=place,
                 statuses=list(PROMISED if statuses is None else statuses),
                 first=size,
-                after=queries.after_order(pages.after_key(after)),
+                after=queries.order_id_of_cursor(pages.after_key(after)),
             )
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(FulfillmentConnection, FulfillmentEdge, page, fulfillment_of)  # type: ignore[no-any-return]

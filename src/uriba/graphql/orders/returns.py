@@ -14,13 +14,13 @@ from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
 from uriba.graphql.orders.lines import OrderLine, line_of
 from uriba.graphql.scalars import Money, Node, money_of
-from uriba.orders.models import Condition
+from uriba.orders.models import ReturnCondition
 
 if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
 
 strawberry.enum(
-    Condition, name="ReturnCondition", description="How goods came back: what is not SELLABLE is put aside."
+    ReturnCondition, name="ReturnCondition", description="How goods came back: what is not SELLABLE is put aside."
 )
 
 
@@ -29,7 +29,9 @@ class ReturnLine:
     line_key: strawberry.Private[UUID]
     quantity: int
     restocked: bool = strawberry.field(description="Fit for sale again, and counted so.")
-    condition: Condition | None = strawberry.field(description="How it came back; null: it was not kept as stock.")
+    condition: ReturnCondition | None = strawberry.field(
+        description="How it came back; null: it was not kept as stock."
+    )
     reason: str | None
     refund: Money = strawberry.field(description="What was paid for these units, with their tax.")
 
@@ -43,7 +45,7 @@ def return_line_of(row: Mapping[str, Any]) -> ReturnLine:
         line_key=row["order_line_id"],
         quantity=row["quantity"],
         restocked=row["restocked"],
-        condition=Condition(row["condition"]) if row["condition"] else None,
+        condition=ReturnCondition(row["condition"]) if row["condition"] else None,
         reason=row["reason"],
         refund=money_of(row["refund_minor"], row["currency"]),
     )

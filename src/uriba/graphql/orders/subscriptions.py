@@ -74,7 +74,9 @@ async def _work(info: Info, place: int) -> AsyncIterator[Row]:
     after: UUID | None = None
     while True:
         async with info.context.reading() as session:
-            rows = await queries.work(session, location_id=place, statuses=list(PROMISED), first=PAGE, after=after)
+            rows = await queries.work_queue(
+                session, location_id=place, statuses=list(PROMISED), first=PAGE, after=after
+            )
         info.context.reset_loaders()
         for row in rows[:PAGE]:
             yield row

@@ -22,7 +22,7 @@ from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
 from uriba.orders import queries, timeline_messages
 from uriba.orders.models import OrderStatus, PaymentStatus
-from uriba.orders.search import Search, some
+from uriba.orders.search import OrderFilter, find_orders
 
 strawberry.enum(OrderStatus, description="OPEN while anything is still to be handed over.")
 
@@ -170,10 +170,10 @@ class OrderConnection:
     page_info: PageInfo
 
 
-async def page_of_orders(info: Info, search: Search, *, first: int, after: str | None) -> OrderConnection:
+async def page_of_orders(info: Info, search: OrderFilter, *, first: int, after: str | None) -> OrderConnection:
     """The caller has checked who may list these."""
     size = pages.check_first(first)
     async with info.context.reading() as session:
-        rows = await some(session, search, first=size, after=queries.after_order(pages.after_key(after)))
+        rows = await find_orders(session, search, first=size, after=queries.order_id_of_cursor(pages.after_key(after)))
     page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
     return connect(OrderConnection, OrderEdge, page, order_of)  # type: ignore[no-any-return]

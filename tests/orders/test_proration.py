@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uriba.core.money import Rounding, format_rate
-from uriba.orders.proration import Line, Rate, share, spread
+from uriba.orders.proration import ProrationLine, RateTotals, distribute, prorate
 from uriba.pricing.basket_items import Item, Traits
 from uriba.pricing.discounts import Effect
 from uriba.pricing.promotions import Offer, Offers, Promotion
@@ -72,27 +72,31 @@ def offers(draw: st.DrawFn) -> Offers:
 
 
 @st.composite
-def orders(draw: st.DrawFn) -> tuple[list[Line], list[Rate], int, bool, int]:
+def orders(draw: st.DrawFn) -> tuple[list[ProrationLine], list[RateTotals], int, bool, int]:
     """Lines, rates, shipping, whether prices hold their tax, and the total of a random cart, as checkout makes them."""
     basket, terms = draw(baskets), draw(channels)
     priced = quote(basket, terms, draw(offers()))
     discounts = priced.discounts or (0,) * len(basket)
     lines = [
-        Line(UUID(int=n), item.quantity, 0, item.amount_minor - off, Decimal(format_rate(terms.rate(item.tax_class))))
+        ProrationLine(
+            UUID(int=n), item.quantity, 0, item.amount_minor - off, Decimal(format_rate(terms.rate(item.tax_class)))
+        )
         for n, (item, off) in enumerate(zip(basket, discounts, strict=True), 1)
     ]
-    rates = [Rate(Decimal(format_rate(t.rate)), t.taxable_minor, t.tax_minor) for t in priced.tax_lines]
+    rates = [RateTotals(Decimal(format_rate(t.rate)), t.taxable_minor, t.tax_minor) for t in priced.tax_lines]
     CASES["discounted"] += priced.discount_minor > 0
     return lines, rates, priced.shipping_minor, terms.prices_include_tax, priced.total_minor
 
 
-def gone(lines: list[Line], units: Counter[UUID]) -> list[Line]:
-    return [Line(line.id, line.quantity, units[line.id], line.total_minor, line.rate) for line in lines]
+def gone(lines: list[ProrationLine], units: Counter[UUID]) -> list[ProrationLine]:
+    return [ProrationLine(line.id, line.quantity, units[line.id], line.total_minor, line.rate) for line in lines]
 
 
 @settings(max_examples=1_000, deadline=None)
 @given(orders(), st.randoms(use_true_random=False))
-def test_parts_add_up_to_the_whole(order: tuple[list[Line], list[Rate], int, bool, int], chance: random.Random) -> None:
+def test_parts_add_up_to_the_whole(
+    order: tuple[list[ProrationLine], list[RateTotals], int, bool, int], chance: random.Random
+) -> None:
     lines, rates, shipping, included, total = order
     terms = {"shipping_minor": shipping, "prices_include_tax": included}
     left = Counter({line.id: line.quantity for line in lines})
@@ -102,7 +106,7 @@ def test_parts_add_up_to_the_whole(order: tuple[list[Line], list[Rate], int, boo
         line_id = chance.choice(sorted(+left))
         units = {line_id: chance.randint(1, left[line_id])}
 
-        part = share(gone(lines, settled), rates, units=units, **terms)
+        part = prorate(gone(lines, settled), rates, units=units, **terms)
 
         assert part.total_minor >= 0
         assert sum(p.gross_minor for p in part.parts) == part.total_minor
@@ -130,11 +134,11 @@ def test_counts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_by_one_costs_what_all_cost() -> None:
-    line = Line(uuid4(), 3, 0, 1_000, Decimal("0.08"))
-    rates = [Rate(Decimal("0.08"), 926, 74)]
+    line = ProrationLine(uuid4(), 3, 0, 1_000, Decimal("0.08"))
+    rates = [RateTotals(Decimal("0.08"), 926, 74)]
     costs = [
-        share(
-            [Line(line.id, 3, n, 1_000, line.rate)],
+        prorate(
+            [ProrationLine(line.id, 3, n, 1_000, line.rate)],
             rates,
             shipping_minor=0,
             prices_include_tax=True,
@@ -149,6 +153,6 @@ def test_one_by_one_costs_what_all_cost() -> None:
 def test_what_is_left_over_goes_to_the_largest_remainders() -> None:
     keys = [UUID(int=n) for n in range(1, 4)]
 
-    assert list(spread(100, dict(zip(keys, (1, 1, 1), strict=True))).values()) == [34, 33, 33]
-    assert list(spread(100, dict(zip(keys, (5, 3, 1), strict=True))).values()) == [56, 33, 11]
-    assert list(spread(100, dict.fromkeys(keys, 0)).values()) == [0, 0, 0]
+    assert list(distribute(100, dict(zip(keys, (1, 1, 1), strict=True))).values()) == [34, 33, 33]
+    assert list(distribute(100, dict(zip(keys, (5, 3, 1), strict=True))).values()) == [56, 33, 11]
+    assert list(distribute(100, dict.fromkeys(keys, 0)).values()) == [0, 0, 0]
