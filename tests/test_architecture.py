@@ -27,6 +27,7 @@ EDGES = (
     "sources/",
     "cli/",
     "worker/",
+    "access/guess_limits.py",
     "checkout/completion.py",
     "checkout/settlement.py",
     "db/idempotency.py",
@@ -36,8 +37,8 @@ EDGES = (
     "connectors/leases.py",
     "connectors/runs.py",
 )
-"""Who begins and ends transactions; completion does so around a payment provider's call, dispatch and
-connectors around what they send."""
+"""Modules that begin and end transactions. Guess limits commit the count of a refused operation, completion acts around
+a payment provider's call, dispatch and connectors around what they send."""
 
 CLOCKS = {"core/clock.py", "till/clock.py"}
 WALL_CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}

@@ -11,7 +11,7 @@ from bad_inputs import CLAIM, HANDOFF
 
 from client import Client
 from shop import Shop
-from uriba.access import guess_limits as guesses
+from uriba.access import guess_limits
 
 if TYPE_CHECKING:
     from conftest import RunningHub, Unchanged
@@ -97,7 +97,7 @@ async def test_without_turns_a_caller_guesses_more_often(shop: Shop, monkeypatch
     async def at_once(*_: Any, **__: Any) -> None:
         return
 
-    monkeypatch.setattr(guesses, "take_turn", at_once)
+    monkeypatch.setattr(guess_limits, "take_turn", at_once)
     till = await shop.terminal()
 
     answers = await asyncio.gather(*(claim(till, UNKNOWN) for _ in range(30)))

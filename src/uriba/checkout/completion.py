@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 
+from uriba.access import guess_limits
+from uriba.access.guess_limits import CodeKind, GuessLimit
 from uriba.cart import carts
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
@@ -40,6 +43,8 @@ from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
 from uriba.orders import payment_operations, placement, queries
 from uriba.outbox import emit
+from uriba.stored_value.errors import CardRefused
+from uriba.stored_value.tenders import GIFT_CARD
 
 DRAFTS_MAX = 5
 """How often a checkout drafts its order anew because other checkouts took the stock that it counted on."""
@@ -100,8 +105,19 @@ class Checkout:
         `before`: work that precedes the checkout in its first transaction.
 
         Errors: those of `before`, `request` and `order_draft`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
-        `PaymentDeclined`, `PaymentPending`.
+        `PaymentDeclined`, `PaymentPending`, `LimitExceeded` after too many wrong codes of gift cards.
         """
+        async with self._gift_card_guesses(actor, requested):
+            return await self._complete(actor, call, requested, before)
+
+    def _gift_card_guesses(self, actor: Actor, requested: CheckoutRequest) -> AbstractAsyncContextManager[None]:
+        """Count wrong codes of gift cards."""
+        if not any(payment.method == GIFT_CARD for payment in requested.payments):
+            return nullcontext()
+        limit = GuessLimit.of(self.settings, CodeKind.GIFT_CARD, actor, cart_id=requested.cart_id)
+        return guess_limits.count_wrong_codes_and_commit(self.database, limit, wrong=CardRefused)
+
+    async def _complete(self, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None) -> Row:
         by_provider = any(payment.method in self.gateways for payment in requested.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import strawberry
 from msgspec import Struct
 from strawberry.litestar import BaseContext
 
+from uriba.access import guess_limits
+from uriba.access.guess_limits import CodeKind, GuessLimit, WrongErrors
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Invalid, NotFound
 from uriba.core.text import has_control
@@ -113,6 +117,35 @@ class Context(BaseContext, kw_only=True):
     async def once(self, call: Call, work: Callable[[Session], Awaitable[T]], *, answer: object = True) -> T | Replayed:
         """Run `work` in a transaction, once for each idempotency key: see `idempotency.once`."""
         return await idempotency.once(self.hub.database, call, work, answer=answer)
+
+    async def attempt(
+        self,
+        kind: CodeKind,
+        work: Callable[[Session], Awaitable[T]],
+        *,
+        wrong: WrongErrors = (),
+    ) -> T:
+        """Run `work` with a code in a transaction, and count a wrong code: see `guess_limits.attempt`."""
+        limit = GuessLimit.of(self.hub.settings, kind, self.actor)
+        async with self.transaction() as session:
+            outcome = await guess_limits.attempt(session, limit, work, wrong=wrong)
+        assert not isinstance(outcome, Replayed)
+        return outcome.result()
+
+    async def attempt_once(
+        self,
+        call: Call,
+        kind: CodeKind,
+        work: Callable[[Session], Awaitable[T]],
+        *,
+        wrong: WrongErrors,
+        cart_id: UUID,
+    ) -> T | Replayed:
+        """Run `work` like `attempt`, once for each idempotency key; its recorded answer is the cart's id."""
+        limit = GuessLimit.of(self.hub.settings, kind, self.actor, cart_id=cart_id)
+        attempt = partial(guess_limits.attempt, limit=limit, work=work, wrong=wrong, call=call)
+        outcome = await self.once(call, attempt, answer=str(cart_id))
+        return outcome if isinstance(outcome, Replayed) else outcome.result()
 
     def known_channel(self, code: str | None) -> ChannelRef | None:
         """Return the channel of a field without reading, if this process has read it before."""

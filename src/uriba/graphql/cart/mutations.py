@@ -8,7 +8,7 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.access import guess_limits
+from uriba.access.guess_limits import CodeKind
 from uriba.cart import carts, coupons, fulfillment_methods, handoff, lines, merge
 from uriba.cart.addresses import Address
 from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
@@ -20,13 +20,13 @@ from uriba.core import ids
 from uriba.core.actor import Role
 from uriba.core.errors import Invalid, InvalidState
 from uriba.core.ids import new_secret_id
-from uriba.db import Session, idempotency
+from uriba.db import Session
 from uriba.db.idempotency import Replayed
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Context, Info
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import SHOPPER, mutation
-from uriba.graphql.scalars import UserError, user_errors
+from uriba.graphql.scalars import UserError
 from uriba.pricing.coupons import CouponInvalid
 
 
@@ -157,16 +157,8 @@ class CartMutations:
 
     @mutation(SHOPPER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
     async def cart_claim(self, info: Info, code: str) -> CartPayload:
-        actor, settings = info.context.actor, info.context.hub.settings
-        caller, term_s = actor.caller, settings.handoff_term_s
-        async with info.context.transaction() as session:
-            await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
-            try:
-                cart = await handoff.claim(session, actor=actor, code=code)
-            except (CodeUnknown, CodeExpired) as wrong:
-                # These are raised before anything is changed: what is committed is the guess.
-                await guess_limits.record(session, caller=caller, term_s=term_s)
-                return CartPayload(errors=user_errors(wrong))
+        claim = partial(handoff.claim, actor=info.context.actor, code=code)
+        cart = await info.context.attempt(CodeKind.HANDOFF, claim, wrong=(CodeUnknown, CodeExpired))
         return CartPayload(cart=cart_of(cart))
 
     @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
@@ -206,27 +198,10 @@ class CartMutations:
     async def cart_coupon_add(
         self, info: Info, cart_id: strawberry.ID, code: str, idempotency_key: str | None = None
     ) -> CartPayload:
-        key, actor, settings = cart_key(cart_id), info.context.actor, info.context.hub.settings
+        key = cart_key(cart_id)
         call = info.context.call("cartCouponAdd", idempotency_key, {"cart": key, "code": code}, scope=str(key))
-        # One key of the retailer's serves the carts of many customers: there, guesses are counted by cart.
-        caller = f"coupon:{actor.caller}:{key}" if actor.works_here else f"coupon:{actor.caller}"
-        term_s = settings.handoff_term_s
-
-        async def add(session: Session) -> CartView | CouponInvalid | Replayed:
-            await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
-            try:
-                return await coupons.add(session, actor=actor, cart_id=key, code=code)
-            except CouponInvalid as wrong:
-                # It is raised before anything is changed: only the guess is committed.
-                idempotency.release(session)
-                if (earlier := await idempotency.find(session, call)) is not None:
-                    return earlier
-                await guess_limits.record(session, caller=caller, term_s=term_s)
-                return wrong
-
-        cart = await info.context.once(call, add, answer=str(key))
-        if isinstance(cart, CouponInvalid):
-            return CartPayload(errors=user_errors(cart))
+        add = partial(coupons.add, actor=info.context.actor, cart_id=key, code=code)
+        cart = await info.context.attempt_once(call, CodeKind.COUPON, add, wrong=CouponInvalid, cart_id=key)
         if isinstance(cart, Replayed):
             cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.access import guess_limits
 from uriba.checkout.errors import PaymentActionNeeded
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.graphql.cart.mutations import cart_key
@@ -12,8 +11,6 @@ from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import BUYER, mutation
 from uriba.graphql.scalars import MoneyInput, UserError, user_errors
-from uriba.stored_value.errors import CardRefused
-from uriba.stored_value.tenders import GIFT_CARD
 
 
 @strawberry.input(description="CASH at a till, or a provider's name with its token.")
@@ -60,24 +57,6 @@ def payment_of_input(payment: PaymentInput) -> PaymentRequest:
     )
 
 
-async def gift_card_turn(info: Info, asked: CheckoutRequest) -> str:
-    """Whose guesses of gift cards these would be. Errors: `LimitExceeded` after too many wrong codes."""
-    actor, settings = info.context.actor, info.context.hub.settings
-    # Many customers' carts come by one key of the retailer's: there, guesses are counted by cart.
-    caller = f"gift_card:{actor.caller}:{asked.cart_id}" if actor.works_here else f"gift_card:{actor.caller}"
-    if any(payment.method == GIFT_CARD for payment in asked.payments):
-        async with info.context.transaction() as session:
-            await guess_limits.check(
-                session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=settings.handoff_term_s
-            )
-    return caller
-
-
-async def wrong_gift_card(info: Info, caller: str) -> None:
-    async with info.context.transaction() as session:
-        await guess_limits.record(session, caller=caller, term_s=info.context.hub.settings.handoff_term_s)
-
-
 @strawberry.type
 class OrderMutations:
     @mutation(
@@ -94,12 +73,8 @@ class OrderMutations:
             phone=input.phone,
         )
         call = info.context.call("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
-        guessing = await gift_card_turn(info, asked)
         try:
             placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, requested=asked)
-        except CardRefused:
-            await wrong_gift_card(info, guessing)
-            raise
         except PaymentActionNeeded as needed:
             action = PaymentAction(url=needed.action.get("url"), client_secret=needed.action.get("clientSecret"))
             return CheckoutPayload(action=action, errors=user_errors(needed))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import strawberry
 
-from uriba.access import guess_limits
+from uriba.access.guess_limits import CodeKind
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import SHOP, query
 from uriba.graphql.stored_value.types import GiftCard, card_of
@@ -19,11 +21,5 @@ class StoredValueQueries:
         "expired. Too many wrong codes: LIMIT_EXCEEDED.",
     )
     async def gift_card(self, info: Info, code: str) -> GiftCard | None:
-        settings, caller = info.context.hub.settings, f"gift_card:{info.context.actor.caller}"
-        term_s = settings.handoff_term_s
-        async with info.context.transaction() as session:
-            await guess_limits.check(session, caller=caller, guesses_max=settings.handoff_guesses_max, term_s=term_s)
-            row = await queries.usable_card(session, code)
-            if row is None:
-                await guess_limits.record(session, caller=caller, term_s=term_s)
+        row = await info.context.attempt(CodeKind.GIFT_CARD, partial(queries.usable_card, code=code))
         return card_of(row) if row else None
