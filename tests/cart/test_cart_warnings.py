@@ -42,7 +42,7 @@ async def test_what_cannot_be_had_this_way_is_told(shop: Shop) -> None:
     here = (await shop.fulfil(guest, cart, "PICKUP", location="S1"))["cart"]
 
     told = baskets.line(shipped, "TEA")["warnings"]
-    assert [(w["code"], w["message"]) for w in told] == [("OUT_OF_STOCK", "Only 1 can be had this way now.")]
+    assert [(w["code"], w["message"]) for w in told] == [("OUT_OF_STOCK", "Only 1 available for shipping now.")]
     assert baskets.warnings(shipped, "POT") == []
     assert (baskets.warnings(here, "TEA"), baskets.warnings(here, "POT")) == (["OUT_OF_STOCK"], [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NewType
@@ -10,7 +11,7 @@ from typing import NewType
 import strawberry
 
 from uriba.core import money
-from uriba.core.errors import Code, DomainError
+from uriba.core.errors import Code, DomainError, Problem
 
 DecimalString = NewType("DecimalString", str)
 """A decimal as text, such as "19.99"; the hub never uses floats for it."""
@@ -62,7 +63,11 @@ class UserError:
 
 
 def user_errors(error: DomainError) -> list[UserError]:
-    return [UserError(code=p.code, message=p.message, path=list(p.path) or None) for p in error.problems]
+    return user_errors_of(error.problems)
+
+
+def user_errors_of(problems: Iterable[Problem]) -> list[UserError]:
+    return [UserError(code=p.code, message=p.message, path=list(p.path) or None) for p in problems]
 
 
 @strawberry.type(description="An amount in major units, at the currency's own scale.")

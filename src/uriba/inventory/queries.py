@@ -70,6 +70,11 @@ async def levels_by_key(session: Session, keys: Sequence[tuple[int, int]]) -> di
     return {(row["variant_id"], row["location_id"]): row for row in rows}
 
 
+def shelf_quantity(level: Row) -> int:
+    """Return the units of a level that its location's own till may sell: the safety stock is among them."""
+    return int(level["on_hand"] - level["unavailable"] - level["committed"] - level["reserved"])
+
+
 async def levels(
     session: Session,
     *,

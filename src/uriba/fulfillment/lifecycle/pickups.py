@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from uriba.core.actor import SYSTEM
+from uriba.core.actor import SYSTEM, Actor, Role
 from uriba.db import Session
 from uriba.fulfillment import order_snapshot
 from uriba.fulfillment.lifecycle import cancellation
@@ -36,3 +36,8 @@ async def expire(session: Session, fulfillment_id: UUID, order_id: UUID) -> bool
     if still:
         await cancellation.cancel(session, book, units, reason=EXPIRED, actor=SYSTEM.label, only=fulfillment_id)
     return bool(still)
+
+
+def visible_pickup_code(code: str | None, *, actor: Actor) -> str | None:
+    """Return a pickup's code, or None for tills and staff: at the counter the customer has to name it."""
+    return None if actor.role in (Role.TERMINAL, Role.STAFF) else code

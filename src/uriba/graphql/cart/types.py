@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from uriba.cart import line_warnings
 from uriba.cart.merge import CartMergePolicy
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView, LineView
-from uriba.core.errors import Code
 from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Channel, Location, Variant, load_channel, load_location, variant_of
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.pricing.types import PromotionReason
-from uriba.graphql.scalars import Money, Node, UserError, money_of
+from uriba.graphql.scalars import Money, Node, UserError, money_of, user_errors_of
 from uriba.pricing.promotions import Verdict
 
 if TYPE_CHECKING:
@@ -48,29 +48,14 @@ class CartLine:
 
     @strawberry.field(description="What a customer should know before paying: nothing here stops the cart.")
     async def warnings(self, info: Info) -> list[UserError]:
-        found = []
-        if not self.line.sold:
-            found.append(_warning(Code.DISCONTINUED, "This is not sold any more."))
-        elif self.line.unit_minor != self.line.added_minor:
-            before = money_of(self.line.added_minor, self.cart.terms.currency)
-            found.append(_warning(Code.PRICE_CHANGED, f"This cost {before.amount} when it was added."))
-        if (there := await self._supply(info)) < self.line.quantity:
-            found.append(_warning(Code.OUT_OF_STOCK, f"Only {max(0, there)} can be had this way now."))
-        return found
-
-    async def _supply(self, info: Info) -> int:
-        """Units that the line's way could bring now."""
-        if self.line.method is FulfillmentMethod.CARRY_OUT and self.line.location_id is not None:
-            row = await info.context.loaders.level.get((self.line.variant_id, self.line.location_id))
-            return row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] if row else 0
-        rows = await info.context.loaders.supply(self.cart.priced_in_id).get(self.line.variant_id) or ()
-        if self.line.method is FulfillmentMethod.PICKUP:
-            return sum(row["quantity"] for row in rows if row["location_id"] == self.line.location_id)
-        return sum(row["quantity"] for row in rows if row["ships_orders"])
-
-
-def _warning(code: Code, message: str) -> UserError:
-    return UserError(code=code, message=message, path=None)
+        loaders = info.context.loaders
+        found = await line_warnings.warnings(
+            self.line,
+            self.cart.terms.currency,
+            read_level=loaders.level.get,
+            read_supply=loaders.supply(self.cart.priced_in_id).get,
+        )
+        return user_errors_of(found)
 
 
 @strawberry.type(description="What became of a promotion, or of a coupon that the cart holds: applied or not, and why.")

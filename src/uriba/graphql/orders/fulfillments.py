@@ -11,8 +11,8 @@ import strawberry
 from strawberry.scalars import JSON
 
 from uriba.cart.models import FulfillmentMethod
-from uriba.core.actor import Role
 from uriba.core.ids import global_id
+from uriba.fulfillment.lifecycle.pickups import visible_pickup_code
 from uriba.fulfillment.lifecycle.transitions import next_statuses
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.graphql.catalog.types import Location, load_location
@@ -54,8 +54,7 @@ class Fulfillment(Node):
 
     @strawberry.field(description="What whoever fetches it says at the counter. Not shown to tills and staff.")
     async def pickup_code(self, info: Info) -> str | None:
-        asked_by_counter = info.context.actor.role in (Role.TERMINAL, Role.STAFF)
-        return None if asked_by_counter else self.code
+        return visible_pickup_code(self.code, actor=info.context.actor)
 
     @strawberry.field
     async def location(self, info: Info) -> Location | None:
