@@ -59,7 +59,7 @@ async def test_masks_a_fault_of_a_query(stage: Stage, broken: Any) -> None:
 
 
 async def test_masks_a_fault_of_a_mutation_and_changes_nothing(stage: Stage, broken: Any, unchanged: Unchanged) -> None:
-    broken(carts, "shown")
+    broken(carts, "current")
     mutation = "mutation { cartCreate(input: {}) { cart { id } errors { code } } }"
 
     async with unchanged():
