@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from client import Client
+from event_conformity import ConformityCheck
 from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants
@@ -93,11 +94,17 @@ async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPa
     await database.close()
 
 
+@pytest.fixture(scope="session")
+def conformity(hub: RunningHub) -> ConformityCheck:
+    return ConformityCheck(hub.database)
+
+
 @pytest.fixture
-async def shop(hub: RunningHub) -> AsyncIterator[Shop]:
-    """A retailer of this test's own; at the end, every invariant of the hub holds."""
+async def shop(hub: RunningHub, conformity: ConformityCheck) -> AsyncIterator[Shop]:
+    """A retailer of this test's own; at the end, every invariant holds and every event is as its schema describes it."""
     opened = await open_shop(hub)
     yield opened
     await opened.close()
     broken = [f for f in await invariants.check(hub.database) if f.rows]
     assert not broken, [(f.invariant.name, f.examples) for f in broken]
+    assert await conformity.check_new_events() == []

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
 from patience import eventually
+from sample_events import SampleEvent
 from scratch import migrated_database
 from uriba.db import Database
 from uriba.db.session import PreparedStatement
 from uriba.db.statements import statement
-from uriba.outbox import Event, emit, event
+from uriba.outbox import emit, event
 
 if TYPE_CHECKING:
     from conftest import RunningHub
 
 POOL_SIZE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Noted(Event):
-    """Something was noted."""
-
-    type: ClassVar[str] = "test.noted"
 
 
 @pytest.fixture
@@ -86,7 +79,7 @@ async def test_what_was_done_before_an_error_is_undone(database: Database) -> No
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
             await session.run("INSERT INTO note VALUES (1)")
-            emit(session, Noted("Cart:1", 1))
+            emit(session, SampleEvent("Cart:1", 1))
             raise ZeroDivisionError
 
     assert (await notes(database), await subjects(database), told) == ([], [], [])
@@ -99,7 +92,7 @@ async def test_events_stand_with_their_change_and_somebody_is_told_after_the_com
 
     async with database.transaction() as session:
         await session.run("INSERT INTO note VALUES (1)")
-        emit(session, Noted("Cart:1", 1))
+        emit(session, SampleEvent("Cart:1", 1))
         assert seen_when_told == []
 
     assert await subjects(database) == ["Cart:1"]
@@ -118,12 +111,12 @@ async def test_a_silent_transaction_tells_nobody(database: Database) -> None:
 
 async def test_an_event_that_cannot_be_written_undoes_the_change(database: Database) -> None:
     async with database.transaction() as session:
-        emit(session, Noted("Cart:1", 1))
+        emit(session, SampleEvent("Cart:1", 1))
 
     with pytest.raises(asyncpg.UniqueViolationError):
         async with database.transaction() as session:
             await session.run("INSERT INTO note VALUES (1)")
-            emit(session, Noted("Cart:1", 1))
+            emit(session, SampleEvent("Cart:1", 1))
 
     assert await notes(database) == []
     await assert_all_clean(database)
@@ -170,7 +163,7 @@ NOTE_AND_COMMIT = PreparedStatement("note_and_commit", "INSERT INTO note SELECT 
 async def by_commit(database: Database, n: int) -> None:
     async with database.transaction() as session:
         await session.run("INSERT INTO note VALUES ($1)", n)
-        emit(session, Noted(f"Cart:{n}", 1))
+        emit(session, SampleEvent(f"Cart:{n}", 1))
         await session.run("INSERT INTO note VALUES ($1)", n)
 
 
@@ -179,7 +172,7 @@ async def by_last_statement(database: Database, n: int) -> None:
     async with database.transaction() as session:
         await session.prepare(NOTE_AND_COMMIT)
         await session.run("INSERT INTO note VALUES ($1)", n)
-        emit(session, Noted(f"Cart:{n}", 1))
+        emit(session, SampleEvent(f"Cart:{n}", 1))
         await session.flush_and_fetch(statement("SELECT set_config('test.n', :n, true)"), n=str(n))
         await session.execute_and_commit(NOTE_AND_COMMIT)
 

@@ -36,8 +36,8 @@ async def test_a_pickup_is_picked_ready_and_handed_over(shop: Shop) -> None:
     assert (done["order"]["status"], done["order"]["fulfillments"][0]["status"]) == ("COMPLETED", "HANDED_OVER")
     assert await figures(shop, "TEA", "S1") == (3, 0, 3)
     messages = [event["message"] for event in done["order"]["timeline"]]
-    assert f"{shop.code('S1')} has handed over 2 units." in messages
-    assert messages[-1] == "Everything was handed over."
+    assert f"{shop.code('S1')} handed over 2 units." in messages
+    assert messages[-1] == "The order was completed."
 
 
 async def test_a_parcel_is_shipped_with_tracking_and_delivered(shop: Shop) -> None:

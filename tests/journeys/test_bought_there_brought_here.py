@@ -59,8 +59,8 @@ async def test_journey_d(shop: Shop) -> None:
     level = await shop.level("CUP", "S2")
     assert (level["onHand"], level["available"]) == (1, 1)
     assert [event["message"] for event in seen["timeline"]][-2:] == [
-        "1 unit came back.",
-        "Of the TEST payment of ¥15,378, ¥13,582 was given back.",
+        "1 unit was returned.",
+        "Refunded ¥13,582 of the TEST payment of ¥15,378.",
     ]
 
     # Visible everywhere: the web may promise it again, staff find the order, the feed tells of each step in order.

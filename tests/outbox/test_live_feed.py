@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from facts import note, number_all
 
 from patience import backend, eventually, terminate
+from sample_events import number_all, write_sample
 from scratch import scratch_hub
 from uriba.config import Settings
 from uriba.db import Database
@@ -73,7 +73,7 @@ async def test_polling_notifies_a_watch_without_hints(own: tuple[Settings, Datab
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1") as watch:
         for version in (1, 2):
-            await note(database, "Cart:1", version)
+            await write_sample(database, "Cart:1", version)
             await number_all(database)
             assert await next_subject(watch) == "Cart:1"
 
@@ -87,7 +87,7 @@ async def test_a_hint_notifies_a_watch_before_the_poll_interval_ends(own: tuple[
         running_live_feed(settings, valkey_url=settings.valkey_url, poll_s=3_600) as live_feed,
         live_feed.watch("Cart:1") as watch,
     ):
-        await note(database, "Cart:1")
+        await write_sample(database, "Cart:1")
         await number_all(database)
         waiting = asyncio.create_task(next_subject(watch))
 
@@ -126,16 +126,16 @@ async def test_a_slow_watcher_finds_each_subject_once_with_its_newest_version(
         live_feed.watch("Cart:3") as quick,
     ):
         for version in range(1, 101):
-            await note(database, "Cart:1", version)
-        await note(database, "Cart:2")
-        await note(database, "Cart:1", 101)
-        await note(database, "Cart:3")
+            await write_sample(database, "Cart:1", version)
+        await write_sample(database, "Cart:2")
+        await write_sample(database, "Cart:1", 101)
+        await write_sample(database, "Cart:3")
         await number_all(database)
         assert await next_subject(quick) == "Cart:3"
 
         changes = slow.changes()
         assert [await anext(changes), await anext(changes)] == [("Cart:1", 101), ("Cart:2", 1)]
-        await note(database, "Cart:2", 2)
+        await write_sample(database, "Cart:2", 2)
         await number_all(database)
         async with asyncio.timeout(WAIT_S):
             assert await anext(changes) == ("Cart:2", 2)
@@ -161,7 +161,7 @@ async def test_a_watch_is_not_notified_of_other_subjects(own: tuple[Settings, Da
         live_feed.watch_matching(lambda subject: subject.startswith("StockLevel:")) as levels,
     ):
         for subject in ("Cart:2", "Cart:11", "StockLevel:1:1", "Cart:1"):
-            await note(database, subject)
+            await write_sample(database, subject)
         await number_all(database)
 
         assert await next_subject(mine) == "Cart:1"
@@ -173,9 +173,9 @@ async def test_an_orders_events_notify_watches_of_its_cart(own: tuple[Settings, 
     settings, database = own
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1") as guest:
-        await note(database, "Order:7", cart="2")
-        await note(database, "Order:8", cart=None)
-        await note(database, "Order:9", cart="1")
+        await write_sample(database, "Order:7", cart="2")
+        await write_sample(database, "Order:8", cart=None)
+        await write_sample(database, "Order:9", cart="1")
         await number_all(database)
 
         assert await next_subject(guest) == "Order:9"
@@ -186,9 +186,9 @@ async def test_a_new_watch_is_notified_of_events_committed_but_not_yet_numbered(
     own: tuple[Settings, Database],
 ) -> None:
     settings, database = own
-    await note(database, "Cart:1", 1)
+    await write_sample(database, "Cart:1", 1)
     await number_all(database)
-    await note(database, "Cart:2", 1)
+    await write_sample(database, "Cart:2", 1)
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1", "Cart:2") as watch:
         await number_all(database)
@@ -204,7 +204,7 @@ async def test_a_new_watch_is_not_notified_of_events_from_before_it(
 
     async with running_live_feed(settings) as live_feed:
         async with live_feed.watch("Cart:1") as first:
-            await note(database, "Cart:1", 1)
+            await write_sample(database, "Cart:1", 1)
             await number_all(database)
             await next_subject(first)
 
@@ -212,10 +212,10 @@ async def test_a_new_watch_is_not_notified_of_events_from_before_it(
             return live_feed._position is None
 
         await eventually(stopped_reading)
-        await note(database, "Cart:1", 2)
+        await write_sample(database, "Cart:1", 2)
         await number_all(database)
         async with live_feed.watch("Cart:1", "Cart:2") as second:
-            await note(database, "Cart:2", 1)
+            await write_sample(database, "Cart:2", 1)
             await number_all(database)
 
             assert await next_subject(second) == "Cart:2"
@@ -273,7 +273,7 @@ async def test_the_live_feed_continues_after_its_connections_were_terminated(
     settings, database = own
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1") as watch:
-        await note(database, "Cart:1", 1)
+        await write_sample(database, "Cart:1", 1)
         await number_all(database)
         await next_subject(watch)
 
@@ -283,7 +283,7 @@ async def test_the_live_feed_continues_after_its_connections_were_terminated(
         assert others
         for pid in others:
             await terminate(hub.database, pid)
-        await note(database, "Cart:1", 2)
+        await write_sample(database, "Cart:1", 2)
         await number_all(database)
 
         assert await next_subject(watch) == "Cart:1"
@@ -300,7 +300,7 @@ async def test_more_changes_than_one_read_holds_are_all_yielded(own: tuple[Setti
         async with database.transaction() as session:
             await session.run(
                 "INSERT INTO outbox_event (type, subject, version, data) "
-                "SELECT 'test.noted', 'Cart:' || n, 1, '{}' FROM generate_series(1, 2500) AS n"
+                "SELECT 'test.sample', 'Cart:' || n, 1, '{}' FROM generate_series(1, 2500) AS n"
             )
         await number_all(database)
         async with asyncio.timeout(WAIT_S):

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
-from facts import Noted, note, number_all, positions
 
 from patience import backend, eventually, is_blocked, terminate
+from sample_events import SampleEvent, number_all, positions, write_sample
 from scratch import scratch_hub
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
@@ -56,7 +56,7 @@ async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_
 
     async def write(n: int) -> None:
         async with database.transaction() as session:
-            emit(session, Noted(f"Cart:{n}", 1))
+            emit(session, SampleEvent(f"Cart:{n}", 1))
             event.write(session)
             await session.flush()
             written[n].set()
@@ -92,7 +92,7 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
     async def write(writer: int) -> None:
         for n in range(6):
             async with database.transaction() as session:
-                emit(session, *(Noted(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
+                emit(session, *(SampleEvent(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
                 event.write(session)
                 await session.flush()
                 for _ in range(chance.randint(0, 8)):
@@ -117,7 +117,7 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
 
 async def test_two_relays_without_turns_number_the_same_facts_twice(database: Database) -> None:
     """The race that the turn is for, shown with the turn taken out."""
-    await note(database, "Cart:1")
+    await write_sample(database, "Cart:1")
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def number_again() -> int | None:
@@ -136,7 +136,7 @@ async def test_two_relays_without_turns_number_the_same_facts_twice(database: Da
 async def test_relays_take_turns_and_number_each_fact_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "BATCH", 7)
     async with database.transaction() as session:
-        emit(session, *(Noted(f"Cart:{n}", 1) for n in range(200)))
+        emit(session, *(SampleEvent(f"Cart:{n}", 1) for n in range(200)))
 
     async def number() -> int:
         total = 0
@@ -155,7 +155,7 @@ async def test_relays_take_turns_and_number_each_fact_once(database: Database, m
 
 
 async def test_a_relay_with_nothing_to_do_says_where_the_feed_ends(database: Database) -> None:
-    await note(database, "Cart:1")
+    await write_sample(database, "Cart:1")
 
     assert [await relay.number(database) for _ in range(2)] == [(1, 1), (0, 1)]
 
@@ -163,11 +163,11 @@ async def test_a_relay_with_nothing_to_do_says_where_the_feed_ends(database: Dat
 async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
-            emit(session, Noted("Cart:1", 1))
+            emit(session, SampleEvent("Cart:1", 1))
             event.write(session)
             await session.flush()
             raise ZeroDivisionError
-    await note(database, "Cart:2")
+    await write_sample(database, "Cart:2")
 
     await number_all(database)
 
@@ -216,12 +216,12 @@ async def test_the_relay_goes_on_after_its_connections_were_ended(
     work = WorkerContext(relaying, settings, Checkout(relaying, settings, {}), hints)
     task = asyncio.create_task(runner.run_relay(work))
     try:
-        await note(writing, "Cart:1")
+        await write_sample(writing, "Cart:1")
         await eventually(lambda: _numbered(writing, 1))
 
         assert await _end_all_others(hub.database, writing, settings) >= 1
         await _end_all_others(hub.database, writing, settings)
-        await note(writing, "Cart:2")
+        await write_sample(writing, "Cart:2")
 
         await eventually(lambda: _numbered(writing, 2))
         assert not task.done()

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from facts import note, positions
 from redis.asyncio import Redis
 from wire import wire_to
 
 from patience import eventually
+from sample_events import positions, write_sample
 from scratch import scratch_hub
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
@@ -179,7 +179,7 @@ async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings,
 
     running = asyncio.create_task(runner.run(alone))
     try:
-        await note(database, "Cart:1")
+        await write_sample(database, "Cart:1")
 
         async def all_numbered() -> bool:
             return all(position is not None for position, _, _ in await positions(database))

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from uriba.alerts import signals
-from uriba.alerts.events import AlertClosed, AlertOpened, alert_subject, content
+from uriba.alerts.events import AlertClosed, AlertOpened, alert_subject, event_data
 from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.alerts.rules import RULES, Decisions, Signal, Standing, decide
 from uriba.core.actor import Actor
@@ -64,7 +64,7 @@ async def open_all(session: Session, measured: Sequence[tuple[Signal, float]]) -
         [round(signal.value or 0.0, 3) for signal, _ in given],
         [threshold for _, threshold in given],
     )
-    emit(session, *(AlertOpened(alert_subject(row["id"]), row["events"], content(row)) for row in rows))
+    emit(session, *(AlertOpened(alert_subject(row["id"]), row["events"], event_data(row)) for row in rows))
     return len(rows)
 
 
@@ -84,7 +84,7 @@ async def close_all(session: Session, alert_ids: Sequence[UUID]) -> int:
     if not alert_ids:
         return 0
     rows = await session.fetch(_CLOSE, list(alert_ids))
-    emit(session, *(AlertClosed(alert_subject(row["id"]), row["events"], content(row)) for row in rows))
+    emit(session, *(AlertClosed(alert_subject(row["id"]), row["events"], event_data(row)) for row in rows))
     return len(rows)
 
 

@@ -1,47 +1,79 @@
-"""What others hear of carts."""
+"""Events of carts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import Meta
+
+from uriba.cart.models import CartStatus
+from uriba.core.ids import global_id
 from uriba.outbox import Event
+from uriba.outbox.payloads import Data, GlobalId, Payload, Version
+
+CartVersion = Annotated[
+    Version,
+    Meta(description="The cart's version, as in Cart.version and expectedVersion. The event's version counts events."),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class CartCreated(Event):
-    """A cart was begun."""
+class CartPayload(Payload):
+    """The cart's state after the event."""
 
-    type: ClassVar[str] = "cart.created"
-
-
-@dataclass(frozen=True, slots=True)
-class CartUpdated(Event):
-    """Lines, owner or ways of fulfilling changed."""
-
-    type: ClassVar[str] = "cart.updated"
+    status: CartStatus
+    version: CartVersion
 
 
-@dataclass(frozen=True, slots=True)
-class CartHandedOff(Event):
-    """Another device or a till took the cart with a code."""
+class CartEvent(Event):
+    """An event of a cart."""
 
-    type: ClassVar[str] = "cart.handed_off"
+    subject_kind = "Cart"
+    Payload = CartPayload
 
-
-@dataclass(frozen=True, slots=True)
-class CartMerged(Event):
-    """Another cart's lines came into this one."""
-
-    type: ClassVar[str] = "cart.merged"
+    @staticmethod
+    def payload(data: Data, key: str) -> CartPayload:
+        return CartPayload(status=data["status"], version=data["version"])
 
 
-@dataclass(frozen=True, slots=True)
-class CartOrdered(Event):
-    """The cart became an order."""
+class CartCreated(CartEvent):
+    """A cart was created. A customer who has an active cart gets that one back, and no event is sent."""
 
-    type: ClassVar[str] = "cart.ordered"
+    type = "cart.created"
+
+
+class CartUpdated(CartEvent):
+    """A cart changed: its lines, owner, coupons or fulfillment; or its payment began, it expired (EXPIRED), or it was
+    merged into another cart (MERGED). Sent once for each change."""
+
+    type = "cart.updated"
+
+
+class CartHandedOff(CartEvent):
+    """Another device or a till took over the cart with a handoff code. Sent when the code is used."""
+
+    type = "cart.handed_off"
+
+
+class CartMerged(CartEvent):
+    """The lines of another cart were merged into this one, which stays; the other cart has its own cart.updated."""
+
+    type = "cart.merged"
+
+
+class CartOrdered(CartEvent):
+    """The cart became an order, by a checkout or by a till's sale. Sent once, with the order.placed."""
+
+    type = "cart.ordered"
+
+    class Payload(CartPayload):
+        order: Annotated[GlobalId, Meta(description="Global id of the order that was placed.")]
+
+    @staticmethod
+    def payload(data: Data, key: str) -> CartOrdered.Payload:
+        return CartOrdered.Payload(
+            status=data["status"], version=data["version"], order=global_id("Order", data["order"])
+        )
 
 
 def cart_subject(cart_id: UUID) -> str:

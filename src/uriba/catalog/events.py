@@ -1,18 +1,35 @@
-"""What others hear of the catalog."""
+"""Events of the catalog."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
-from uriba.outbox import Event
+from msgspec import Meta
+
+from uriba.outbox import Event, payloads
+from uriba.outbox.payloads import Data
+
+Sku = Annotated[str, Meta(description="The variant's SKU.")]
 
 
-@dataclass(frozen=True, slots=True)
-class ProductChanged(Event):
-    """A variant, or the product it belongs to, was made or changed."""
+class VariantEvent(Event):
+    """An event of a variant."""
 
-    type: ClassVar[str] = "product.changed"
+    subject_kind = "Variant"
+
+
+class ProductChanged(VariantEvent):
+    """A variant, or the product it belongs to, was created or changed. Sent for each variant concerned."""
+
+    type = "product.changed"
+
+    class Payload(payloads.Payload):
+        sku: Sku
+        discontinued: Annotated[bool, Meta(description="Whether the variant is no longer sold.")]
+
+    @staticmethod
+    def payload(data: Data, key: str) -> ProductChanged.Payload:
+        return ProductChanged.Payload(sku=data["sku"], discontinued=data["discontinued"])
 
 
 def variant_subject(variant_id: int) -> str:

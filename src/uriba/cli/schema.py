@@ -18,8 +18,8 @@ def schema(folder: Annotated[Path, typer.Option(help="The folder to write to.")]
 
     files = {
         folder / "schema.graphql": sdl(),
-        folder / "webhooks.json": schemas.written(schemas.webhooks()),
-        folder / "asyncapi.json": schemas.written(schemas.asyncapi(__version__)),
+        folder / "webhooks.json": schemas.to_text(schemas.webhooks()),
+        folder / "asyncapi.json": schemas.to_text(schemas.asyncapi(__version__)),
         folder.parent / "docs" / "events-reference.md": reference_page.page(),
     }
     for path, text in files.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as Base64Error
+from binascii import b2a_base64
 from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
@@ -19,7 +20,7 @@ new_secret_id = uuid4
 
 def global_id(kind: str, key: object) -> str:
     """Return the Relay global id: base64 of `Kind:key`."""
-    return b64encode(f"{kind}:{key}".encode()).decode()
+    return b2a_base64(f"{kind}:{key}".encode(), newline=False).decode()
 
 
 def local_id(value: str, kind: str) -> str | None:

@@ -1,1 +1,1 @@
-"""The public form of events: types, payloads, schemas."""
+"""The published description of events: JSON Schema, AsyncAPI and a reference page, all made from the registry."""

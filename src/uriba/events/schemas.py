@@ -1,4 +1,4 @@
-"""What channels are told, written down for those who listen: as JSON Schema and as AsyncAPI."""
+"""The JSON Schema and the AsyncAPI document of the events, made from the event classes of the registry."""
 
 from __future__ import annotations
 
@@ -8,155 +8,171 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from uriba.events.payloads import COALESCED, GLOBAL_ID, PAYLOADS, Moment, Payload, Struct, Version
+from uriba.outbox import registry
+from uriba.outbox.event import Event
+from uriba.outbox.payloads import GLOBAL_ID, Moment, Payload, Version
 
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TITLE = "Uriba events"
-TELLING = (
-    "What happened at the hub, as its feed has it: in webhooks, in the query `events` and in the subscription of the "
-    "same name. An event comes at least once and, of one subject, in order: `version` runs 1, 2, 3 …. It says what is "
-    "now, in ids, versions and states, and nothing of a person: read the rest by the ids. Later releases may add keys "
-    "and types: ignore what you do not know."
+DESCRIPTION = (
+    "The events of the hub as its feed has them: in webhooks, in the query `events` and in the subscription `events`. "
+    "An event is delivered at least once and, within one subject, in order: `version` runs 1, 2, 3 …. An event states "
+    "the current state in ids, versions and statuses and contains no personal data: query the rest by id. Later "
+    "releases may add keys and types: ignore those that you do not know."
 )
-SIGNED = (
-    "Standard Webhooks 1.0.0: `webhook-signature` has, for each secret that is valid, `v1,` and base64 of HMAC-SHA256 "
-    "over `webhook-id.webhook-timestamp.body`, separated by spaces. Refuse what is older than five minutes; what has a "
-    "`webhook-id` that you took already, take again without doing anything. Answer 2xx within the hub's limit of time."
+SIGNATURE = (
+    "Standard Webhooks 1.0.0: `webhook-signature` has, for each secret that is valid, `v1,` and the base64 of "
+    "HMAC-SHA256 over `webhook-id.webhook-timestamp.body`, separated by spaces. Refuse requests that are older than "
+    "five minutes. Accept a repeated `webhook-id` without processing it again. Answer 2xx within the hub's time limit."
 )
 
 
-class Coalesced(Struct, frozen=True):
-    """This event stands for all of its subject's from the first version to the last, which is its own."""
+class Coalesced(Payload):
+    """The versions that this event stands for: those of its subject from the first to the last, which is its own."""
 
     first_version: Version
     last_version: Version
 
 
-def envelope(payload: type[Payload]) -> type[msgspec.Struct]:
-    """An Event whose data is of one type."""
-    fields: list[Any] = [
-        ("id", Annotated[str, Meta(pattern=GLOBAL_ID, description="Its webhook-id: the same however often it comes.")]),
-        ("subject", Annotated[str, Meta(pattern=GLOBAL_ID, description=f"Global id of {_a(payload.subject)}.")]),
-        ("version", Annotated[int, Meta(ge=1, description="1, 2, 3 … of the subject's events.")]),
-        ("at", Annotated[Moment, Meta(description="When it was written, UTC.")]),
-        ("data", payload),
-    ]
-    if payload.type in COALESCED:
-        fields.append(("coalesced", Coalesced | UnsetType, UNSET))
-    made = msgspec.defstruct(
-        f"{payload.__name__}Event",
-        fields,
-        tag_field="type",
-        tag=payload.type,
-        frozen=True,
-        kw_only=True,
-        forbid_unknown_fields=True,
-    )
-    made.__doc__ = payload.__doc__
+def data_struct(event: type[Event]) -> type[msgspec.Struct]:
+    """Return the struct of an event's `data`, with the event's name and description."""
+    made = msgspec.defstruct(event.__name__, (), bases=(event.Payload,))
+    made.__doc__ = event.__doc__
     return made
 
 
-def _a(kind: str) -> str:
-    return f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
+def envelope(event: type[Event]) -> type[msgspec.Struct]:
+    """Return the struct of the contract's Event for one type."""
+    article = "an" if event.subject_kind[0] in "AEIOU" else "a"
+    fields: list[Any] = [
+        ("id", Annotated[str, Meta(pattern=GLOBAL_ID, description="The webhook-id; each delivery has the same.")]),
+        (
+            "subject",
+            Annotated[str, Meta(pattern=GLOBAL_ID, description=f"Global id of {article} {event.subject_kind}.")],
+        ),
+        ("version", Annotated[int, Meta(ge=1, description="Numbers the subject's events 1, 2, 3 ….")]),
+        ("at", Annotated[Moment, Meta(description="When the event was written, UTC.")]),
+        ("data", data_struct(event)),
+    ]
+    if event.coalesced:
+        fields.append(("coalesced", Coalesced | UnsetType, UNSET))
+    made = msgspec.defstruct(
+        envelope_name(event),
+        fields,
+        tag_field="type",
+        tag=event.type,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    made.__doc__ = event.__doc__
+    return made
 
 
-ENVELOPES: Mapping[str, type[msgspec.Struct]] = {name: envelope(payload) for name, payload in PAYLOADS.items()}
-"""The whole Event, by type."""
+def envelope_name(event: type[Event]) -> str:
+    return f"{event.__name__}Event"
+
+
+def envelopes() -> Mapping[str, type[msgspec.Struct]]:
+    """Return the struct of the contract's Event, by type."""
+    return {event.type: envelope(event) for event in registry.events()}
 
 
 def webhooks() -> Schema:
-    """JSON Schema (2020-12) of what is posted to endpoints: one Event, its data by its type."""
-    _, components = msgspec.json.schema_components(list(ENVELOPES.values()), ref_template="#/$defs/{name}")
+    """Return the JSON Schema (2020-12) of a webhook's body: one Event, with its data by its type."""
+    structs = envelopes()
+    _, components = msgspec.json.schema_components(list(structs.values()), ref_template="#/$defs/{name}")
+    references = {name: f"#/$defs/{struct.__name__}" for name, struct in structs.items()}
     return {
         "$schema": DIALECT,
         "title": TITLE,
-        "description": TELLING,
+        "description": DESCRIPTION,
         "type": "object",
         "required": ["type"],
-        "discriminator": {"propertyName": "type", "mapping": {name: _ref(name) for name in ENVELOPES}},
-        "oneOf": [{"$ref": _ref(name)} for name in ENVELOPES],
+        "discriminator": {"propertyName": "type", "mapping": references},
+        "oneOf": [{"$ref": reference} for reference in references.values()],
         "$defs": {name: _in_one_line(schema) for name, schema in sorted(components.items())},
     }
 
 
-def _ref(type: str) -> str:
-    return f"#/$defs/{ENVELOPES[type].__name__}"
-
-
 def _in_one_line(schema: Any) -> Any:
-    """Docstrings are broken where the source is; descriptions are not."""
+    """Remove the line breaks of docstrings from the descriptions of a schema."""
     if isinstance(schema, dict):
         return {
             key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _in_one_line(value)
             for key, value in schema.items()
         }
-    return [_in_one_line(one) for one in schema] if isinstance(schema, list) else schema
+    return [_in_one_line(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def asyncapi(version: str) -> Schema:
-    """AsyncAPI 3.0: one channel, the webhook, and a message for each type."""
-    names = {name: {"$ref": f"#/components/messages/{name}"} for name in ENVELOPES}
+    """Return the AsyncAPI 3.0 document: one channel, the webhook, and a message for each type."""
+    events = registry.events()
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": TITLE, "version": version, "description": TELLING},
+        "info": {"title": TITLE, "version": version, "description": DESCRIPTION},
         "defaultContentType": "application/json",
         "channels": {
             "webhook": {
                 "address": None,
                 "title": "Webhook",
-                "description": f"The URL of an endpoint, as `endpointCreate` was given it. {SIGNED}",
-                "messages": names,
+                "description": f"The URL of an endpoint, as given to `endpointCreate`. {SIGNATURE}",
+                "messages": {event.type: {"$ref": f"#/components/messages/{event.type}"} for event in events},
             }
         },
         "operations": {
             "tell": {
                 "action": "send",
                 "channel": {"$ref": "#/channels/webhook"},
-                "summary": "Tell an endpoint of one event. What is not answered with 2xx is sent again.",
+                "summary": "Send one event to an endpoint. A delivery that is not answered with 2xx is sent again.",
                 "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
-                "messages": [{"$ref": f"#/channels/webhook/messages/{name}"} for name in ENVELOPES],
+                "messages": [{"$ref": f"#/channels/webhook/messages/{event.type}"} for event in events],
             }
         },
         "components": {
-            "messages": {name: _message(name, payload) for name, payload in PAYLOADS.items()},
-            "schemas": {"Headers": _HEADERS},
+            "messages": {event.type: _message(event) for event in events},
+            "schemas": {"Headers": HEADERS},
         },
     }
 
 
-def _message(name: str, payload: type[Payload]) -> Schema:
+def _message(event: type[Event]) -> Schema:
     return {
-        "name": name,
-        "title": payload.__name__,
-        "summary": sentences(payload),
+        "name": event.type,
+        "title": event.__name__,
+        "summary": description(event),
         "contentType": "application/json",
         "headers": {"$ref": "#/components/schemas/Headers"},
-        "payload": {"$ref": f"./webhooks.json{_ref(name)}"},
+        "payload": {"$ref": f"./webhooks.json#/$defs/{envelope_name(event)}"},
     }
 
 
-def sentences(kind: type[Any]) -> str:
-    return " ".join((kind.__doc__ or "").split())
+def description(event: type[Event]) -> str:
+    """Return the event's public description in one line."""
+    return " ".join((event.__doc__ or "").split())
 
 
-_HEADERS: Schema = {
+HEADERS: Schema = {
     "type": "object",
-    "description": SIGNED,
+    "description": SIGNATURE,
     "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
     "properties": {
-        "webhook-id": {"type": "string", "description": "The event's id: the same for each try."},
-        "webhook-timestamp": {"type": "string", "pattern": "^[0-9]+$", "description": "This try's, Unix seconds."},
+        "webhook-id": {"type": "string", "description": "The event's id, the same for each attempt."},
+        "webhook-timestamp": {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The time of this attempt, in Unix seconds.",
+        },
         "webhook-signature": {
             "type": "string",
             "pattern": "^v1,[A-Za-z0-9+/]+={0,2}( v1,[A-Za-z0-9+/]+={0,2})*$",
-            "description": "Two while a new secret and the one before are both valid.",
+            "description": "Two signatures while a new secret and the one before it are both valid.",
         },
     },
 }
 
 
-def written(schema: Schema) -> str:
-    """As it stands in a file."""
+def to_text(schema: Schema) -> str:
+    """Return a schema as the text of its file."""
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"

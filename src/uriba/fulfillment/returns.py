@@ -28,7 +28,7 @@ from uriba.orders.events import ReturnCreated
 from uriba.orders.models import ReturnCondition
 from uriba.orders.payments import PaymentReason
 from uriba.orders.proration import Proration
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ async def record(session: Session, asked: ReturnRequest, *, return_id: UUID, act
     await _check_terms(session, found, units, credit, asked, actor)
     await _write(session, return_id, found, asked, location_id, share, credit, actor)
     data = {"return": str(return_id), "refundMinor": credit, "units": sum(units.values())}
-    await timeline.record(session, [Told(found.order["id"], ReturnCreated, data)], actor=actor.label)
+    await timeline.record(session, [TimelineEntry(found.order["id"], ReturnCreated, data)], actor=actor.label)
     return RecordedReturn(return_id, found, location_id, credit)
 
 

@@ -8,7 +8,7 @@ from uriba.db import Session
 from uriba.orders import timeline
 from uriba.orders.events import OrderCancelled, OrderCompleted
 from uriba.orders.models import OrderStatus
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 
 
 async def close(session: Session, order_id: UUID, *, actor: str, reason: str | None = None) -> None:
@@ -21,7 +21,7 @@ async def close(session: Session, order_id: UUID, *, actor: str, reason: str | N
     data = {"status": status, "cart": str(row["cart_id"]) if row["cart_id"] else None}
     if reason is not None:
         data["reason"] = reason
-    await timeline.record(session, [Told(order_id, kind, data)], actor=actor)
+    await timeline.record(session, [TimelineEntry(order_id, kind, data)], actor=actor)
 
 
 _CLOSE = """

@@ -16,7 +16,7 @@ from uriba.db import Row, Session
 from uriba.orders import payments, timeline
 from uriba.orders.events import PaymentUpdated
 from uriba.orders.models import OperationKind
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 
 MOST_PAUSE_S = 3_600
 """Between two tries of one operation."""
@@ -87,7 +87,7 @@ async def mark_failed(session: Session, operation: DueOperation, why: str) -> No
         "amount": {"amountMinor": operation.amount_minor, "currency": operation.currency},
         "reason": why,
     }
-    await timeline.record(session, [Told(operation.order_id, PaymentUpdated, data)], actor=SYSTEM.label)
+    await timeline.record(session, [TimelineEntry(operation.order_id, PaymentUpdated, data)], actor=SYSTEM.label)
     case = Case(
         kind=ConflictKind.PAYMENT_FAILED,
         message=f"{operation.method} refused to {operation.kind.lower()} {amount} of order {order['number']}: {why}",

@@ -16,7 +16,7 @@ from uriba.db import Row, Session
 from uriba.orders import timeline
 from uriba.orders.events import PaymentUpdated
 from uriba.orders.models import OperationKind, OperationStatus
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 from uriba.stored_value import points, tenders
 
 
@@ -181,7 +181,7 @@ async def _write(
     await timeline.record(session, [_told(order, row, reason) for row in rows], actor=actor)
 
 
-def _told(order: Row, payment: Row, reason: str) -> Told:
+def _told(order: Row, payment: Row, reason: str) -> TimelineEntry:
     data = {
         "payment": str(payment["id"]),
         "method": payment["method"],
@@ -191,7 +191,7 @@ def _told(order: Row, payment: Row, reason: str) -> Told:
         "refundedMinor": payment["refunded_minor"],
         "reason": reason,
     }
-    return Told(order["id"], PaymentUpdated, data)
+    return TimelineEntry(order["id"], PaymentUpdated, data)
 
 
 async def update_order_totals(session: Session, order_id: UUID) -> None:

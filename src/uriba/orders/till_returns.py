@@ -17,7 +17,7 @@ from uriba.core.ids import new_id
 from uriba.db import Row, Session
 from uriba.orders import timeline
 from uriba.orders.events import ReturnCreated
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 from uriba.stored_value import points
 
 
@@ -83,7 +83,7 @@ async def link_to_sales(session: Session, receipts: Sequence[str], *, actor: str
     session.defer("DELETE FROM order_return_line WHERE id = ANY($1)", [m.was for m in matched])
     await _write(session, linked, meant, matched, actor=actor)
     told = [
-        Told(meant[r["id"]]["id"], ReturnCreated, {"return": str(r["id"]), "refundMinor": r["refund_minor"]})
+        TimelineEntry(meant[r["id"]]["id"], ReturnCreated, {"return": str(r["id"]), "refundMinor": r["refund_minor"]})
         for r in linked
     ]
     await timeline.record(session, told, actor=actor)

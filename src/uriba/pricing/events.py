@@ -1,15 +1,20 @@
-"""What others hear of prices."""
+"""Events of prices."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from uriba.catalog.events import Sku, VariantEvent
+from uriba.outbox import payloads
+from uriba.outbox.payloads import Data
 
-from uriba.outbox import Event
 
+class PriceChanged(VariantEvent):
+    """A price list has another price for a variant, now or from a later time. Sent once per variant and change."""
 
-@dataclass(frozen=True, slots=True)
-class PriceChanged(Event):
-    """A price list has another price for a variant, now or from a time on."""
+    type = "price.changed"
 
-    type: ClassVar[str] = "price.changed"
+    class Payload(payloads.Payload):
+        sku: Sku
+
+    @staticmethod
+    def payload(data: Data, key: str) -> PriceChanged.Payload:
+        return PriceChanged.Payload(sku=data["sku"])

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from uriba.db import Row
-from uriba.events import presentation
+from uriba.outbox import registry
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +32,7 @@ def coalesced(rows: Sequence[Row], *, older_than: datetime) -> list[tuple[Row, i
 
 def body_of(row: Row, first_version: int) -> bytes:
     """The event as it is sent; one that stands for several versions says so."""
-    event = presentation.event_of(row)
+    event = registry.present(row)
     if first_version < row["version"]:
         event["coalesced"] = {"firstVersion": first_version, "lastVersion": row["version"]}
     return _encode(event)

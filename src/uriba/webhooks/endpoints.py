@@ -17,7 +17,7 @@ from uriba.core.errors import InvalidState, LimitExceeded, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
 from uriba.outbox import emit, feed
-from uriba.webhooks.events import EndpointTest, endpoint_subject
+from uriba.webhooks.events import EndpointTested, endpoint_subject
 
 ENDPOINTS_MAX = 50
 """Of one channel, and of staff."""
@@ -121,7 +121,7 @@ async def test(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
     row = await _change(session, endpoint_id, actor, "events = events + 1")
     if row["status"] == "PAUSED":
         raise InvalidState("This endpoint is paused: resume it first.", "id")
-    emit(session, EndpointTest(endpoint_subject(endpoint_id), row["events"]))
+    emit(session, EndpointTested(endpoint_subject(endpoint_id), row["events"]))
     return row
 
 

@@ -1,21 +1,23 @@
-"""What endpoints hear of themselves."""
+"""Events of webhook endpoints."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
 from uuid import UUID
 
-from uriba.outbox import Event
-
-TEST = "endpoint.test"
+from uriba.outbox import Event, payloads
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointTest(Event):
-    """Somebody wants to see whether an endpoint hears; no other endpoint is told."""
+class EndpointTested(Event):
+    """A person tests whether an endpoint receives webhooks. Sent to that endpoint only."""
 
-    type: ClassVar[str] = TEST
+    type = "endpoint.test"
+    subject_kind = "Endpoint"
+
+    class Payload(payloads.Payload):
+        """No data."""
+
+
+TEST = EndpointTested.type
 
 
 def endpoint_subject(endpoint_id: UUID) -> str:

@@ -6,7 +6,7 @@ import msgspec
 
 from uriba.core.bounded_cache import BoundedCache
 from uriba.db import Database, Row
-from uriba.events import presentation
+from uriba.outbox import registry
 from uriba.outbox.feed_cache import READ_MAX, FeedCache
 
 _encode = msgspec.json.Encoder().encode
@@ -23,5 +23,5 @@ class EncodedFeedCache(FeedCache):
         """Return the body of a delivery of this event."""
         known = self._bodies.get(row["id"])
         if known is None:
-            known = self._bodies[row["id"]] = _encode(presentation.event_of(row))
+            known = self._bodies[row["id"]] = _encode(registry.present(row))
         return known

@@ -10,13 +10,13 @@ import msgspec
 
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
+from uriba.fulfillment.events import FulfillmentUpdated
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 from uriba.orders import timeline
-from uriba.orders.events import FulfillmentUpdated
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 
 
 class Reallocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +146,7 @@ async def tell(session: Session, fulfillment_ids: Sequence[UUID], *, reason: str
     await timeline.record(session, [_told(row, reason) for row in rows], actor=actor)
 
 
-def _told(row: Row, reason: str | None) -> Told:
+def _told(row: Row, reason: str | None) -> TimelineEntry:
     data = {
         "fulfillment": str(row["id"]),
         "status": row["status"],
@@ -159,4 +159,4 @@ def _told(row: Row, reason: str | None) -> Told:
         data["tracking"] = row["tracking"]
     if row["status"] == FulfillmentStatus.READY_FOR_PICKUP and row["hold_until"]:
         data["holdUntil"] = row["hold_until"].isoformat()
-    return Told(row["order_id"], FulfillmentUpdated, data)
+    return TimelineEntry(row["order_id"], FulfillmentUpdated, data)

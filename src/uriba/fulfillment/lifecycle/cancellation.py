@@ -20,7 +20,7 @@ from uriba.inventory.models import StockReason
 from uriba.orders import payments, timeline
 from uriba.orders.events import OrderLinesCancelled
 from uriba.orders.payments import PaymentReason
-from uriba.orders.timeline import Told
+from uriba.orders.timeline import TimelineEntry
 from uriba.pricing import redemptions
 
 ORDER = (
@@ -101,7 +101,7 @@ async def cancel(
     await _money(session, book, units, whole=whole, actor=actor, at_till=at_till)
     if not whole:
         told = {"lines": [{"orderLine": str(key), "units": taken} for key, taken in units.items()], "reason": reason}
-        await timeline.record(session, [Told(book.order["id"], OrderLinesCancelled, told)], actor=actor)
+        await timeline.record(session, [TimelineEntry(book.order["id"], OrderLinesCancelled, told)], actor=actor)
     await closing.end(session, book.order["id"], actor=actor, reason=reason)
     await _put_back(session, book, chosen, actor=actor)
 

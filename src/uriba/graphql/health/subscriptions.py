@@ -9,7 +9,7 @@ from uuid import UUID
 import strawberry
 
 from uriba.alerts import alerts
-from uriba.alerts.events import SUBJECT, alert_subject
+from uriba.alerts.events import SUBJECT_PREFIX, alert_subject
 from uriba.alerts.models import AlertStatus
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.db import Row
@@ -37,12 +37,12 @@ class HealthSubscriptions:
         async def changed(change: Change) -> AsyncIterator[State[Alert]]:
             async with info.context.reading() as session:
                 row = await alerts.visible(
-                    session, UUID(change.subject.removeprefix(SUBJECT)), actor=info.context.actor
+                    session, UUID(change.subject.removeprefix(SUBJECT_PREFIX)), actor=info.context.actor
                 )
             if row is not None and place in (None, row["location_id"]):
                 yield _state(row)
 
-        watch = info.context.live_feed.watch_matching(lambda subject: subject.startswith(SUBJECT))
+        watch = info.context.live_feed.watch_matching(lambda subject: subject.startswith(SUBJECT_PREFIX))
         async with aclosing(subscribe(info, watch=watch, present=present, changed=changed)) as states:
             async for alert in states:
                 yield alert

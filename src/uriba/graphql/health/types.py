@@ -6,7 +6,7 @@ from datetime import datetime
 
 import strawberry
 
-from uriba.alerts.events import about
+from uriba.alerts.events import subject_id
 from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.connectors.models import ConnectorStatus
 from uriba.core import pages
@@ -54,7 +54,7 @@ def alert_of(row: Row) -> Alert:
         id=strawberry.ID(global_id("Alert", row["id"])),
         kind=AlertKind(row["kind"]),
         status=AlertStatus.CLOSED if row["closed_at"] else AlertStatus.OPEN,
-        subject=strawberry.ID(about(row["subject"])),
+        subject=strawberry.ID(subject_id(row["subject"])),
         value=row["value"],
         threshold=row["threshold"],
         opened_at=row["opened_at"],
@@ -250,7 +250,7 @@ def parity_of(found: parity.Parity) -> EndpointParity:
 
 def _difference_of(row: Row) -> ParityDifference:
     return ParityDifference(
-        subject=strawberry.ID(about(row["subject"])),
+        subject=strawberry.ID(subject_id(row["subject"])),
         version=row["version"],
         delivered=row["delivered"],
         since=row["since"],

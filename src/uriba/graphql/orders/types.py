@@ -20,9 +20,10 @@ from uriba.graphql.orders.lines import OrderLine, TaxLine, line_of, tax_line_of
 from uriba.graphql.orders.payments import Payment, Refund, payment_of, refund_of
 from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
-from uriba.orders import queries, timeline_messages
+from uriba.orders import queries
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.search import OrderFilter, find_orders
+from uriba.outbox import registry
 
 strawberry.enum(OrderStatus, description="OPEN while anything is still to be handed over.")
 
@@ -44,7 +45,7 @@ def event_of(row: Mapping[str, Any]) -> OrderEvent:
         channel=row["channel"],
         actor=row["actor"],
         data=JSON(row["data"]),
-        message=timeline_messages.sentence(row["type"], row["data"]),
+        message=registry.message(row["type"], row["data"]),
     )
 
 

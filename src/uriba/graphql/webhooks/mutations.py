@@ -10,7 +10,6 @@ import strawberry
 from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.db import Row, Session
-from uriba.events.types import check_types
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import FEED, mutation
 from uriba.graphql.webhooks.types import (
@@ -21,6 +20,7 @@ from uriba.graphql.webhooks.types import (
     endpoint_of,
 )
 from uriba.outbound.client import check_url
+from uriba.outbox.registry import check_types
 from uriba.webhooks import deliveries, endpoints
 
 Change = Callable[[Session, UUID], Awaitable[Row]]

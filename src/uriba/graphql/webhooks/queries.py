@@ -5,7 +5,6 @@ from __future__ import annotations
 import strawberry
 
 from uriba.core import ids, pages
-from uriba.events.types import check_types
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import FEED, query
 from uriba.graphql.scalars import PageInfo
@@ -20,6 +19,7 @@ from uriba.graphql.webhooks.types import (
 )
 from uriba.health import sync_health
 from uriba.outbox import feed
+from uriba.outbox.registry import check_types
 from uriba.webhooks import deliveries, endpoints
 
 

@@ -7,11 +7,11 @@ from contextlib import aclosing
 
 import strawberry
 
-from uriba.events.types import check_types
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import FEED, subscription
 from uriba.graphql.webhooks.types import EventEdge, edge_of
 from uriba.outbox import feed
+from uriba.outbox.registry import check_types
 
 
 @strawberry.type

@@ -12,11 +12,11 @@ from strawberry.scalars import JSON
 from uriba.core import pages
 from uriba.core.ids import global_id
 from uriba.db import Row
-from uriba.events import presentation
 from uriba.graphql.catalog.types import Channel, channel_of
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import Node, PageInfo, UserError
+from uriba.outbox import registry
 from uriba.webhooks import deliveries
 from uriba.webhooks.models import DeliveryStatus, EndpointStatus
 
@@ -162,7 +162,7 @@ class EndpointInput:
 
 
 def event_of(row: Row) -> Event:
-    told: dict[str, Any] = presentation.event_of(row)
+    told: dict[str, Any] = registry.present(row)
     return Event(
         id=strawberry.ID(told["id"]),
         type=told["type"],

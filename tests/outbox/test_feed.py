@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import pytest
 
 from client import Client, Refused
 from patience import eventually
+from sample_events import SampleEvent
 from scratch import scratch_hub
 from shop import ERRORS, Shop
 from uriba import invariants
 from uriba.core import pages
 from uriba.core.errors import CursorExpired
 from uriba.db import Database
-from uriba.outbox import Event, emit, feed, relay
+from uriba.outbox import emit, feed, relay
 from uriba.webhooks import deliveries
 
 EVENTS = """query ($a: String, $f: Int, $t: [String!]) { events(after: $a, first: $f, types: $t) {
@@ -244,16 +244,9 @@ async def test_what_an_endpoint_has_still_to_be_told_is_kept(shop: Shop) -> None
             assert await feed.forget(session, older_than_s=86_400, needed_after=needed) == 12
 
 
-@dataclass(frozen=True, slots=True)
-class Noted(Event):
-    """Something happened to a subject of a test."""
-
-    type: ClassVar[str] = "test.noted"
-
-
 async def _events(database: Database, number: int) -> None:
     async with database.transaction() as session:
         for version in range(1, number + 1):
-            emit(session, Noted("Cart:1", version))
+            emit(session, SampleEvent("Cart:1", version))
     while (await relay.number(database))[0]:
         pass
