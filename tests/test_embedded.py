@@ -130,7 +130,7 @@ def test_find_engines_starts_and_creates_nothing(new: Path) -> None:
 
 def test_settings_make_commits_durable(started_before: Path) -> None:
     with run_engines(started_before) as up:
-        shown = {
+        settings = {
             name: fetch(up.database_url, f"SHOW {name}")
             for name in ("fsync", "synchronous_commit", "data_checksums", "listen_addresses", "lock_timeout")
         }
@@ -138,7 +138,7 @@ def test_settings_make_commits_durable(started_before: Path) -> None:
         with redis.Redis.from_url(up.valkey_url) as client:
             policy = client.config_get("maxmemory-policy", "save", "appendonly", "port")
 
-    assert shown == {
+    assert settings == {
         "fsync": "on",
         "synchronous_commit": "on",
         "data_checksums": "on",

@@ -1,4 +1,4 @@
-"""Documents on paper: HTML that carries everything in itself, PDF whose text can be read back, codes that scan."""
+"""Rendered documents: self-contained HTML, PDF with readable text, and the QR code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import segno
-from document_support import line, printed, sold
+from document_support import line, order_record, payment, pdf_text
 from pypdf import PdfReader
 
 from uriba.documents import receipts
@@ -20,18 +20,18 @@ from uriba.documents.pdf import render_pdf, text_width, wrap_text
 from uriba.documents.qr_code import QUIET_ZONE, qr_code
 
 MM = 72 / 25.4
-NASTY = "<script>alert(1)</script> \"quoted\" & 'so' </style> {{ 7 * 7 }}"
+HOSTILE_TEXT = "<script>alert(1)</script> \"quoted\" & 'so' </style> {{ 7 * 7 }}"
 
 
-def receipt(**given: Any) -> Document:
-    return receipts.order_document(sold(**given), kind=DocumentKind.RECEIPT, lang=None)
+def receipt(**changes: Any) -> Document:
+    return receipts.order_document(order_record(**changes), kind=DocumentKind.RECEIPT, lang=None)
 
 
 @pytest.mark.parametrize("paper", PaperSize)
-def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: PaperSize) -> None:
-    text = printed(render_pdf(receipt(), paper))
+def test_the_text_of_a_japanese_pdf_is_readable(paper: PaperSize) -> None:
+    text = pdf_text(render_pdf(receipt(), paper))
 
-    for said in (
+    for expected in (
         "領収書(適格簡易請求書)",
         "売り場商店株式会社",
         "登録番号 T7000012050002",
@@ -45,10 +45,10 @@ def test_the_text_of_a_japanese_pdf_can_be_read_back(paper: PaperSize) -> None:
         "※印は軽減税率対象です。",
         "返品用番号 100042",
     ):
-        assert said in text
+        assert expected in text
 
 
-def test_a_pdf_brings_no_file_and_needs_no_font_of_the_machine() -> None:
+def test_a_pdf_uses_standard_fonts_only() -> None:
     fonts = {
         font
         for found in PdfReader(BytesIO(render_pdf(receipt(), PaperSize.A4))).pages
@@ -64,7 +64,7 @@ def test_the_same_document_gives_the_same_bytes() -> None:
     assert render_pdf(document, PaperSize.ROLL) == render_pdf(document, PaperSize.ROLL)
 
 
-def test_a_roll_is_80_mm_wide_and_as_long_as_what_is_printed() -> None:
+def test_a_roll_is_80_mm_wide_and_as_long_as_its_content() -> None:
     short, long = (
         PdfReader(BytesIO(render_pdf(receipt(lines=[line("Tea", 1, 1, "0.1")] * n), PaperSize.ROLL))) for n in (1, 99)
     )
@@ -74,7 +74,7 @@ def test_a_roll_is_80_mm_wide_and_as_long_as_what_is_printed() -> None:
     assert float(long.pages[0].mediabox.height) > 5 * float(short.pages[0].mediabox.height)
 
 
-def test_a_long_document_goes_on_over_several_sheets_of_a4() -> None:
+def test_a_long_document_has_several_pages_of_a4() -> None:
     names = [f"Article {n:03}" for n in range(200)]
 
     found = PdfReader(BytesIO(render_pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), PaperSize.A4)))
@@ -82,21 +82,21 @@ def test_a_long_document_goes_on_over_several_sheets_of_a4() -> None:
     texts = [sheet.extract_text() for sheet in found.pages]
     assert len(texts) > 5
     assert [name for name in names if name not in "\n".join(texts)] == []
-    # An article's name and its price below it stay on one sheet.
+    # A line's name and its price stay on one page.
     assert [text for text in texts if text.count("Article") != text.count("ARTICLE")] == []
     assert {(float(s.mediabox.width), float(s.mediabox.height)) for s in found.pages} == {(595.2756, 841.8898)}
 
 
-def test_text_of_many_scripts_is_printed() -> None:
+def test_prints_text_of_many_scripts() -> None:
     names = ["Crème brûlée", "煎茶 100g", "고추장 500g", "Чай", "寿司 🍣", "髙島屋"]
 
-    text = printed(render_pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), PaperSize.A4))
+    text = pdf_text(render_pdf(receipt(lines=[line(name, 1, 1, "0.1") for name in names]), PaperSize.A4))
 
     assert [name for name in names if name.replace("🍣", "〓") not in text] == []
 
 
 @pytest.mark.parametrize("size", [8.5, 10])
-def test_wrapped_lines_fit_and_lose_nothing(size: float) -> None:
+def test_wrapped_lines_fit_and_keep_the_text(size: float) -> None:
     text = "Organic whole-bean coffee 1kg 有機栽培コーヒー豆 一キログラム入り とても長い名前の商品です"
 
     lines = wrap_text(text, 90, size)
@@ -105,18 +105,18 @@ def test_wrapped_lines_fit_and_lose_nothing(size: float) -> None:
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-def test_a_name_without_end_is_cut() -> None:
+def test_a_very_long_name_is_cut_off() -> None:
     assert len(wrap_text("あ" * 5_000, 90, 8.5)) == 12
 
 
-def test_html_escapes_what_people_wrote() -> None:
+def test_html_escapes_all_texts() -> None:
     document = receipt(
-        issuer={"name": NASTY, "registration_number": None, "address": NASTY, "phone": NASTY},
-        place=f"In {NASTY}",
-        receipt=NASTY,
-        lines=[line(NASTY, 1, 1, "0.1")],
-        promotions=[{"name": NASTY, "amount": 1}],
-        payments=[{"method": NASTY, "amount": 1, "voided": 0, "tendered": None, "reference": NASTY}],
+        issuer={"name": HOSTILE_TEXT, "registration_number": None, "address": HOSTILE_TEXT, "phone": HOSTILE_TEXT},
+        store=f"In {HOSTILE_TEXT}",
+        receipt_number=HOSTILE_TEXT,
+        lines=[line(HOSTILE_TEXT, 1, 1, "0.1")],
+        promotions=[{"name": HOSTILE_TEXT, "amount_minor": 1}],
+        payments=[payment(HOSTILE_TEXT, 1) | {"reference": HOSTILE_TEXT}],
     )
 
     page = render_html(document, PaperSize.A4)
@@ -128,7 +128,7 @@ def test_html_escapes_what_people_wrote() -> None:
 
 
 @pytest.mark.parametrize("paper", PaperSize)
-def test_html_needs_nothing_but_itself(paper: PaperSize) -> None:
+def test_html_refers_to_no_other_file(paper: PaperSize) -> None:
     page = render_html(receipt(), paper)
 
     assert page.startswith('<!doctype html>\n<html lang="ja">')
@@ -137,7 +137,7 @@ def test_html_needs_nothing_but_itself(paper: PaperSize) -> None:
 
 
 @pytest.mark.parametrize("paper", PaperSize)
-def test_the_policy_allows_exactly_the_pages_style(paper: PaperSize) -> None:
+def test_the_policy_allows_the_pages_style_sheet_only(paper: PaperSize) -> None:
     style = render_html(receipt(), paper).partition("<style>")[2].partition("</style>")[0]
 
     digest = b64encode(sha256(style.encode()).digest()).decode()
@@ -146,7 +146,7 @@ def test_the_policy_allows_exactly_the_pages_style(paper: PaperSize) -> None:
     assert "unsafe" not in content_security_policy(paper)
 
 
-def test_the_code_says_the_number_and_has_its_quiet_zone() -> None:
+def test_the_code_has_the_number_and_a_quiet_zone() -> None:
     drawn = qr_code("100042")
 
     dark = {(bar.x + n - QUIET_ZONE, bar.y - QUIET_ZONE) for bar in drawn.bars for n in range(bar.length)}

@@ -1,4 +1,4 @@
-"""Documents of real orders: of tills' sales, of checkouts, of carts that guests hold, of goods that came back."""
+"""Documents of orders and returns over the API and HTTP: of tills' sales, of checkouts, of guests' carts, of returns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from document_support import NUMBER, ask, issue_by, page, printed
+from document_support import NUMBER, get_page, pdf_text, query_document, set_issuer
 
 from client import Client, Refused
 from shop import ADDRESS, CHECKOUT, ERRORS, Shop
@@ -24,8 +24,8 @@ CANCEL = f"""mutation ($o: ID!, $l: [OrderLineUnitsInput!]) {{
     orderCancel(orderId: $o, lines: $l) {{ order {{ id }} {ERRORS} }} }}"""
 
 
-async def rung_up(shop: Shop, till: Client, lines: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
-    """A sale that a till tells of; the order."""
+async def report_sale(shop: Shop, till: Client, lines: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
+    """Report a sale of a till; return the order."""
     receipt = uuid4().hex[:12]
     fact = {
         "eventId": uuid4().hex,
@@ -45,8 +45,8 @@ async def rung_up(shop: Shop, till: Client, lines: list[dict[str, Any]], **given
     return data["orders"]["edges"][0]["node"]  # type: ignore[no-any-return]
 
 
-async def shipped(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
-    """A cart to be shipped, checked out; the order, with its cart's id."""
+async def check_out_shipping(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
+    """Check out a cart that is to be shipped; return the order with its cart's id."""
     cart = await shop.cart(client, channel, **units)
     cart = (await shop.fulfil(client, cart, "SHIP", address=ADDRESS))["cart"]
     payload = await shop.check_out(client, cart)
@@ -54,10 +54,10 @@ async def shipped(shop: Shop, client: Client, channel: str | None = None, **unit
     return {**payload["order"], "cart": cart["id"]}
 
 
-async def test_a_tills_sale_with_two_rates_a_discount_and_two_tenders(shop: Shop) -> None:
-    await issue_by(shop, "stores")
+async def test_a_receipt_of_a_tills_sale_with_two_rates_a_discount_and_two_tenders(shop: Shop) -> None:
+    await set_issuer(shop, "stores")
     till = await shop.terminal("S1")
-    sale = await rung_up(
+    sale = await report_sale(
         shop,
         till,
         [
@@ -70,7 +70,7 @@ async def test_a_tills_sale_with_two_rates_a_discount_and_two_tenders(shop: Shop
         ],
     )
 
-    document = await ask(till, order=sale["id"])
+    document = await query_document(till, order=sale["id"])
 
     assert (document["kind"], document["lang"], document["title"]) == ("RECEIPT", "ja", "領収書(適格簡易請求書)")
     assert (document["qualified"], document["issuer"]["registrationNumber"], document["issuer"]["place"]) == (
@@ -104,8 +104,8 @@ async def test_a_tills_sale_with_two_rates_a_discount_and_two_tenders(shop: Shop
     assert document["totals"]["total"] == {"amount": "5144", "currency": "JPY"}
 
 
-async def test_cash_at_the_hubs_checkout_has_its_change_on_paper(shop: Shop) -> None:
-    await issue_by(shop, "stores")
+async def test_a_receipt_of_a_cash_checkout_shows_the_change(shop: Shop) -> None:
+    await set_issuer(shop, "stores")
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
     cart = await shop.cart(till, TEA=2)
@@ -120,40 +120,40 @@ async def test_cash_at_the_hubs_checkout_has_its_change_on_paper(shop: Shop) -> 
     )
     assert not payload["errors"], payload
 
-    document = await ask(till, order=payload["order"]["id"])
-    paper = printed((await page(till, document["url"].replace(".html", ".pdf") + "&paper=roll")).content)
+    document = await query_document(till, order=payload["order"]["id"])
+    paper = pdf_text((await get_page(till, document["url"].replace(".html", ".pdf") + "&paper=roll")).content)
 
     (tender,) = document["tenders"]
     assert (tender["tendered"]["amount"], tender["change"]["amount"]) == ("2000", "704")
     assert "現金 ￥1,296\nお預り ￥2,000\nお釣り ￥704" in paper
 
 
-async def test_an_order_of_the_web_has_its_shipping_and_who_bought(shop: Shop) -> None:
-    await issue_by(shop, "web", locations=[shop.code("S1")])
+async def test_an_invoice_of_a_web_order_shows_shipping_and_the_buyer(shop: Shop) -> None:
+    await set_issuer(shop, "web", locations=[shop.code("S1")])
     await shop.receive(TEA_S1=5)
     guest = shop.guest()
-    order = await shipped(shop, guest, TEA=2)
+    order = await check_out_shipping(shop, guest, TEA=2)
 
-    invoice = await ask(guest, cart=order["cart"], kind="INVOICE")
+    invoice = await query_document(guest, cart=order["cart"], kind="INVOICE")
 
     assert (invoice["title"], invoice["recipient"]) == ("適格請求書", ADDRESS["name"])
     assert (invoice["totals"]["shipping"]["amount"], invoice["totals"]["total"]["amount"]) == ("500", "1796")
     assert [(t["rate"], t["gross"]["amount"]) for t in invoice["taxes"]] == [("0.1", "500"), ("0.08", "1296")]
-    # No store sold it: its day is that of where the channel sells from.
+    # Without a store, the time zone is that of the channel's first location.
     assert invoice["timezone"] == "Asia/Tokyo"
 
 
-async def test_points_that_were_earned_are_shown(shop: Shop) -> None:
-    await issue_by(shop, "app", pointsPerUnit="0.01")
+async def test_a_receipt_shows_the_points_earned(shop: Shop) -> None:
+    await set_issuer(shop, "app", pointsPerUnit="0.01")
     await shop.receive(POT_W1=1)
     hana = await shop.customer()
-    order = await shipped(shop, hana, "app", POT=1)
+    order = await check_out_shipping(shop, hana, "app", POT=1)
     async with shop.hub.database.transaction() as session:
         row = await session.fetchrow(
             statement("SELECT id, customer_id, channel_id FROM orders WHERE number = :number"), number=order["number"]
         )
         assert row is not None
-        # Once per order, whoever says it first.
+        # Points are earned once for an order.
         await points.earn(
             session,
             order_id=row["id"],
@@ -165,46 +165,46 @@ async def test_points_that_were_earned_are_shown(shop: Shop) -> None:
             actor="staff:x",
         )
 
-    document = await ask(hana, order=order["id"], lang="en")
+    document = await query_document(hana, order=order["id"], lang="en")
 
     assert document["points"] == 33
     assert "Points earned" in document["html"]
-    assert (await ask(hana, order=order["id"], kind="GIFT_RECEIPT"))["points"] == 0
+    assert (await query_document(hana, order=order["id"], kind="GIFT_RECEIPT"))["points"] == 0
 
 
-async def test_cancelled_units_stand_on_the_receipt(shop: Shop) -> None:
+async def test_a_receipt_shows_cancelled_units(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     hana = await shop.customer()
-    order = await shipped(shop, hana, TEA=3)
+    order = await check_out_shipping(shop, hana, TEA=3)
     lines = [{"orderLineId": order["lines"][0]["id"], "quantity": 1}]
     assert not (await shop.staff.do(CANCEL, o=order["id"], l=lines))["errors"]
 
-    document = await ask(hana, order=order["id"], lang="en")
-    gift = await ask(hana, order=order["id"], kind="GIFT_RECEIPT")
+    document = await query_document(hana, order=order["id"], lang="en")
+    gift = await query_document(hana, order=order["id"], kind="GIFT_RECEIPT")
 
     (line,) = document["lines"]
     assert (line["quantity"], line["cancelledQuantity"], line["total"]["amount"]) == (3, 1, "1944")
     totals = {name: amount["amount"] for name, amount in document["totals"].items()}
     assert (totals["total"], totals["notCharged"], totals["refunded"]) == ("1944", "0", "648")
     assert document["notes"][-1].startswith("Totals and taxes are those of the order as it was placed")
-    assert "1 of them cancelled" in document["html"]
+    assert "1 of these cancelled" in document["html"]
     assert [(one["quantity"], one["cancelledQuantity"]) for one in gift["lines"]] == [(2, 0)]
 
 
-async def test_a_return_has_an_invoice_that_names_its_sale(shop: Shop) -> None:
-    await issue_by(shop, "stores")
+async def test_a_return_invoice_names_its_sale(shop: Shop) -> None:
+    await set_issuer(shop, "stores")
     till, elsewhere = await shop.terminal("S1"), await shop.terminal("S2")
     units = [
         {"sku": shop.sku("TEA"), "quantity": 2, "unitPrice": "648"},
         {"sku": shop.sku("POT"), "quantity": 1, "unitPrice": "3300"},
     ]
-    sale = await rung_up(shop, till, units, tenders=[{"method": "CASH", "amount": "4596"}])
+    sale = await report_sale(shop, till, units, tenders=[{"method": "CASH", "amount": "4596"}])
     lines = [{"orderLineId": line["id"], "quantity": 1} for line in sale["lines"]]
     back = await elsewhere.do(RETURN, i={"orderId": sale["id"], "lines": lines, "idempotencyKey": uuid4().hex})
     assert not back["errors"], back
 
-    document = await ask(elsewhere, **{"return": back["orderReturn"]["id"]})
-    paper = printed((await page(elsewhere, document["url"].replace(".html", ".pdf"))).content)
+    document = await query_document(elsewhere, **{"return": back["orderReturn"]["id"]})
+    paper = pdf_text((await get_page(elsewhere, document["url"].replace(".html", ".pdf"))).content)
 
     assert (document["kind"], document["title"], document["qualified"]) == ("RETURN", "適格返還請求書", True)
     assert (document["number"], document["issuer"]["place"]) == (sale["number"], "Sapporo")
@@ -216,8 +216,14 @@ async def test_a_return_has_an_invoice_that_names_its_sale(shop: Shop) -> None:
     ]
     assert [(t["method"], t["amount"]["amount"]) for t in document["tenders"]] == [("CASH", "3948")]
     assert document["totals"]["total"]["amount"] == "3948" == back["orderReturn"]["refund"]["amount"]
-    for said in ("適格返還請求書", NUMBER, f"注文番号 {sale['number']}", "返品合計 ￥3,948", "※ 8%対象計(税込) ￥648"):
-        assert said in paper
+    for expected in (
+        "適格返還請求書",
+        NUMBER,
+        f"注文番号 {sale['number']}",
+        "返品合計 ￥3,948",
+        "※ 8%対象計(税込) ￥648",
+    ):
+        assert expected in paper
 
 
 async def test_an_exchange_has_two_documents_that_name_each_other(shop: Shop) -> None:
@@ -238,18 +244,18 @@ async def test_an_exchange_has_two_documents_that_name_each_other(shop: Shop) ->
     )
     assert not done["errors"], done
 
-    back = await ask(till, **{"return": done["orderReturn"]["id"]})
-    new = await ask(till, order=done["exchange"]["id"])
+    back = await query_document(till, **{"return": done["orderReturn"]["id"]})
+    new = await query_document(till, order=done["exchange"]["id"])
 
     assert (back["exchange"], new["exchange"]) == (new["number"], old["number"])
     assert [(t["method"], t["amount"]["amount"]) for t in back["tenders"]] == [("EXCHANGE", "648")]
     assert [(t["label"], t["amount"]["amount"]) for t in new["tenders"]] == [("交換充当", "648"), ("現金", "2652")]
 
 
-async def test_a_return_that_a_till_told_of_is_a_plain_receipt(shop: Shop) -> None:
-    await issue_by(shop, "stores")
+async def test_a_return_that_a_till_reported_has_a_plain_receipt(shop: Shop) -> None:
+    await set_issuer(shop, "stores")
     till = await shop.terminal("S1")
-    sale = await rung_up(shop, till, [{"sku": shop.sku("TEA"), "quantity": 2, "unitPrice": "648"}])
+    sale = await report_sale(shop, till, [{"sku": shop.sku("TEA"), "quantity": 2, "unitPrice": "648"}])
     fact = {
         "eventId": uuid4().hex,
         "sequence": 2,
@@ -262,7 +268,7 @@ async def test_a_return_that_a_till_told_of_is_a_plain_receipt(shop: Shop) -> No
     await till.do(SYNC, i={"sentAt": datetime.now(UTC).isoformat(), "events": [fact]})
     found = await till.run("query ($o: ID) { order(id: $o) { returns { id } } }", o=sale["id"])
 
-    document = await ask(till, **{"return": found["order"]["returns"][0]["id"]})
+    document = await query_document(till, **{"return": found["order"]["returns"][0]["id"]})
 
     assert document["totals"]["total"]["amount"] == "648"
     assert [(line["quantity"], line["sku"]) for line in document["lines"]] == [(1, shop.sku("TEA"))]
@@ -270,27 +276,27 @@ async def test_a_return_that_a_till_told_of_is_a_plain_receipt(shop: Shop) -> No
         assert (document["qualified"], document["title"]) == (False, "返品レシート")
 
 
-async def test_a_gift_receipt_finds_the_order_and_tells_no_amount(shop: Shop) -> None:
-    await issue_by(shop, "stores")
+async def test_a_gift_receipt_has_the_order_number_and_no_amount(shop: Shop) -> None:
+    await set_issuer(shop, "stores")
     till = await shop.terminal("S1")
-    sale = await rung_up(shop, till, [{"sku": shop.sku("CUP"), "quantity": 1, "unitPrice": "13582"}])
+    sale = await report_sale(shop, till, [{"sku": shop.sku("CUP"), "quantity": 1, "unitPrice": "13582"}])
 
-    gift = await ask(till, order=sale["id"], kind="GIFT_RECEIPT", lang="en")
-    files = [await page(till, gift["url"].replace(".html", form)) for form in (".html", ".pdf")]
+    gift = await query_document(till, order=sale["id"], kind="GIFT_RECEIPT", lang="en")
+    files = [await get_page(till, gift["url"].replace(".html", form)) for form in (".html", ".pdf")]
     found = await till.run("query ($n: String) { order(number: $n) { id } }", n=gift["number"])
 
     assert found["order"]["id"] == sale["id"]
     assert (gift["title"], gift["totals"], gift["taxes"], gift["tenders"]) == ("Gift receipt", None, [], [])
     assert [(line["name"], line["unitPrice"], line["total"]) for line in gift["lines"]] == [("Cup", None, None)]
-    for text in (str(gift), files[0].text, printed(files[1].content)):
+    for text in (str(gift), files[0].text, pdf_text(files[1].content)):
         assert "13582" not in text and "13,582" not in text
         assert gift["number"] in text
 
 
-async def test_it_is_seen_by_those_who_see_the_order_and_others_hear_the_same_as_of_nothing(shop: Shop) -> None:
+async def test_actors_that_may_not_see_the_order_get_the_answer_for_an_unknown_one(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     hana = await shop.customer("HANA")
-    order = await shipped(shop, hana, TEA=1)
+    order = await check_out_shipping(shop, hana, TEA=1)
     allowed = {
         "hana": hana,
         "till": await shop.terminal("S2"),
@@ -305,54 +311,54 @@ async def test_it_is_seen_by_those_who_see_the_order_and_others_hear_the_same_as
     )
 
     for client in allowed.values():
-        assert (await ask(client, order=order["id"]))["number"] == order["number"]
+        assert (await query_document(client, order=order["id"]))["number"] == order["number"]
         for form in (".html", ".pdf"):
-            assert [(await page(client, path + form)).status_code for path in (of_order, of_cart)] == [200, 200]
+            assert [(await get_page(client, path + form)).status_code for path in (of_order, of_cart)] == [200, 200]
     for client in refused.values():
-        assert [await ask(client, **{of: order["id" if of == "order" else of]}) for of in ("order", "cart")] == [
-            None
-        ] * 2
+        assert [
+            await query_document(client, **{of: order["id" if of == "order" else of]}) for of in ("order", "cart")
+        ] == [None] * 2
         for form in (".html", ".pdf"):
-            answers = [await page(client, path + form) for path in (of_order, of_cart, of_nothing)]
-            assert {(a.status_code, a.content) for a in answers} == {(404, answers[0].content)}
+            responses = [await get_page(client, path + form) for path in (of_order, of_cart, of_nothing)]
+            assert {(a.status_code, a.content) for a in responses} == {(404, responses[0].content)}
 
 
-async def test_a_guest_has_it_by_the_cart(shop: Shop) -> None:
+async def test_a_guest_finds_the_document_by_the_cart(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest = shop.guest()
-    order = await shipped(shop, guest, TEA=1)
+    order = await check_out_shipping(shop, guest, TEA=1)
 
-    document = await ask(guest, cart=order["cart"])
-    answer = await page(shop.guest(None), document["url"])
+    document = await query_document(guest, cart=order["cart"])
+    response = await get_page(shop.guest(None), document["url"])
 
-    assert (answer.status_code, document["number"]) == (200, order["number"])
-    assert order["number"] in answer.text
-    assert await ask(guest, order=order["id"]) is None
+    assert (response.status_code, document["number"]) == (200, order["number"])
+    assert order["number"] in response.text
+    assert await query_document(guest, order=order["id"]) is None
 
 
-async def test_a_cart_that_is_no_order_has_none(shop: Shop) -> None:
+async def test_an_open_cart_has_no_document(shop: Shop) -> None:
     guest = shop.guest()
 
     cart = await shop.cart(guest, TEA=1)
 
-    assert await ask(guest, cart=cart["id"]) is None
+    assert await query_document(guest, cart=cart["id"]) is None
 
 
-async def test_pages_are_private_and_run_nothing(shop: Shop) -> None:
+async def test_pages_are_private_and_run_no_scripts(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    order = await shipped(shop, shop.guest(), TEA=1)
+    order = await check_out_shipping(shop, shop.guest(), TEA=1)
 
-    html, pdf = [await page(shop.staff, f"/documents/orders/{order['id']}.{form}") for form in ("html", "pdf")]
+    html, pdf = [await get_page(shop.staff, f"/documents/orders/{order['id']}.{form}") for form in ("html", "pdf")]
 
     policy = html.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert html.headers["content-type"] == "text/html; charset=utf-8"
     assert pdf.headers["content-type"].startswith("application/pdf")
     assert pdf.headers["content-disposition"] == f'inline; filename="receipt-{order["number"]}.pdf"'
-    for answer in (html, pdf):
-        assert answer.headers["cache-control"] == "private, no-store"
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+    for response in (html, pdf):
+        assert response.headers["cache-control"] == "private, no-store"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize(
@@ -373,30 +379,30 @@ async def test_pages_are_private_and_run_nothing(shop: Shop) -> None:
         ("orders/..%2F..%2Fhealth.html", 404),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(shop: Shop, path: str, status: int) -> None:
+async def test_refuses_invalid_paths_and_parameters(shop: Shop, path: str, status: int) -> None:
     await shop.receive(TEA_W1=5)
-    order = await shipped(shop, shop.guest(), TEA=1)
+    order = await check_out_shipping(shop, shop.guest(), TEA=1)
 
-    answer = await page(shop.staff, f"/documents/{path.format(id=order['id'])}")
+    response = await get_page(shop.staff, f"/documents/{path.format(id=order['id'])}")
 
-    assert answer.status_code == status
-    assert set(answer.json()) == {"errors"}
-
-
-async def test_a_forged_key_is_told_so(shop: Shop) -> None:
-    answer = await page(shop.hub.client("uriba_staff_x_y"), "/documents/orders/x.html")
-
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
+    assert response.status_code == status
+    assert set(response.json()) == {"errors"}
 
 
-async def test_bad_questions_name_what_is_wrong(shop: Shop) -> None:
+async def test_a_forged_key_is_unauthenticated(shop: Shop) -> None:
+    response = await get_page(shop.hub.client("uriba_staff_x_y"), "/documents/orders/x.html")
+
+    assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (401, "UNAUTHENTICATED")
+
+
+async def test_invalid_arguments_are_named(shop: Shop) -> None:
     for given, at in (({}, "orderId"), ({"order": "x", "cart": "x"}, "cartId"), ({"order": "x", "lang": "fr"}, "lang")):
         with pytest.raises(Refused) as refused:
-            await ask(shop.staff, **given)
+            await query_document(shop.staff, **given)
 
         (error,) = refused.value.errors
         assert (error["extensions"]["code"], error["extensions"]["argument"]) == ("INVALID", [at])
     for given in ({"order": "x", "kind": "RETURN"}, {"return": "x", "kind": "INVOICE"}):
         with pytest.raises(Refused) as refused:
-            await ask(shop.staff, **given)
+            await query_document(shop.staff, **given)
         assert refused.value.codes == ["INVALID"]

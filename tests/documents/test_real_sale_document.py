@@ -1,4 +1,4 @@
-"""A basket of the grocer's real year, sold again through posSync, on paper."""
+"""The receipt of a basket of The Complete Journey, replayed through posSync."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from document_support import printed
+from document_support import pdf_text
 
 from scratch import scratch_hub
 from uriba import supervisor
@@ -32,30 +32,30 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 
 
 @pytest.fixture(scope="module")
-async def sold_again(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
-    """A day of a store."""
+async def replayed(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    """A hub with two days of sales of one store."""
     async with scratch_hub(hub.settings) as (settings, database):
-        replaying = ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("year"))
-        await replay(replaying, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
+        target = ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("year"))
+        await replay(target, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
         yield database
 
 
-async def longest(database: Database) -> Document:
-    """The receipt of the sale with the most lines."""
+async def longest_receipt(database: Database) -> Document:
+    """Return the receipt of the sale with the most lines."""
     async with database.reading() as session:
         order_id = await session.fetchval(
             statement("SELECT order_id FROM order_line GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
         )
-        row = await queries.order_by_id(session, order_id, actor=SYSTEM)
-    assert row is not None
-    return receipts.order_document(row, kind=DocumentKind.RECEIPT, lang=None)
+        order = await queries.order_by_id(session, order_id, actor=SYSTEM)
+    assert order is not None
+    return receipts.order_document(order, kind=DocumentKind.RECEIPT, lang=None)
 
 
-async def test_every_line_of_a_real_basket_is_printed_and_adds_up(sold_again: Database) -> None:
-    document = await longest(sold_again)
-    text = printed(render_pdf(document, PaperSize.A4))
+async def test_prints_every_line_of_a_real_basket_and_the_sums_agree(replayed: Database) -> None:
+    document = await longest_receipt(replayed)
+    text = pdf_text(render_pdf(document, PaperSize.A4))
 
-    assert document.totals is not None and document.receipt
+    assert document.totals is not None and document.receipt_number
     total = sum(line.total.minor for line in document.lines if line.total)
     assert Money(total, "USD") == document.totals.total
     assert sum(tax.gross.minor for tax in document.taxes) == total
@@ -63,4 +63,4 @@ async def test_every_line_of_a_real_basket_is_printed_and_adds_up(sold_again: Da
     assert len(document.lines) > 5
     assert [line.sku for line in document.lines if line.sku not in text] == []
     assert f"Total {document.totals.total}" in text
-    assert f"Receipt {document.receipt}" in text
+    assert f"Receipt {document.receipt_number}" in text

@@ -1,1 +1,1 @@
-"""Receipts, invoices and gift receipts: what an order comes to, on paper."""
+"""Receipts, invoices and gift receipts of orders, and invoices of returns: as data, as HTML and as PDF."""

@@ -1,4 +1,4 @@
-"""What stands on a receipt, an invoice or a gift receipt, before it is put into words."""
+"""The content of a receipt, an invoice or a gift receipt as data, before it is written in a language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uriba.core.money import Money
 
 
 class DocumentKind(StrEnum):
-    """RECEIPT and GIFT_RECEIPT are of an order, INVOICE is a receipt that names who bought; RETURN is of a return."""
+    """An order has a RECEIPT, a GIFT_RECEIPT and an INVOICE (a receipt that names the buyer); a return has a RETURN."""
 
     RECEIPT = "RECEIPT"
     INVOICE = "INVOICE"
@@ -21,7 +21,7 @@ class DocumentKind(StrEnum):
 
 
 class PaperSize(StrEnum):
-    """A4, or a till's roll of 80 mm."""
+    """A4, or the 80 mm roll of a till."""
 
     A4 = "a4"
     ROLL = "roll"
@@ -29,24 +29,24 @@ class PaperSize(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentIssuer:
-    """Who sold; `place` is the store, where it is known and has another name."""
+    """The seller. `store`: the name of the store, if it is known and differs from `name`."""
 
     name: str
     registration_number: str | None = None
     address: str | None = None
     phone: str | None = None
-    place: str | None = None
+    store: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentLine:
-    """Units of an article. `cancelled`: those of them that were never handed over; `mark`: its rate, in the legend."""
+    """Units of a variant. `cancelled_quantity`: how many of them were cancelled; `mark`: the mark of its tax rate."""
 
     name: str
     sku: str
     quantity: int
-    cancelled: int = 0
-    unit: Money | None = None
+    cancelled_quantity: int = 0
+    unit_price: Money | None = None
     discount: Money | None = None
     total: Money | None = None
     rate: Decimal | None = None
@@ -55,7 +55,7 @@ class DocumentLine:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPromotion:
-    """What a promotion took off, by the name that the customer was told."""
+    """The amount that a promotion took off, under the name that the customer saw."""
 
     name: str
     amount: Money
@@ -63,7 +63,7 @@ class DocumentPromotion:
 
 @dataclass(frozen=True, slots=True)
 class DocumentTax:
-    """What a rate comes to, as it was stored: gross is net and tax."""
+    """The stored totals of a tax rate. `gross` is `taxable` plus `tax`."""
 
     rate: Decimal
     mark: str | None
@@ -74,7 +74,7 @@ class DocumentTax:
 
 @dataclass(frozen=True, slots=True)
 class DocumentTender:
-    """Money by one tender. `change` was given back at once of the cash that was `tendered`."""
+    """The amount of a tender. For cash, `tendered` is what the customer handed over and `change` what came back."""
 
     method: str
     amount: Money
@@ -85,7 +85,7 @@ class DocumentTender:
 
 @dataclass(frozen=True, slots=True)
 class DocumentTotals:
-    """An order's sums. `not_charged`: let go of, because goods were cancelled; `refunded`: given back since."""
+    """The sums of an order or a return. `not_charged`: voided for cancelled goods; `refunded`: refunded since."""
 
     total: Money
     subtotal: Money | None = None
@@ -98,25 +98,29 @@ class DocumentTotals:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of an order (`number`, which tills find it by) or of a return (`return_number`).
+    """A document of an order, or of a return if it has a `return_number`.
 
-    `qualified`: it is an invoice of Japan's qualified invoice system. `settled`: the money was taken. `sold_at` is when
-    goods that came back were sold, `exchange` the order that they were exchanged for, or that an order's were exchanged
-    from. `points`: earned with it, less those that went back. Times are shown in `zone`. A gift receipt has no amounts
-    at all.
+    - `order_number` is in the QR code; tills find the order by it.
+    - `sold_at` is the time of the sale, on documents of returns.
+    - `exchange_number` is, on a return, the order that the goods were exchanged for; on an order, the order that its
+      goods were exchanged from.
+    - `japanese`: Japan's rules apply. `qualified`: it is an invoice of Japan's qualified invoice system.
+    - `settled`: the order is paid. `points_earned` is less the points that were taken back.
+
+    A gift receipt has no amounts.
     """
 
     kind: DocumentKind
     lang: str
-    number: str
+    order_number: str
     issued_at: datetime
-    zone: str
+    timezone: str
     issuer: DocumentIssuer
     lines: Sequence[DocumentLine]
-    receipt: str | None = None
+    receipt_number: str | None = None
     return_number: str | None = None
     sold_at: datetime | None = None
-    exchange: str | None = None
+    exchange_number: str | None = None
     recipient: str | None = None
     japanese: bool = False
     qualified: bool = False
@@ -127,5 +131,5 @@ class Document:
     totals: DocumentTotals | None = None
     taxes: Sequence[DocumentTax] = ()
     tenders: Sequence[DocumentTender] = ()
-    points: int = 0
+    points_earned: int = 0
     warnings: Sequence[str] = ()

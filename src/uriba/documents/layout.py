@@ -1,4 +1,4 @@
-"""A document put into words: all that a page shows, as text, in the order in which it stands there. Pure."""
+"""The texts of a document's page in the order in which they are shown, in the document's language. Pure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from uriba.documents.content import Document, DocumentIssuer, DocumentKind, Docu
 from uriba.documents.translations import (
     Translations,
     format_amount,
-    format_count,
     format_day,
+    format_quantity,
     format_rate,
     format_time,
+    tender_label,
     translations,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledValue:
-    """A label and what stands at the right of it."""
+    """A label on the left and a value on the right."""
 
     label: str
     value: str = ""
@@ -30,23 +31,23 @@ class LabelledValue:
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
-    """An article: its name, units and price below it, and what was taken off."""
+    """A line of the document: its name and amount, and below them SKU, units, price, discount and cancelled units."""
 
-    entry: LabelledValue
-    notes: Sequence[LabelledValue]
+    heading: LabelledValue
+    details: Sequence[LabelledValue]
 
 
 @dataclass(frozen=True, slots=True)
 class PageContent:
-    """The page. `code` is what a till scans."""
+    """The texts of a page. `code` is the content of the QR code."""
 
     lang: str
     title: str
     banner: str | None
     issuer: Sequence[str]
-    facts: Sequence[LabelledValue]
-    items: Sequence[LineBlock]
-    sums: Sequence[LabelledValue]
+    header: Sequence[LabelledValue]
+    lines: Sequence[LineBlock]
+    totals: Sequence[LabelledValue]
     taxes: Sequence[LabelledValue]
     tenders: Sequence[LabelledValue]
     notes: Sequence[str]
@@ -55,164 +56,168 @@ class PageContent:
 
 
 def title(document: Document) -> str:
-    """What the document is called."""
-    said = translations(document.lang)
+    """Return the title of a document."""
+    texts = translations(document.lang)
     match document.kind:
         case DocumentKind.GIFT_RECEIPT:
-            return said.gift_receipt
+            return texts.gift_receipt
         case DocumentKind.RETURN:
-            return said.return_invoice if document.qualified else said.return_receipt
+            return texts.return_invoice if document.qualified else texts.return_receipt
     if not document.settled or document.cancelled:
-        return said.statement
+        return texts.statement
     if document.kind is DocumentKind.INVOICE and document.recipient:
-        return said.qualified_invoice if document.qualified else said.invoice
-    return said.simplified_invoice if document.qualified else said.receipt
+        return texts.qualified_invoice if document.qualified else texts.invoice
+    return texts.simplified_invoice if document.qualified else texts.receipt
 
 
 def notes(document: Document) -> list[str]:
-    """The sentences at the foot."""
-    said = translations(document.lang)
+    """Return the sentences at the end of a document."""
+    texts = translations(document.lang)
+    if document.kind is DocumentKind.GIFT_RECEIPT:
+        return [texts.gift]
     found = []
     if document.japanese and (mark := next((line.mark for line in document.lines if line.mark), None)):
-        found.append(said.reduced.format(mark))
-    if document.kind is DocumentKind.GIFT_RECEIPT:
-        return [said.gift]
+        found.append(texts.reduced_rate.format(mark))
     if document.kind is DocumentKind.RETURN:
-        return found if document.taxes else [said.untaxed_return]
+        return found if document.taxes else [texts.untaxed_return]
     if not document.settled and not document.cancelled:
-        found.append(said.unsettled)
+        found.append(texts.unsettled)
     elif document.japanese and document.issuer.registration_number is None and not document.cancelled:
-        found.append(said.unregistered)
-    if any(line.cancelled for line in document.lines):
-        found.append(said.taxes_as_agreed)
+        found.append(texts.unregistered)
+    if any(line.cancelled_quantity for line in document.lines):
+        found.append(texts.taxes_as_placed)
     return found
 
 
 def page_content(document: Document) -> PageContent:
-    said, lang = translations(document.lang), document.lang
+    """Return the texts of a document's page."""
+    texts = translations(document.lang)
     return PageContent(
-        lang=lang,
+        lang=document.lang,
         title=title(document),
-        banner=said.cancelled if document.cancelled else None,
-        issuer=list(_issuer(document.issuer, said)),
-        facts=list(_facts(document, said)),
-        items=[_item(line, said, lang) for line in document.lines],
-        sums=list(_sums(document, said)),
-        taxes=list(_taxes(document, said)),
-        tenders=list(_money(document, said)),
+        banner=texts.cancelled if document.cancelled else None,
+        issuer=list(_issuer(document.issuer, texts)),
+        header=list(_header(document, texts)),
+        lines=[_line(line, texts, document.lang) for line in document.lines],
+        totals=list(_totals(document, texts)),
+        taxes=list(_taxes(document, texts)),
+        tenders=list(_tenders(document, texts)),
         notes=notes(document),
-        code=document.number,
-        code_label=said.code,
+        code=document.order_number,
+        code_label=texts.code,
     )
 
 
-def _issuer(issuer: DocumentIssuer, said: Translations) -> Iterator[str]:
-    yield _plain(issuer.name)
-    if issuer.place:
-        yield _plain(issuer.place)
+def _issuer(issuer: DocumentIssuer, texts: Translations) -> Iterator[str]:
+    yield _one_line(issuer.name)
+    if issuer.store:
+        yield _one_line(issuer.store)
     if issuer.address:
-        yield _plain(issuer.address)
+        yield _one_line(issuer.address)
     if issuer.phone:
-        yield f"{said.phone} {_plain(issuer.phone)}"
+        yield f"{texts.phone} {_one_line(issuer.phone)}"
     if issuer.registration_number:
-        yield f"{said.registration} {_plain(issuer.registration_number)}"
+        yield f"{texts.registration_number} {_one_line(issuer.registration_number)}"
 
 
-def _facts(document: Document, said: Translations) -> Iterator[LabelledValue]:
-    lang, zone = document.lang, document.zone
+def _header(document: Document, texts: Translations) -> Iterator[LabelledValue]:
+    """Yield the recipient, the time and the numbers."""
+    lang, zone = document.lang, document.timezone
     if document.recipient:
-        yield LabelledValue(said.recipient.format(_plain(document.recipient)), strong=True)
-    yield LabelledValue(said.day, format_time(document.issued_at, zone, lang))
+        yield LabelledValue(texts.recipient.format(_one_line(document.recipient)), strong=True)
+    yield LabelledValue(texts.date, format_time(document.issued_at, zone, lang))
     if document.return_number:
-        yield LabelledValue(said.return_number, document.return_number)
-    yield LabelledValue(said.order, document.number)
+        yield LabelledValue(texts.return_number, document.return_number)
+    yield LabelledValue(texts.order_number, document.order_number)
     if document.sold_at is not None:
-        yield LabelledValue(said.sold, format_day(document.sold_at, zone, lang))
-    if document.exchange:
-        back = document.kind is DocumentKind.RETURN
-        yield LabelledValue(said.exchanged_for if back else said.exchange_of, document.exchange)
-    if document.receipt:
-        yield LabelledValue(said.receipt_number, _plain(document.receipt))
+        yield LabelledValue(texts.date_of_sale, format_day(document.sold_at, zone, lang))
+    if document.exchange_number:
+        is_return = document.kind is DocumentKind.RETURN
+        yield LabelledValue(texts.exchanged_for if is_return else texts.exchanged_from, document.exchange_number)
+    if document.receipt_number:
+        yield LabelledValue(texts.receipt_number, _one_line(document.receipt_number))
 
 
-def _item(line: DocumentLine, said: Translations, lang: str) -> LineBlock:
-    name = f"{_plain(line.name)} {line.mark or ''}".rstrip()
-    units = said.units.format(format_count(line.quantity, lang))
-    below = [LabelledValue(f"{line.sku}  {_price(line, units, lang)}", small=True)]
-    shown = ""
+def _line(line: DocumentLine, texts: Translations, lang: str) -> LineBlock:
+    name = f"{_one_line(line.name)} {line.mark or ''}".rstrip()
+    details = [LabelledValue(f"{line.sku}  {_units_and_price(line, texts, lang)}", small=True)]
+    before_discount = ""
     if line.total is not None:
-        shown = format_amount(Money(line.total.minor + _minor(line.discount), line.total.currency), lang)
+        before_discount = format_amount(Money(line.total.minor + _minor(line.discount), line.total.currency), lang)
     if line.discount is not None and line.discount.minor:
-        below.append(LabelledValue(said.discount, format_amount(line.discount, lang, less=True), small=True))
-    if line.cancelled:
-        below.append(LabelledValue(said.units_cancelled.format(format_count(line.cancelled, lang)), small=True))
-    return LineBlock(LabelledValue(name, shown), below)
+        details.append(LabelledValue(texts.discount, format_amount(line.discount, lang, negative=True), small=True))
+    if line.cancelled_quantity:
+        cancelled = texts.units_cancelled.format(format_quantity(line.cancelled_quantity, lang))
+        details.append(LabelledValue(cancelled, small=True))
+    return LineBlock(LabelledValue(name, before_discount), details)
 
 
-def _price(line: DocumentLine, units: str, lang: str) -> str:
-    return units if line.unit is None else f"{format_count(line.quantity, lang)} × {format_amount(line.unit, lang)}"
+def _units_and_price(line: DocumentLine, texts: Translations, lang: str) -> str:
+    units = format_quantity(line.quantity, lang)
+    return texts.units.format(units) if line.unit_price is None else f"{units} × {format_amount(line.unit_price, lang)}"
 
 
-def _sums(document: Document, said: Translations) -> Iterator[LabelledValue]:
+def _totals(document: Document, texts: Translations) -> Iterator[LabelledValue]:
     totals, lang = document.totals, document.lang
     if totals is None:
         return
     if totals.subtotal is not None:
-        yield LabelledValue(said.subtotal, format_amount(totals.subtotal, lang))
+        yield LabelledValue(texts.subtotal, format_amount(totals.subtotal, lang))
     if totals.discount is not None and totals.discount.minor:
-        yield LabelledValue(said.discount, format_amount(totals.discount, lang, less=True))
+        yield LabelledValue(texts.discount, format_amount(totals.discount, lang, negative=True))
     for promotion in document.promotions:
-        yield LabelledValue(_plain(promotion.name), f"({format_amount(promotion.amount, lang, less=True)})", small=True)
-    back = document.kind is DocumentKind.RETURN
+        amount = f"({format_amount(promotion.amount, lang, negative=True)})"
+        yield LabelledValue(_one_line(promotion.name), amount, small=True)
+    is_return = document.kind is DocumentKind.RETURN
     if totals.shipping is not None and totals.shipping.minor:
-        yield LabelledValue(said.shipping_back if back else said.shipping, format_amount(totals.shipping, lang))
+        label = texts.shipping_refunded if is_return else texts.shipping
+        yield LabelledValue(label, format_amount(totals.shipping, lang))
     if totals.tax is not None and not document.prices_include_tax:
-        yield LabelledValue(said.tax, format_amount(totals.tax, lang))
-    yield LabelledValue(said.refund if back else said.total, format_amount(totals.total, lang), strong=True)
+        yield LabelledValue(texts.tax, format_amount(totals.tax, lang))
+    label = texts.return_total if is_return else texts.total
+    yield LabelledValue(label, format_amount(totals.total, lang), strong=True)
 
 
-def _taxes(document: Document, said: Translations) -> Iterator[LabelledValue]:
-    """For each rate its total and its tax."""
+def _taxes(document: Document, texts: Translations) -> Iterator[LabelledValue]:
+    """Yield the total and the tax of each rate."""
     lang = document.lang
     for tax in document.taxes:
         rate = f"{tax.mark or ''}{' ' if tax.mark else ''}{format_rate(tax.rate, lang)}"
         if document.prices_include_tax:
-            yield LabelledValue(said.gross_of_rate.format(rate), format_amount(tax.gross, lang))
-            yield LabelledValue(said.tax_inside, format_amount(tax.tax, lang), small=True)
+            yield LabelledValue(texts.gross_of_rate.format(rate), format_amount(tax.gross, lang))
+            yield LabelledValue(texts.tax_included, format_amount(tax.tax, lang), small=True)
         else:
-            yield LabelledValue(said.net_of_rate.format(rate), format_amount(tax.taxable, lang))
-            yield LabelledValue(said.tax, format_amount(tax.tax, lang), small=True)
+            yield LabelledValue(texts.net_of_rate.format(rate), format_amount(tax.taxable, lang))
+            yield LabelledValue(texts.tax, format_amount(tax.tax, lang), small=True)
 
 
-def _money(document: Document, said: Translations) -> Iterator[LabelledValue]:
-    """How it was paid, and what was let go of or given back since."""
+def _tenders(document: Document, texts: Translations) -> Iterator[LabelledValue]:
+    """Yield the tenders, the amounts that were not charged or were refunded since, and the points earned."""
     lang, totals = document.lang, document.totals
     for tender in document.tenders:
-        yield from _tender(tender, said, lang)
-    if totals is not None and _minor(totals.not_charged):
-        assert totals.not_charged is not None
-        yield LabelledValue(said.not_charged, format_amount(totals.not_charged, lang, less=True))
-    if totals is not None and _minor(totals.refunded):
-        assert totals.refunded is not None
-        yield LabelledValue(said.refunded, format_amount(totals.refunded, lang, less=True))
-    if document.points > 0:
-        yield LabelledValue(said.points, format_count(document.points, lang))
+        yield from _tender(tender, texts, lang)
+    if totals is not None and totals.not_charged is not None and totals.not_charged.minor:
+        yield LabelledValue(texts.not_charged, format_amount(totals.not_charged, lang, negative=True))
+    if totals is not None and totals.refunded is not None and totals.refunded.minor:
+        yield LabelledValue(texts.refunded, format_amount(totals.refunded, lang, negative=True))
+    if document.points_earned > 0:
+        yield LabelledValue(texts.points_earned, format_quantity(document.points_earned, lang))
 
 
-def _tender(tender: DocumentTender, said: Translations, lang: str) -> Iterator[LabelledValue]:
-    label = said.tenders.get(tender.method, _plain(tender.method))
+def _tender(tender: DocumentTender, texts: Translations, lang: str) -> Iterator[LabelledValue]:
+    label = _one_line(tender_label(tender.method, lang))
     if tender.reference:
-        label = f"{label} ({_plain(tender.reference)})"
+        label = f"{label} ({_one_line(tender.reference)})"
     yield LabelledValue(label, format_amount(tender.amount, lang))
     if tender.tendered is not None and tender.change is not None:
-        yield LabelledValue(said.tendered, format_amount(tender.tendered, lang), small=True)
-        yield LabelledValue(said.change, format_amount(tender.change, lang), small=True)
+        yield LabelledValue(texts.tendered, format_amount(tender.tendered, lang), small=True)
+        yield LabelledValue(texts.change, format_amount(tender.change, lang), small=True)
 
 
 def _minor(money: Money | None) -> int:
     return money.minor if money is not None else 0
 
 
-def _plain(text: str) -> str:
-    """On one line."""
+def _one_line(text: str) -> str:
+    """Return the text on one line, with single spaces."""
     return " ".join(text.split())

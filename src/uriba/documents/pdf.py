@@ -1,7 +1,7 @@
-"""Documents as PDF, on A4 or on a roll as long as what stands on it.
+"""Documents as PDF, on A4 or on a roll whose page is as long as its content.
 
-Japanese (and Korean) text uses the fonts that every PDF reader brings along for it: nothing is installed or embedded.
-What no such font has, such as emoji, is printed as 〓, as printers always did.
+Japanese and Korean text uses the standard fonts for them that PDF readers provide: no font is installed or embedded.
+Characters that these fonts do not have, such as emoji, are printed as 〓, the Japanese mark for a missing character.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from reportlab.pdfgen.canvas import Canvas
 
 from uriba.documents.content import Document, PaperSize
 from uriba.documents.layout import LabelledValue, PageContent, page_content
-from uriba.documents.qr_code import qr_code as code
+from uriba.documents.qr_code import qr_code
 
-JAPANESE, KOREAN, LATIN, LATIN_STRONG = "HeiseiKakuGo-W5", "HYGothic-Medium", "Helvetica", "Helvetica-Bold"
-MISSING = "〓"
-LEADING = 1.45
+JAPANESE, KOREAN, LATIN, LATIN_BOLD = "HeiseiKakuGo-W5", "HYGothic-Medium", "Helvetica", "Helvetica-Bold"
+MISSING_CHARACTER = "〓"
+LINE_HEIGHT = 1.45
+"""The height of a line as a multiple of its type size."""
+
 CODE_SIZE = 26 * mm
 INDENT = 3 * mm
 LINES_PER_LABEL_MAX = 12
@@ -34,7 +36,7 @@ for _name in (JAPANESE, KOREAN):
 
 @dataclass(frozen=True, slots=True)
 class PageFormat:
-    """A kind of paper: its width, margin and type size; without a height it is as long as it has to be."""
+    """The width, margin and type size of a paper; without a height, the page is as long as its content."""
 
     width: float
     height: float | None
@@ -42,7 +44,7 @@ class PageFormat:
     size: float
 
     @property
-    def inner(self) -> float:
+    def inner_width(self) -> float:
         return self.width - 2 * self.margin
 
 
@@ -54,9 +56,10 @@ PAGE_FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class PrintLine:
-    """A line of print, or with `code` the code; `gap` is white above it, `ruled` draws a line there.
+    """A printed line, or the QR code if it has a `code`.
 
-    `below`: how high what stays on one sheet with it is.
+    `space_above` is white space, with a rule in it if `ruled`. `keep_with_next` is the height of the following lines
+    that must be on the same page.
     """
 
     left: str = ""
@@ -65,130 +68,133 @@ class PrintLine:
     strong: bool = False
     centred: bool = False
     indent: float = 0
-    gap: float = 0
+    space_above: float = 0
     ruled: bool = False
     code: str = ""
-    below: float = 0
+    keep_with_next: float = 0
 
     @property
     def height(self) -> float:
-        return self.gap + (CODE_SIZE if self.code else self.size * LEADING)
+        return self.space_above + (CODE_SIZE if self.code else self.size * LINE_HEIGHT)
 
 
 def render_pdf(document: Document, paper: PaperSize) -> bytes:
-    """The file: the same document gives the same bytes."""
-    page, form = page_content(document), PAGE_FORMATS[paper]
-    strips = list(_strips(page, form))
-    length = form.height or sum(strip.height for strip in strips) + 2 * form.margin
-    written = BytesIO()
-    canvas = Canvas(written, pagesize=(form.width, length), invariant=True)
+    """Return the file. The same document always gives the same bytes."""
+    page, page_format = page_content(document), PAGE_FORMATS[paper]
+    lines = list(_print_lines(page, page_format))
+    height = page_format.height or sum(line.height for line in lines) + 2 * page_format.margin
+    output = BytesIO()
+    canvas = Canvas(output, pagesize=(page_format.width, height), invariant=True)
     canvas.setTitle(f"{page.title} {page.code}")
     canvas.setAuthor(page.issuer[0])
-    top = length - form.margin
-    for strip in strips:
-        if top - strip.height - strip.below < form.margin - 1:
+    top = height - page_format.margin
+    for line in lines:
+        if top - line.height - line.keep_with_next < page_format.margin - 1:
             canvas.showPage()
-            top = length - form.margin
-        top -= strip.height
-        _draw(canvas, strip, form, top)
+            top = height - page_format.margin
+        top -= line.height
+        _draw(canvas, line, page_format, top)
     canvas.save()
-    return written.getvalue()
+    return output.getvalue()
 
 
-def _strips(page: PageContent, form: PageFormat) -> Iterator[PrintLine]:
-    """The sheet as lines that fit the paper."""
-    size = form.size
-    for text in wrap_text(page.title, form.inner, size * 1.4, strong=True):
+def _print_lines(page: PageContent, page_format: PageFormat) -> Iterator[PrintLine]:
+    """Yield the page as lines that fit the width of the paper."""
+    size, width = page_format.size, page_format.inner_width
+    for text in wrap_text(page.title, width, size * 1.4, strong=True):
         yield PrintLine(text, size=size * 1.4, strong=True, centred=True)
     if page.banner:
-        yield PrintLine(page.banner, size=size * 1.2, strong=True, centred=True, gap=size * 0.5)
-    for n, line in enumerate(page.issuer):
-        for text in wrap_text(line, form.inner, size, strong=n == 0):
-            yield PrintLine(text, size=size, strong=n == 0, gap=0 if n else size)
-    yield from _block(page.facts, form)
-    for n, item in enumerate(page.items):
-        yield from _block((item.entry, *item.notes), form, ruled=n == 0)
-    for entries in (page.sums, page.taxes, page.tenders):
-        yield from _block(entries, form)
+        yield PrintLine(page.banner, size=size * 1.2, strong=True, centred=True, space_above=size * 0.5)
+    for n, issuer_line in enumerate(page.issuer):
+        for text in wrap_text(issuer_line, width, size, strong=n == 0):
+            yield PrintLine(text, size=size, strong=n == 0, space_above=0 if n else size)
+    yield from _block(page.header, page_format)
+    for n, line in enumerate(page.lines):
+        yield from _block((line.heading, *line.details), page_format, ruled=n == 0)
+    for values in (page.totals, page.taxes, page.tenders):
+        yield from _block(values, page_format)
     for n, note in enumerate(page.notes):
-        for text in wrap_text(note, form.inner, size * 0.88):
-            yield PrintLine(text, size=size * 0.88, gap=0 if n else size * 0.5)
+        for text in wrap_text(note, width, size * 0.88):
+            yield PrintLine(text, size=size * 0.88, space_above=0 if n else size * 0.5)
     label = PrintLine(f"{page.code_label} {page.code}", size=size * 0.88, centred=True)
-    yield PrintLine(code=page.code, gap=size, below=label.height)
+    yield PrintLine(code=page.code, space_above=size, keep_with_next=label.height)
     yield label
 
 
-def _block(entries: Sequence[LabelledValue], form: PageFormat, *, ruled: bool = True) -> list[PrintLine]:
-    """Entries that stay together, below a line."""
-    strips = list(_lines(entries, form, ruled=ruled))
-    if strips:
-        strips[0] = replace(strips[0], below=sum(strip.height for strip in strips[1:]))
-    return strips
+def _block(values: Sequence[LabelledValue], page_format: PageFormat, *, ruled: bool = True) -> list[PrintLine]:
+    """Return values that stay on one page, below a rule if `ruled`."""
+    lines = list(_block_lines(values, page_format, ruled=ruled))
+    if lines:
+        lines[0] = replace(lines[0], keep_with_next=sum(line.height for line in lines[1:]))
+    return lines
 
 
-def _lines(entries: Sequence[LabelledValue], form: PageFormat, *, ruled: bool) -> Iterator[PrintLine]:
-    for n, entry in enumerate(entries):
-        size = form.size * (1.25 if entry.strong else 0.88 if entry.small else 1)
-        indent = INDENT if entry.small else 0
-        room = form.inner - indent - (text_width(entry.value, size, strong=entry.strong) + size if entry.value else 0)
-        lines = wrap_text(entry.label, room, size, strong=entry.strong)
-        for index, text in enumerate(lines):
-            first, last = index == 0, index == len(lines) - 1
+def _block_lines(values: Sequence[LabelledValue], page_format: PageFormat, *, ruled: bool) -> Iterator[PrintLine]:
+    for n, labelled in enumerate(values):
+        size = page_format.size * (1.25 if labelled.strong else 0.88 if labelled.small else 1)
+        indent = INDENT if labelled.small else 0
+        value_width = text_width(labelled.value, size, strong=labelled.strong) + size if labelled.value else 0
+        label_width = page_format.inner_width - indent - value_width
+        texts = wrap_text(labelled.label, label_width, size, strong=labelled.strong)
+        for index, text in enumerate(texts):
+            first, last = index == 0, index == len(texts) - 1
             yield PrintLine(
                 text,
-                entry.value if last else "",
+                labelled.value if last else "",
                 size=size,
-                strong=entry.strong,
+                strong=labelled.strong,
                 indent=indent,
-                gap=form.size * 0.7 if first and n == 0 and ruled else 0,
+                space_above=page_format.size * 0.7 if first and n == 0 and ruled else 0,
                 ruled=first and n == 0 and ruled,
             )
 
 
-def _draw(canvas: Canvas, strip: PrintLine, form: PageFormat, bottom: float) -> None:
-    left, right = form.margin, form.width - form.margin
-    if strip.ruled:
-        edge = bottom + strip.height - strip.gap * 0.4
+def _draw(canvas: Canvas, line: PrintLine, page_format: PageFormat, bottom: float) -> None:
+    left, right = page_format.margin, page_format.width - page_format.margin
+    if line.ruled:
+        rule = bottom + line.height - line.space_above * 0.4
         canvas.setLineWidth(0.5)
-        canvas.line(left, edge, right, edge)
-    if strip.code:
-        _draw_code(canvas, strip.code, (form.width - CODE_SIZE) / 2, bottom)
+        canvas.line(left, rule, right, rule)
+    if line.code:
+        _draw_code(canvas, line.code, (page_format.width - CODE_SIZE) / 2, bottom)
         return
-    baseline = bottom + strip.size * 0.32
-    wide = text_width(strip.left, strip.size, strong=strip.strong)
-    _write(canvas, (form.width - wide) / 2 if strip.centred else left + strip.indent, baseline, strip.left, strip)
-    _write(canvas, right - text_width(strip.right, strip.size, strong=strip.strong), baseline, strip.right, strip)
+    baseline = bottom + line.size * 0.32
+    width = text_width(line.left, line.size, strong=line.strong)
+    start = (page_format.width - width) / 2 if line.centred else left + line.indent
+    _draw_text(canvas, start, baseline, line.left, line)
+    right_start = right - text_width(line.right, line.size, strong=line.strong)
+    _draw_text(canvas, right_start, baseline, line.right, line)
 
 
-def _write(canvas: Canvas, x: float, y: float, text: str, strip: PrintLine) -> None:
-    """One piece of text, in the fonts that have it."""
-    written = canvas.beginText(x, y)
-    for font, part in _runs(text, strong=strip.strong):
-        written.setFont(font, strip.size)
-        written.textOut(part)
-    canvas.drawText(written)
+def _draw_text(canvas: Canvas, x: float, y: float, text: str, line: PrintLine) -> None:
+    """Draw a text in the fonts that have its characters."""
+    output = canvas.beginText(x, y)
+    for font, part in _font_runs(text, strong=line.strong):
+        output.setFont(font, line.size)
+        output.textOut(part)
+    canvas.drawText(output)
 
 
 def _draw_code(canvas: Canvas, text: str, x: float, y: float) -> None:
-    drawn = code(text)
-    module = CODE_SIZE / drawn.size
-    for bar in drawn.bars:
-        canvas.rect(x + bar.x * module, y + (drawn.size - bar.y - 1) * module, bar.length * module, module, 0, 1)
+    code = qr_code(text)
+    module = CODE_SIZE / code.size
+    for bar in code.bars:
+        canvas.rect(x + bar.x * module, y + (code.size - bar.y - 1) * module, bar.length * module, module, 0, 1)
 
 
-def _runs(text: str, *, strong: bool) -> Iterator[tuple[str, str]]:
-    """A text and its fonts: one for all of it, where one has all of it."""
-    known = "".join(character if character <= "\uffff" else MISSING for character in text)
-    latin = LATIN_STRONG if strong else LATIN
-    plain = latin if all(_is_latin(character) for character in known) else JAPANESE
-    for font, part in groupby(known, key=lambda character: _font(character, latin, plain)):
+def _font_runs(text: str, *, strong: bool) -> Iterator[tuple[str, str]]:
+    """Yield the parts of a text with their fonts; one font for the whole text if it has all characters."""
+    printable = "".join(character if character <= "\uffff" else MISSING_CHARACTER for character in text)
+    latin = LATIN_BOLD if strong else LATIN
+    ascii_font = latin if all(_is_latin(character) for character in printable) else JAPANESE
+    for font, part in groupby(printable, key=lambda character: _font(character, latin, ascii_font)):
         yield font, "".join(part)
 
 
-def _font(character: str, latin: str, plain: str) -> str:
+def _font(character: str, latin: str, ascii_font: str) -> str:
     if "\uac00" <= character <= "\ud7a3":
         return KOREAN
-    return plain if character.isascii() or not _is_latin(character) else latin
+    return ascii_font if character.isascii() or not _is_latin(character) else latin
 
 
 def _is_latin(character: str) -> bool:
@@ -199,21 +205,24 @@ def _is_latin(character: str) -> bool:
 
 
 def text_width(text: str, size: float, *, strong: bool = False) -> float:
-    """How wide a text is printed."""
-    return sum((float(stringWidth(part, font, size)) for font, part in _runs(text, strong=strong)), 0.0)
+    """Return the printed width of a text."""
+    return sum((float(stringWidth(part, font, size)) for font, part in _font_runs(text, strong=strong)), 0.0)
 
 
-def wrap_text(text: str, room: float, size: float, *, strong: bool = False) -> list[str]:
-    """The text in lines that fit: broken at spaces, else anywhere, as Japanese is; what is far too long is cut."""
-    if text_width(text, size, strong=strong) <= room:
+def wrap_text(text: str, width: float, size: float, *, strong: bool = False) -> list[str]:
+    """Return the text in lines that fit the width, at most `LINES_PER_LABEL_MAX`; the rest is cut off.
+
+    Lines break at a space in their second half, or else anywhere, as is usual in Japanese.
+    """
+    if text_width(text, size, strong=strong) <= width:
         return [text]
     lines, line = [], ""
     for character in text:
-        if line and text_width(line + character, size, strong=strong) > room:
+        if line and text_width(line + character, size, strong=strong) > width:
             head, space, tail = line.rpartition(" ")
-            broken = space and len(tail) < len(line) // 2
-            lines.append(head if broken else line)
-            line = tail if broken else ""
+            at_space = space and len(tail) < len(line) // 2
+            lines.append(head if at_space else line)
+            line = tail if at_space else ""
         line += character
     lines.append(line)
     return [one.strip() for one in lines[:LINES_PER_LABEL_MAX]]

@@ -1,4 +1,4 @@
-"""The order's number as a QR code, for tills to scan."""
+"""The order number as a QR code for tills to scan."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 import segno
 
 QUIET_ZONE = 4
-"""Modules of white around a code, as ISO/IEC 18004 asks."""
+"""The white modules around a code, as required by ISO/IEC 18004."""
 
 
 class Bar(NamedTuple):
-    """Dark modules beside each other in a row; positions count from the top left, quiet zone included."""
+    """Adjacent dark modules in a row. Positions count from the top left, including the quiet zone."""
 
     x: int
     y: int
@@ -20,14 +20,14 @@ class Bar(NamedTuple):
 
 
 class QrCode(NamedTuple):
-    """A code of `size` modules each way, quiet zone included."""
+    """A code of `size` by `size` modules, including the quiet zone."""
 
     size: int
     bars: tuple[Bar, ...]
 
 
 def qr_code(text: str) -> QrCode:
-    """The code of a number; a scanner reads exactly this text."""
+    """Return the code of exactly this text."""
     rows = [list(map(bool, row)) for row in segno.make_qr(text, error="m").matrix]
     return QrCode(len(rows) + 2 * QUIET_ZONE, tuple(bar for y, row in enumerate(rows) for bar in _bars(row, y)))
 

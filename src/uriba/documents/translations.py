@@ -1,4 +1,4 @@
-"""What documents say, in English and in Japanese; amounts, rates and times as each language writes them."""
+"""The texts of documents in English and Japanese, and the format of amounts, rates, quantities and times."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from uriba.core.money import Money
 LANGUAGES = ("en", "ja")
 
 
-def parse_language(said: str | None) -> str | None:
-    """The language that is asked for: "ja-JP" is ja. Errors: `Invalid` for one that there are no words in."""
-    if said is None:
+def parse_language(tag: str | None) -> str | None:
+    """Return the language of a tag: "ja" for "ja-JP". Errors: `Invalid` for a language without translations."""
+    if tag is None:
         return None
-    found = said.replace("_", "-").partition("-")[0].lower()
-    if found not in LANGUAGES:
-        raise Invalid(f"Documents are written in {' and '.join(LANGUAGES)}.", "lang")
-    return found
+    language = tag.replace("_", "-").partition("-")[0].lower()
+    if language not in LANGUAGES:
+        raise Invalid(f"Documents are available in {' and '.join(LANGUAGES)}.", "lang")
+    return language
 
 
 class Translations(NamedTuple):
-    """The words of one language."""
+    """The texts of one language. Braces stand for a value."""
 
     receipt: str
     simplified_invoice: str
@@ -37,38 +37,38 @@ class Translations(NamedTuple):
     gift_receipt: str
     return_receipt: str
     return_invoice: str
-    order: str
+    order_number: str
     receipt_number: str
     return_number: str
-    day: str
-    sold: str
+    date: str
+    date_of_sale: str
     exchanged_for: str
-    exchange_of: str
+    exchanged_from: str
     phone: str
-    registration: str
+    registration_number: str
     recipient: str
     units: str
     discount: str
     units_cancelled: str
     subtotal: str
     shipping: str
-    shipping_back: str
+    shipping_refunded: str
     tax: str
     total: str
-    refund: str
+    return_total: str
     gross_of_rate: str
     net_of_rate: str
-    tax_inside: str
+    tax_included: str
     tendered: str
     change: str
     not_charged: str
     refunded: str
-    points: str
-    reduced: str
+    points_earned: str
+    reduced_rate: str
     cancelled: str
     unsettled: str
     unregistered: str
-    taxes_as_agreed: str
+    taxes_as_placed: str
     untaxed_return: str
     gift: str
     code: str
@@ -84,40 +84,40 @@ ENGLISH = Translations(
     gift_receipt="Gift receipt",
     return_receipt="Return receipt",
     return_invoice="Qualified return invoice",
-    order="Order",
+    order_number="Order",
     receipt_number="Receipt",
     return_number="Return",
-    day="Date",
-    sold="Sold",
+    date="Date",
+    date_of_sale="Date of sale",
     exchanged_for="Exchanged for order",
-    exchange_of="In exchange for order",
+    exchanged_from="Exchanged from order",
     phone="Tel.",
-    registration="Registration no.",
+    registration_number="Registration no.",
     recipient="For {}",
     units="Quantity {}",
     discount="Discount",
-    units_cancelled="{} of them cancelled",
+    units_cancelled="{} of these cancelled",
     subtotal="Subtotal",
     shipping="Shipping",
-    shipping_back="Shipping paid back",
+    shipping_refunded="Shipping refunded",
     tax="Tax",
     total="Total",
-    refund="Total of the return",
-    gross_of_rate="{} rate, total",
-    net_of_rate="{} rate, total without tax",
-    tax_inside="tax in it",
-    tendered="Cash given",
+    return_total="Return total",
+    gross_of_rate="{} rate, total including tax",
+    net_of_rate="{} rate, total excluding tax",
+    tax_included="Tax included",
+    tendered="Cash tendered",
     change="Change",
     not_charged="Not charged (cancelled)",
-    refunded="Paid back or exchanged since",
-    points="Points earned",
-    reduced="{} marks what is taxed at the reduced rate.",
+    refunded="Refunded or exchanged since",
+    points_earned="Points earned",
+    reduced_rate="{} marks items taxed at the reduced rate.",
     cancelled="CANCELLED",
-    unsettled="Not yet charged. This is no receipt.",
-    unregistered="The issuer has no registration number: this is no qualified invoice.",
-    taxes_as_agreed="Totals and taxes are those of the order as it was placed, before units were cancelled.",
-    untaxed_return="The till that took the goods back has printed the amounts.",
-    gift="Any till finds the order by this number.",
+    unsettled="Payment has not been taken yet. This is not a receipt.",
+    unregistered="The issuer has no registration number, so this is not a qualified invoice.",
+    taxes_as_placed="Totals and taxes are those of the order as it was placed, before units were cancelled.",
+    untaxed_return="See the receipt of the till that accepted the return for the amounts.",
+    gift="Any till can find the order by this number.",
     code="Number for returns",
     tenders={
         "CASH": "Cash",
@@ -126,7 +126,7 @@ ENGLISH = Translations(
         "TEST": "Test payment",
         "GIFT_CARD": "Gift card",
         "POINTS": "Points",
-        "EXCHANGE": "Goods brought back",
+        "EXCHANGE": "Returned goods",
         "UNSPECIFIED": "Paid",
     },
 )
@@ -140,38 +140,38 @@ JAPANESE = Translations(
     gift_receipt="ギフトレシート",
     return_receipt="返品レシート",
     return_invoice="適格返還請求書",
-    order="注文番号",
+    order_number="注文番号",
     receipt_number="レシート番号",
     return_number="返品番号",
-    day="日付",
-    sold="販売日",
+    date="日付",
+    date_of_sale="販売日",
     exchanged_for="交換後の注文番号",
-    exchange_of="交換元の注文番号",
+    exchanged_from="交換元の注文番号",
     phone="電話",
-    registration="登録番号",
+    registration_number="登録番号",
     recipient="{} 様",
     units="{} 点",
     discount="値引",
     units_cancelled="うち {} 点キャンセル",
     subtotal="小計",
     shipping="送料",
-    shipping_back="送料返金",
+    shipping_refunded="送料返金",
     tax="消費税等",
     total="合計",
-    refund="返品合計",
+    return_total="返品合計",
     gross_of_rate="{}対象計(税込)",
     net_of_rate="{}対象計(税抜)",
-    tax_inside="内消費税等",
+    tax_included="内消費税等",
     tendered="お預り",
     change="お釣り",
     not_charged="キャンセル分(請求なし)",
     refunded="その後の返金・交換",
-    points="獲得ポイント",
-    reduced="{}印は軽減税率対象です。",
+    points_earned="獲得ポイント",
+    reduced_rate="{}印は軽減税率対象です。",
     cancelled="キャンセル済",
     unsettled="お支払いは未確定です。領収書ではありません。",
     unregistered="発行者の登録番号がないため、適格請求書ではありません。",
-    taxes_as_agreed="合計と消費税等はご注文時のもので、キャンセル前の金額です。",
+    taxes_as_placed="合計と消費税等はご注文時のもので、キャンセル前の金額です。",
     untaxed_return="金額は返品を受け付けたレジのレシートをご覧ください。",
     gift="この番号でどのレジからもご注文を確認できます。",
     code="返品用番号",
@@ -189,28 +189,37 @@ JAPANESE = Translations(
 
 
 def translations(lang: str) -> Translations:
+    """Return the texts of a language."""
     return JAPANESE if lang == "ja" else ENGLISH
 
 
-def format_amount(money: Money, lang: str, *, less: bool = False) -> str:
-    """¥1,296; `less`: with a minus, for what is taken off."""
+def tender_label(method: str, lang: str) -> str:
+    """Return the name of a payment method; an unknown method is its own name."""
+    return translations(lang).tenders.get(method, method)
+
+
+def format_amount(money: Money, lang: str, *, negative: bool = False) -> str:
+    """Return an amount such as "¥1,296"; `negative`: "-¥1,296", for amounts that are subtracted."""
     value = Decimal(money.amount)
-    return format_currency(-value if less else value, money.currency, locale=lang)
+    return format_currency(-value if negative else value, money.currency, locale=lang)
 
 
 def format_rate(rate: Decimal, lang: str) -> str:
+    """Return a rate such as "8%"."""
     return format_percent(rate, "#,##0.####%", locale=lang)
 
 
-def format_count(units: int, lang: str) -> str:
+def format_quantity(units: int, lang: str) -> str:
+    """Return a whole number such as "1,045"."""
     return format_decimal(units, locale=lang)
 
 
 def format_day(at: datetime, zone: str, lang: str) -> str:
+    """Return the day of a time in a zone."""
     return format_date(at.astimezone(ZoneInfo(zone)).date(), "long", locale=lang)
 
 
 def format_time(at: datetime, zone: str, lang: str) -> str:
-    """Day and time of day in a zone; UTC is named."""
+    """Return the day and time of day in a zone, with the zone's name if it is UTC."""
     time = format_datetime(at, "HH:mm", tzinfo=ZoneInfo(zone), locale=lang)
     return f"{format_day(at, zone, lang)} {time}" + (" UTC" if zone == "UTC" else "")

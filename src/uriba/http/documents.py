@@ -16,7 +16,7 @@ from uriba.core.text import has_control
 from uriba.db import Database
 from uriba.documents.content import Document, DocumentKind, PaperSize
 from uriba.documents.html import content_security_policy, render_html
-from uriba.documents.lookup import DocumentSource, find_document
+from uriba.documents.lookup import DocumentSource, file_name, find_document
 from uriba.documents.pdf import render_pdf
 
 PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
@@ -38,10 +38,10 @@ def documents(database: Database, identify: Identify) -> HTTPRouteHandler:
     What there is not, and what is not the caller's, are answered alike.
     """
 
-    @get("/documents/{subject:str}/{name:str}")
+    @get("/documents/{source:str}/{name:str}")
     async def show(
         request: Request[Any, Any, Any],
-        subject: FromPath[str],
+        source: FromPath[str],
         name: FromPath[str],
         kind: FromQuery[str | None] = None,
         lang: FromQuery[str | None] = None,
@@ -50,11 +50,11 @@ def documents(database: Database, identify: Identify) -> HTTPRouteHandler:
         actor = await _caller(request, identify)
         wanted, chosen = _chosen(DocumentKind, kind, "kind"), _chosen(PaperSize, paper, "paper") or PaperSize.A4
         key, _, form = name.rpartition(".")
-        if subject not in {*DocumentSource} or form not in ("html", "pdf") or has_control(key):
+        if source not in {*DocumentSource} or form not in ("html", "pdf") or has_control(key):
             raise _nothing()
         try:
             async with database.reading() as session:
-                found = await find_document(session, DocumentSource(subject), key, kind=wanted, lang=lang, actor=actor)
+                found = await find_document(session, DocumentSource(source), key, kind=wanted, lang=lang, actor=actor)
         except DomainError as error:
             raise ClientException(str(error)) from error
         if found is None:
@@ -82,9 +82,8 @@ async def _page(document: Document, paper: PaperSize) -> Response[bytes]:
 async def _print(document: Document, paper: PaperSize) -> Response[bytes]:
     """A long one takes a while to draw; meanwhile others are served."""
     drawn = await asyncio.to_thread(render_pdf, document, paper)
-    name = f"{document.kind.lower().replace('_', '-')}-{document.return_number or document.number}.pdf"
-    shown = {"content-disposition": f'inline; filename="{name}"'}
-    return Response(drawn, media_type="application/pdf", headers={**PRIVATE, **shown})
+    disposition = {"content-disposition": f'inline; filename="{file_name(document)}"'}
+    return Response(drawn, media_type="application/pdf", headers={**PRIVATE, **disposition})
 
 
 def _chosen(choices: type[Choice], said: str | None, name: str) -> Choice | None:

@@ -1,14 +1,14 @@
-"""Reads of documents."""
+"""The query of documents."""
 
 from __future__ import annotations
 
 import strawberry
 
-from uriba.core import fields
 from uriba.documents.content import DocumentKind
-from uriba.documents.lookup import DocumentSource, document_path, find_document
+from uriba.documents.lookup import choose_source, document_path, find_document
 from uriba.graphql.context import Info
-from uriba.graphql.documents.types import Document, document_of
+from uriba.graphql.documents.build import build_document
+from uriba.graphql.documents.types import Document
 from uriba.graphql.permissions import PUBLIC, query
 
 
@@ -16,8 +16,8 @@ from uriba.graphql.permissions import PUBLIC, query
 class DocumentQueries:
     @query(
         PUBLIC,
-        "A receipt, an invoice or a gift receipt of an order, or the invoice of a return. For whoever may see the "
-        "order; a guest asks by the cart that became it.",
+        "A receipt, an invoice or a gift receipt of an order, or the invoice of a return. Give exactly one id. For "
+        "callers that may see the order; a guest gives the id of the cart that became the order.",
     )
     async def document(
         self,
@@ -28,9 +28,7 @@ class DocumentQueries:
         kind: DocumentKind | None = None,
         lang: str | None = None,
     ) -> Document | None:
-        fields.exactly_one(orderId=order_id, cartId=cart_id, returnId=return_id)
-        given = {DocumentSource.ORDER: order_id, DocumentSource.CART: cart_id, DocumentSource.RETURN: return_id}
-        (subject, id), *_ = [(one, said) for one, said in given.items() if said is not None]
+        source, id = choose_source(order_id=order_id, cart_id=cart_id, return_id=return_id)
         async with info.context.reading() as session:
-            found = await find_document(session, subject, id, kind=kind, lang=lang, actor=info.context.actor)
-        return document_of(found, document_path(subject, id, found)) if found else None
+            document = await find_document(session, source, id, kind=kind, lang=lang, actor=info.context.actor)
+        return build_document(document, document_path(source, id, document)) if document else None
