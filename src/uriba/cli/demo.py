@@ -14,7 +14,7 @@ def demo(
         bool, typer.Option("--exit", help="Stop after the journey; exit status 0 if every step succeeded.")
     ] = False,
     stores: Annotated[int, typer.Option(min=2, help="How many stores of the year to load.")] = 20,
-    products: Annotated[int, typer.Option(min=10, help="How many of their articles to load.")] = 2_500,
+    products: Annotated[int, typer.Option(min=10, help="How many of their products to load.")] = 2_500,
     data_dir: DataDir = None,
     host: Host = None,
     port: Port = None,
