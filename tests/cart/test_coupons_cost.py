@@ -51,7 +51,7 @@ async def test_goods_that_only_coupons_of_others_name_are_not_sent(shop: Shop) -
 
     assert view is not None
     assert view.candidates is not None
-    assert [offer.promotion.code for offer in view.candidates.offers] == [shop.code("GIVEN")]
+    assert [offer.promotion.code for offer in view.candidates.candidates] == [shop.code("GIVEN")]
     assert len(view.lines[0].traits.named_by) == 1
 
 

@@ -95,7 +95,7 @@ def test_what_is_no_currency_is_refused(currency: str) -> None:
 
 
 def test_halves_go_away_from_zero() -> None:
-    halves = {n: money.divided(n, 2, Rounding.HALF_UP) for n in (-5, -3, -1, 1, 3, 5)}
+    halves = {n: money.divide(n, 2, Rounding.HALF_UP) for n in (-5, -3, -1, 1, 3, 5)}
 
     assert halves == {-5: -3, -3: -2, -1: -1, 1: 1, 3: 2, 5: 3}
 
@@ -106,7 +106,7 @@ def test_rounding_is_that_of_decimal_arithmetic(numerator: int, denominator: int
     with localcontext(prec=60):
         quotient = Decimal(numerator) / denominator
 
-    assert money.divided(numerator, denominator, mode) == quotient.to_integral_value(decimals[mode])
+    assert money.divide(numerator, denominator, mode) == quotient.to_integral_value(decimals[mode])
 
 
 @pytest.mark.parametrize(("given_rate", "rate"), [("0.10", "0.1"), ("0", "0"), ("1", "1"), ("0.081500", "0.0815")])

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from uriba.core.money import Rounding, format_rate
 from uriba.orders.proration import ProrationLine, RateTotals, distribute, prorate
-from uriba.pricing.basket_items import Item, Traits
+from uriba.pricing.basket_items import BasketItem, ItemTraits
 from uriba.pricing.discounts import Effect
-from uriba.pricing.promotions import Offer, Offers, Promotion
-from uriba.pricing.quote import Terms, quote
+from uriba.pricing.promotions import Promotion, PromotionCandidate, PromotionCandidates
+from uriba.pricing.quote import PricingTerms, quote
 
 CASES = Counter[str]()
 RATES = {"standard": Fraction(10, 100), "reduced": Fraction(8, 100), "free": Fraction(0), "odd": Fraction(8875, 10**5)}
@@ -34,26 +34,26 @@ EFFECTS = (
 
 baskets = st.lists(
     st.builds(
-        Item,
+        BasketItem,
         st.integers(1, 7),
         st.integers(0, 20_000),
         st.sampled_from(sorted(RATES)),
         st.booleans(),
-        st.just(Traits()),
+        st.just(ItemTraits()),
     ),
     min_size=1,
     max_size=5,
 )
 channels = st.builds(
-    Terms, st.just("JPY"), st.booleans(), st.sampled_from(Rounding), st.sampled_from((0, 1, 500)), st.just(RATES)
+    PricingTerms, st.just("JPY"), st.booleans(), st.sampled_from(Rounding), st.sampled_from((0, 1, 500)), st.just(RATES)
 )
 
 
 @st.composite
-def offers(draw: st.DrawFn) -> Offers:
+def offers(draw: st.DrawFn) -> PromotionCandidates:
     """Up to three promotions of any effect."""
     found = [
-        Offer(
+        PromotionCandidate(
             promotion=Promotion(
                 id=n,
                 code=f"P{n}",
@@ -68,7 +68,7 @@ def offers(draw: st.DrawFn) -> Offers:
         )
         for n in range(draw(st.integers(0, 3)))
     ]
-    return Offers(found, 1, NOW)
+    return PromotionCandidates(found, 1, NOW)
 
 
 @st.composite

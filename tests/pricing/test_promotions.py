@@ -9,23 +9,30 @@ from typing import Any
 import pytest
 
 from uriba.core.money import Rounding
-from uriba.pricing.basket_items import Item, Traits
+from uriba.pricing.basket_items import BasketItem, ItemTraits
 from uriba.pricing.discounts import Effect
-from uriba.pricing.promotions import Coupon, Offer, Offers, Promotion, Reason, Stacking
-from uriba.pricing.quote import Quote, Terms, quote, terms_of
+from uriba.pricing.promotions import (
+    Coupon,
+    Promotion,
+    PromotionCandidate,
+    PromotionCandidates,
+    Reason,
+    Stacking,
+)
+from uriba.pricing.quote import PricingTerms, Quote, pricing_terms, quote
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 WEB, APP = 1, 2
 
 
-def yen(*, included: bool = True, shipping: int = 0) -> Terms:
+def yen(*, included: bool = True, shipping: int = 0) -> PricingTerms:
     rates = (("standard", "0.10"), ("reduced", "0.08"))
-    return terms_of("JPY", included, Rounding.HALF_UP, shipping, rates)
+    return pricing_terms("JPY", included, Rounding.HALF_UP, shipping, rates)
 
 
-def item(quantity: int, unit: int, *named: int, rewarded: int = 0, **given: Any) -> Item:
-    traits = Traits(given.pop("category", None), given.pop("brand", None), frozenset(named), frozenset({rewarded}))
-    return Item(quantity, unit, given.pop("tax", "standard"), traits=traits, **given)
+def item(quantity: int, unit: int, *named: int, rewarded: int = 0, **given: Any) -> BasketItem:
+    traits = ItemTraits(given.pop("category", None), given.pop("brand", None), frozenset(named), frozenset({rewarded}))
+    return BasketItem(quantity, unit, given.pop("tax", "standard"), traits=traits, **given)
 
 
 def promotion(code: str = "P", **given: Any) -> Promotion:
@@ -47,9 +54,14 @@ def deal(buy: int, get: int, percent: int = 10_000, **given: Any) -> Promotion:
     return promotion(effect=Effect.BUY_X_GET_Y, buy_units=buy, get_units=get, percent=percent, **given)
 
 
-def priced(items: list[Item], *offered: Promotion | Offer, terms: Terms | None = None, at: datetime = NOW) -> Quote:
-    offers = [one if isinstance(one, Offer) else Offer(promotion=one) for one in offered]
-    return quote(items, terms or yen(), Offers(offers, WEB, at))
+def priced(
+    items: list[BasketItem],
+    *offered: Promotion | PromotionCandidate,
+    terms: PricingTerms | None = None,
+    at: datetime = NOW,
+) -> Quote:
+    offers = [one if isinstance(one, PromotionCandidate) else PromotionCandidate(promotion=one) for one in offered]
+    return quote(items, terms or yen(), PromotionCandidates(offers, WEB, at))
 
 
 def reasons(found: Quote) -> dict[str, Reason]:
@@ -155,9 +167,9 @@ def test_no_unit_is_both_bought_and_got() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"min_minor": 1_000}, "¥352 more of what qualifies is needed."),
-        ({"min_units": 2}, "1 more unit of what qualifies is needed."),
-        ({"min_units": 4}, "3 more units of what qualifies are needed."),
+        ({"min_minor": 1_000}, "¥352 more of qualifying items is needed."),
+        ({"min_units": 2}, "1 more qualifying unit is needed."),
+        ({"min_units": 4}, "3 more qualifying units are needed."),
     ],
 )
 def test_a_threshold_says_how_much_is_missing(given: dict[str, int], sentence: str) -> None:
@@ -206,13 +218,15 @@ def test_it_says_why_it_is_not_applied(given: dict[str, Any], reason: Reason) ->
     ],
 )
 def test_a_coupon_says_why_it_is_not_taken(given: dict[str, Any], reason: Reason) -> None:
-    asked = Offer(promotion=promotion(needs_coupon=True), coupon=Coupon(id=1, code="C", **given))
+    asked = PromotionCandidate(promotion=promotion(needs_coupon=True), coupon=Coupon(id=1, code="C", **given))
 
     assert reasons(priced([item(1, 648)], asked)) == {"P": reason}
 
 
 def test_two_coupons_of_one_promotion_are_one() -> None:
-    asked = [Offer(promotion=promotion(needs_coupon=True), coupon=Coupon(id=n, code=f"C{n}")) for n in (2, 1)]
+    asked = [
+        PromotionCandidate(promotion=promotion(needs_coupon=True), coupon=Coupon(id=n, code=f"C{n}")) for n in (2, 1)
+    ]
 
     found = priced([item(1, 1_000)], *asked)
 

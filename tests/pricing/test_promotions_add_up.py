@@ -11,11 +11,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uriba.core.money import Rounding, divided
-from uriba.pricing.basket_items import Item, Traits
+from uriba.core.money import Rounding, divide
+from uriba.pricing.basket_items import BasketItem, ItemTraits
 from uriba.pricing.discounts import Effect
-from uriba.pricing.promotions import Coupon, Offer, Offers, Promotion, Reason, Stacking
-from uriba.pricing.quote import Quote, Terms, quote
+from uriba.pricing.promotions import (
+    Coupon,
+    Promotion,
+    PromotionCandidate,
+    PromotionCandidates,
+    Reason,
+    Stacking,
+)
+from uriba.pricing.quote import PricingTerms, Quote, quote
 
 CASES = 1_000
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -26,13 +33,13 @@ seen: Counter[str] = Counter()
 
 items = st.lists(
     st.builds(
-        Item,
+        BasketItem,
         st.one_of(st.integers(1, 9), st.integers(1, 100_000)),
         st.one_of(st.integers(0, 20), st.integers(0, 10**6)),
         st.sampled_from(sorted(RATES)),
         st.booleans(),
         st.builds(
-            Traits,
+            ItemTraits,
             st.sampled_from(WORDS),
             st.sampled_from(WORDS),
             st.frozensets(st.integers(0, 7), max_size=3),
@@ -43,7 +50,7 @@ items = st.lists(
     max_size=8,
 )
 channel_terms = st.builds(
-    Terms, st.just("JPY"), st.booleans(), st.sampled_from(Rounding), st.integers(0, 5_000), st.just(RATES)
+    PricingTerms, st.just("JPY"), st.booleans(), st.sampled_from(Rounding), st.integers(0, 5_000), st.just(RATES)
 )
 words = st.frozensets(st.sampled_from(WORDS[1:]), max_size=1)
 begins = st.sampled_from((*[None] * 8, NOW - timedelta(1), NOW, NOW + timedelta(1)))
@@ -84,16 +91,16 @@ def promotions(draw: st.DrawFn, n: int) -> Promotion:
 
 
 @st.composite
-def offers(draw: st.DrawFn) -> list[Offer]:
+def offers(draw: st.DrawFn) -> list[PromotionCandidate]:
     found = []
     for n in range(draw(st.integers(1, 6))):
         promotion = draw(promotions(n))
         used_up = st.integers(0, 9).map(lambda one: one == 0)
         for c in range(draw(st.sampled_from((0, 0, 1, 2)))):
             coupon = Coupon(id=10 * n + c, code=f"C{n}{c}", used_up=draw(used_up), needs_customer=draw(used_up))
-            found.append(Offer(promotion=promotion, coupon=coupon))
+            found.append(PromotionCandidate(promotion=promotion, coupon=coupon))
         if not promotion.needs_coupon or draw(st.booleans()):
-            found.append(Offer(promotion=promotion))
+            found.append(PromotionCandidate(promotion=promotion))
     return draw(st.permutations(found))
 
 
@@ -105,19 +112,19 @@ def _count() -> Iterator[None]:
     )
 
 
-def _lines_add_up(basket: list[Item], found: Quote) -> None:
+def _lines_add_up(basket: list[BasketItem], found: Quote) -> None:
     assert len(found.discounts) == len(basket)
     assert all(0 <= off <= item.amount_minor for off, item in zip(found.discounts, basket, strict=True))
     assert found.discount_minor == sum(found.discounts) == sum(verdict.amount_minor for verdict in found.promotions)
     assert found.subtotal_minor == sum(item.amount_minor for item in basket)
 
 
-def _shipping_adds_up(basket: list[Item], terms: Terms, found: Quote) -> None:
+def _shipping_adds_up(basket: list[BasketItem], terms: PricingTerms, found: Quote) -> None:
     charged = terms.shipping_minor if any(item.ships for item in basket) else 0
     assert found.shipping_minor == charged - sum(verdict.shipping_minor for verdict in found.promotions) >= 0
 
 
-def _taxes_add_up(basket: list[Item], terms: Terms, found: Quote) -> None:
+def _taxes_add_up(basket: list[BasketItem], terms: PricingTerms, found: Quote) -> None:
     """Each rate's tax is of what is paid of that rate, rounded once; together they are the total."""
     paid: Counter[Fraction] = Counter()
     for item, off in zip(basket, found.discounts, strict=True):
@@ -130,7 +137,7 @@ def _taxes_add_up(basket: list[Item], terms: Terms, found: Quote) -> None:
             whole += share
         else:
             assert line.taxable_minor == paid[line.rate]
-        assert line.tax_minor == divided(paid[line.rate] * share, whole, terms.rounding)
+        assert line.tax_minor == divide(paid[line.rate] * share, whole, terms.rounding)
     assert sum(line.taxable_minor + line.tax_minor for line in found.tax_lines) == found.total_minor >= 0
 
 
@@ -154,8 +161,10 @@ def _verdicts_are_allowed(found: Quote) -> None:
 
 @given(items, channel_terms, offers(), st.randoms(use_true_random=False))
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_taken_off_adds_up(basket: list[Item], terms: Terms, offered: list[Offer], random: object) -> None:
-    found = quote(basket, terms, Offers(offered, 1, NOW))
+def test_whatever_is_taken_off_adds_up(
+    basket: list[BasketItem], terms: PricingTerms, offered: list[PromotionCandidate], random: object
+) -> None:
+    found = quote(basket, terms, PromotionCandidates(offered, 1, NOW))
 
     if offered:
         _lines_add_up(basket, found)
@@ -165,15 +174,15 @@ def test_whatever_is_taken_off_adds_up(basket: list[Item], terms: Terms, offered
     assert len(found.promotions) == len(offered)
     shuffled = [*offered]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert quote(basket, terms, Offers(shuffled, 1, NOW)) == found
+    assert quote(basket, terms, PromotionCandidates(shuffled, 1, NOW)) == found
     seen["cases"] += 1
     seen.update(verdict.reason for verdict in found.promotions)
 
 
 @given(items, channel_terms)
 @settings(max_examples=100, deadline=None)
-def test_without_promotions_nothing_is_taken_off(basket: list[Item], terms: Terms) -> None:
+def test_without_promotions_nothing_is_taken_off(basket: list[BasketItem], terms: PricingTerms) -> None:
     found = quote(basket, terms)
 
     assert (found.discount_minor, found.discounts, found.promotions) == (0, (), ())
-    assert quote(basket, terms, Offers((), 1, NOW)) == found
+    assert quote(basket, terms, PromotionCandidates((), 1, NOW)) == found

@@ -48,7 +48,7 @@ class Till:
         self.orders.append(order_id)
         try:
             async with self.shop.hub.database.transaction() as session:
-                await redemptions.take(session, order_id=order_id, customer_id=customer_id, coupons=coupons)
+                await redemptions.redeem(session, order_id=order_id, customer_id=customer_id, coupons=coupons)
         except CouponUsedUp:
             return False
         return True
@@ -56,7 +56,7 @@ class Till:
     async def give_back(self, orders: Sequence[UUID]) -> None:
         for order_id in orders:
             async with self.shop.hub.database.transaction() as session:
-                await redemptions.give_back(session, order_id=order_id)
+                await redemptions.reverse(session, order_id=order_id)
 
     async def used(self, coupon: int) -> tuple[int, int]:
         """What the coupon counts, and how many redemptions stand."""
@@ -102,7 +102,7 @@ async def test_without_the_coupons_lock_one_customer_uses_it_too_often(till: Til
 
     async def keep(order_id: UUID) -> int:
         async with till.shop.hub.database.transaction() as session:
-            kept = await session.fetch(redemptions._KEEP, [coupon], order_id, hana)
+            kept = await session.fetch(redemptions._RECORD, coupon_ids=[coupon], order_id=order_id, customer_id=hana)
             await both_counted.wait()
             await session.run("UPDATE coupon SET used = used + 1 WHERE id = $1", coupon)
         return len(kept)
@@ -139,7 +139,7 @@ async def test_giving_back_twice_is_giving_back_once(till: Till) -> None:
     (first, _) = till.orders
     for _ in range(3):
         async with till.shop.hub.database.transaction() as session:
-            await redemptions.give_back(session, order_id=first)
+            await redemptions.reverse(session, order_id=first)
 
     assert await till.used(coupon) == (1, 1)
 

@@ -42,7 +42,7 @@ _ADD = statement("INSERT INTO cart_coupon (cart_id, coupon_id) VALUES (:cart_id,
 async def _coupon(session: Session, cart: CartView, code: str) -> int:
     """Return the id of a coupon that the cart has already, or that may be used now."""
     held = cart.coupon(code)
-    return held.id if held else await coupons.usable(session, code, customer_id=cart.customer_id)
+    return held.id if held else await coupons.find_usable(session, code, customer_id=cart.customer_id)
 
 
 async def remove(session: Session, *, actor: Actor, cart_id: UUID, code: str) -> CartView:

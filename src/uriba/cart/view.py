@@ -10,10 +10,10 @@ from uuid import UUID
 
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.pricing import promotion_candidates
-from uriba.pricing.basket_items import PLAIN, Traits
+from uriba.pricing.basket_items import NO_TRAITS, ItemTraits
 from uriba.pricing.coupons import canonical
-from uriba.pricing.promotions import Coupon, Offers
-from uriba.pricing.quote import Item, Quote, Terms, quote, terms_of
+from uriba.pricing.promotions import Coupon, PromotionCandidates
+from uriba.pricing.quote import BasketItem, PricingTerms, Quote, pricing_terms, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LineView:
     location_id: int | None
     added_minor: int
     price_minor: int | None
-    traits: Traits = PLAIN
+    traits: ItemTraits = NO_TRAITS
     discount_minor: int = 0
 
     @property
@@ -68,17 +68,17 @@ class CartView:
     address: Mapping[str, Any] | None
     checkout_id: UUID | None
     updated_at: datetime
-    terms: Terms
+    terms: PricingTerms
     capture: str
     rewards: bool
-    candidates: Offers | None
+    candidates: PromotionCandidates | None
     lines: Sequence[LineView]
     quote: Quote
 
     @property
     def coupons(self) -> list[Coupon]:
         """The cart's coupons, by code."""
-        held = [offer.coupon for offer in self.candidates.offers if offer.coupon] if self.candidates else []
+        held = [offer.coupon for offer in self.candidates.candidates if offer.coupon] if self.candidates else []
         return sorted(held, key=lambda coupon: coupon.code)
 
     def coupon(self, code: str) -> Coupon | None:
@@ -89,7 +89,7 @@ class CartView:
 
 def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartView:
     """Build a cart from its row and its lines' rows. The candidates are in the first line's row, else in the cart's."""
-    terms = terms_of(
+    terms = pricing_terms(
         head["currency"],
         head["prices_include_tax"],
         head["tax_rounding"],
@@ -97,7 +97,7 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         _rates(head["rates"]),
     )
     found = lines[0]["candidates"] if lines else head.get("candidates")
-    offered, traits = promotion_candidates.read(found, channel_id=head["priced_in_id"])
+    offered, traits = promotion_candidates.parse_candidates(found, channel_id=head["priced_in_id"])
     shown, quoted = price([_line(row, traits) for row in lines], terms, offered)
     return CartView(
         id=head["id"],
@@ -121,7 +121,9 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
     )
 
 
-def price(lines: Sequence[LineView], terms: Terms, offered: Offers | None = None) -> tuple[Sequence[LineView], Quote]:
+def price(
+    lines: Sequence[LineView], terms: PricingTerms, offered: PromotionCandidates | None = None
+) -> tuple[Sequence[LineView], Quote]:
     """Return the lines with their discounts, and their quote."""
     found = quote([_item(line) for line in lines], terms, offered)
     discounts = found.discounts or (0,) * len(lines)
@@ -131,16 +133,16 @@ def price(lines: Sequence[LineView], terms: Terms, offered: Offers | None = None
     return lines, found
 
 
-def _item(line: LineView) -> Item:
+def _item(line: LineView) -> BasketItem:
     ships = line.method is FulfillmentMethod.SHIP
-    return Item(line.quantity, line.unit_minor, line.variant["tax_class"], ships, line.traits)
+    return BasketItem(line.quantity, line.unit_minor, line.variant["tax_class"], ships, line.traits)
 
 
 def _rates(pairs: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
     return tuple((tax_class, rate) for tax_class, rate in pairs or ())
 
 
-def _line(row: Mapping[str, Any], traits: Mapping[int, Traits]) -> LineView:
+def _line(row: Mapping[str, Any], traits: Mapping[int, ItemTraits]) -> LineView:
     return LineView(
         id=row["line_id"],
         variant=row,
@@ -151,5 +153,5 @@ def _line(row: Mapping[str, Any], traits: Mapping[int, Traits]) -> LineView:
         location_id=row["line_location_id"],
         added_minor=row["added_minor"],
         price_minor=row["price_minor"],
-        traits=traits.get(row["variant_id"], PLAIN),
+        traits=traits.get(row["variant_id"], NO_TRAITS),
     )

@@ -25,7 +25,7 @@ from uriba.inventory.queries import supply_by_variant
 from uriba.orders.placement import OrderDraft, OrderDraftLine, OrderDraftPromotion, OrderDraftTax
 from uriba.pricing import redemptions
 from uriba.pricing.coupons import CouponUsedUp
-from uriba.pricing.promotions import Reason, Verdict
+from uriba.pricing.promotions import PromotionResult, Reason
 from uriba.pricing.quote import Quote
 
 
@@ -53,7 +53,7 @@ async def make(session: Session, *, order_id: UUID, cart: CartView, actor: Actor
     placed = _placed(lines, actor)
     shipped = await _shipped(session, cart, lines, placed)
     coupons = [promotion.coupon_id for promotion in draft.promotions if promotion.coupon_id is not None]
-    await redemptions.take(session, order_id=order_id, customer_id=cart.customer_id, coupons=coupons)
+    await redemptions.redeem(session, order_id=order_id, customer_id=cart.customer_id, coupons=coupons)
     return Plan(draft, _parcels(draft, lines, placed, shipped), tuple(lines))
 
 
@@ -71,7 +71,7 @@ def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
     for index, line in enumerate(lines):
         if not line.sold:
             refusals.add(Code.DISCONTINUED, f"{line.variant['name']} is not sold here any more.", "lines", index)
-        if not cart.terms.knows(line.variant["tax_class"]):
+        if not cart.terms.has_rate(line.variant["tax_class"]):
             refusals.add(Code.INVALID, "The channel has no tax rate for this line.", "lines", index)
         if line.method is FulfillmentMethod.CARRY_OUT and actor.role is not Role.TERMINAL:
             refusals.add(Code.INVALID, "Goods are carried out from a till only.", "lines", index, "method")
@@ -120,7 +120,7 @@ def _draft(
     )
 
 
-def _draft_promotion(verdict: Verdict) -> OrderDraftPromotion:
+def _draft_promotion(verdict: PromotionResult) -> OrderDraftPromotion:
     coupon = verdict.coupon
     return OrderDraftPromotion(
         promotion=verdict.promotion.code,

@@ -303,7 +303,7 @@ async def end_without_order(session: Session, attempt_id: UUID, *, status: Attem
     assert row is not None
     state = {"status": row["status"], "version": row["version"]}
     emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
-    await redemptions.give_back(session, order_id=attempt.order_id)
+    await redemptions.reverse(session, order_id=attempt.order_id)
     if any(charge.method in stored_value.METHODS for charge in attempt.agreed.charges):
         await stored_value.give_back(session, order_id=attempt.order_id, actor=attempt.actor)
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)

@@ -104,7 +104,7 @@ def format_rate(rate: Fraction) -> str:
     return text or "0"
 
 
-def divided(numerator: int, denominator: int, mode: Rounding) -> int:
+def divide(numerator: int, denominator: int, mode: Rounding) -> int:
     """Return a quotient as a whole number, rounded by the mode. HALF_UP rounds halves away from zero.
 
     The denominator is above zero.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from uriba.core.money import Rounding, divided
+from uriba.core.money import Rounding, divide
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +136,4 @@ def _parts(
 
 def _tax(rate: RateTotals, gross_minor: int) -> int:
     whole = rate.taxable_minor + rate.tax_minor
-    return divided(rate.tax_minor * gross_minor, whole, Rounding.HALF_UP) if whole else 0
+    return divide(rate.tax_minor * gross_minor, whole, Rounding.HALF_UP) if whole else 0

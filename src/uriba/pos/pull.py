@@ -24,7 +24,7 @@ from uriba.inventory.queries import levels_by_key, split_level_key
 from uriba.outbox import feed, relay
 from uriba.pos.reference_data import terms_of_channel, with_tax
 from uriba.pricing import prices
-from uriba.pricing.quote import Terms
+from uriba.pricing.quote import PricingTerms
 
 PAGE_MAX = 1_000
 SCANNED_MAX = 5_000
@@ -180,7 +180,7 @@ async def _variants(session: Session, actor: Actor, ids: Sequence[int]) -> list[
     ]
 
 
-def _printed(listed: Row, variant: Row, terms: Terms) -> Row:
+def _printed(listed: Row, variant: Row, terms: PricingTerms) -> Row:
     """A price as a till prints it: with its tax."""
     return {**listed, "amount_minor": with_tax(listed["amount_minor"], variant["tax_class"], terms)}
 

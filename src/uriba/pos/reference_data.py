@@ -10,7 +10,7 @@ from uuid import UUID
 
 from uriba.catalog import channels, queries
 from uriba.core.ids import uuid
-from uriba.core.money import divided
+from uriba.core.money import divide
 from uriba.core.text import CODE_SIZE_MAX, has_control
 from uriba.customers import customers
 from uriba.db import Row, Session
@@ -18,7 +18,7 @@ from uriba.pos.facts import PRICED, Told
 from uriba.pos.models import PosEventType
 from uriba.pos.terminals import Meeting
 from uriba.pricing import prices
-from uriba.pricing.quote import Terms, terms_of
+from uriba.pricing.quote import PricingTerms, pricing_terms
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Knowledge:
     """Goods by the name that the till has of them, prices by variant, customers by card, carts by id."""
 
     goods: Mapping[str, Row]
-    terms: Terms | None = None
+    terms: PricingTerms | None = None
     listed: Mapping[int, list[Row]] = field(default_factory=dict)
     customers: Mapping[str, UUID] = field(default_factory=dict)
     carts: frozenset[UUID] = frozenset()
@@ -39,12 +39,12 @@ class Knowledge:
         return listed if listed is None or self.terms is None else with_tax(listed, tax_class, self.terms)
 
 
-def with_tax(amount_minor: int, tax_class: str, terms: Terms) -> int:
+def with_tax(amount_minor: int, tax_class: str, terms: PricingTerms) -> int:
     """A price of the list as a till prints it, in minor units: with its tax. Pure."""
     if terms.prices_include_tax:
         return amount_minor
     rate = terms.rate(tax_class) + Fraction(1)
-    return divided(amount_minor * rate.numerator, rate.denominator, terms.rounding)
+    return divide(amount_minor * rate.numerator, rate.denominator, terms.rounding)
 
 
 async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, check_prices: bool) -> Knowledge:
@@ -85,11 +85,13 @@ async def _goods(session: Session, meeting: Meeting, facts: Sequence[Told]) -> M
     return await queries.sold_at(session, asked, location_id=meeting.location_id) if asked else {}
 
 
-async def terms_of_channel(session: Session, channel_id: int) -> Terms:
+async def terms_of_channel(session: Session, channel_id: int) -> PricingTerms:
     """How the store's channel counts."""
     return _terms(await channels.with_rates(session, channel_id))
 
 
-def _terms(row: Row) -> Terms:
+def _terms(row: Row) -> PricingTerms:
     rates = tuple((tax_class, rate) for tax_class, rate in row["rates"] or ())
-    return terms_of(row["currency"], row["prices_include_tax"], row["tax_rounding"], row["shipping_price_minor"], rates)
+    return pricing_terms(
+        row["currency"], row["prices_include_tax"], row["tax_rounding"], row["shipping_price_minor"], rates
+    )

@@ -27,8 +27,8 @@ from uriba.pos.models import PosEventType
 from uriba.pos.reference_data import Knowledge
 from uriba.pos.terminals import Meeting
 from uriba.pricing import offline_redemptions
-from uriba.pricing.offline_redemptions import Use
-from uriba.pricing.tax import per_rate
+from uriba.pricing.offline_redemptions import OfflineRedemption
+from uriba.pricing.tax import tax_per_rate
 from uriba.stored_value import points
 from uriba.stored_value.tenders import METHODS
 
@@ -43,7 +43,7 @@ class Books:
     sales: list[TillSale] = field(default_factory=list)
     returns: list[TillReturn] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
-    coupons: list[Use] = field(default_factory=list)
+    coupons: list[OfflineRedemption] = field(default_factory=list)
     rewards: bool = False
 
 
@@ -54,7 +54,7 @@ def enter(
     if known.terms is None or meeting.channel_id is None:
         return [Problem(Code.INVALID_STATE, "No STORE channel lists this terminal's location.")]
     goods = [known.goods[line.sku] for line in fact.lines]
-    unknown = {good["tax_class"] for good in goods if not known.terms.knows(good["tax_class"])}
+    unknown = {good["tax_class"] for good in goods if not known.terms.has_rate(good["tax_class"])}
     if unknown and fact.type is PosEventType.SALE:
         return [Problem(Code.INVALID, f"The channel has no tax rate for class {min(unknown)}.", ("lines",))]
     units = [
@@ -75,7 +75,7 @@ def enter(
     sale = _sale(fact, worth, goods, known, meeting, occurred_at, cart_id)
     books.sales.append(sale)
     books.rewards = known.rewards
-    books.coupons.extend(Use(code, sale.id, sale.customer_id, occurred_at) for code in fact.coupons)
+    books.coupons.extend(OfflineRedemption(code, sale.id, sale.customer_id, occurred_at) for code in fact.coupons)
     books.cases.extend(_variances(fact, worth, goods, known, meeting, occurred_at))
     return []
 
@@ -116,7 +116,7 @@ def _sale(
             )
             for line, good, minor, rate in zip(fact.lines, goods, worth.lines, rates, strict=True)
         ],
-        tax_lines=per_rate(
+        tax_lines=tax_per_rate(
             ((rate, total) for rate, (_, _, total) in zip(rates, worth.lines, strict=True)),
             included=True,
             rounding=terms.rounding,
@@ -190,7 +190,7 @@ async def write(session: Session, books: Books, *, meeting: Meeting, actor: str)
     """Have the books written, carts closed, and returns linked to their sales."""
     booked = await _close_carts(session, books, meeting)
     await sales.record_sales(session, booked, actor=actor)
-    books.cases.extend(_overused(await offline_redemptions.keep(session, books.coupons), meeting))
+    books.cases.extend(_overused(await offline_redemptions.record(session, books.coupons), meeting))
     if books.rewards:
         await _reward(session, booked, actor)
     await create_handed_over(session, [(sale.id, _parcel(sale)) for sale in booked])
@@ -242,7 +242,7 @@ async def _reward(session: Session, booked: Sequence[TillSale], actor: str) -> N
     await points.earn_all(session, earned, actor=actor)
 
 
-def _overused(refused: Sequence[Use], meeting: Meeting) -> list[Case]:
+def _overused(refused: Sequence[OfflineRedemption], meeting: Meeting) -> list[Case]:
     """Coupons that tills took and the hub does not count: the sales stand, people are told."""
     return [
         Case(

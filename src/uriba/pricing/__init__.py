@@ -1,1 +1,1 @@
-"""What things cost: price lists, quotes and tax. Everything but the lists is pure."""
+"""Price lists, promotions, coupons, quotes and tax. Quotes are pure functions of rows that were read before."""

@@ -1,4 +1,4 @@
-"""Items: what a quote and its promotions count. Pure."""
+"""Items of a basket, as quotes and promotions see them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
-    """What promotions know goods by; `named_by`, `rewarded_by`: the promotions that name this very variant."""
+class ItemTraits:
+    """What promotions select items by. `named_by`, `rewarded_by`: the promotions that list this variant itself."""
 
     category: str | None = None
     brand: str | None = None
@@ -15,19 +15,19 @@ class Traits:
     rewarded_by: frozenset[int] = frozenset()
 
 
-PLAIN = Traits()
-"""Of goods that only promotions of all goods know."""
+NO_TRAITS = ItemTraits()
+"""Traits of items that only promotions of all items apply to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """So many units at a price (minor units) in a tax class."""
+class BasketItem:
+    """Units at a price, in minor units, in a tax class. `ships`: whether they are shipped."""
 
     quantity: int
     unit_minor: int
     tax_class: str
     ships: bool = False
-    traits: Traits = PLAIN
+    traits: ItemTraits = NO_TRAITS
 
     @property
     def amount_minor(self) -> int:

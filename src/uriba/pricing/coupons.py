@@ -1,4 +1,4 @@
-"""Coupons: codes that ask for a promotion, so often in all and so often by one customer."""
+"""Coupons: codes that ask for a promotion, with limits in total and for each customer."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from uriba.core import text
 from uriba.core.errors import Code, DomainError, Invalid, NotFound, Refusals
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
+from uriba.db.statements import statement
 
 _TYPED_MAX = 4 * text.CODE_SIZE_MAX
-"""Whatever is longer than that is no code, and is not worth looking at whole."""
+"""Longer input cannot be a code and is cut before it is normalized."""
 
 LIMIT_MAX = 1_000_000_000
-"""How often a coupon may be used at most."""
+"""The largest usage limit of a coupon."""
 
 
 class CouponInvalid(DomainError):
-    """There is no such coupon, or it cannot be used any more, or not yet: the same answer, so that guessing teaches
-    nothing."""
+    """The coupon does not exist, or cannot be used now. The answer is the same, so that guessing reveals nothing."""
 
     code: ClassVar[Code] = Code.COUPON_INVALID
 
 
 class CouponUsedUp(DomainError):
-    """Others, or this customer, were faster."""
+    """The coupon's limit has been reached by other orders."""
 
     code: ClassVar[Code] = Code.COUPON_USED_UP
 
 
 @dataclass(frozen=True, slots=True)
 class CouponInput:
-    """A coupon to make or change; no limit: as often as one likes."""
+    """A coupon to create or change. A limit of None: no limit."""
 
     code: str
     promotion: str
@@ -47,12 +47,12 @@ class CouponInput:
 
 
 def canonical(code: str) -> str:
-    """A code as it is kept: in capitals, however it was written, in whatever width of letters. Pure."""
+    """Return a code as it is stored: NFKC-normalized, in upper case, trimmed."""
     return normalize("NFKC", code[:_TYPED_MAX]).upper().strip()
 
 
 async def upsert(session: Session, rows: Sequence[CouponInput]) -> int:
-    """Make or change coupons by code, all or none. What was used stays used.
+    """Create or change coupons by code, all or none. Their redemptions stay.
 
     Errors: `NotFound` for promotions, `Invalid` (a promotion that needs no coupon, another one's coupon, a limit below
     what was used), `LimitExceeded` above 1,000 rows.
@@ -63,10 +63,10 @@ async def upsert(session: Session, rows: Sequence[CouponInput]) -> int:
     seen: set[str] = set()
     parsed = [_parse(row, index, known, seen, refusals) for index, row in enumerate(rows)]
     refusals.raise_any()
-    written = {row["code"] for row in await session.fetch(_UPSERT, msgspec.json.encode(parsed).decode())}
+    written = {row["code"] for row in await session.fetch(_UPSERT, coupons=msgspec.json.encode(parsed).decode())}
     for index, row in enumerate(parsed):
         if row["code"] not in written:
-            sentence = "This coupon is another promotion's, or was used more often than that already."
+            sentence = "This coupon belongs to another promotion, or has been used more often than the new limit."
             refusals.add(Code.INVALID, sentence, "coupons", index)
     refusals.raise_any()
     return len(rows)
@@ -74,8 +74,10 @@ async def upsert(session: Session, rows: Sequence[CouponInput]) -> int:
 
 async def _promotions(session: Session, rows: Sequence[CouponInput]) -> dict[str, Row]:
     codes = list({row.promotion for row in rows if not text.has_control(row.promotion)})
-    found = await session.fetch("SELECT id, code, needs_coupon FROM promotion WHERE code = ANY($1)", codes)
-    return {row["code"]: row for row in found}
+    return {row["code"]: row for row in await session.fetch(_PROMOTIONS, codes=codes)}
+
+
+_PROMOTIONS = statement("SELECT id, code, needs_coupon FROM promotion WHERE code = ANY(:codes)")
 
 
 def _parse(
@@ -85,7 +87,7 @@ def _parse(
     try:
         code = text.code(canonical(row.code), *at, "code")
         if code in seen:
-            raise Invalid("This coupon stands twice in one call.", *at, "code")
+            raise Invalid("This coupon appears twice in one call.", *at, "code")
         seen.add(code)
         promotion = known.get(row.promotion)
         if promotion is None:
@@ -110,45 +112,45 @@ def _limit(value: int | None, *path: str | int) -> int | None:
     return value
 
 
-_UPSERT = """
+_UPSERT = statement("""
     INSERT INTO coupon AS u (code, promotion_id, usage_limit, per_customer_limit, active)
-    SELECT code, promotion_id, usage_limit, per_customer_limit, active FROM json_to_recordset($1::json)
+    SELECT code, promotion_id, usage_limit, per_customer_limit, active FROM json_to_recordset(:coupons::json)
         AS r(code text, promotion_id bigint, usage_limit bigint, per_customer_limit bigint, active boolean)
     ORDER BY code
     ON CONFLICT (code) DO UPDATE SET usage_limit = excluded.usage_limit,
         per_customer_limit = excluded.per_customer_limit, active = excluded.active
     WHERE u.promotion_id = excluded.promotion_id AND u.used <= coalesce(excluded.usage_limit, u.used)
     RETURNING u.code
-"""
+""")
 
 
-async def usable(session: Session, code: str, *, customer_id: UUID | None) -> int:
-    """The id of a coupon that this customer can use now, whatever is in the cart.
+async def find_usable(session: Session, code: str, *, customer_id: UUID | None) -> int:
+    """Return the id of a coupon that this customer can use now, whatever is in the cart.
 
     Errors: `CouponInvalid`.
     """
-    found: int | None = await session.fetchval(_USABLE, canonical(code), customer_id)
+    found: int | None = await session.fetchval(_USABLE, code=canonical(code), customer_id=customer_id)
     if found is None:
         raise CouponInvalid("This coupon cannot be used.", "code")
     return found
 
 
-_USABLE = """
+_USABLE = statement("""
     SELECT u.id FROM coupon u JOIN promotion m ON m.id = u.promotion_id
-    WHERE u.code = $1 AND u.active AND m.active AND (m.valid_from IS NULL OR m.valid_from <= now())
+    WHERE u.code = :code AND u.active AND m.active AND (m.valid_from IS NULL OR m.valid_from <= now())
         AND (m.valid_to IS NULL OR m.valid_to > now()) AND (u.usage_limit IS NULL OR u.used < u.usage_limit)
-        AND (u.per_customer_limit IS NULL OR $2::uuid IS NULL OR u.per_customer_limit > (
+        AND (u.per_customer_limit IS NULL OR :customer_id::uuid IS NULL OR u.per_customer_limit > (
             SELECT count(*) FROM coupon_redemption r
-            WHERE r.coupon_id = u.id AND r.customer_id = $2 AND r.reversed_at IS NULL))
-"""
+            WHERE r.coupon_id = u.id AND r.customer_id = :customer_id AND r.reversed_at IS NULL))
+""")
 
 
 async def of_promotion(session: Session, promotion_id: int, *, first: int, after: int | None) -> list[Row]:
-    """A promotion's coupons by age, one more than asked for."""
-    return await session.fetch(
-        "SELECT id, code, usage_limit, per_customer_limit, used, active FROM coupon "
-        "WHERE promotion_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-        promotion_id,
-        after or 0,
-        first + 1,
-    )
+    """Return a promotion's coupons by age, at most one more than `first`."""
+    return await session.fetch(_OF_PROMOTION, promotion_id=promotion_id, after=after or 0, limit=first + 1)
+
+
+_OF_PROMOTION = statement("""
+    SELECT id, code, usage_limit, per_customer_limit, used, active FROM coupon
+    WHERE promotion_id = :promotion_id AND id > :after ORDER BY id LIMIT :limit
+""")

@@ -1,6 +1,6 @@
-"""Effects: how much a promotion takes off which items, to the minor unit. Pure.
+"""Discounts: how much each effect of a promotion takes off which items, to the minor unit.
 
-Each works on what earlier promotions left, so that nothing is ever taken off twice and nothing falls below zero.
+Each works on what earlier promotions left, so no amount is discounted twice and nothing falls below zero.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from uriba.core.money import Rounding, divided
-from uriba.pricing.basket_items import Item
+from uriba.core.money import Rounding, divide
+from uriba.pricing.basket_items import BasketItem
 
-WHOLE = 10_000
+PERCENT_WHOLE = 10_000
 """A hundred percent, in hundredths of a percent."""
 
 
 class Effect(StrEnum):
-    """What a promotion does. ITEMS: each item that qualifies has its own; ORDER: one discount, spread over all."""
+    """The kinds of discount. ITEMS: one for each qualifying item; ORDER: one for the order, spread over its items."""
 
     PERCENT_OFF_ITEMS = "PERCENT_OFF_ITEMS"
     AMOUNT_OFF_ITEMS = "AMOUNT_OFF_ITEMS"
@@ -30,43 +30,43 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """Items, and what is left to pay for each and for shipping (minor units); the lists are used up."""
+    """Items, and what is left to pay for each and for shipping, in minor units. The lists are changed in place."""
 
-    items: Sequence[Item]
+    items: Sequence[BasketItem]
     left: list[int]
     shipping: list[int]
 
     @classmethod
-    def of(cls, items: Sequence[Item], shipping_minor: int) -> Basket:
+    def of(cls, items: Sequence[BasketItem], shipping_minor: int) -> Basket:
         return cls(items, [item.amount_minor for item in items], [shipping_minor])
 
-    def worth(self, index: int, units: int) -> int:
-        """What so many units of an item still cost, rounded down where a discount before did not divide evenly."""
+    def remaining(self, index: int, units: int) -> int:
+        """What units of an item still cost, rounded down where an earlier discount did not divide evenly."""
         return self.left[index] * units // self.items[index].quantity
 
 
 def percent_off(basket: Basket, percent: int, qualifying: Collection[int], units_max: int | None) -> dict[int, int]:
-    """A percentage (in hundredths) of each item's price; of at most so many units of all of them, cheapest first."""
+    """Take a percentage (in hundredths) off each item, of at most `units_max` units, the cheapest first."""
     units = cheapest(basket, qualifying, units_max)
-    return {n: divided(basket.worth(n, units[n]) * percent, WHOLE, Rounding.HALF_UP) for n in units}
+    return {n: divide(basket.remaining(n, units[n]) * percent, PERCENT_WHOLE, Rounding.HALF_UP) for n in units}
 
 
 def amount_off(basket: Basket, amount_minor: int, qualifying: Collection[int], units_max: int | None) -> dict[int, int]:
-    """An amount off each unit, at most what it costs; of at most so many units, cheapest first."""
+    """Take an amount off each unit, at most its price, of at most `units_max` units, the cheapest first."""
     units = cheapest(basket, qualifying, units_max)
-    return {n: min(amount_minor * units[n], basket.worth(n, units[n])) for n in units}
+    return {n: min(amount_minor * units[n], basket.remaining(n, units[n])) for n in units}
 
 
 def off_order(basket: Basket, *, percent: int = 0, amount_minor: int = 0) -> dict[int, int]:
-    """A percentage (in hundredths) or an amount off the whole order, rounded once and spread over its items."""
+    """Take a percentage (in hundredths) or an amount off the order, rounded once and spread over its items."""
     left = dict(enumerate(basket.left))
     whole = sum(left.values())
-    return spread(min(whole, amount_minor + divided(whole * percent, WHOLE, Rounding.HALF_UP)), left)
+    return spread(min(whole, amount_minor + divide(whole * percent, PERCENT_WHOLE, Rounding.HALF_UP)), left)
 
 
 @dataclass(frozen=True, slots=True)
-class Deal:
-    """Of each `buy` units, `get` further ones are a percentage (in hundredths) cheaper; `units_max` at most."""
+class BuyXGetY:
+    """For every `buy` units, `get` further units are a percentage (in hundredths) cheaper, at most `units_max`."""
 
     buy: int
     get: int
@@ -74,32 +74,32 @@ class Deal:
     units_max: int | None = None
 
 
-def deal_sets(basket: Basket, deal: Deal, bought: Collection[int], rewarded: Collection[int]) -> int:
-    """How many whole sets there are, no unit counted both as bought and as rewarded."""
+def buy_x_get_y_sets(basket: Basket, deal: BuyXGetY, bought: Collection[int], rewarded: Collection[int]) -> int:
+    """Return the number of complete sets. No unit counts both as bought and as rewarded."""
     b, g, all_ = (_units(basket, found) for found in (bought, rewarded, {*bought, *rewarded}))
     return min(b // deal.buy, g // deal.get, all_ // (deal.buy + deal.get))
 
 
-def deal_off(basket: Basket, deal: Deal, bought: Collection[int], rewarded: Collection[int]) -> dict[int, int]:
-    """The cheapest units that can be spared are the rewarded ones."""
-    sets = deal_sets(basket, deal, bought, rewarded)
+def buy_x_get_y(basket: Basket, deal: BuyXGetY, bought: Collection[int], rewarded: Collection[int]) -> dict[int, int]:
+    """Discount the rewarded units of all sets: the cheapest ones that are not needed as bought ones."""
+    sets = buy_x_get_y_sets(basket, deal, bought, rewarded)
     wanted = sets * deal.get
     spare = _units(basket, bought) - sets * deal.buy
     units: dict[int, int] = {}
     for n in _by_price(basket, rewarded):
-        taken = min(basket.items[n].quantity, wanted, spare if n in bought else wanted)
-        wanted -= taken
-        spare -= taken if n in bought else 0
-        if taken:
-            units[n] = taken
+        rewarded_units = min(basket.items[n].quantity, wanted, spare if n in bought else wanted)
+        wanted -= rewarded_units
+        spare -= rewarded_units if n in bought else 0
+        if rewarded_units:
+            units[n] = rewarded_units
     assert wanted == 0
     if deal.units_max is not None:
         units = _first(units, deal.units_max)
-    return {n: divided(basket.worth(n, units[n]) * deal.percent, WHOLE, Rounding.HALF_UP) for n in units}
+    return {n: divide(basket.remaining(n, units[n]) * deal.percent, PERCENT_WHOLE, Rounding.HALF_UP) for n in units}
 
 
 def cheapest(basket: Basket, qualifying: Collection[int], units_max: int | None) -> dict[int, int]:
-    """Units by item: all that qualify, or the cheapest where there is a most."""
+    """Return the qualifying units by item; with a limit, the cheapest ones."""
     if units_max is None:
         return {n: basket.items[n].quantity for n in sorted(qualifying)}
     return _first({n: basket.items[n].quantity for n in _by_price(basket, qualifying)}, units_max)
@@ -115,7 +115,7 @@ def _first(units: Mapping[int, int], most: int) -> dict[int, int]:
 
 
 def _by_price(basket: Basket, indexes: Collection[int]) -> list[int]:
-    """Cheapest first by what a unit costs now; of equal ones the earlier line first."""
+    """Return indexes by the present price of a unit, the cheapest first; of equal ones the earlier first."""
     return sorted(indexes, key=lambda n: (Fraction(basket.left[n], basket.items[n].quantity), n))
 
 
@@ -124,15 +124,15 @@ def _units(basket: Basket, indexes: Collection[int]) -> int:
 
 
 def spread(amount_minor: int, weights: Mapping[int, int]) -> dict[int, int]:
-    """An amount over weights, to the minor unit: what is left over goes to the largest remainders, first come first.
+    """Distribute an amount in proportion to weights, to the minor unit, by the largest remainder method.
 
-    No share is above its weight where the amount is not above their sum.
+    Of equal remainders the earlier key comes first. No part exceeds its weight if the amount does not exceed their sum.
     """
     whole = sum(weights.values())
     if not whole:
         return {}
-    shares = {key: amount_minor * weight // whole for key, weight in weights.items()}
+    parts = {key: amount_minor * weight // whole for key, weight in weights.items()}
     by_remainder = sorted(weights, key=lambda key: (-(amount_minor * weights[key] % whole), key))
-    for key in by_remainder[: amount_minor - sum(shares.values())]:
-        shares[key] += 1
-    return shares
+    for key in by_remainder[: amount_minor - sum(parts.values())]:
+        parts[key] += 1
+    return parts

@@ -54,9 +54,9 @@ class Price(Base):
 
 
 class PromotionRow(Base):
-    """A promotion: `pricing.promotions.Promotion` says what its columns mean.
+    """A promotion; `pricing.promotions.Promotion` explains its columns.
 
-    The goods that it names are in `promotion_item`. `channel_ids` null: all channels.
+    The variants that it lists are in `promotion_item`. `channel_ids` null: all channels.
     """
 
     __tablename__ = "promotion"
@@ -101,7 +101,7 @@ class PromotionRow(Base):
 
 
 class PromotionItem(Base):
-    """A variant that a promotion names: as what qualifies, or as what is got for it (`reward`)."""
+    """A variant listed by a promotion: as a qualifying item, or as a reward."""
 
     __tablename__ = "promotion_item"
     __table_args__ = (Index(None, "promotion_id", "reward", "variant_id"),)
@@ -112,7 +112,7 @@ class PromotionItem(Base):
 
 
 class CouponRow(Base):
-    """A code that asks for a promotion; `code` in capitals. `used` counts its redemptions that stand."""
+    """A code that asks for a promotion, in upper case. `used`: the number of its redemptions that were not reversed."""
 
     __tablename__ = "coupon"
     __table_args__ = (
@@ -130,9 +130,9 @@ class CouponRow(Base):
 
 
 class CouponRedemption(Base):
-    """A coupon that an order used, from the moment that it was agreed; `reversed_at`: the order came to nothing.
+    """The use of a coupon by an order. `reversed_at`: the order was not placed, or was cancelled.
 
-    No foreign key to the order: with a payment provider it is made later, under the id that was agreed.
+    There is no foreign key to the order: with a payment provider the order is written later, under the same id.
     """
 
     __tablename__ = "coupon_redemption"

@@ -1,4 +1,4 @@
-"""Coupons that tills took: it has happened, so the sale stands, whatever the limits say. They are kept within them."""
+"""Redemptions that tills report. The sale stands in any case; the redemption is recorded within the coupon's limit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.pricing.coupons import canonical
 
 
-class Use(NamedTuple):
-    """A code that was taken for an order, as the till says it."""
+class OfflineRedemption(NamedTuple):
+    """A coupon code that a till has accepted for an order."""
 
     code: str
     order_id: UUID
@@ -20,33 +21,34 @@ class Use(NamedTuple):
     at: datetime
 
 
-async def keep(session: Session, uses: Sequence[Use]) -> list[Use]:
-    """Keep redemptions, in this order, as far as their coupons' limits allow; those that are not kept.
+async def record(session: Session, uses: Sequence[OfflineRedemption]) -> list[OfflineRedemption]:
+    """Record redemptions, in this order, as far as the limits of their coupons allow; return the others.
 
-    Whoever uses the same coupons waits for the commit; they are locked in one order.
+    The coupons are locked in one order; other calls with the same coupons wait for the commit.
     """
     if not uses:
         return []
-    kept = await session.fetch(
-        _KEEP,
-        [canonical(use.code) for use in uses],
-        [use.order_id for use in uses],
-        [use.customer_id for use in uses],
-        [use.at for use in uses],
+    rows = await session.fetch(
+        _RECORD,
+        codes=[canonical(use.code) for use in uses],
+        order_ids=[use.order_id for use in uses],
+        customer_ids=[use.customer_id for use in uses],
+        times=[use.at for use in uses],
     )
-    counted = {row["n"] for row in kept}
-    return [use for n, use in enumerate(uses, 1) if n not in counted]
+    recorded = {row["n"] for row in rows}
+    return [use for n, use in enumerate(uses, 1) if n not in recorded]
 
 
-_KEEP = """
-    WITH told AS (
-        SELECT DISTINCT ON (code, order_id) * FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::timestamptz[])
+_RECORD = statement("""
+    WITH reported AS (
+        SELECT DISTINCT ON (code, order_id) *
+        FROM unnest(:codes::text[], :order_ids::uuid[], :customer_ids::uuid[], :times::timestamptz[])
             WITH ORDINALITY AS u(code, order_id, customer_id, at, n) ORDER BY code, order_id, n
-    ), mine AS MATERIALIZED (
-        SELECT id, code, usage_limit, used FROM coupon WHERE code = ANY($1) ORDER BY id FOR NO KEY UPDATE
+    ), known AS MATERIALIZED (
+        SELECT id, code, usage_limit, used FROM coupon WHERE code = ANY(:codes) ORDER BY id FOR NO KEY UPDATE
     ), counted AS (
-        SELECT t.*, m.id, m.usage_limit, m.used, row_number() OVER (PARTITION BY m.id ORDER BY t.n) AS turn
-        FROM told t JOIN mine m USING (code)
+        SELECT r.*, k.id, k.usage_limit, k.used, row_number() OVER (PARTITION BY k.id ORDER BY r.n) AS turn
+        FROM reported r JOIN known k USING (code)
     ), within AS MATERIALIZED (
         SELECT * FROM counted WHERE usage_limit IS NULL OR used + turn <= usage_limit
     ), written AS (
@@ -57,4 +59,4 @@ _KEEP = """
         WHERE c.id = w.id
     )
     SELECT n FROM within
-"""
+""")

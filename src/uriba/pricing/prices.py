@@ -1,4 +1,4 @@
-"""Price lists: the narrowest price that is valid now wins."""
+"""Price lists. Of the prices that are valid now, the one with the narrowest scope applies."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, NotFound, Refusals
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
-from uriba.db.statements import fragment
+from uriba.db.statements import fragment, statement
 from uriba.outbox import emit
 from uriba.pricing.events import PriceChanged
 
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """A price to make or change; `amount` in major units. Key: SKU, channel, location, valid_from.
+    """A price to create or change. `amount` is in major units; the key is SKU, channel, location and valid_from.
 
     Moments without a zone are UTC.
     """
@@ -36,19 +36,19 @@ class PriceRow:
 
 
 async def upsert(session: Session, rows: Sequence[PriceRow]) -> int:
-    """Make or change prices, all or none; what is the same already tells nobody.
+    """Create or change prices, all or none. Unchanged prices emit no event.
 
     Errors: `NotFound` for SKU, channel or location, `CurrencyMismatch`-coded problems for a currency that is not the
     channel's, `Invalid`, `LimitExceeded` above 1,000 rows.
     """
     check_rows(len(rows), "prices")
     rows = [replace(row, valid_from=_aware(row.valid_from), valid_to=_aware(row.valid_to)) for row in rows]
-    known = await _known(session, rows)
+    known = await _read_references(session, rows)
     refusals = Refusals()
     seen: set[tuple[object, ...]] = set()
     parsed = [_parse(row, index, known, seen, refusals) for index, row in enumerate(rows)]
     refusals.raise_any()
-    changed = await session.fetch(_UPSERT, msgspec.json.encode(parsed).decode())
+    changed = await session.fetch(_UPSERT, prices=msgspec.json.encode(parsed).decode())
     emit(session, *(PriceChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"]}) for r in changed))
     return len(rows)
 
@@ -58,17 +58,17 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _References:
     variants: dict[str, int]
     channels: dict[str, Row]
     locations: dict[str, Row]
 
 
-async def _known(session: Session, rows: Sequence[PriceRow]) -> _Known:
+async def _read_references(session: Session, rows: Sequence[PriceRow]) -> _References:
     def clean(values: Sequence[str | None]) -> list[str]:
         return list({value for value in values if value and not text.has_control(value)})
 
-    return _Known(
+    return _References(
         variants=await queries.ids_by_sku(session, clean([row.sku for row in rows])),
         channels=await channels.by_code(session, clean([row.channel for row in rows])),
         locations=await locations.by_code(session, clean([row.location for row in rows])),
@@ -76,21 +76,21 @@ async def _known(session: Session, rows: Sequence[PriceRow]) -> _Known:
 
 
 def _parse(
-    row: PriceRow, index: int, known: _Known, seen: set[tuple[object, ...]], refusals: Refusals
+    row: PriceRow, index: int, known: _References, seen: set[tuple[object, ...]], refusals: Refusals
 ) -> dict[str, object]:
     at = ("prices", index)
     key = (row.sku, row.channel, row.location, row.valid_from)
     try:
         if key in seen:
-            raise Invalid("This price stands twice in one call.", *at)
+            raise Invalid("This price appears twice in one call.", *at)
         seen.add(key)
-        return _checked(row, at, known, refusals)
+        return _to_columns(row, at, known, refusals)
     except DomainError as error:
         refusals.caught(error)
         return {}
 
 
-def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusals) -> dict[str, object]:
+def _to_columns(row: PriceRow, at: tuple[str, int], known: _References, refusals: Refusals) -> dict[str, object]:
     if row.sku not in known.variants:
         raise NotFound("There is no such SKU.", *at, "sku")
     if row.channel is not None and row.channel not in known.channels:
@@ -102,9 +102,9 @@ def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusa
         refusals.add(Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at, "amount", "currency")
     amount = money.to_minor(row.amount, currency, *at, "amount", "amount")
     if amount < 0:
-        raise Invalid("A price is not negative.", *at, "amount", "amount")
+        raise Invalid("A price must not be negative.", *at, "amount", "amount")
     if row.valid_from and row.valid_to and row.valid_to <= row.valid_from:
-        raise Invalid("A price ends after it begins.", *at, "validTo")
+        raise Invalid("validTo must be later than validFrom.", *at, "validTo")
     return {
         "variant_id": known.variants[row.sku],
         "channel_id": known.channels[row.channel]["id"] if row.channel is not None else None,
@@ -116,11 +116,11 @@ def _checked(row: PriceRow, at: tuple[str, int], known: _Known, refusals: Refusa
     }
 
 
-_UPSERT = """
+_UPSERT = statement("""
     WITH changed AS (
         INSERT INTO price AS p (variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to)
         SELECT variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to
-        FROM json_to_recordset($1::json) AS r(variant_id bigint, channel_id bigint, location_id bigint,
+        FROM json_to_recordset(:prices::json) AS r(variant_id bigint, channel_id bigint, location_id bigint,
             amount_minor bigint, currency text, valid_from timestamptz, valid_to timestamptz)
         ORDER BY variant_id, channel_id, location_id, valid_from
         ON CONFLICT ON CONSTRAINT uq_price_key DO UPDATE SET amount_minor = excluded.amount_minor,
@@ -132,7 +132,7 @@ _UPSERT = """
         SELECT id FROM variant WHERE id IN (SELECT variant_id FROM changed) ORDER BY sku FOR NO KEY UPDATE
     )
     UPDATE variant v SET events = v.events + 1 FROM touched WHERE v.id = touched.id RETURNING v.id, v.sku, v.events
-"""
+""")
 
 PRICE_NOW = fragment("""
     SELECT listed.amount_minor FROM price listed
@@ -142,10 +142,10 @@ PRICE_NOW = fragment("""
         AND listed.valid_from <= now() AND (listed.valid_to IS NULL OR listed.valid_to > now())
     ORDER BY listed.location_id NULLS LAST, listed.channel_id NULLS LAST, listed.valid_from DESC LIMIT 1
 """)
-"""The rule as a scalar subquery, for statements that need a price beside other columns.
+"""The price that applies now, as a scalar subquery.
 
-Channel and location beat location, that beats channel, that beats everywhere; of two overlapping spans the one that
-began later. `location` is a terminal's, else null: a store's price is for its tills.
+A price of channel and location precedes one of the location, then of the channel, then of everywhere. Of two
+overlapping spans the one that began later applies. `location`: a terminal's, else null; store prices are for its tills.
 """
 
 
@@ -158,32 +158,41 @@ async def listed_by_variant(
     location_id: int,
     ended: bool = True,
 ) -> dict[int, list[Row]]:
-    """Every price that a store's tills may have to know of, future ones too, the best of each time first.
+    """Return all prices that a store's tills may need, future ones included, by variant, the preferred ones first.
 
-    `ended`: those too whose time is over.
+    `ended`: include prices whose time is over.
     """
     found: dict[int, list[Row]] = {variant_id: [] for variant_id in variant_ids}
-    rows = await session.fetch(_LISTED, variant_ids, channel_id, currency, location_id, ended)
+    rows = await session.fetch(
+        _LISTED,
+        variant_ids=variant_ids,
+        channel_id=channel_id,
+        currency=currency,
+        location_id=location_id,
+        ended=ended,
+    )
     for row in rows:
         found[row["variant_id"]].append(row)
     return found
 
 
-# Times beyond the calendar of Python are as good as none.
-_LISTED = """
+# Times beyond Python's calendar are treated as open ends.
+_LISTED = statement("""
     SELECT p.variant_id, p.amount_minor, p.currency, p.channel_id, p.location_id,
         CASE WHEN p.valid_from < '0001-01-02' THEN NULL
             WHEN p.valid_from > '9999-12-30' THEN '9999-12-30'::timestamptz ELSE p.valid_from END AS valid_from,
         CASE WHEN p.valid_to <= '9999-12-30' THEN p.valid_to END AS valid_to, c.code AS channel, s.code AS location
     FROM price p LEFT JOIN channel c ON c.id = p.channel_id LEFT JOIN location s ON s.id = p.location_id
-    WHERE p.variant_id = ANY($1) AND p.currency = $3 AND ($5 OR p.valid_to IS NULL OR p.valid_to > now())
-        AND (p.channel_id = $2 OR p.channel_id IS NULL) AND (p.location_id = $4 OR p.location_id IS NULL)
+    WHERE p.variant_id = ANY(:variant_ids) AND p.currency = :currency
+        AND (:ended OR p.valid_to IS NULL OR p.valid_to > now())
+        AND (p.channel_id = :channel_id OR p.channel_id IS NULL)
+        AND (p.location_id = :location_id OR p.location_id IS NULL)
     ORDER BY p.variant_id, p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC
-"""
+""")
 
 
 def at(listed: Sequence[Row], moment: datetime) -> int | None:
-    """The price in minor units that was valid at a time, of those `listed_by_variant` found for a variant. Pure."""
+    """Return the price in minor units that was valid at a time, of a variant's prices from `listed_by_variant`."""
     for row in listed:
         begun = row["valid_from"] is None or row["valid_from"] <= moment
         if begun and (row["valid_to"] is None or row["valid_to"] > moment):
@@ -194,15 +203,18 @@ def at(listed: Sequence[Row], moment: datetime) -> int | None:
 async def now_by_variant(
     session: Session, variant_ids: Sequence[int], *, channel_id: int, currency: str, location_id: int | None
 ) -> dict[int, int]:
-    """The price in minor units that is valid now; variants that the channel does not sell are left out."""
-    rows = await session.fetch(_NOW, variant_ids, channel_id, currency, location_id)
+    """Return the present prices in minor units. Variants that the channel does not sell are left out."""
+    rows = await session.fetch(
+        _NOW, variant_ids=variant_ids, channel_id=channel_id, currency=currency, location_id=location_id
+    )
     return {row["variant_id"]: row["amount_minor"] for row in rows}
 
 
-_NOW = """
+_NOW = statement("""
     SELECT DISTINCT ON (p.variant_id) p.variant_id, p.amount_minor FROM price p
-    WHERE p.variant_id = ANY($1) AND p.currency = $3
-        AND (p.channel_id = $2 OR p.channel_id IS NULL) AND (p.location_id = $4 OR p.location_id IS NULL)
+    WHERE p.variant_id = ANY(:variant_ids) AND p.currency = :currency
+        AND (p.channel_id = :channel_id OR p.channel_id IS NULL)
+        AND (p.location_id = :location_id OR p.location_id IS NULL)
         AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
     ORDER BY p.variant_id, p.location_id NULLS LAST, p.channel_id NULLS LAST, p.valid_from DESC
-"""
+""")

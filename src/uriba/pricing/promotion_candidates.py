@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from uriba.db.statements import fragment
-from uriba.pricing.basket_items import PLAIN, Traits
-from uriba.pricing.promotions import Offer, Offers
+from uriba.pricing.basket_items import NO_TRAITS, ItemTraits
+from uriba.pricing.promotions import PromotionCandidate, PromotionCandidates
 
 AUTOMATIC_MAX = 200
 """Current promotions of one channel that need no coupon. Each cart is evaluated against all of them."""
@@ -22,7 +22,7 @@ PROMOTION_CANDIDATES = fragment("""
     CASE WHEN (SELECT true FROM promotion LIMIT 1) AND row_number() OVER whole_cart = 1
         THEN offers_of({cart}, {customer}, {counted}, {channel}, {currency}, array_agg({variant}) OVER whole_cart) END
 """)
-"""The candidates of a cart as JSON for `read`, in the cart's first row.
+"""The candidates of a cart as JSON for `parse_candidates`, in the cart's first row.
 
 The statement declares the window `whole_cart` (see `CART_WINDOW`). `counted`: the cart's coupons have been redeemed.
 """
@@ -31,26 +31,30 @@ CART_WINDOW = fragment("whole_cart AS ({rows} ROWS BETWEEN UNBOUNDED PRECEDING A
 """The window of all rows of a cart. `rows`: their partition and order."""
 
 
-class _Found(msgspec.Struct, frozen=True):
+class _CandidatesJson(msgspec.Struct, frozen=True):
+    """The JSON of the SQL function `offers_of`."""
+
     at: datetime
-    offers: list[Offer]
+    offers: list[PromotionCandidate]
     goods: list[tuple[int, str | None, str | None, list[tuple[int, bool]] | None]] | None = None
 
 
-def read(found: Mapping[str, Any] | None, *, channel_id: int) -> tuple[Offers | None, dict[int, Traits]]:
-    """Return the offers of `PROMOTION_CANDIDATES`, and of each variant the traits that they refer to."""
+def parse_candidates(
+    found: Mapping[str, Any] | None, *, channel_id: int
+) -> tuple[PromotionCandidates | None, dict[int, ItemTraits]]:
+    """Return the candidates from the JSON of `PROMOTION_CANDIDATES`, and the traits of each variant."""
     if found is None:
         return None, {}
-    read_ = msgspec.convert(found, _Found)
-    known = {
-        variant_id: _traits(category, brand, named) if category or brand or named else PLAIN
-        for variant_id, category, brand, named in read_.goods or ()
+    parsed = msgspec.convert(found, _CandidatesJson)
+    traits = {
+        variant_id: _traits(category, brand, named) if category or brand or named else NO_TRAITS
+        for variant_id, category, brand, named in parsed.goods or ()
     }
-    return Offers(read_.offers, channel_id, read_.at), known
+    return PromotionCandidates(parsed.offers, channel_id, parsed.at), traits
 
 
-def _traits(category: str | None, brand: str | None, named: list[tuple[int, bool]] | None) -> Traits:
-    return Traits(
+def _traits(category: str | None, brand: str | None, named: list[tuple[int, bool]] | None) -> ItemTraits:
+    return ItemTraits(
         category,
         brand,
         frozenset(promotion for promotion, reward in named or () if not reward),

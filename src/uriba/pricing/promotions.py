@@ -1,7 +1,7 @@
-"""Promotions: what they take off a basket, and why, or why not. Pure, and the same for every channel.
+"""The promotion engine: which promotions apply to a basket, and why or why not. The same for every channel.
 
-They are judged one after the other, by falling priority, then by code: each sees what the ones before it left. So the
-answer does not depend on the order in which they are given.
+Promotions are evaluated one after the other, by descending priority, then by code; each sees what the ones before it
+left. The result does not depend on the order of the input.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import msgspec
 
 from uriba.core.money import Money
 from uriba.pricing import discounts
-from uriba.pricing.basket_items import Item
-from uriba.pricing.discounts import Basket, Deal, Effect
+from uriba.pricing.basket_items import BasketItem
+from uriba.pricing.discounts import Basket, BuyXGetY, Effect
 
 
 class Stacking(StrEnum):
-    """What else may apply with a promotion: anything, nothing at all, or nothing of its own group."""
+    """What a promotion may be combined with: anything, nothing, or nothing of its own group."""
 
     STACKABLE = "STACKABLE"
     EXCLUSIVE = "EXCLUSIVE"
@@ -28,7 +28,7 @@ class Stacking(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a promotion was applied, or was not; a client may rely on these for ever."""
+    """Why a promotion applies or does not. The codes never change their meaning."""
 
     APPLIED = "APPLIED"
     NOT_ACTIVE = "NOT_ACTIVE"
@@ -46,11 +46,11 @@ class Reason(StrEnum):
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion as its table keeps it: amounts in minor units of `currency`, percentages in hundredths.
+    """A promotion: amounts in minor units of `currency`, percentages in hundredths.
 
-    Goods qualify by category, brand or being named; all do where none of these is said. The threshold (`min_minor`,
-    `min_units`) is of what qualifies, at prices before any discount. `max_minor` and `max_units` bound what one order
-    gets. Channels: None is all of them.
+    Items qualify by category, brand or being listed; all do where none of these is given. The threshold (`min_minor`,
+    `min_units`) counts qualifying items at prices before any discount. `max_minor` and `max_units` limit the discount
+    of one order. `channel_ids` None: all channels.
     """
 
     id: int
@@ -82,38 +82,38 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
 
     @property
-    def for_all_goods(self) -> bool:
+    def for_all_items(self) -> bool:
         return not (self.categories or self.brands or self.names_variants)
 
     @property
-    def rewards_what_is_bought(self) -> bool:
-        """No goods of their own are rewarded: of those that qualify, some are cheaper."""
+    def rewards_qualifying_items(self) -> bool:
+        """Whether the rewards are some of the qualifying items, because no other rewards are given."""
         return not (self.reward_categories or self.reward_brands or self.reward_names_variants)
 
-    def takes(self, item: Item) -> bool:
+    def qualifies(self, item: BasketItem) -> bool:
         """Whether an item qualifies."""
-        goods = item.traits
+        traits = item.traits
         return (
-            self.for_all_goods
-            or self.id in goods.named_by
-            or goods.category in self.categories
-            or goods.brand in self.brands
+            self.for_all_items
+            or self.id in traits.named_by
+            or traits.category in self.categories
+            or traits.brand in self.brands
         )
 
-    def rewards(self, item: Item) -> bool:
-        """Whether an item may be what a buyer gets."""
-        if self.rewards_what_is_bought:
-            return self.takes(item)
-        goods = item.traits
+    def rewards(self, item: BasketItem) -> bool:
+        """Whether an item may be a reward."""
+        if self.rewards_qualifying_items:
+            return self.qualifies(item)
+        traits = item.traits
         return (
-            self.id in goods.rewarded_by
-            or goods.category in self.reward_categories
-            or goods.brand in self.reward_brands
+            self.id in traits.rewarded_by
+            or traits.category in self.reward_categories
+            or traits.brand in self.reward_brands
         )
 
 
 class Coupon(msgspec.Struct, frozen=True, kw_only=True):
-    """A coupon that a cart holds. `used_up` in all, or by its customer; `needs_customer`: a guest cannot be counted."""
+    """A cart's coupon. `used_up`: in total or by the customer; `needs_customer`: its limit is per customer."""
 
     id: int
     code: str
@@ -122,25 +122,25 @@ class Coupon(msgspec.Struct, frozen=True, kw_only=True):
     needs_customer: bool = False
 
 
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """A promotion that a basket may have, with the coupon that it is asked for with."""
+class PromotionCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A promotion to evaluate for a basket, with the coupon that asks for it."""
 
     promotion: Promotion
     coupon: Coupon | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Offers:
-    """What is offered in a channel at a moment."""
+class PromotionCandidates:
+    """The promotions to evaluate in a channel at a moment."""
 
-    offers: Sequence[Offer]
+    candidates: Sequence[PromotionCandidate]
     channel_id: int
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an offer: what it took off goods and shipping (minor units), and why, or why not.
+class PromotionResult:
+    """The result of a promotion: its discount on items and shipping in minor units, and why it applies or not.
 
     `excluded_by`: the code of the promotion that it cannot be combined with.
     """
@@ -148,7 +148,7 @@ class Verdict:
     promotion: Promotion
     coupon: Coupon | None
     reason: Reason
-    words: str
+    text: str
     money: Money | None = None
     amount_minor: int = 0
     shipping_minor: int = 0
@@ -160,130 +160,142 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """The reason as a sentence: said only where it is shown, for writing an amount takes longer than judging."""
-        return self.words if self.money is None else f"{self.money} {self.words}"
+        """The reason as a sentence. Built only when it is read, because formatting an amount is slow."""
+        return self.text if self.money is None else f"{self.money} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What promotions took off each item and off shipping, in minor units, and what became of each of them."""
+class PromotionOutcome:
+    """Discounts of each item and of shipping, in minor units, and the result of each promotion."""
 
     discounts: tuple[int, ...]
     shipping_minor: int
-    verdicts: tuple[Verdict, ...]
+    results: tuple[PromotionResult, ...]
 
 
-def apply(items: Sequence[Item], offered: Offers, *, currency: str, shipping_minor: int) -> Outcome:
-    """Judge all offers."""
+def evaluate(
+    items: Sequence[BasketItem], candidates: PromotionCandidates, *, currency: str, shipping_minor: int
+) -> PromotionOutcome:
+    """Evaluate all candidates."""
     basket = Basket.of(items, shipping_minor)
-    verdicts: list[Verdict] = []
-    for offer in sorted(offered.offers, key=_rank):
-        verdicts.append(_judged(offer, offered, basket, currency, verdicts))
+    results: list[PromotionResult] = []
+    for offer in sorted(candidates.candidates, key=_rank):
+        results.append(_evaluate_one(offer, candidates, basket, currency, results))
     discounts = tuple(item.amount_minor - left for item, left in zip(items, basket.left, strict=True))
-    return Outcome(discounts, shipping_minor - basket.shipping[0], tuple(verdicts))
+    return PromotionOutcome(discounts, shipping_minor - basket.shipping[0], tuple(results))
 
 
-def _rank(offer: Offer) -> tuple[int, str, str]:
+def _rank(offer: PromotionCandidate) -> tuple[int, str, str]:
     return -offer.promotion.priority, offer.promotion.code, offer.coupon.code if offer.coupon else ""
 
 
-def _judged(offer: Offer, offered: Offers, basket: Basket, currency: str, before: Sequence[Verdict]) -> Verdict:
-    """The verdict on an offer; what it takes off is gone from the basket."""
-    if refused := _closed(offer, offered, currency) or _excluded(offer, before):
+def _evaluate_one(
+    offer: PromotionCandidate,
+    candidates: PromotionCandidates,
+    basket: Basket,
+    currency: str,
+    before: Sequence[PromotionResult],
+) -> PromotionResult:
+    """Evaluate a candidate and take its discount off the basket."""
+    if refused := _unavailable(offer, candidates, currency) or _excluded(offer, before):
         return refused
-    qualifying = [n for n, item in enumerate(basket.items) if offer.promotion.takes(item)]
+    qualifying = [n for n, item in enumerate(basket.items) if offer.promotion.qualifies(item)]
     if not qualifying:
         return _refused(offer, Reason.NOTHING_QUALIFIES, "Nothing in the cart qualifies.")
-    if refused := _short(offer, basket, qualifying, currency):
+    if refused := _below_threshold(offer, basket, qualifying, currency):
         return refused
-    return _taken(offer, basket, qualifying, currency)
+    return _apply(offer, basket, qualifying, currency)
 
 
-def _refused(offer: Offer, reason: Reason, words: str, money: Money | None = None) -> Verdict:
-    return Verdict(offer.promotion, offer.coupon, reason, words, money)
+def _refused(offer: PromotionCandidate, reason: Reason, text: str, money: Money | None = None) -> PromotionResult:
+    return PromotionResult(offer.promotion, offer.coupon, reason, text, money)
 
 
-def _closed(offer: Offer, offered: Offers, currency: str) -> Verdict | None:
-    """Whatever is in the basket: switched off, not here, not now, or not with this coupon."""
+def _unavailable(offer: PromotionCandidate, candidates: PromotionCandidates, currency: str) -> PromotionResult | None:
+    """Refuse a promotion that is inactive, not for this channel or time, or not for this coupon."""
     promotion, coupon = offer.promotion, offer.coupon
-    elsewhere = promotion.channel_ids is not None and offered.channel_id not in promotion.channel_ids
+    elsewhere = promotion.channel_ids is not None and candidates.channel_id not in promotion.channel_ids
     if not promotion.active or (coupon is not None and not coupon.active):
-        return _refused(offer, Reason.NOT_ACTIVE, "This offer has been withdrawn.")
+        return _refused(offer, Reason.NOT_ACTIVE, "This promotion has been withdrawn.")
     if elsewhere or promotion.currency not in (None, currency):
-        return _refused(offer, Reason.NOT_IN_CHANNEL, "This offer is not for this channel.")
-    if promotion.valid_from is not None and offered.at < promotion.valid_from:
-        return _refused(offer, Reason.NOT_YET, "This offer has not begun yet.")
-    if promotion.valid_to is not None and offered.at >= promotion.valid_to:
-        return _refused(offer, Reason.OVER, "This offer is over.")
+        return _refused(offer, Reason.NOT_IN_CHANNEL, "This promotion is not available in this channel.")
+    if promotion.valid_from is not None and candidates.at < promotion.valid_from:
+        return _refused(offer, Reason.NOT_YET, "This promotion has not started yet.")
+    if promotion.valid_to is not None and candidates.at >= promotion.valid_to:
+        return _refused(offer, Reason.OVER, "This promotion has ended.")
     if coupon is None:
         return _refused(offer, Reason.COUPON_NEEDED, "A coupon is needed.") if promotion.needs_coupon else None
     if coupon.used_up:
-        return _refused(offer, Reason.COUPON_USED_UP, "This coupon is used up.")
+        return _refused(offer, Reason.COUPON_USED_UP, "This coupon has been used up.")
     if coupon.needs_customer:
         return _refused(offer, Reason.CUSTOMER_NEEDED, "Sign in to use this coupon.")
     return None
 
 
-def _excluded(offer: Offer, before: Sequence[Verdict]) -> Verdict | None:
-    """Of what was applied before, the first that this offer cannot stand beside."""
-    for other in (verdict for verdict in before if verdict.applied):
+def _excluded(offer: PromotionCandidate, before: Sequence[PromotionResult]) -> PromotionResult | None:
+    """Refuse a promotion that cannot be combined with one that was applied before."""
+    for other in (result for result in before if result.applied):
         if other.promotion.id == offer.promotion.id:
-            return _refused(offer, Reason.ALREADY_APPLIED, "This offer is applied already.")
-        if _apart(offer.promotion, other.promotion):
+            return _refused(offer, Reason.ALREADY_APPLIED, "This promotion is already applied.")
+        if _exclude_each_other(offer.promotion, other.promotion):
             found = _refused(offer, Reason.EXCLUDED_BY, f"This cannot be combined with {other.promotion.name}.")
             return replace(found, excluded_by=other.promotion.code)
     return None
 
 
-def _apart(one: Promotion, other: Promotion) -> bool:
+def _exclude_each_other(one: Promotion, other: Promotion) -> bool:
     if Stacking.EXCLUSIVE in (one.stacking, other.stacking):
         return True
     both = one.stacking is other.stacking is Stacking.EXCLUSIVE_IN_GROUP
     return both and one.stacking_group == other.stacking_group
 
 
-def _short(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: str) -> Verdict | None:
-    """Too little of what qualifies; says how much is missing."""
+def _below_threshold(
+    offer: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str
+) -> PromotionResult | None:
+    """Refuse a promotion whose threshold is not reached, and say how much is missing."""
     promotion = offer.promotion
     units = sum(basket.items[n].quantity for n in qualifying)
     amount = sum(basket.items[n].amount_minor for n in qualifying)
     if amount < promotion.min_minor:
         missing = Money(promotion.min_minor - amount, currency)
-        return _refused(offer, Reason.BELOW_THRESHOLD, "more of what qualifies is needed.", missing)
+        return _refused(offer, Reason.BELOW_THRESHOLD, "more of qualifying items is needed.", missing)
     if units < promotion.min_units:
         return _refused(offer, Reason.BELOW_THRESHOLD, f"{_more(promotion.min_units - units)} needed.")
-    if promotion.effect is Effect.BUY_X_GET_Y and not discounts.deal_sets(
-        basket, *_deal(promotion, basket, qualifying)
+    if promotion.effect is Effect.BUY_X_GET_Y and not discounts.buy_x_get_y_sets(
+        basket, *_buy_x_get_y(promotion, basket, qualifying)
     ):
         return _refused(offer, Reason.BELOW_THRESHOLD, f"Buy {promotion.buy_units} to get {promotion.get_units}.")
     return None
 
 
 def _more(units: int) -> str:
-    return "1 more unit of what qualifies is" if units == 1 else f"{units} more units of what qualifies are"
+    return "1 more qualifying unit is" if units == 1 else f"{units} more qualifying units are"
 
 
-def _deal(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> tuple[Deal, set[int], set[int]]:
-    deal = Deal(promotion.buy_units, promotion.get_units, promotion.percent, promotion.max_units)
-    return deal, set(qualifying), {n for n, item in enumerate(basket.items) if promotion.rewards(item)}
+def _buy_x_get_y(
+    promotion: Promotion, basket: Basket, qualifying: Sequence[int]
+) -> tuple[BuyXGetY, set[int], set[int]]:
+    rule = BuyXGetY(promotion.buy_units, promotion.get_units, promotion.percent, promotion.max_units)
+    return rule, set(qualifying), {n for n, item in enumerate(basket.items) if promotion.rewards(item)}
 
 
-def _taken(offer: Offer, basket: Basket, qualifying: Sequence[int], currency: str) -> Verdict:
-    """Take it off, at most what an order may get."""
+def _apply(offer: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str) -> PromotionResult:
+    """Take the discount off the basket, within the promotion's limits."""
     promotion = offer.promotion
     if promotion.effect is Effect.FREE_SHIPPING:
-        return _shipped_free(offer, basket, currency)
+        return _free_shipping(offer, basket, currency)
     found = _off(promotion, basket, qualifying)
     amount = sum(found.values())
     if promotion.max_minor is not None and amount > promotion.max_minor:
         amount, found = promotion.max_minor, discounts.spread(promotion.max_minor, found)
     if not amount:
-        return _refused(offer, Reason.NOTHING_LEFT, "Nothing is left that this could take off.")
+        return _refused(offer, Reason.NOTHING_LEFT, "Nothing is left to discount.")
     for n, off in found.items():
         basket.left[n] -= off
         assert basket.left[n] >= 0
-    told = Money(amount, currency)
-    return Verdict(promotion, offer.coupon, Reason.APPLIED, "off.", told, amount_minor=amount)
+    discount = Money(amount, currency)
+    return PromotionResult(promotion, offer.coupon, Reason.APPLIED, "off.", discount, amount_minor=amount)
 
 
 def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dict[int, int]:
@@ -297,17 +309,19 @@ def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dic
         case Effect.AMOUNT_OFF_ORDER:
             return discounts.off_order(basket, amount_minor=promotion.amount_minor)
         case Effect.BUY_X_GET_Y:
-            return discounts.deal_off(basket, *_deal(promotion, basket, qualifying))
+            return discounts.buy_x_get_y(basket, *_buy_x_get_y(promotion, basket, qualifying))
         case Effect.FREE_SHIPPING:
-            raise AssertionError("shipping is no item")
+            raise AssertionError("free shipping has no items")
 
 
-def _shipped_free(offer: Offer, basket: Basket, currency: str) -> Verdict:
+def _free_shipping(offer: PromotionCandidate, basket: Basket, currency: str) -> PromotionResult:
     amount = basket.shipping[0]
     if offer.promotion.max_minor is not None:
         amount = min(amount, offer.promotion.max_minor)
     if not amount:
         return _refused(offer, Reason.NOTHING_LEFT, "No shipping is charged.")
     basket.shipping[0] -= amount
-    told = Money(amount, currency)
-    return Verdict(offer.promotion, offer.coupon, Reason.APPLIED, "off shipping.", told, shipping_minor=amount)
+    discount = Money(amount, currency)
+    return PromotionResult(
+        offer.promotion, offer.coupon, Reason.APPLIED, "off shipping.", discount, shipping_minor=amount
+    )

@@ -1,7 +1,7 @@
-"""Tax: once per rate and order, never per line.
+"""Tax, rounded once for each rate of an order, never for each line.
 
 Source of the rule: Japan's qualified invoice system (適格請求書等保存方式) allows one rounding per rate and invoice;
-rounding each line gives sums that differ from the invoice by some yen. Pure.
+rounding each line gives sums that differ from the invoice by some yen.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from uriba.core.money import Rounding, divided
+from uriba.core.money import Rounding, divide
 
 
 @dataclass(frozen=True, slots=True)
 class TaxLine:
-    """Of one rate: net and tax in minor units. Their sum is the gross of that rate."""
+    """Net amount and tax of one rate, in minor units. Their sum is the gross amount of that rate."""
 
     rate: Fraction
     taxable_minor: int
     tax_minor: int
 
 
-def per_rate(amounts: Iterable[tuple[Fraction, int]], *, included: bool, rounding: Rounding) -> tuple[TaxLine, ...]:
-    """Tax of (rate, amount) pairs, by falling rate; `included`: the amounts hold their tax already."""
-    # Whole numbers, not fractions: a cart is priced at every look at it.
+def tax_per_rate(amounts: Iterable[tuple[Fraction, int]], *, included: bool, rounding: Rounding) -> tuple[TaxLine, ...]:
+    """Return the tax lines of (rate, amount) pairs, the highest rate first. `included`: the amounts include tax."""
+    # Sums of integers, because every read of a cart prices it and fractions are slow.
     sums: dict[tuple[int, int], int] = {}
     rates: dict[tuple[int, int], Fraction] = {}
     for rate, amount in amounts:
@@ -37,8 +37,8 @@ def per_rate(amounts: Iterable[tuple[Fraction, int]], *, included: bool, roundin
 
 
 def _line(rate: Fraction, amount: int, *, included: bool, rounding: Rounding) -> TaxLine:
-    share, whole = rate.as_integer_ratio()
+    numerator, denominator = rate.as_integer_ratio()
     if included:
-        tax = divided(amount * share, whole + share, rounding)
+        tax = divide(amount * numerator, denominator + numerator, rounding)
         return TaxLine(rate, amount - tax, tax)
-    return TaxLine(rate, amount, divided(amount * share, whole, rounding))
+    return TaxLine(rate, amount, divide(amount * numerator, denominator, rounding))

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from uriba.core.money import to_decimal
 from uriba.pricing.coupons import CouponInput
 from uriba.pricing.discounts import Effect
-from uriba.pricing.promotion_input import AmountInput, GoodsInput, PromotionInput
+from uriba.pricing.promotion_input import AmountInput, ItemSelection, PromotionInput
 from uriba.sources.complete_journey import ZONE, CompleteJourney, read_table, sku_of
 
 CURRENCY = "USD"
@@ -144,7 +144,7 @@ class CampaignCoupons:
                 name=f"Campaign {coupon.campaign} ({campaign.type}), coupon {coupon.upc}",
                 effect=Effect.AMOUNT_OFF_ITEMS,
                 amount=AmountInput(to_decimal(self.amounts_off[coupon], CURRENCY), CURRENCY),
-                items=GoodsInput(skus=[sku_of(product) for product in products]),
+                items=ItemSelection(skus=[sku_of(product) for product in products]),
                 max_units=1,
                 valid_from=_midnight(campaign.first_day),
                 valid_to=_midnight(campaign.last_day + timedelta(days=1)),

@@ -13,7 +13,7 @@ from uuid import UUID
 from uriba.catalog import channels
 from uriba.core import money
 from uriba.core.errors import Code, Invalid, InvalidQuantity, InvalidState, NotFound, Refusals
-from uriba.core.money import Rounding, divided, exponent
+from uriba.core.money import Rounding, divide, exponent
 from uriba.db import Session
 from uriba.stored_value import queries
 from uriba.stored_value.errors import NotEnough, TenderRefused
@@ -140,7 +140,7 @@ _REVERSE = _BOOK.format(kind="REVERSE")
 
 def share(points: int, part: int, whole: int) -> int:
     """The points of a part of an amount, half up: growing parts end with all of them. Pure."""
-    return divided(points * part, whole, Rounding.HALF_UP)
+    return divide(points * part, whole, Rounding.HALF_UP)
 
 
 async def redeem(

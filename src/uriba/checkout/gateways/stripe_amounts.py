@@ -30,7 +30,7 @@ def units(amount_minor: int, currency: str) -> int:
     """
     step = 10 if currency in _THREE else 100 if currency in _WHOLE else 1
     scaled = amount_minor * 10 ** decimals(currency)
-    return money.divided(scaled, step * 10 ** money.exponent(currency), Rounding.HALF_UP) * step
+    return money.divide(scaled, step * 10 ** money.exponent(currency), Rounding.HALF_UP) * step
 
 
 def movement(amount_minor: int, before_minor: int, currency: str) -> int:

@@ -143,7 +143,7 @@ async def _money(
     amount = book.refund(units).total_minor
     if whole:
         amount = await payments.paid_minor(session, order_id)
-        await redemptions.give_back(session, order_id=order_id)
+        await redemptions.reverse(session, order_id=order_id)
     await payments.refund(session, book.order, amount, reason=PaymentReason.CANCELLED, actor=actor, at_till=at_till)
 
 

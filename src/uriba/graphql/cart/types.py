@@ -17,7 +17,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.pricing.types import PromotionReason
 from uriba.graphql.scalars import Money, Node, UserError, money_of, user_errors_of
-from uriba.pricing.promotions import Verdict
+from uriba.pricing.promotions import PromotionResult
 
 if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
@@ -70,7 +70,7 @@ class CartPromotion:
     excluded_by: str | None = strawberry.field(description="The code of the promotion that it cannot be combined with.")
 
 
-def cart_promotion_of(verdict: Verdict, currency: str) -> CartPromotion:
+def cart_promotion_of(verdict: PromotionResult, currency: str) -> CartPromotion:
     return CartPromotion(
         code=verdict.promotion.code,
         name=verdict.promotion.name,

@@ -13,7 +13,7 @@ from uriba.graphql.pricing.types import PromotionEffect, PromotionStacking
 from uriba.graphql.scalars import DecimalString, MoneyInput
 from uriba.pricing import coupons as codes
 from uriba.pricing import promotion_input, promotion_setup
-from uriba.pricing.promotion_input import AmountInput, GoodsInput
+from uriba.pricing.promotion_input import AmountInput, ItemSelection
 from uriba.pricing.promotions import Stacking
 
 
@@ -98,5 +98,5 @@ def _amount(given: MoneyInput | None) -> AmountInput | None:
     return AmountInput(given.amount, given.currency) if given else None
 
 
-def _goods(given: PromotionGoodsInput | None) -> GoodsInput:
-    return GoodsInput(given.skus, given.categories, given.brands) if given else GoodsInput()
+def _goods(given: PromotionGoodsInput | None) -> ItemSelection:
+    return ItemSelection(given.skus, given.categories, given.brands) if given else ItemSelection()

@@ -18,7 +18,7 @@ class PricingQueries:
     async def promotions(self, info: Info, first: int | None = 20, after: str | None = None) -> PromotionConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:
-            rows = await promotion_setup.some(session, first=size, after=begin)
+            rows = await promotion_setup.page(session, first=size, after=begin)
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(PromotionConnection, PromotionEdge, page, promotion_of)  # type: ignore[no-any-return]
 

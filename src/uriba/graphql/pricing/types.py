@@ -87,7 +87,9 @@ class PromotionGoods:
     async def named(self, info: Info, first: int | None = 20, after: str | None = None) -> PromotionItemConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:
-            rows = await promotion_setup.named(session, self.promotion_key, reward=self.reward, first=size, after=begin)
+            rows = await promotion_setup.variants_of(
+                session, self.promotion_key, reward=self.reward, first=size, after=begin
+            )
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(PromotionItemConnection, PromotionItemEdge, page, _item_of)  # type: ignore[no-any-return]
 
