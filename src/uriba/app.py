@@ -26,7 +26,7 @@ from uriba.http.exports import exports
 from uriba.http.health import health
 from uriba.http.metrics import metrics
 from uriba.http.provider_callbacks import provider_callbacks
-from uriba.http.sandbox_payments import test_payments
+from uriba.http.sandbox_payments import sandbox_payments
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 
@@ -40,7 +40,6 @@ def create(settings: Settings | None = None) -> Litestar:
     hints = Hints(settings.valkey_url)
     database.after_commit = lambda: hints.publish(COMMITTED)
     hub = Hub(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
-    authenticate = hub.authenticator.authenticate
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -61,12 +60,12 @@ def create(settings: Settings | None = None) -> Litestar:
                 graphiql=None if settings.production else graphiql_page(EXAMPLES),
                 allowed_origins=settings.allowed_origins,
             ),
-            documents(database, authenticate),
-            exports(database, authenticate),
+            documents(database, hub.authenticator),
+            exports(database, hub.authenticator),
             health(database),
             metrics(database, settings, lambda: hub.groups.member_count + hub.live_feed.reader_count),
             *provider_callbacks(hub.checkout),
-            *test_payments(hub.checkout),
+            *sandbox_payments(hub.checkout),
         ],
         lifespan=[lifespan],
         request_max_body_size=settings.body_size_max,

@@ -60,7 +60,7 @@ async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: Fak
     answers = [await tell(at_stripe, *told) for told in forged]
 
     assert {a.status_code for a in answers} == {400}
-    assert {a.json()["errors"][0]["message"] for a in answers} == {"This event is not genuine."}
+    assert {a.json()["errors"][0]["message"] for a in answers} == {"This event is not signed by the payment provider."}
     assert (await heard(at_stripe, key), await orders(at_stripe, cart)) == (0, 0)
 
 
@@ -134,7 +134,7 @@ async def test_who_refuses_has_the_cart_back_at_once(shop: Shop) -> None:
     assert (await decide(shop, key, b"decision=refuse")).status_code == 303
 
     assert (await read(guest, cart))["status"] == "ACTIVE"
-    assert "refused or called off" in (await open_page(shop, f"/payments/test/{key}")).text
+    assert "refused or cancelled" in (await open_page(shop, f"/payments/test/{key}")).text
     assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
 
 

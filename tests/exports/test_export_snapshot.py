@@ -23,7 +23,7 @@ from uriba.exports import files, snapshot, tables
 from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable, parse_request
 from uriba.exports.snapshot import CURSOR_KEY, Export
 from uriba.exports.tables import TABLES, TableDefinition
-from uriba.http.exports import AT_ONCE_MAX
+from uriba.http.exports import CONCURRENT_EXPORTS_MAX
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { endCursor hasNextPage } } }"""
@@ -203,7 +203,7 @@ async def test_a_disconnected_reader_closes_its_export(shop: Shop, monkeypatch: 
     await shop.receive(TEA_S1=1)
     with monkeypatch.context() as patch:
         open_sessions = never_end(patch, times=1)
-        for _ in range(AT_ONCE_MAX + 1):
+        for _ in range(CONCURRENT_EXPORTS_MAX + 1):
             async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")):
                 await eventually(lambda: is_full(open_sessions), within_s=30)
             await eventually(lambda: is_empty(open_sessions), within_s=30)
@@ -214,7 +214,7 @@ async def test_a_disconnected_reader_closes_its_export(shop: Shop, monkeypatch: 
 async def test_a_stalled_reader_loses_its_export(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.receive(TEA_S1=1)
     with monkeypatch.context() as patch:
-        patch.setattr("uriba.http.exports.STALLED_S", 0.2)
+        patch.setattr("uriba.http.exports.CHUNK_TIMEOUT_S", 0.2)
         open_sessions = never_end(patch, times=1_000_000)
         async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")) as response:
             await eventually(lambda: is_full(open_sessions), within_s=30)
@@ -229,7 +229,7 @@ async def test_a_stalled_reader_loses_its_export(shop: Shop, monkeypatch: pytest
 async def test_an_export_ends_at_its_time_limit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.receive(TEA_S1=1)
     with monkeypatch.context() as patch:
-        patch.setattr("uriba.http.exports.LASTS_MAX_S", 0.3)
+        patch.setattr("uriba.http.exports.EXPORT_TIMEOUT_S", 0.3)
         never_end(patch, times=1_000_000)
         async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")) as response:
             with pytest.raises(httpx.RemoteProtocolError):
@@ -246,7 +246,7 @@ async def test_two_exports_are_written_at_a_time_and_the_next_waits(
     with monkeypatch.context() as patch:
         open_sessions = never_end(patch, times=1)
         async with AsyncExitStack() as others, AsyncExitStack() as mine:
-            for number in range(AT_ONCE_MAX):
+            for number in range(CONCURRENT_EXPORTS_MAX):
                 await others.enter_async_context(shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")))
                 await eventually(lambda n=number: has(open_sessions, n + 1), within_s=30)  # type: ignore[misc]
             response = await mine.enter_async_context(
@@ -260,7 +260,7 @@ async def test_two_exports_are_written_at_a_time_and_the_next_waits(
 
     assert not early
     assert received.startswith(b"stock_level_id,")
-    assert at_once == AT_ONCE_MAX
+    assert at_once == CONCURRENT_EXPORTS_MAX
     assert await csv_rows(shop.staff, "stock", location=shop.code("S1"))
 
 

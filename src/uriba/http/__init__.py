@@ -1,1 +1,1 @@
-"""Plain HTTP beside the API: health and metrics."""
+"""Plain HTTP beside GraphQL: documents, exports, health, metrics, and what payment providers call."""

@@ -1,11 +1,15 @@
-"""Bulk exports over HTTP, for staff and apps: piece by piece, and never half of one that looks whole."""
+"""Bulk exports over HTTP, for staff and apps.
+
+An export is sent in chunks while it is read. One that fails ends its connection early, so that no client takes a part
+for the whole.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 from litestar import Request, get
 from litestar.background_tasks import BackgroundTask
@@ -14,21 +18,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from uriba.core.actor import Actor
+from uriba.access.authentication import Authenticator
 from uriba.core.errors import Denied, DomainError, NotFound, Unauthenticated
 from uriba.db import Database
 from uriba.exports import snapshot
 from uriba.exports.requests import ExportFormat, ExportTable, parse_request, require_reader
 from uriba.exports.snapshot import CURSOR_KEY, Export
+from uriba.http.authentication import caller_of
 
-AT_ONCE_MAX = 2
-"""Exports that a process writes at a time: each keeps a connection for as long as its reader takes. Others wait."""
+CONCURRENT_EXPORTS_MAX = 2
+"""Exports that a process reads at a time, because each keeps a connection until its client has read it. Others wait."""
 
-STALLED_S = 25.0
-"""How long a piece waits for its reader: less than PostgreSQL leaves a transaction idle."""
+CHUNK_TIMEOUT_S = 25.0
+"""How long a chunk waits for its client; shorter than PostgreSQL leaves a transaction idle."""
 
-LASTS_MAX_S = 3600.0
-"""How long an export may take: its snapshot keeps PostgreSQL from clearing away what has changed since."""
+EXPORT_TIMEOUT_S = 3600.0
+"""How long an export may take: its snapshot keeps PostgreSQL from removing dead rows."""
 
 MEDIA_TYPES: Mapping[ExportFormat, str] = {
     ExportFormat.CSV: "text/csv; header=present",
@@ -36,50 +41,44 @@ MEDIA_TYPES: Mapping[ExportFormat, str] = {
 }
 
 
-class Identify(Protocol):
-    """Who calls. Errors: `Unauthenticated`."""
-
-    async def __call__(self, authorization: object, *, address: str) -> Actor: ...
-
-
-def exports(database: Database, identify: Identify) -> HTTPRouteHandler:
-    """GET /exports/{products|prices|stock|orders}.{csv|parquet}?location=&channel=&since=&until="""
-    turns = asyncio.Semaphore(AT_ONCE_MAX)
+def exports(database: Database, authenticator: Authenticator) -> HTTPRouteHandler:
+    """Return GET /exports/{products|prices|stock|orders}.{csv|parquet}?location=&channel=&since=&until="""
+    slots = asyncio.Semaphore(CONCURRENT_EXPORTS_MAX)
 
     @get("/exports/{name:str}")
-    async def export(request: Request[Any, Any, Any], name: FromPath[str]) -> Stream:
-        await _check(request, identify)
-        found = await _begun(database, name, dict(request.query_params))
-        pieces = _in_turn(found, turns)
+    async def get_export(request: Request[Any, Any, Any], name: FromPath[str]) -> Stream:
+        await _authorize(request, authenticator)
+        export = await _begin(database, name, dict(request.query_params))
+        chunks = _chunks(export, slots)
         headers = {
-            CURSOR_KEY: found.cursor,
+            CURSOR_KEY: export.cursor,
             "cache-control": "private, no-store",
             "content-disposition": f'attachment; filename="{name}"',
             "x-accel-buffering": "no",
             "x-content-type-options": "nosniff",
         }
-        # A reader who hangs up leaves the pieces where they were: closing them gives the connection back at once.
+        # A client that disconnects leaves the generator suspended: closing it returns the connection at once.
         return Stream(
-            pieces,
-            media_type=MEDIA_TYPES[found.request.format],
+            chunks,
+            media_type=MEDIA_TYPES[export.request.format],
             headers=headers,
-            background=BackgroundTask(pieces.aclose),
+            background=BackgroundTask(chunks.aclose),
         )
 
-    return export
+    return get_export
 
 
-async def _check(request: Request[Any, Any, Any], identify: Identify) -> None:
-    address = request.client.host if request.client else ""
+async def _authorize(request: Request[Any, Any, Any], authenticator: Authenticator) -> None:
+    actor = await caller_of(request, authenticator)
     try:
-        require_reader(await identify(request.headers.get("authorization"), address=address))
+        require_reader(actor)
     except Unauthenticated as error:
         raise NotAuthorizedException(str(error)) from error
     except Denied as error:
         raise PermissionDeniedException(str(error)) from error
 
 
-async def _begun(database: Database, name: str, filters: Mapping[str, str]) -> Export:
+async def _begin(database: Database, name: str, filters: Mapping[str, str]) -> Export:
     table, _, file_format = name.partition(".")
     if table not in {*ExportTable} or file_format not in {*ExportFormat}:
         raise NotFoundException("There is no such export.")
@@ -93,34 +92,40 @@ async def _begun(database: Database, name: str, filters: Mapping[str, str]) -> E
         raise ClientException(str(error)) from error
 
 
-async def _in_turn(export: Export, turns: asyncio.Semaphore) -> AsyncGenerator[bytes]:
-    """The pieces as their reader takes them, while the next one is written."""
+async def _chunks(export: Export, slots: asyncio.Semaphore) -> AsyncGenerator[bytes]:
+    """Yield the chunks of an export; while the client takes one, the next is read."""
     ready: asyncio.Queue[bytes | None] = asyncio.Queue(1)
-    writing = asyncio.create_task(_write(export, turns, ready))
+    reading = asyncio.create_task(_read(export, slots, ready))
     try:
-        while (piece := await _next(ready, writing)) is not None:
-            yield piece
+        while (chunk := await _next(ready, reading)) is not None:
+            yield chunk
     finally:
-        writing.cancel()
-        await asyncio.wait({writing})
+        reading.cancel()
+        await asyncio.wait({reading})
 
 
-async def _write(export: Export, turns: asyncio.Semaphore, ready: asyncio.Queue[bytes | None]) -> None:
-    """Errors: `TimeoutError` for a reader who takes nothing any more: what is kept for it is given up."""
-    async with turns, asyncio.timeout(LASTS_MAX_S), aclosing(export.chunks()) as pieces:
-        async for piece in pieces:
-            async with asyncio.timeout(STALLED_S):
-                await ready.put(piece)
+async def _read(export: Export, slots: asyncio.Semaphore, ready: asyncio.Queue[bytes | None]) -> None:
+    """Read an export into the queue.
+
+    Errors: `TimeoutError` for a client that does not take a chunk, or not all of them, in time.
+    """
+    async with slots, asyncio.timeout(EXPORT_TIMEOUT_S), aclosing(export.chunks()) as chunks:
+        async for chunk in chunks:
+            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                await ready.put(chunk)
     await ready.put(None)
 
 
-async def _next(ready: asyncio.Queue[bytes | None], writing: asyncio.Task[None]) -> bytes | None:
-    """The next piece; None after the last. Errors: what ended the writing."""
+async def _next(ready: asyncio.Queue[bytes | None], reading: asyncio.Task[None]) -> bytes | None:
+    """Return the next chunk, None after the last one.
+
+    Errors: those that ended the reading.
+    """
     waiting = asyncio.create_task(ready.get())
     try:
-        await asyncio.wait({waiting, writing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
-            writing.result()
+            reading.result()
         return await waiting
     finally:
         waiting.cancel()

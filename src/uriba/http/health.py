@@ -1,4 +1,4 @@
-"""Health: live says that the process runs, ready that it can serve."""
+"""Health checks: whether the process runs, and whether it can serve requests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import asyncio
 from litestar import Response, Router, get
 
 from uriba.db import Database
+from uriba.outbox import relay
 
 READY_TIMEOUT_S = 2
 
 
 def health(database: Database) -> Router:
-    """GET /health/live and /health/ready. Valkey is no condition: without it the hub is slower, not wrong."""
+    """Return GET /health/live and /health/ready. Valkey is not checked: without it the hub is slower, but correct."""
 
     @get("/live")
     async def live() -> dict[str, str]:
@@ -22,7 +23,7 @@ def health(database: Database) -> Router:
     async def ready() -> Response[dict[str, str]]:
         try:
             async with asyncio.timeout(READY_TIMEOUT_S), database.reading() as session:
-                await session.fetchval("SELECT position FROM feed")
+                await relay.end_of_feed(session)
         except Exception as error:
             return Response({"status": "not ready", "reason": type(error).__name__}, status_code=503)
         return Response({"status": "ready"})

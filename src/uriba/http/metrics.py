@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from uriba import metrics as shown
+from uriba import metrics as gauges
 from uriba.alerts.models import AlertKind
 from uriba.config import Settings
 from uriba.db import Database
@@ -20,13 +20,13 @@ from uriba.webhooks.models import EndpointStatus
 
 
 def metrics(database: Database, settings: Settings, subscribers: Callable[[], int]) -> HTTPRouteHandler:
-    """GET /metrics: the numbers of all processes of this machine that share a folder for them; else of this one."""
+    """Return GET /metrics: the metrics of all processes that share PROMETHEUS_MULTIPROC_DIR, else of this process."""
 
     @get("/metrics")
-    async def show() -> Response[bytes]:
-        shown.SUBSCRIBERS.set(subscribers())
+    async def get_metrics() -> Response[bytes]:
+        gauges.SUBSCRIBERS.set(subscribers())
         async with database.reading() as session:
-            _show(await sync_health.figures(session, default_hours=settings.opening_hours))
+            _set_gauges(await sync_health.figures(session, default_hours=settings.opening_hours))
         registry: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -34,19 +34,19 @@ def metrics(database: Database, settings: Settings, subscribers: Callable[[], in
         content = generate_latest(registry)
         return Response(content, headers={"content-type": CONTENT_TYPE_LATEST}, media_type=MediaType.TEXT)
 
-    return show
+    return get_metrics
 
 
-def _show(figures: Figures) -> None:
-    """What has no row is 0, not absent."""
-    shown.EVENTS_WAITING.set(figures.waiting)
-    shown.FEED_LAG_SECONDS.set(figures.feed_lag_s)
+def _set_gauges(figures: Figures) -> None:
+    """Set every gauge; one without a figure is 0, not absent."""
+    gauges.EVENTS_WAITING.set(figures.waiting)
+    gauges.FEED_LAG_SECONDS.set(figures.feed_lag_s)
     for status in EndpointStatus:
-        shown.ENDPOINTS.labels(status).set(figures.endpoints.get(status, 0))
-    shown.ENDPOINT_LAG_SECONDS.set(figures.endpoint_lag_s)
-    shown.DELIVERIES_PENDING.set(figures.deliveries)
-    shown.TERMINALS_SILENT.set(figures.terminals_silent)
-    shown.FACTS_PARKED.set(figures.parked)
+        gauges.ENDPOINTS.labels(status).set(figures.endpoints.get(status, 0))
+    gauges.ENDPOINT_LAG_SECONDS.set(figures.endpoint_lag_s)
+    gauges.DELIVERIES_PENDING.set(figures.deliveries)
+    gauges.TERMINALS_SILENT.set(figures.terminals_silent)
+    gauges.FACTS_PARKED.set(figures.parked)
     for kind in AlertKind:
-        shown.ALERTS_OPEN.labels(kind).set(figures.alerts.get(kind, 0))
-    shown.SHORTAGES_OPEN.set(figures.shortages)
+        gauges.ALERTS_OPEN.labels(kind).set(figures.alerts.get(kind, 0))
+    gauges.SHORTAGES_OPEN.set(figures.shortages)

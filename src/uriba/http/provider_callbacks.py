@@ -1,7 +1,7 @@
-"""What payment providers tell by themselves.
+"""Events that payment providers send.
 
-Nothing is believed but that something happened: the provider is then asked for the charge. A provider repeats what is
-not answered with 200, so what was heard before is answered so too.
+An event is treated as a trigger only: the hub fetches the charge again. Providers repeat an event until it is answered
+with 200, so repeated events are answered with 200 too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 def provider_callbacks(checkout: Checkout) -> list[HTTPRouteHandler]:
-    """POST /payments/{provider}/events, for each provider of this hub."""
+    """Return POST /payments/{provider}/events for each payment provider of this hub."""
     return [_events(checkout, provider) for provider in checkout.gateways]
 
 
@@ -34,19 +34,22 @@ def _events(checkout: Checkout, provider: str) -> HTTPRouteHandler:
         status_code=200,
         request_max_body_size=BODY_SIZE_MAX,
     )
-    async def events(request: Request[Any, Any, Any]) -> Response[dict[str, bool]]:
-        # No signature has other characters than ASCII, and to compare such a one with a genuine one is an error.
+    async def receive(request: Request[Any, Any, Any]) -> Response[dict[str, bool]]:
+        # Signatures are ASCII, and comparing one with a text that is not raises an error.
         headers = {name: value for name, value in request.headers.items() if value.isascii()}
-        return Response({"new": await hear(checkout, provider, headers, await request.body())})
+        return Response({"new": await receive_event(checkout, provider, headers, await request.body())})
 
-    return events
+    return receive
 
 
-async def hear(checkout: Checkout, provider: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether this is an event of a charge that was not heard before. Errors: a `ClientException` for a forged one."""
+async def receive_event(checkout: Checkout, provider: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Receive an event. Return whether it is a new event of one of the hub's charges.
+
+    Errors: `ClientException` for an event that the provider has not signed.
+    """
     try:
         event = checkout.gateways[provider].parse_event(headers, body)
     except NotGenuine as error:
-        log.warning("event of a payment provider is not genuine", provider=provider)
-        raise ClientException("This event is not genuine.") from error
+        log.warning("provider event has no valid signature", provider=provider)
+        raise ClientException("This event is not signed by the payment provider.") from error
     return event is not None and await checkout.receive(provider, event)
