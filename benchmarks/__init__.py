@@ -1,1 +1,1 @@
-"""How fast the hub is, measured against ceilings of the same run."""
+"""Benchmarks: the hub's speed, measured beside ceilings of the same run."""

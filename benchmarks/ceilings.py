@@ -1,7 +1,7 @@
-"""Ceilings: what the same machine does without us, at the same time.
+"""Ceilings: the rates of the same machine without the hub's code, measured in the same run.
 
-For what is asked over HTTP: a bare litestar route that returns the same bytes. For units that all want: the ledger's
-own statement by pgbench, one unit of one level, each its own transaction, over the same socket.
+For requests over HTTP: a bare litestar route that returns the same bytes. For races for scarce stock: the ledger's own
+statement by pgbench, one unit of one level in each transaction, over the same socket.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import msgspec
 
-from benchmarks import turns
-from benchmarks.callers import FAILED, Callers, Job
-from benchmarks.documents import Front, request
+from benchmarks import iterations
+from benchmarks.documents import Client, make_request
 from benchmarks.hub import Hub
+from benchmarks.load_generator import FAILED, LoadGenerator, LoadJob
 from benchmarks.shop import PLENTY, SCARCE_STORE, Shop
 from uriba.embedded import postgres
 from uriba.inventory import ledger_sql
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
-PGBENCH_PATIENCE_S = 60
+PGBENCH_EXTRA_TIME_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """A name and a rate."""
+    """The name of a ceiling and its rate."""
 
     name: str
     per_s: float
@@ -41,40 +41,38 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Measures ceilings in this run."""
+    """Measures the ceilings of this run."""
 
-    callers: Callers
+    load_generator: LoadGenerator
     bare_port: int
     hub: Hub
     shop: Shop
 
-    def bare(self, name: str, bodies: list[bytes], *, callers: int, seconds: float) -> Ceiling:
-        """As many requests of the same bodies as one turn has, each answered with what the hub answered."""
-        fronts = [Front("127.0.0.1", self.bare_port, f"/{name}-{index}") for index in range(len(bodies))]
-        requests = [
-            request(front.head() + b"content-length: ", body) for front, body in zip(fronts, bodies, strict=True)
-        ]
-        job = Job("127.0.0.1", self.bare_port, partial(turns.replay, requests), callers)
-        self.callers.call(replace(job, seconds=min(seconds, 0.5)))
-        tally = self.callers.call(replace(job, seconds=seconds))
-        assert not tally.outcomes[FAILED], tally.failures
-        return Ceiling("bare route", len(tally.turns) / tally.elapsed_s / len(bodies))
+    def bare_route(self, name: str, bodies: list[bytes], *, users: int, seconds: float) -> Ceiling:
+        """Return the rate of the bare route for an iteration with these request bodies, answered as the hub does."""
+        clients = [Client("127.0.0.1", self.bare_port, f"/{name}-{index}") for index in range(len(bodies))]
+        requests = [make_request(client.request_head(), body) for client, body in zip(clients, bodies, strict=True)]
+        job = LoadJob("127.0.0.1", self.bare_port, partial(iterations.repeat_requests, requests), users)
+        self.load_generator.run(replace(job, seconds=min(seconds, 0.5)))
+        result = self.load_generator.run(replace(job, seconds=seconds))
+        assert not result.outcomes[FAILED], result.failures
+        return Ceiling("bare route", len(result.iterations) / result.elapsed_s / len(bodies))
 
-    def stock_statement(self, sku: str, *, callers: int, seconds: float) -> Ceiling:
-        """The ledger's statement as a sale at a till gives it, on a level of its own that has plenty."""
-        self.shop.put(sku, PLENTY * 2)
+    def stock_statement(self, sku: str, *, clients: int, seconds: float) -> Ceiling:
+        """Return the rate of the ledger's statement for a sale at a till, on a separate level with enough stock."""
+        self.shop.set_scarce_stock(sku, PLENTY * 2)
         statement = asyncio.run(_stock_statement(self.hub.database_url, sku))
         with TemporaryDirectory() as folder:
-            script = Path(folder, "take.sql")
+            script = Path(folder, "sale.sql")
             script.write_text(statement)
-            said = _pgbench(self.hub, script, callers, seconds)
-        failed = int(re.findall(r"number of failed transactions: (\d+)", said)[0])
-        assert failed == 0, said
-        return Ceiling("pgbench", float(re.findall(r"tps = ([\d.]+)", said)[0]))
+            output = _run_pgbench(self.hub, script, clients, seconds)
+        failed = int(re.findall(r"number of failed transactions: (\d+)", output)[0])
+        assert failed == 0, output
+        return Ceiling("pgbench", float(re.findall(r"tps = ([\d.]+)", output)[0]))
 
 
 async def _stock_statement(database_url: str, sku: str) -> str:
-    """The ledger's constant with its parameters written in, as pgbench has no JSON of its own."""
+    """Return the ledger's statement with constants instead of parameters, because pgbench has no JSON."""
     driver = await asyncpg.connect(database_url)
     try:
         variant_id = await driver.fetchval("SELECT id FROM variant WHERE sku = $1", sku)
@@ -89,28 +87,28 @@ async def _stock_statement(database_url: str, sku: str) -> str:
         on_hand=-1,
         shelf_need=1,
     )
-    # pgbench takes :false for a variable of its own: in its text, a blank follows every colon but those of casts.
+    # pgbench would take :false for one of its variables, so a space follows every colon that is not of a cast.
     rows = msgspec.json.format(msgspec.json.encode([sale]), indent=1).decode().replace("\n", " ")
-    given = {
+    constants = {
         ":movements": f"'{rows}'",
         ":reference": "'benchmark'::text",
         ":actor": "'benchmark'::text",
         ":occurred_at": "NULL",
     }
-    return ledger_sql.POST.with_constants(given).strip() + ";\n"
+    return ledger_sql.POST.with_constants(constants).strip() + ";\n"
 
 
-def _pgbench(hub: Hub, script: Path, callers: int, seconds: float) -> str:
+def _run_pgbench(hub: Hub, script: Path, clients: int, seconds: float) -> str:
     address = urlsplit(hub.database_url)
-    where = parse_qs(address.query)
-    place = ("-h", where["host"][0], "-p", where["port"][0], "-U", str(address.username))
-    how = ("-n", "-M", "prepared", "-c", str(callers), "-j", "1", "-T", str(max(1, round(seconds))))
-    ended = subprocess.run(
-        (str(postgres.program("pgbench")), *place, *how, "-f", str(script), address.path.lstrip("/")),
+    query = parse_qs(address.query)
+    connection = ("-h", query["host"][0], "-p", query["port"][0], "-U", str(address.username))
+    options = ("-n", "-M", "prepared", "-c", str(clients), "-j", "1", "-T", str(max(1, round(seconds))))
+    process = subprocess.run(
+        (str(postgres.program("pgbench")), *connection, *options, "-f", str(script), address.path.lstrip("/")),
         capture_output=True,
         text=True,
-        timeout=seconds + PGBENCH_PATIENCE_S,
+        timeout=seconds + PGBENCH_EXTRA_TIME_S,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout

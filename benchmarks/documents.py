@@ -1,4 +1,4 @@
-"""What front ends send: whole queries with variables, over HTTP/1.1 that stays open."""
+"""The GraphQL documents of the benchmark, and their requests over HTTP/1.1 with keep-alive."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ query Product($sku: String!, $channel: String!) {
     availability(channel: $channel) { status quantity }
   }
 }"""
-SHOW_CART = f"""
+READ_CART = f"""
 query Cart($id: ID!) {{
   cart(id: $id) {{ {CART} status quantity subtotal {{ amount }} tax {{ amount }} }}
 }}"""
-CREATE = f"""
+CREATE_CART = f"""
 mutation Begin($input: CartCreateInput!) {{
   cartCreate(input: $input) {{ cart {{ {CART} }} {ERRORS} }}
 }}"""
-ADD = f"""
+ADD_LINES = f"""
 mutation Add($cart: ID!, $lines: [CartLineInput!]!, $key: String!) {{
   cartLinesAdd(cartId: $cart, lines: $lines, idempotencyKey: $key) {{ cart {{ {CART} }} {ERRORS} }}
 }}"""
-FULFIL = f"""
+CHOOSE_PICKUP = f"""
 mutation Pickup($cart: ID!, $input: CartFulfillmentInput!) {{
   cartFulfillment(cartId: $cart, input: $input) {{
     cart {{ id version total {{ amount currency }} lines {{ id method location {{ code name }} }} }} {ERRORS}
@@ -55,9 +55,7 @@ CHECKOUT = f"""
 mutation Pay($input: CheckoutInput!) {{
   checkout(input: $input) {{ order {{ id number status paymentStatus total {{ amount currency }} }} {ERRORS} }}
 }}"""
-
-
-SOLD = f"""
+CHECKOUT_WITH_LINES = f"""
 mutation Sold($input: CheckoutInput!) {{
   checkout(input: $input) {{ order {{ id lines {{ id }} }} {ERRORS} }}
 }}"""
@@ -68,8 +66,8 @@ mutation Return($input: OrderReturnInput!) {{
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
-    """A front end: where it calls, with which key, in which channel."""
+class Client:
+    """A client of the API: the address it calls, its key, and its channel."""
 
     host: str
     port: int
@@ -77,30 +75,30 @@ class Front:
     key: str | None = None
     channel: str | None = None
 
-    def head(self) -> bytes:
-        """All of a request before its length."""
+    def request_head(self) -> bytes:
+        """Return the head of a request up to the value of content-length."""
         head = f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\ncontent-type: application/json\r\n"
         if self.key:
             head += f"authorization: Bearer {self.key}\r\n"
         if self.channel:
             head += f"uriba-channel: {self.channel}\r\n"
-        return head.encode()
+        return head.encode() + b"content-length: "
 
 
 class Document:
-    """One query of one front end, encoded but for its variables."""
+    """A GraphQL document for one client. Everything but its variables is encoded once."""
 
     __slots__ = ("_head", "_query")
 
-    def __init__(self, front: Front, query: str) -> None:
-        self._head = front.head() + b"content-length: "
+    def __init__(self, client: Client, query: str) -> None:
+        self._head = client.request_head()
         self._query = b'{"query":' + _encode(query) + b',"variables":'
 
-    def ask(self, **variables: object) -> bytes:
-        """The request as it goes over the wire."""
-        return request(self._head, self._query + _encode(variables) + b"}")
+    def request(self, **variables: object) -> bytes:
+        """Return the bytes of a request with these variables."""
+        return make_request(self._head, self._query + _encode(variables) + b"}")
 
 
-def request(head: bytes, body: bytes) -> bytes:
-    """A request from its head, up to the length's value, and its body."""
+def make_request(head: bytes, body: bytes) -> bytes:
+    """Return the bytes of a request from `Client.request_head` and a body."""
     return b"%s%d\r\n\r\n%s" % (head, len(body), body)

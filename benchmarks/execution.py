@@ -149,7 +149,7 @@ def compare(shop: Shop, seconds: float) -> list[Comparison]:
     engines = embedded.find_engines(shop.hub.data_dir)
     assert engines is not None
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(_run, engines, shop.cursors(), seconds).result(TIMEOUT_S)
+        return process.submit(_run, engines, shop.page_cursors(), seconds).result(TIMEOUT_S)
 
 
 def total(comparisons: Sequence[Comparison], source: str) -> Comparison:
@@ -193,7 +193,7 @@ async def _cases(bench: _Bench, cursors: Sequence[str | None]) -> list[Case]:
     carts = []
     for n in range(CARTS):
         lines = [{"sku": sku, "quantity": 1} for sku in SKUS[n : n + 3]]
-        data = await bench.execute(documents.CREATE, {"input": {"lines": lines, "channel": CHANNEL}})
+        data = await bench.execute(documents.CREATE_CART, {"input": {"lines": lines, "channel": CHANNEL}})
         carts.append(data["cartCreate"]["cart"]["id"])
     pages, skus, cart_ids, numbers = cycle(cursors), cycle(SKUS), cycle(carts), count()
 
@@ -208,8 +208,8 @@ async def _cases(bench: _Bench, cursors: Sequence[str | None]) -> list[Case]:
             lambda: {"channel": CHANNEL, "after": next(pages)},
         ),
         Case("product by SKU", documents.PRODUCT, lambda: {"channel": CHANNEL, "sku": next(skus)}),
-        Case("cart with 3 lines", documents.SHOW_CART, lambda: {"id": next(cart_ids)}),
-        Case("cartLinesAdd", documents.ADD, add, reads_only=False),
+        Case("cart with 3 lines", documents.READ_CART, lambda: {"id": next(cart_ids)}),
+        Case("cartLinesAdd", documents.ADD_LINES, add, reads_only=False),
     ]
 
 

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.pos_sync`: real baskets through posSync, beside what raw SQL takes for their stock.
+"""`python -m benchmarks.pos_sync`: real baskets through posSync, beside raw SQL for the same stock lines.
 
-The busiest stores' baskets of the Complete Journey, by tills at the same time. The ceiling is COPY of the same lines
-into a temporary table and one merge into levels and ledger, on as many connections, in the same run. Prices are not
-compared with the price list (URIBA_PRICE_VARIANCE=false): those of the source differ line by line.
+Tills send the baskets of the busiest stores of the Complete Journey at the same time. The ceiling is COPY of the same
+lines into a temporary table and one merge into levels and ledger, on as many connections, in the same run. Prices are
+not compared with the price list (URIBA_PRICE_VARIANCE=false), because those of the source differ from line to line.
 """
 
 from __future__ import annotations
@@ -34,26 +34,28 @@ from uriba.sources import loading
 from uriba.sources.replay.sale_events import SaleEvents
 from uriba.sources.replay.sales import CompleteJourneySales
 
-BATCH = 100
+BATCH_EVENTS = 100
 DAY_BASKETS = 430
-"""What the whole chain sells in a day: 155,848 baskets in a year."""
+"""Baskets of the whole chain in a day: 155,848 in a year."""
 
-WARM_BATCHES = 2
-ADJUSTED_ROWS = 10_000
+WARM_UP_BATCHES = 2
+ADJUST_ROWS = 10_000
 ROWS_MAX = 1_000
-ANSWER_S = 120
+TIMEOUT_S = 120
 
-SYNC = """mutation Sync($i: PosSyncInput!) { posSync(input: $i) {
+SYNC_MUTATION = """mutation Sync($i: PosSyncInput!) { posSync(input: $i) {
     results { eventId status errors { code message path } }
     acknowledged missing { from to } shortages errors { code message } } }"""
-ADJUST = "mutation ($i: StockAdjustInput!) { stockAdjust(input: $i) { levels { onHand } errors { code message } } }"
+ADJUST_MUTATION = (
+    "mutation ($i: StockAdjustInput!) { stockAdjust(input: $i) { levels { onHand } errors { code message } } }"
+)
 
 console = Console(stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Facts of one till, encoded but for the time of sending; `lines` are those of all its baskets."""
+    """Events of one till, encoded without `sentAt`. `lines` is their number in all baskets, `rows` are for COPY."""
 
     till: int
     events: bytes
@@ -64,135 +66,135 @@ class Batch:
 
 def bench(
     tills: Annotated[int, typer.Option(min=1, max=16)] = 4,
-    days: Annotated[int, typer.Option(min=1, max=365, help="Of the year, for the busiest stores, one a till.")] = 120,
+    days: Annotated[int, typer.Option(min=1, max=365, help="Days of the year to send, of the busiest stores.")] = 120,
     json: Annotated[Path | None, typer.Option(help="Where to write the figures as JSON.")] = None,
 ) -> None:
-    """Measure posSync with real baskets. Exit status 1 where a fact is not applied or an invariant is broken."""
+    """Measure posSync with real baskets. Exit status 1 if an event is not applied or an invariant is broken."""
     with tempfile.TemporaryDirectory(prefix="uriba-bench-") as folder:
         data_dir = Path(folder, "hub")
-        with hub.running(data_dir, processes=1, settings={"URIBA_PRICE_VARIANCE": "false"}) as running:
-            figures = asyncio.run(_measure(running, CompleteJourneySales(stores=tills, days=days)))
-        clean, verdict = hub.check(data_dir)
-    _show(figures, verdict)
+        with hub.run_hub(data_dir, processes=1, settings={"URIBA_PRICE_VARIANCE": "false"}) as running_hub:
+            figures = asyncio.run(_measure(running_hub, CompleteJourneySales(stores=tills, days=days)))
+        clean, check_output = hub.check_invariants(data_dir)
+    _print_figures(figures, check_output)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures | {"clean": clean})))
     raise typer.Exit(0 if clean else 1)
 
 
-async def _measure(running: Hub, year: CompleteJourneySales) -> dict[str, float]:
+async def _measure(running_hub: Hub, year: CompleteJourneySales) -> dict[str, float]:
     console.print("loading goods and stock")
-    database = open_database(Settings(database_url=running.database_url))
+    database = open_database(Settings(database_url=running_hub.database_url))
     await loading.load(database, year, progress=lambda *_: nullcontext(lambda _: None), coupons=False)
     await database.close()
-    receipts = SaleEvents(year)
-    batches = [list(_batches(receipts, n)) for n in range(len(receipts.tills))]
-    day = -(-DAY_BASKETS // (len(batches) * BATCH))
-    rest = [some[WARM_BATCHES + day :] for some in batches]
+    sales = SaleEvents(year)
+    batches = [list(_batches(sales, n)) for n in range(len(sales.tills))]
+    day_batches = -(-DAY_BASKETS // (len(batches) * BATCH_EVENTS))
+    rest = [own[WARM_UP_BATCHES + day_batches :] for own in batches]
     if not any(rest):
-        raise SystemExit("Too few baskets to measure: choose more days.")
-    stores = [till.store for till in receipts.tills]
-    keys = [running.key("terminal", "--location", store) for store in stores]
-    staff = running.key("staff", "--name", "Bench")
-    async with httpx.AsyncClient(base_url=running.url, timeout=ANSWER_S) as client:
-        sent = _Sent(client, keys)
-        await sent.all([some[:WARM_BATCHES] for some in batches])
-        figures = await _rates(running, sent, rest)
-        console.print("a day of the whole chain")
-        small = [list(_split(receipts, n, DAY_BASKETS // len(stores))) for n in range(len(stores))]
-        figures |= await _day(sent, small)
-        figures["adjust_10_000_rows_s"] = await _adjusted(client, staff, year)
-    figures |= await _ceilings(running.database_url, rest, figures["lines_per_s"])
+        raise SystemExit("There are too few baskets to measure. Choose more days.")
+    stores = [till.store for till in sales.tills]
+    keys = [running_hub.create_key("terminal", "--location", store) for store in stores]
+    staff = running_hub.create_key("staff", "--name", "Bench")
+    async with httpx.AsyncClient(base_url=running_hub.url, timeout=TIMEOUT_S) as client:
+        sender = _Sender(client, keys)
+        await sender.send_all([own[:WARM_UP_BATCHES] for own in batches])
+        figures = await _measure_rates(running_hub, sender, rest)
+        console.print("sending a day of the whole chain")
+        day = [list(_day_batches(sales, n, DAY_BASKETS // len(stores))) for n in range(len(stores))]
+        figures |= await _measure_day(sender, day)
+        figures["adjust_10_000_rows_s"] = await _adjust_s(client, staff, year)
+    figures |= await _measure_ceilings(running_hub.database_url, rest, figures["lines_per_s"])
     return figures
 
 
-def _batches(receipts: SaleEvents, till: int) -> Iterator[Batch]:
-    own = receipts.tills[till].baskets
-    for start in range(own.start, own.stop, BATCH):
-        yield _batch(receipts, till, range(start, min(start + BATCH, own.stop)))
+def _batches(sales: SaleEvents, till: int) -> Iterator[Batch]:
+    baskets = sales.tills[till].baskets
+    for start in range(baskets.start, baskets.stop, BATCH_EVENTS):
+        yield _batch(sales, till, range(start, min(start + BATCH_EVENTS, baskets.stop)))
 
 
-def _split(receipts: SaleEvents, till: int, baskets: int) -> Iterator[Batch]:
-    """The baskets of one day, which the run before left out."""
-    start = receipts.tills[till].baskets.start + WARM_BATCHES * BATCH
-    yield _batch(receipts, till, range(start, min(start + baskets, receipts.tills[till].baskets.stop)))
+def _day_batches(sales: SaleEvents, till: int, baskets: int) -> Iterator[Batch]:
+    """Yield the baskets of one day, which the measurement of rates leaves out."""
+    start = sales.tills[till].baskets.start + WARM_UP_BATCHES * BATCH_EVENTS
+    yield _batch(sales, till, range(start, min(start + baskets, sales.tills[till].baskets.stop)))
 
 
-def _batch(receipts: SaleEvents, till: int, baskets: range) -> Batch:
-    events = receipts.events(baskets)
-    told = [msgspec.json.decode(event) for event in events]
+def _batch(sales: SaleEvents, till: int, baskets: range) -> Batch:
+    events = sales.events(baskets)
+    decoded = [msgspec.json.decode(event) for event in events]
     rows = [
         (e["eventId"], e["sequence"], e["occurredAt"], e["receipt"], till, l["sku"], l["quantity"], l["unitPrice"])
-        for e in told
+        for e in decoded
         for l in e["lines"]  # noqa: E741
     ]
     return Batch(till, ",".join(events).encode(), len(events), len(rows), rows)
 
 
-class _Sent:
-    """Sends batches, each till its own in order, all tills at once; every fact has to be applied."""
+class _Sender:
+    """Sends batches: all tills at the same time, each till its own in order. Every event must be applied."""
 
     def __init__(self, client: httpx.AsyncClient, keys: Sequence[str]) -> None:
         self.client, self.keys = client, keys
-        self.head = b'{"query":' + msgspec.json.encode(SYNC) + b',"variables":{"i":{"sentAt":"'
+        self.head = b'{"query":' + msgspec.json.encode(SYNC_MUTATION) + b',"variables":{"i":{"sentAt":"'
 
-    async def all(self, batches: Sequence[Sequence[Batch]]) -> float:
-        """How many seconds it took."""
-        began = time.perf_counter()
+    async def send_all(self, batches: Sequence[Sequence[Batch]]) -> float:
+        """Send the batches of each till, and return the seconds it took."""
+        started = time.perf_counter()
         async with asyncio.TaskGroup() as tills:
-            for some in batches:
-                tills.create_task(self._till(some))
-        return time.perf_counter() - began
+            for own in batches:
+                tills.create_task(self._send(own))
+        return time.perf_counter() - started
 
-    async def _till(self, batches: Sequence[Batch]) -> None:
+    async def _send(self, batches: Sequence[Batch]) -> None:
         for batch in batches:
             now = datetime.now(UTC).isoformat().encode()
             body = self.head + now + b'","events":[' + batch.events + b"]}}}"
-            key = {"authorization": f"Bearer {self.keys[batch.till]}", "content-type": "application/json"}
-            answer = (await self.client.post("", content=body, headers=key)).content
-            assert answer.count(b'"APPLIED"') == batch.baskets, answer[:2_000]
+            headers = {"authorization": f"Bearer {self.keys[batch.till]}", "content-type": "application/json"}
+            response = (await self.client.post("", content=body, headers=headers)).content
+            assert response.count(b'"APPLIED"') == batch.baskets, response[:2_000]
 
 
-async def _rates(running: Hub, sent: _Sent, batches: Sequence[Sequence[Batch]]) -> dict[str, float]:
-    console.print(f"sending {sum(b.baskets for some in batches for b in some):,} baskets")
-    before, memory = _cpu(running), _memory_mb(running)
-    took = await sent.all(batches)
-    spent = _cpu(running)
-    baskets = sum(batch.baskets for some in batches for batch in some)
-    lines = sum(batch.lines for some in batches for batch in some)
+async def _measure_rates(running_hub: Hub, sender: _Sender, batches: Sequence[Sequence[Batch]]) -> dict[str, float]:
+    console.print(f"sending {sum(b.baskets for own in batches for b in own):,} baskets")
+    cpu_before, memory_before = _cpu(running_hub), _memory_mb(running_hub)
+    took_s = await sender.send_all(batches)
+    cpu_after = _cpu(running_hub)
+    baskets = sum(batch.baskets for own in batches for batch in own)
+    lines = sum(batch.lines for own in batches for batch in own)
     return {
         "baskets": baskets,
         "lines": lines,
-        "seconds": took,
-        "events_per_s": baskets / took,
-        "lines_per_s": lines / took,
-        "api_cpu_us_per_line": (spent[0] - before[0]) / lines * 1e6,
-        "postgres_cpu_us_per_line": (spent[1] - before[1]) / lines * 1e6,
-        "api_memory_mb_before": memory,
-        "api_memory_mb_after": _memory_mb(running),
+        "seconds": took_s,
+        "events_per_s": baskets / took_s,
+        "lines_per_s": lines / took_s,
+        "api_cpu_us_per_line": (cpu_after[0] - cpu_before[0]) / lines * 1e6,
+        "postgres_cpu_us_per_line": (cpu_after[1] - cpu_before[1]) / lines * 1e6,
+        "api_memory_mb_before": memory_before,
+        "api_memory_mb_after": _memory_mb(running_hub),
     }
 
 
-async def _day(sent: _Sent, batches: Sequence[Sequence[Batch]]) -> dict[str, float]:
-    lines = sum(batch.lines for some in batches for batch in some)
-    return {"day_s": await sent.all(batches), "day_lines": lines}
+async def _measure_day(sender: _Sender, batches: Sequence[Sequence[Batch]]) -> dict[str, float]:
+    lines = sum(batch.lines for own in batches for batch in own)
+    return {"day_s": await sender.send_all(batches), "day_lines": lines}
 
 
-async def _adjusted(client: httpx.AsyncClient, staff: str, year: CompleteJourneySales) -> float:
-    """Seconds for 10,000 rows of stockAdjust, 1,000 a call, two calls at a time."""
-    rows = [{"sku": o.sku, "location": o.store, "delta": 1} for o in year.opening_stock[:ADJUSTED_ROWS]]
-    assert len(rows) == ADJUSTED_ROWS, "choose more stores or days"
+async def _adjust_s(client: httpx.AsyncClient, staff: str, year: CompleteJourneySales) -> float:
+    """Return the seconds for 10,000 rows of stockAdjust: 1,000 rows in a call, two calls at a time."""
+    rows = [{"sku": o.sku, "location": o.store, "delta": 1} for o in year.opening_stock[:ADJUST_ROWS]]
+    assert len(rows) == ADJUST_ROWS, "There are too few stock levels. Choose more tills or days."
 
     async def call(start: int) -> None:
-        given = {"changes": rows[start : start + ROWS_MAX], "reason": "RECEIPT", "idempotencyKey": uuid4().hex}
-        body = {"query": ADJUST, "variables": {"i": given}}
+        adjust_input = {"changes": rows[start : start + ROWS_MAX], "reason": "RECEIPT", "idempotencyKey": uuid4().hex}
+        body = {"query": ADJUST_MUTATION, "variables": {"i": adjust_input}}
         answer = (await client.post("", json=body, headers={"authorization": f"Bearer {staff}"})).json()
         assert not answer["data"]["stockAdjust"]["errors"], answer
 
-    began = time.perf_counter()
-    calls: list[Awaitable[None]] = [call(start) for start in range(0, ADJUSTED_ROWS, ROWS_MAX)]
+    started = time.perf_counter()
+    calls: list[Awaitable[None]] = [call(start) for start in range(0, ADJUST_ROWS, ROWS_MAX)]
     for pair in zip(calls[::2], calls[1::2], strict=True):
         await asyncio.gather(*pair)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 _STAGE = """
@@ -221,9 +223,9 @@ _LEDGER = """
 """
 
 
-async def _ceilings(url: str, batches: Sequence[Sequence[Batch]], lines_per_s: float) -> dict[str, float]:
-    """Lines a second by raw SQL: levels only, and levels with their ledger."""
-    console.print("raw SQL")
+async def _measure_ceilings(url: str, batches: Sequence[Sequence[Batch]], lines_per_s: float) -> dict[str, float]:
+    """Return the lines per second of raw SQL: for levels only, and for levels with their ledger."""
+    console.print("writing the same lines by raw SQL")
     driver = await asyncpg.connect(url)
     await driver.execute("CREATE TABLE ceiling_level (LIKE stock_level INCLUDING ALL)")
     await driver.execute("CREATE TABLE ceiling_movement (LIKE stock_movement INCLUDING ALL)")
@@ -233,19 +235,19 @@ async def _ceilings(url: str, batches: Sequence[Sequence[Batch]], lines_per_s: f
         len(batches),
     )
     await driver.execute("VACUUM ANALYZE ceiling_level")
-    lines = sum(batch.lines for some in batches for batch in some)
+    lines = sum(batch.lines for own in batches for batch in own)
     figures: dict[str, float] = {}
     for name, statement in (("levels", _MERGE), ("levels_and_ledger", _LEDGER)):
-        began = time.perf_counter()
-        await asyncio.gather(*(_raw(url, some, statement) for some in batches))
-        rate = lines / (time.perf_counter() - began)
+        started = time.perf_counter()
+        await asyncio.gather(*(_write_raw(url, own, statement) for own in batches))
+        rate = lines / (time.perf_counter() - started)
         figures |= {f"raw_{name}_lines_per_s": rate, f"ratio_to_raw_{name}": lines_per_s / rate}
     await driver.execute("DROP TABLE ceiling_level, ceiling_movement")
     await driver.close()
     return figures
 
 
-async def _raw(url: str, batches: Sequence[Batch], statement: str) -> None:
+async def _write_raw(url: str, batches: Sequence[Batch], statement: str) -> None:
     driver = await asyncpg.connect(url)
     await driver.execute(_STAGE)
     for batch in batches:
@@ -255,26 +257,26 @@ async def _raw(url: str, batches: Sequence[Batch], statement: str) -> None:
     await driver.close()
 
 
-def _cpu(running: Hub) -> tuple[float, float]:
-    return _cpu_s(running.api), _cpu_s(running.postgres)
+def _cpu(running_hub: Hub) -> tuple[float, float]:
+    return _cpu_s(running_hub.api), _cpu_s(running_hub.postgres)
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return float(sum(t.user + t.system for t in times))
 
 
-def _memory_mb(running: Hub) -> float:
-    return float(running.api.memory_info().rss) / 1e6
+def _memory_mb(running_hub: Hub) -> float:
+    return float(running_hub.api.memory_info().rss) / 1e6
 
 
-def _show(figures: dict[str, float], verdict: str) -> None:
+def _print_figures(figures: dict[str, float], check_output: str) -> None:
     table = Table("figure", "value")
     for name, value in figures.items():
-        shown = f"1/{1 / value:.1f}" if name.startswith("ratio") else f"{value:,.1f}"
-        table.add_row(name.replace("_", " "), shown)
+        text = f"1/{1 / value:.1f}" if name.startswith("ratio") else f"{value:,.1f}"
+        table.add_row(name.replace("_", " "), text)
     Console().print(table)
-    Console().print(verdict.splitlines()[-1])
+    Console().print(check_output.splitlines()[-1])
 
 
 if __name__ == "__main__":

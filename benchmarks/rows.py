@@ -1,4 +1,4 @@
-"""Rows: what is measured, how it is prepared, and what it has to reach."""
+"""The rows of the table: how each is prepared and measured, and its target."""
 
 from __future__ import annotations
 
@@ -10,183 +10,203 @@ from typing import Protocol
 
 import asyncpg
 
-from benchmarks import turns
-from benchmarks.callers import Callers, Job, Tally, rehearse
+from benchmarks import iterations
 from benchmarks.ceilings import Ceilings
-from benchmarks.documents import Front
-from benchmarks.figures import ADDS, JOURNEYS, RACES, TWENTIETH, Measured, Target, judged
-from benchmarks.meters import Meters
+from benchmarks.documents import Client
+from benchmarks.iterations import DONE, OUT_OF_STOCK, SOLD, Iteration, Iterations
+from benchmarks.load_generator import LoadGenerator, LoadJob, LoadResult, run_once
+from benchmarks.measurements import (
+    ADD_TARGET,
+    JOURNEY_TARGET,
+    RACE_TARGET,
+    READ_TARGET,
+    Measurement,
+    Target,
+    make_measurement,
+)
+from benchmarks.resource_usage import UsageMeter
 from benchmarks.shop import SCARCE_PRICE, SCARCE_STORE, SKUS, STORES, Shop
-from benchmarks.turns import DONE, GONE, SOLD, Turns
 
-CALLERS = 16
-BUYERS = 32
-WARM_S = 1.0
-CARTS = 200
-BASKETS = 400
+USERS = 16
+RACE_USERS = 32
+WARM_UP_S = 1.0
+CARTS_TO_READ = 200
+CARTS_TO_ADD_TO = 400
 TILL_UNITS_PER_S = 300
-"""What a second of --seconds is worth in units of the race at the tills; in the web shop it is `WEB_UNITS_PER_S`."""
+"""Units that a race at tills sells for each second of --seconds."""
 
 WEB_UNITS_PER_S = 120
-ONCE_PER_S = 60
-"""What a second of --seconds is worth in things that are used once."""
+"""Units that a race in the web shop sells for each second of --seconds."""
 
-ONCE_WARM = 50
-TOO_MANY = 100
-"""How many more tries than units."""
+SINGLE_USES_PER_S = 60
+"""Carts or orders that a row of single uses takes for each second of --seconds."""
+
+SINGLE_USES_WARM_UP = 50
+REFUSED_TRIES = 100
+"""How many more buyers than units a race has."""
 
 
 class Row(Protocol):
-    """Something to measure."""
+    """A row of the table. `rehearse` runs before all measurements, and returns the bodies of one iteration."""
 
     @property
     def name(self) -> str: ...
     @property
     def title(self) -> str: ...
     def rehearse(self) -> list[bytes]: ...
-    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured: ...
+    def measure(self, meter: UsageMeter, ceilings: Ceilings) -> Measurement: ...
 
 
 @dataclass(slots=True)
-class Steady:
-    """An operation that is asked for again and again, for some seconds. `proof` is in each of its answers."""
+class RepeatedRow:
+    """An operation that is repeated for some seconds.
+
+    `expected` has bytes that the response with this index must contain; one iteration is checked.
+    """
 
     name: str
     title: str
     shop: Shop
-    callers: Callers
+    load_generator: LoadGenerator
     seconds: float
-    turns: Turns
-    proof: Mapping[int, bytes]
+    iterations: Iterations
+    expected: Mapping[int, bytes]
     target: Target | None = None
     bodies: list[bytes] = field(default_factory=list)
 
     def rehearse(self) -> list[bytes]:
-        """The answers of one turn, looked at."""
-        heard = rehearse(self.shop.guest.host, self.shop.guest.port, next(self.turns()))
-        for index, mark in self.proof.items():
-            assert mark in heard[index][1], heard[index]
-        self.bodies = [request.partition(b"\r\n\r\n")[2] for request, _ in heard]
-        return [answer for _, answer in heard]
+        exchanges = run_once(self.shop.guest.host, self.shop.guest.port, next(self.iterations()))
+        for index, content in self.expected.items():
+            assert content in exchanges[index][1], exchanges[index]
+        self.bodies = [request.partition(b"\r\n\r\n")[2] for request, _ in exchanges]
+        return [response for _, response in exchanges]
 
-    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
-        job = Job(self.shop.guest.host, self.shop.guest.port, self.turns, CALLERS)
-        self.callers.call(replace(job, seconds=WARM_S))
-        before = meters.read()
-        tally = self.callers.call(replace(job, seconds=self.seconds))
-        spent = meters.read().since(before)
-        ceiling = ceilings.bare(self.name, self.bodies, callers=CALLERS, seconds=self.seconds / 2)
-        rate = tally.outcomes[DONE] / tally.elapsed_s
-        return judged(self.name, self.title, self.target, tally, spent, ceiling, per_s=rate, outcome=DONE)
+    def measure(self, meter: UsageMeter, ceilings: Ceilings) -> Measurement:
+        job = LoadJob(self.shop.guest.host, self.shop.guest.port, self.iterations, USERS)
+        self.load_generator.run(replace(job, seconds=WARM_UP_S))
+        before = meter.read()
+        result = self.load_generator.run(replace(job, seconds=self.seconds))
+        used = meter.read().since(before)
+        ceiling = ceilings.bare_route(self.name, self.bodies, users=USERS, seconds=self.seconds / 2)
+        rate = result.outcomes[DONE] / result.elapsed_s
+        return make_measurement(self.name, self.title, self.target, result, used, ceiling, per_s=rate, outcome=DONE)
 
 
 @dataclass(slots=True)
-class Race:
-    """Buyers of one variant, each with carts of one unit, until it is gone; and some tries more."""
+class RaceRow:
+    """Users who buy one variant, each cart with one unit, until it is sold out, and some more who are refused."""
 
     name: str
     title: str
     shop: Shop
-    callers: Callers
+    load_generator: LoadGenerator
     seconds: float
     sku: str
     units: int
-    buyer: Front
+    client: Client
     tender: Mapping[str, str]
     pickup: str | None
-    warm: Turns
+    warm_up: Iterations
     target: Target
 
     def rehearse(self) -> list[bytes]:
         return []
 
-    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
-        self.shop.put(self.sku, self.units)
-        carts = filled(self.shop, self.callers, self.buyer, [(self.sku,)] * (self.units + TOO_MANY), self.pickup)
-        job = Job(self.buyer.host, self.buyer.port, self.warm, BUYERS)
-        self.callers.call(replace(job, seconds=WARM_S))
-        race = partial(turns.buys, self.buyer, carts, SCARCE_PRICE, self.tender)
-        before = meters.read()
-        tally = self.callers.call(replace(job, turns=race))
-        spent = meters.read().since(before)
-        ceiling = ceilings.stock_statement("HOT-CEILING", callers=BUYERS, seconds=self.seconds / 2)
-        sold = [ended for outcome, _, ended in tally.turns if outcome == SOLD]
-        rate = len(sold) / max(sold, default=1.0)
-        found = judged(self.name, self.title, self.target, tally, spent, ceiling, per_s=rate, outcome=SOLD)
-        wrong = [*found.wrong, *self._wrong(tally)]
-        said = f"{len(sold):,} of {self.units:,} sold, {tally.outcomes[GONE]} refused"
-        return replace(found, said=said, wrong=wrong, reached=bool(found.reached) and not wrong)
+    def measure(self, meter: UsageMeter, ceilings: Ceilings) -> Measurement:
+        self.shop.set_scarce_stock(self.sku, self.units)
+        baskets = [(self.sku,)] * (self.units + REFUSED_TRIES)
+        carts = create_carts(self.load_generator, self.client, baskets, self.pickup)
+        job = LoadJob(self.client.host, self.client.port, self.warm_up, RACE_USERS)
+        self.load_generator.run(replace(job, seconds=WARM_UP_S))
+        race = partial(iterations.buy_carts, self.client, carts, SCARCE_PRICE, self.tender)
+        before = meter.read()
+        result = self.load_generator.run(replace(job, iterations=race))
+        used = meter.read().since(before)
+        ceiling = ceilings.stock_statement("HOT-CEILING", clients=RACE_USERS, seconds=self.seconds / 2)
+        sold_at = [each.ended_s for each in result.iterations if each.outcome == SOLD]
+        rate = len(sold_at) / max(sold_at, default=1.0)
+        measurement = make_measurement(
+            self.name, self.title, self.target, result, used, ceiling, per_s=rate, outcome=SOLD
+        )
+        errors = [*measurement.errors, *self._errors(result)]
+        remark = f"{len(sold_at):,} of {self.units:,} sold, {result.outcomes[OUT_OF_STOCK]} refused"
+        return replace(measurement, remark=remark, errors=errors, reached=bool(measurement.reached) and not errors)
 
-    def _wrong(self, tally: Tally) -> Iterator[str]:
-        """What must not be: a unit too many or too few, sold or refused."""
-        orders, units = asyncio.run(_ordered(self.shop, self.sku))
-        level = self.shop.on_shelf(self.sku)
-        left = level["onHand"] - level["committed"]
-        for name, found, meant in (
-            ("sold", tally.outcomes[SOLD], self.units),
-            ("refused", tally.outcomes[GONE], TOO_MANY),
+    def _errors(self, result: LoadResult) -> Iterator[str]:
+        """Yield a message for each number that differs: units sold, refused or left, and orders."""
+        orders, units = asyncio.run(_orders_and_units(self.shop, self.sku))
+        level = self.shop.scarce_level(self.sku)
+        for name, found, expected in (
+            ("sold", result.outcomes[SOLD], self.units),
+            ("refused", result.outcomes[OUT_OF_STOCK], REFUSED_TRIES),
             ("orders", orders, self.units),
             ("units ordered", units, self.units),
-            ("units left", left, 0),
+            ("units left", level["onHand"] - level["committed"], 0),
             ("units reserved", level["reserved"], 0),
             ("units short", level["shortage"], 0),
         ):
-            if found != meant:
-                yield f"{name}: {found}, not {meant}"
+            if found != expected:
+                yield f"{name}: {found}, expected {expected}"
 
 
 @dataclass(slots=True)
-class Once:
-    """An operation that each thing allows once: as many things are made before as `seconds` are worth."""
+class SingleUseRow:
+    """An operation that a cart or an order allows only once.
+
+    `create` makes this many of them before the measurement; the outcome of each iteration is given to `use`.
+    """
 
     name: str
     title: str
     shop: Shop
-    callers: Callers
+    load_generator: LoadGenerator
     seconds: float
-    front: Front
-    make: Callable[[int], Iterator[turns.Turn]]
-    use: Callable[[Sequence[str]], Iterator[turns.Turn]]
-    proof: bytes
+    client: Client
+    create: Callable[[int], Iterator[Iteration]]
+    use: Callable[[Sequence[str]], Iterator[Iteration]]
+    expected: bytes
     bodies: list[bytes] = field(default_factory=list)
 
     def rehearse(self) -> list[bytes]:
-        (thing,) = self._made(1)
-        ((request, answer),) = rehearse(self.front.host, self.front.port, next(self.use([thing])))
-        assert self.proof in answer, answer
+        (created,) = self._create(1)
+        ((request, response),) = run_once(self.client.host, self.client.port, next(self.use([created])))
+        assert self.expected in response, response
         self.bodies = [request.partition(b"\r\n\r\n")[2]]
-        return [answer]
+        return [response]
 
-    def measure(self, meters: Meters, ceilings: Ceilings) -> Measured:
-        self._used(self._made(ONCE_WARM))
-        things = self._made(round(self.seconds * ONCE_PER_S))
-        before = meters.read()
-        tally = self._used(things)
-        spent = meters.read().since(before)
-        ceiling = ceilings.bare(self.name, self.bodies, callers=CALLERS, seconds=self.seconds / 2)
-        rate = tally.outcomes[DONE] / tally.elapsed_s
-        return judged(self.name, self.title, None, tally, spent, ceiling, per_s=rate, outcome=DONE)
+    def measure(self, meter: UsageMeter, ceilings: Ceilings) -> Measurement:
+        self._use(self._create(SINGLE_USES_WARM_UP))
+        created = self._create(round(self.seconds * SINGLE_USES_PER_S))
+        before = meter.read()
+        result = self._use(created)
+        used = meter.read().since(before)
+        ceiling = ceilings.bare_route(self.name, self.bodies, users=USERS, seconds=self.seconds / 2)
+        rate = result.outcomes[DONE] / result.elapsed_s
+        return make_measurement(self.name, self.title, None, result, used, ceiling, per_s=rate, outcome=DONE)
 
-    def _made(self, count: int) -> list[str]:
-        tally = self.callers.call(Job(self.front.host, self.front.port, partial(self.make, count), CALLERS))
-        assert not tally.failures, tally.failures
-        return [thing for thing, _, _ in tally.turns]
+    def _create(self, count: int) -> list[str]:
+        job = LoadJob(self.client.host, self.client.port, partial(self.create, count), USERS)
+        result = self.load_generator.run(job)
+        assert not result.failures, result.failures
+        return [each.outcome for each in result.iterations]
 
-    def _used(self, things: Sequence[str]) -> Tally:
-        return self.callers.call(Job(self.front.host, self.front.port, partial(self.use, things), CALLERS))
+    def _use(self, created: Sequence[str]) -> LoadResult:
+        job = LoadJob(self.client.host, self.client.port, partial(self.use, created), USERS)
+        return self.load_generator.run(job)
 
 
-def filled(
-    shop: Shop, callers: Callers, front: Front, baskets: Sequence[Sequence[str]], pickup: str | None = None
+def create_carts(
+    load_generator: LoadGenerator, client: Client, baskets: Sequence[Sequence[str]], pickup: str | None = None
 ) -> list[str]:
-    """New carts, in no order, by id."""
-    tally = callers.call(Job(front.host, front.port, partial(turns.fill, front, baskets, pickup), CALLERS))
-    assert not tally.failures, tally.failures
-    return [cart for cart, _, _ in tally.turns]
+    """Create carts with these SKUs, and return their ids in any order."""
+    job = LoadJob(client.host, client.port, partial(iterations.create_carts, client, baskets, pickup), USERS)
+    result = load_generator.run(job)
+    assert not result.failures, result.failures
+    return [each.outcome for each in result.iterations]
 
 
-async def _ordered(shop: Shop, sku: str) -> tuple[int, int]:
-    """Orders that have this SKU, and units in them."""
+async def _orders_and_units(shop: Shop, sku: str) -> tuple[int, int]:
+    """Return the number of orders with this SKU, and of its units in them."""
     driver = await asyncpg.connect(shop.hub.database_url)
     try:
         row = await driver.fetchrow(
@@ -200,101 +220,119 @@ async def _ordered(shop: Shop, sku: str) -> tuple[int, int]:
     return row["orders"], int(row["units"])
 
 
-def browse(shop: Shop, callers: Callers, seconds: float) -> Row:
-    ways = partial(turns.browse, shop.guest, "web", shop.cursors())
+def browse(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    source = partial(iterations.browse_pages, shop.guest, "web", shop.page_cursors())
     title = "browse 20 products, price, availability"
-    return Steady("browse", title, shop, callers, seconds, ways, {0: b'"sku":"G019"'}, TWENTIETH)
+    return RepeatedRow("browse", title, shop, load_generator, seconds, source, {0: b'"sku":"G019"'}, READ_TARGET)
 
 
-def product(shop: Shop, callers: Callers, seconds: float) -> Row:
-    ways = partial(turns.products, shop.guest, "web", SKUS)
-    return Steady("product", "product by SKU", shop, callers, seconds, ways, {0: b'"status":"IN_STOCK"'}, TWENTIETH)
+def product(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    source = partial(iterations.read_products, shop.guest, "web", SKUS)
+    title, expected = "product by SKU", {0: b'"status":"IN_STOCK"'}
+    return RepeatedRow("product", title, shop, load_generator, seconds, source, expected, READ_TARGET)
 
 
-def cart(shop: Shop, callers: Callers, seconds: float) -> Row:
-    carts = filled(shop, callers, shop.guest, [SKUS[n : n + 3] for n in range(CARTS)])
-    ways = partial(turns.carts, shop.guest, carts)
-    return Steady("cart", "cart with 3 lines", shop, callers, seconds, ways, {0: b'"quantity":3'})
+def cart(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    baskets = [SKUS[n : n + 3] for n in range(CARTS_TO_READ)]
+    source = partial(iterations.read_carts, shop.guest, create_carts(load_generator, shop.guest, baskets))
+    return RepeatedRow("cart", "cart with 3 lines", shop, load_generator, seconds, source, {0: b'"quantity":3'})
 
 
-def add(shop: Shop, callers: Callers, seconds: float) -> Row:
-    """Each cart has two lines and gets a third with its first turn: then it only grows in units."""
-    carts = filled(shop, callers, shop.guest, [SKUS[:2]] * BASKETS)
-    ways = partial(turns.adds, shop.guest, [(cart, SKUS[n % 300 + 2 : n % 300 + 3]) for n, cart in enumerate(carts)])
-    return Steady("add", "cartLinesAdd", shop, callers, seconds, ways, {0: b'"version":3'}, ADDS)
+def add(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    """Each cart has two lines. Its first iteration adds a third line; the others only add units to it."""
+    cart_ids = create_carts(load_generator, shop.guest, [SKUS[:2]] * CARTS_TO_ADD_TO)
+    carts = [(cart_id, SKUS[n % 300 + 2 : n % 300 + 3]) for n, cart_id in enumerate(cart_ids)]
+    source = partial(iterations.add_units, shop.guest, carts)
+    return RepeatedRow("add", "cartLinesAdd", shop, load_generator, seconds, source, {0: b'"version":3'}, ADD_TARGET)
 
 
-def journey(shop: Shop, callers: Callers, seconds: float) -> Row:
-    ways = partial(turns.web_journeys, shop.guest, SKUS, STORES)
-    title = "journey, web: 4 requests, paid"
-    return Steady("journey", title, shop, callers, seconds, ways, {3: b'"paymentStatus":"PAID"'}, JOURNEYS)
+def journey(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    source = partial(iterations.web_journeys, shop.guest, SKUS, STORES)
+    title, expected = "journey, web: 4 requests, paid", {3: b'"paymentStatus":"PAID"'}
+    return RepeatedRow("journey", title, shop, load_generator, seconds, source, expected, JOURNEY_TARGET)
 
 
-def till(shop: Shop, callers: Callers, seconds: float) -> Row:
-    ways = partial(turns.till_journeys, shop.tills, SKUS)
-    title = "journey, till: 2 requests, cash"
-    return Steady("till", title, shop, callers, seconds, ways, {1: b'"paymentStatus":"PAID"'}, JOURNEYS)
+def till(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    source = partial(iterations.till_journeys, shop.tills, SKUS)
+    title, expected = "journey, till: 2 requests, cash", {1: b'"paymentStatus":"PAID"'}
+    return RepeatedRow("till", title, shop, load_generator, seconds, source, expected, JOURNEY_TARGET)
 
 
-def baskets(count: int) -> list[tuple[str, str]]:
+def baskets_of_two(count: int) -> list[tuple[str, str]]:
     return [(SKUS[n % len(SKUS)], SKUS[(n * 7 + 1) % len(SKUS)]) for n in range(count)]
 
 
-def made_carts(front: Front, count: int) -> Iterator[turns.Turn]:
-    return turns.priced(front, baskets(count), STORES[0])
+def _create_priced_carts(client: Client, count: int) -> Iterator[Iteration]:
+    return iterations.create_priced_carts(client, baskets_of_two(count), STORES[0])
 
 
-def made_sales(front: Front, count: int) -> Iterator[turns.Turn]:
-    return turns.sales(front, baskets(count))
+def _sell_at_till(till: Client, count: int) -> Iterator[Iteration]:
+    return iterations.sell_at_till(till, baskets_of_two(count))
 
 
-def card(shop: Shop, callers: Callers, seconds: float) -> Row:
-    title = "checkout by card, pickup, 2 lines: 1 request"
-    make, use = partial(made_carts, shop.guest), partial(turns.cards, shop.guest)
-    return Once("card", title, shop, callers, seconds, shop.guest, make, use, b'"paymentStatus":"PAID"')
-
-
-def back(shop: Shop, callers: Callers, seconds: float) -> Row:
-    till, title = shop.tills[0], "return of a unit at a till: 1 request"
-    make, use = partial(made_sales, till), partial(turns.returned, till)
-    return Once("return", title, shop, callers, seconds, till, make, use, b'"PARTIALLY_REFUNDED"')
-
-
-def race_tills(shop: Shop, callers: Callers, seconds: float) -> Row:
-    return Race(
-        name="race-tills",
-        title=f"{BUYERS} buyers of one variant, tills",
+def card(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    return SingleUseRow(
+        name="card",
+        title="checkout by card, pickup, 2 lines: 1 request",
         shop=shop,
-        callers=callers,
+        load_generator=load_generator,
+        seconds=seconds,
+        client=shop.guest,
+        create=partial(_create_priced_carts, shop.guest),
+        use=partial(iterations.pay_carts_by_card, shop.guest),
+        expected=b'"paymentStatus":"PAID"',
+    )
+
+
+def return_unit(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    return SingleUseRow(
+        name="return",
+        title="return of a unit at a till: 1 request",
+        shop=shop,
+        load_generator=load_generator,
+        seconds=seconds,
+        client=shop.tills[0],
+        create=partial(_sell_at_till, shop.tills[0]),
+        use=partial(iterations.return_units, shop.tills[0]),
+        expected=b'"PARTIALLY_REFUNDED"',
+    )
+
+
+def race_tills(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    return RaceRow(
+        name="race-tills",
+        title=f"{RACE_USERS} buyers of one variant, tills",
+        shop=shop,
+        load_generator=load_generator,
         seconds=seconds,
         sku="HOT-TILL",
         units=round(seconds * TILL_UNITS_PER_S),
-        buyer=shop.tills[STORES.index(SCARCE_STORE)],
-        tender=turns.TILL_TENDER,
+        client=shop.tills[STORES.index(SCARCE_STORE)],
+        tender=iterations.TILL_TENDER,
         pickup=None,
-        warm=partial(turns.till_journeys, shop.tills, SKUS),
-        target=RACES,
+        warm_up=partial(iterations.till_journeys, shop.tills, SKUS),
+        target=RACE_TARGET,
     )
 
 
-def race_web(shop: Shop, callers: Callers, seconds: float) -> Row:
-    return Race(
+def race_web(shop: Shop, load_generator: LoadGenerator, seconds: float) -> Row:
+    return RaceRow(
         name="race-web",
-        title=f"{BUYERS} buyers of one variant, web shop",
+        title=f"{RACE_USERS} buyers of one variant, web shop",
         shop=shop,
-        callers=callers,
+        load_generator=load_generator,
         seconds=seconds,
         sku="HOT-WEB",
         units=round(seconds * WEB_UNITS_PER_S),
-        buyer=shop.guest,
-        tender=turns.WEB_TENDER,
+        client=shop.guest,
+        tender=iterations.WEB_TENDER,
         pickup=SCARCE_STORE,
-        warm=partial(turns.web_journeys, shop.guest, SKUS, STORES),
-        target=RACES,
+        warm_up=partial(iterations.web_journeys, shop.guest, SKUS, STORES),
+        target=RACE_TARGET,
     )
 
 
-MAKERS: Mapping[str, Callable[[Shop, Callers, float], Row]] = {
+ROW_BUILDERS: Mapping[str, Callable[[Shop, LoadGenerator, float], Row]] = {
     "browse": browse,
     "product": product,
     "cart": cart,
@@ -302,8 +340,8 @@ MAKERS: Mapping[str, Callable[[Shop, Callers, float], Row]] = {
     "journey": journey,
     "till": till,
     "card": card,
-    "return": back,
+    "return": return_unit,
     "race-tills": race_tills,
     "race-web": race_web,
 }
-"""Every row there is, in the table's order."""
+"""All rows, in the order of the table."""

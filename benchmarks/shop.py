@@ -1,4 +1,4 @@
-"""The shop that is measured: 20 stores and a warehouse, three channels over all of them, 400 products in stock."""
+"""The data of the benchmark: 20 stores and a warehouse, three channels with all of them, 400 products in stock."""
 
 from __future__ import annotations
 
@@ -11,95 +11,95 @@ from uuid import uuid4
 
 import httpx
 
-from benchmarks.documents import ERRORS, Front
+from benchmarks.documents import ERRORS, Client
 from benchmarks.hub import Hub
 
 STORES = tuple(f"S{n:02}" for n in range(1, 21))
 WAREHOUSE = "W01"
-PLACES = (WAREHOUSE, *STORES)
+LOCATIONS = (WAREHOUSE, *STORES)
 CHANNELS = {"app": "APP", "web": "WEB", "stores": "STORE"}
-RATES = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
+TAX_RATES = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
 SKUS = tuple(f"G{n:03}" for n in range(400))
-SCARCE = ("HOT-TILL", "HOT-WEB", "HOT-CEILING")
-"""Each on one shelf only, of which the races put as much as they sell."""
+SCARCE_SKUS = ("HOT-TILL", "HOT-WEB", "HOT-CEILING")
+"""In stock at `SCARCE_STORE` only. A race sets the stock of its SKU to the units that it sells."""
 
 SCARCE_STORE, SCARCE_PRICE = STORES[0], "1200"
 PLENTY = 50_000
 ROWS_MAX = 1_000
-LOAD_S = 120
+REQUEST_WITHIN_S = 120
 TILLS = 4
 
-Say = Callable[[str], None]
+StepReporter = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """An open shop, and who calls it: staff, a guest of the web shop, and tills, each in a store of its own."""
+    """A loaded shop and its clients: staff, a guest of the web shop, and tills, each at another store."""
 
     hub: Hub
-    staff: Front
-    guest: Front
-    tills: tuple[Front, ...]
+    staff: Client
+    guest: Client
+    tills: tuple[Client, ...]
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The one field of a staff member's operation."""
-        answer = httpx.post(
+    def execute(self, query: str, **variables: Any) -> Any:
+        """Execute an operation as staff, and return its only field."""
+        body = httpx.post(
             self.hub.url,
             json={"query": query, "variables": variables},
             headers={"authorization": f"Bearer {self.staff.key}"},
-            timeout=LOAD_S,
+            timeout=REQUEST_WITHIN_S,
         ).json()
-        assert "errors" not in answer, answer
-        (found,) = answer["data"].values()
-        assert not found.get("errors"), found
-        return found
+        assert "errors" not in body, body
+        (field,) = body["data"].values()
+        assert not field.get("errors"), field
+        return field
 
-    def cursors(self) -> tuple[str | None, ...]:
-        """Where each page of 20 products begins."""
+    def page_cursors(self) -> tuple[str | None, ...]:
+        """Return the cursor before each page of 20 products."""
         query = """query ($after: String) {
             products(channel: "web", first: 20, after: $after) { pageInfo { hasNextPage endCursor } } }"""
-        found: list[str | None] = [None]
-        while (page := self.ask(query, after=found[-1])["pageInfo"])["hasNextPage"]:
-            found.append(page["endCursor"])
-        return tuple(found)
+        cursors: list[str | None] = [None]
+        while (page := self.execute(query, after=cursors[-1])["pageInfo"])["hasNextPage"]:
+            cursors.append(page["endCursor"])
+        return tuple(cursors)
 
-    def put(self, sku: str, units: int) -> None:
-        """Put so many on the scarce goods' shelf, and none elsewhere."""
+    def set_scarce_stock(self, sku: str, units: int) -> None:
+        """Set the on hand of a scarce SKU."""
         self.set_stock([{"sku": sku, "location": SCARCE_STORE, "onHand": units}])
 
     def set_stock(self, changes: Sequence[dict[str, Any]]) -> None:
         mutation = f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}"
-        self.ask(mutation, i={"changes": changes, "idempotencyKey": uuid4().hex})
+        self.execute(mutation, i={"changes": changes, "idempotencyKey": uuid4().hex})
 
-    def on_shelf(self, sku: str) -> dict[str, int]:
-        """The level of a scarce good."""
+    def scarce_level(self, sku: str) -> dict[str, int]:
+        """Return the stock level of a scarce SKU."""
         query = """query ($l: String, $s: [String!]) { stockLevels(location: $l, skus: $s) {
             edges { node { onHand committed reserved available shortage } } } }"""
-        (edge,) = self.ask(query, l=SCARCE_STORE, s=[sku])["edges"]
+        (edge,) = self.execute(query, l=SCARCE_STORE, s=[sku])["edges"]
         return edge["node"]  # type: ignore[no-any-return]
 
 
-def open_shop(hub: Hub, *, say: Say) -> Shop:
+def load_shop(hub: Hub, *, report_step: StepReporter) -> Shop:
     """Load the shop through the API, with keys from the command line."""
-    say("issuing keys")
-    at = Front("127.0.0.1", hub.port)
-    staff, guest = replace(at, key=hub.key("staff", "--name", "Bench")), replace(at, channel="web")
-    opening = Shop(hub, staff, guest, ())
-    say(f"loading {len(SKUS)} products, {len(PLACES)} locations, {len(SKUS) * len(PLACES):,} levels")
+    report_step("creating keys")
+    client = Client("127.0.0.1", hub.port)
+    staff = replace(client, key=hub.create_key("staff", "--name", "Bench"))
+    shop = Shop(hub, staff, replace(client, channel="web"), ())
+    report_step(f"loading {len(SKUS)} products, {len(LOCATIONS)} locations, {len(SKUS) * len(LOCATIONS):,} levels")
     for field, kind, rows in _MASTER_DATA:
-        for some in _batches(rows()):
+        for batch in _batches(rows()):
             name = field.removesuffix("Upsert")
-            opening.ask(f"mutation ($rows: [{kind}!]!) {{ {field}({name}: $rows) {{ count {ERRORS} }} }}", rows=some)
-    for some in _batches({"sku": s, "location": p, "onHand": PLENTY} for s in SKUS for p in PLACES):
-        opening.set_stock(some)
+            shop.execute(f"mutation ($rows: [{kind}!]!) {{ {field}({name}: $rows) {{ count {ERRORS} }} }}", rows=batch)
+    for batch in _batches({"sku": s, "location": code, "onHand": PLENTY} for s in SKUS for code in LOCATIONS):
+        shop.set_stock(batch)
     with ThreadPoolExecutor(TILLS) as pool:
-        keys = pool.map(lambda store: hub.key("terminal", "--location", store), STORES[:TILLS])
-    return replace(opening, tills=tuple(replace(at, key=key) for key in keys))
+        keys = pool.map(lambda store: hub.create_key("terminal", "--location", store), STORES[:TILLS])
+    return replace(shop, tills=tuple(replace(client, key=key) for key in keys))
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while some := list(islice(rows, ROWS_MAX)):
-        yield some
+    while batch := list(islice(rows, ROWS_MAX)):
+        yield batch
 
 
 def _locations() -> Iterator[dict[str, Any]]:
@@ -110,12 +110,18 @@ def _locations() -> Iterator[dict[str, Any]]:
 
 def _channels() -> Iterator[dict[str, Any]]:
     for code, kind in CHANNELS.items():
-        given = {"currency": "JPY", "locations": PLACES, "taxRates": RATES}
-        yield {"code": code, "name": code.title(), "kind": kind, **given}
+        yield {
+            "code": code,
+            "name": code.title(),
+            "kind": kind,
+            "currency": "JPY",
+            "locations": LOCATIONS,
+            "taxRates": TAX_RATES,
+        }
 
 
 def _products() -> Iterator[dict[str, Any]]:
-    for n, sku in enumerate((*SKUS, *SCARCE)):
+    for n, sku in enumerate((*SKUS, *SCARCE_SKUS)):
         tax_class = "reduced" if n % 3 else "standard"
         variant = {
             "sku": sku,
@@ -134,8 +140,8 @@ def _products() -> Iterator[dict[str, Any]]:
 
 
 def _prices() -> Iterator[dict[str, Any]]:
-    for n, sku in enumerate((*SKUS, *SCARCE)):
-        amount = SCARCE_PRICE if sku in SCARCE else str(150 + n * 7)
+    for n, sku in enumerate((*SKUS, *SCARCE_SKUS)):
+        amount = SCARCE_PRICE if sku in SCARCE_SKUS else str(150 + n * 7)
         for channel in CHANNELS:
             yield {"sku": sku, "channel": channel, "amount": {"amount": amount, "currency": "JPY"}}
 

@@ -1,4 +1,4 @@
-"""The bare route: litestar behind the hub's own server settings, returning bytes that are ready."""
+"""The bare route: a litestar application with the hub's server settings that returns prepared bytes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from litestar import Litestar, MediaType, Response, post
 
 from benchmarks.hub import free_port
 
-READY_S = 30
-STOP_S = 15
+READY_WITHIN_S = 30
+STOP_WITHIN_S = 15
 
 
-def route(name: str, content: bytes) -> type[object]:
-    """A route that answers whatever it is sent with this content, as GraphQL does."""
+def make_route(name: str, content: bytes) -> type[object]:
+    """Return a route that answers every POST with this content, with the headers of a GraphQL response."""
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
     @post(f"/{name}", status_code=200)
@@ -30,46 +30,46 @@ def route(name: str, content: bytes) -> type[object]:
     return answer  # type: ignore[return-value]
 
 
-def app(folder: Path) -> Litestar:
-    """A route for each file."""
-    handlers = [route(file.name, file.read_bytes()) for file in sorted(folder.iterdir())]
+def make_app(folder: Path) -> Litestar:
+    """Return an application with a route for each file."""
+    handlers = [make_route(file.name, file.read_bytes()) for file in sorted(folder.iterdir())]
     return Litestar(route_handlers=handlers, openapi_config=None, logging_config=None)
 
 
 @contextmanager
-def serving(folder: Path, answers: Mapping[str, Sequence[bytes]]) -> Iterator[int]:
-    """The port of a process of its own that serves these answers, each at /NAME-INDEX."""
+def run_bare_routes(folder: Path, responses: Mapping[str, Sequence[bytes]]) -> Iterator[int]:
+    """Serve these responses from a separate process, each at /NAME-INDEX, and yield its port."""
     folder.mkdir()
-    for name, contents in answers.items():
+    for name, contents in responses.items():
         for index, content in enumerate(contents):
             (folder / f"{name}-{index}").write_bytes(content)
     port = free_port()
     process = subprocess.Popen(
-        (sys.executable, "-m", "benchmarks.bare", str(folder), str(port)), start_new_session=True
+        (sys.executable, "-m", "benchmarks.bare_route", str(folder), str(port)), start_new_session=True
     )
     try:
-        _await_ready(process, port)
+        _wait_until_ready(process, port)
         yield port
     finally:
         process.terminate()
-        process.wait(STOP_S)
+        process.wait(STOP_WITHIN_S)
 
 
-def _await_ready(process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + READY_S
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    until = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < until and process.poll() is None:
         try:
             httpx.get(f"http://127.0.0.1:{port}/", timeout=5)
             return
         except httpx.TransportError:
             time.sleep(0.1)
-    raise RuntimeError("the bare route did not come up")
+    raise RuntimeError("the bare route did not start")
 
 
 def main(folder: str, port: str) -> None:
-    """Serve until terminated: what `uriba api` gives uvicorn, one worker."""
+    """Serve until terminated, with the settings that `uriba api` gives uvicorn and one worker."""
     uvicorn.run(
-        app(Path(folder)),
+        make_app(Path(folder)),
         host="127.0.0.1",
         port=int(port),
         http="httptools",

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.sync`: latency and throughput of webhooks and subscriptions."""
