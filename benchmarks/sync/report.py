@@ -59,6 +59,8 @@ def ratios_to_bare(figures: Figures) -> dict[str, float]:
     ratios: dict[str, float] = {}
     if "bare_last_subscriber_p50_ms" in figures and "last_subscriber_p50_ms" in figures:
         for name in ("last_subscriber_p50_ms", "first_to_last_p50_ms"):
+            if not figures[f"bare_{name}"]:
+                continue  # Few subscribers have the frame before the response is read.
             ratios[f"ratio_{name.removesuffix('_p50_ms')}_to_bare"] = figures[name] / figures[f"bare_{name}"]
     return ratios
 
