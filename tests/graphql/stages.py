@@ -111,7 +111,7 @@ async def _alert(shop: Shop) -> str:
     async with database.transaction() as session:
         at = (await locations.by_code(session, [place]))[place]["id"]
         about = f"StockLevel:0:{at}"
-        await alerts.open_all(session, [(Signal(AlertKind.LOW_STOCK, about, 1, 1, location_id=at), 5)])
+        await alerts.open_alerts(session, [(Signal(AlertKind.LOW_STOCK, about, 1, 1, location_id=at), 5)])
     async with database.reading() as session:
         alert_id = await session.fetchval("SELECT id FROM alert WHERE subject = $1", about)
     return global_id("Alert", alert_id)

@@ -1,79 +1,89 @@
-"""The rules of alerts: one opens, wavers, and closes; whatever comes, an alert is never opened twice at a time."""
+"""The rules of alerts: thresholds, hysteresis, and that one alert is open about a subject at a time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from uriba.alerts.models import AlertKind
-from uriba.alerts.rules import RULES, Signal, Standing, decide, is_silent, silence_s, stock_closes, stock_opens
+from uriba.alerts.rules import (
+    RULES,
+    Decisions,
+    OpenAlert,
+    Signal,
+    decide,
+    is_silent,
+    silence_s,
+    stock_closes,
+    stock_opens,
+)
 from uriba.catalog.opening_hours import Span
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KINDS = sorted(RULES)
 
 
-class Watched:
-    """One subject over time: its open alert, and what became of it."""
+class Subject:
+    """One subject over time: its open alert, and what happened to its alerts."""
 
     def __init__(self, kind: AlertKind) -> None:
         self.kind, self.now = kind, NOW
-        self.alert: Standing | None = None
+        self.alert: OpenAlert | None = None
         self.history: list[str] = []
 
-    def measure(self, value: float | None, *, remains: float | None = None, after_s: float = 1) -> None:
+    def measure(self, value: float | None, *, closing_value: float | None = None, after_s: float = 1) -> None:
         self.now += timedelta(seconds=after_s)
-        signals = [Signal(self.kind, "x", value, (value or 0.0) if remains is None else remains)]
+        signals = [Signal(self.kind, "x", value, (value or 0.0) if closing_value is None else closing_value)]
         decisions = decide(signals, [self.alert] if self.alert else [], self.now)
-        self._follow(decisions.opened, decisions.calmed, decisions.uneasy, decisions.closed)
+        self._apply(decisions)
 
-    def _follow(self, opened: list[Signal], calmed: list[UUID], uneasy: list[UUID], closed: list[UUID]) -> None:
-        if opened:
+    def _apply(self, decisions: Decisions) -> None:
+        if decisions.to_open:
             assert self.alert is None
-            self.alert = Standing(uuid4(), self.kind, "x", None)
+            self.alert = OpenAlert(uuid4(), self.kind, "x", None)
             self.history.append("opened")
-        if self.alert and self.alert.id in calmed + uneasy:
-            self.alert = Standing(self.alert.id, self.kind, "x", self.now if calmed else None)
-        if self.alert and self.alert.id in closed:
+        if self.alert and self.alert.id in decisions.calm + decisions.not_calm:
+            self.alert = OpenAlert(self.alert.id, self.kind, "x", self.now if decisions.calm else None)
+        if self.alert and self.alert.id in decisions.to_close:
             self.alert = None
             self.history.append("closed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_opens_at_its_threshold_and_not_before(kind: AlertKind) -> None:
-    watched = Watched(kind)
-    watched.measure(RULES[kind].opens_at - 0.001)
-    assert watched.history == []
-    watched.measure(RULES[kind].opens_at)
-    assert watched.history == ["opened"]
+    subject = Subject(kind)
+    subject.measure(RULES[kind].opens_at - 0.001)
+    assert subject.history == []
+    subject.measure(RULES[kind].opens_at)
+    assert subject.history == ["opened"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_wavers_at_the_threshold_stays_open(kind: AlertKind) -> None:
-    watched, rule = Watched(kind), RULES[kind]
+def test_stays_open_while_its_value_wavers_at_the_threshold(kind: AlertKind) -> None:
+    subject, rule = Subject(kind), RULES[kind]
     for n in range(100):
-        watched.measure(rule.opens_at if n % 2 == 0 else max(rule.closes_below, rule.opens_at * 0.99), after_s=100)
-    assert watched.history == ["opened"]
+        subject.measure(rule.opens_at if n % 2 == 0 else max(rule.closes_below, rule.opens_at * 0.99), after_s=100)
+    assert subject.history == ["opened"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_closes_once_it_has_been_well_for_long_enough(kind: AlertKind) -> None:
-    watched, rule = Watched(kind), RULES[kind]
-    watched.measure(rule.opens_at)
-    watched.measure(0.0)
+def test_closes_after_its_value_has_been_good_for_long_enough(kind: AlertKind) -> None:
+    subject, rule = Subject(kind), RULES[kind]
+    subject.measure(rule.opens_at)
+    subject.measure(0.0)
     if rule.calm_s:
-        watched.measure(0.0, after_s=rule.calm_s * 0.9)
-        assert watched.history == ["opened"]
-        watched.measure(rule.opens_at)  # Not well after all: the time begins anew.
-        watched.measure(0.0)
-        watched.measure(0.0, after_s=rule.calm_s * 0.9)
-        assert watched.history == ["opened"]
-        watched.measure(0.0, after_s=rule.calm_s * 0.1)
-    assert watched.history == ["opened", "closed"]
+        subject.measure(0.0, after_s=rule.calm_s * 0.9)
+        assert subject.history == ["opened"]
+        subject.measure(rule.opens_at)  # Bad again: the time starts over.
+        subject.measure(0.0)
+        subject.measure(0.0, after_s=rule.calm_s * 0.9)
+        assert subject.history == ["opened"]
+        subject.measure(0.0, after_s=rule.calm_s * 0.1)
+    assert subject.history == ["opened", "closed"]
 
 
 @given(
@@ -82,19 +92,19 @@ def test_closes_once_it_has_been_well_for_long_enough(kind: AlertKind) -> None:
         st.tuples(st.one_of(st.none(), st.floats(0, 2_000)), st.floats(0, 2_000), st.floats(0.001, 200)), max_size=60
     ),
 )
-def test_opening_and_closing_take_turns(kind: AlertKind, told: list[tuple[float | None, float, float]]) -> None:
-    watched = Watched(kind)
-    for value, remains, after_s in told:
-        watched.measure(value, remains=remains, after_s=after_s)
-    assert watched.history == (["opened", "closed"] * len(told))[: len(watched.history)]
+def test_opens_and_closes_alternately(kind: AlertKind, measurements: list[tuple[float | None, float, float]]) -> None:
+    subject = Subject(kind)
+    for value, closing_value, after_s in measurements:
+        subject.measure(value, closing_value=closing_value, after_s=after_s)
+    assert subject.history == (["opened", "closed"] * len(measurements))[: len(subject.history)]
 
 
-def test_what_is_gone_is_well() -> None:
-    alert = Standing(uuid4(), AlertKind.SHORTAGES_OPEN, "Location:1", None)
-    assert decide([], [alert], NOW).closed == [alert.id]
+def test_closes_when_its_subject_has_no_signal() -> None:
+    alert = OpenAlert(uuid4(), AlertKind.SHORTAGES_OPEN, "Location:1", None)
+    assert decide([], [alert], NOW).to_close == [alert.id]
 
 
-def test_a_till_is_missed_only_since_its_store_opened() -> None:
+def test_silence_counts_from_when_the_store_opened() -> None:
     opened = Span(NOW - timedelta(minutes=10), NOW + timedelta(hours=8))
     yesterday = NOW - timedelta(hours=15)
 
@@ -105,13 +115,13 @@ def test_a_till_is_missed_only_since_its_store_opened() -> None:
     assert silence_s(NOW + timedelta(seconds=3), opened, NOW) == 0
 
 
-def test_a_till_that_stays_silent_over_night_has_one_alert() -> None:
-    watched = Watched(AlertKind.TERMINAL_SILENT)
-    watched.measure(900, remains=900)
-    watched.measure(None, remains=10_000)  # closed
-    watched.measure(0, remains=50_000)  # just opened
-    watched.measure(900, remains=51_000)
-    assert watched.history == ["opened"]
+def test_a_till_that_is_silent_overnight_has_one_alert() -> None:
+    subject = Subject(AlertKind.TERMINAL_SILENT)
+    subject.measure(900, closing_value=900)
+    subject.measure(None, closing_value=10_000)  # closed
+    subject.measure(0, closing_value=50_000)  # just opened
+    subject.measure(900, closing_value=51_000)
+    assert subject.history == ["opened"]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +134,8 @@ def test_a_till_that_stays_silent_over_night_has_one_alert() -> None:
         (11, False, False, True),
     ],
 )
-def test_low_stock(available: int, fell: bool, opens: bool, closes: bool) -> None:
+def test_low_stock_opens_when_a_level_falls_and_closes_above_twice_the_threshold(
+    available: int, fell: bool, opens: bool, closes: bool
+) -> None:
     assert stock_opens(available, fell=fell, low=5) is opens
     assert stock_closes(available, low=5) is closes

@@ -18,6 +18,7 @@ from uriba.alerts import alerts, signals
 from uriba.core import clock
 from uriba.core.actor import Scope
 from uriba.core.ids import global_id, local_id
+from uriba.health.alert_sources import alert_sources
 from uriba.outbox import relay
 
 
@@ -188,9 +189,9 @@ async def test_a_feed_that_stands_still_is_told_when_it_goes_on(shop: Shop) -> N
 
         async def watch() -> list[str]:
             async with database.transaction() as session:
-                await alerts.watch(session, now=clock.now(), default_hours="09:00-21:00")
+                await alerts.evaluate(session, alert_sources(default_hours="09:00-21:00"), now=clock.now())
             async with database.reading() as session:
-                rows = await session.fetch("SELECT * FROM alert WHERE subject = $1 ORDER BY id", signals.FEED)
+                rows = await session.fetch("SELECT * FROM alert WHERE subject = $1 ORDER BY id", signals.FEED_SUBJECT)
             return ["CLOSED" if row["closed_at"] else "OPEN" for row in rows]
 
         async def stand_still(seconds: float) -> None:
@@ -223,16 +224,16 @@ async def test_two_sweeps_at_once_open_one(shop: Shop) -> None:
     await till.send()
     await silent(shop, till, 1_000)
     database = shop.hub.database
-    hours = shop.hub.settings.opening_hours
+    sources = alert_sources(default_hours=shop.hub.settings.opening_hours)
 
     async with database.transaction() as first:
-        assert await alerts.watch(first, now=clock.now(), default_hours=hours) >= 1
+        assert await alerts.evaluate(first, sources, now=clock.now()) >= 1
         entered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         async def second() -> int:
             async with database.transaction() as session:
                 entered.set_result(await backend(session))
-                return await alerts.watch(session, now=clock.now(), default_hours=hours)
+                return await alerts.evaluate(session, sources, now=clock.now())
 
         other = asyncio.create_task(second())
         await is_blocked(database, await entered)
@@ -293,7 +294,8 @@ async def test_a_look_takes_as_many_statements_for_many_tills_as_for_few(shop: S
 
     async with shop.hub.database.transaction() as session:
         counted = Counted(session.driver)
-        found = await alerts.watch(counted, now=clock.now(), default_hours=shop.hub.settings.opening_hours)
+        sources = alert_sources(default_hours=shop.hub.settings.opening_hours)
+        found = await alerts.evaluate(counted, sources, now=clock.now())
         session.events = counted.events
 
     assert found >= tills

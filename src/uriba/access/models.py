@@ -23,6 +23,8 @@ class AccessKey(Base):
         CheckConstraint("(role = 'TERMINAL') = (location_id IS NOT NULL)", name="terminal"),
         CheckConstraint("(role = 'CUSTOMER') = (customer_id IS NOT NULL)", name="customer"),
         Index("ix_access_key_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+        # The tills of a location, among many tokens of customers.
+        Index("ix_access_key_location_id", "location_id", "id", postgresql_where=text("location_id IS NOT NULL")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -1,1 +1,1 @@
-"""Alerts for staff: opened and closed by rules with hysteresis, published in the event feed."""
+"""Alerts for staff. Rules with hysteresis open and close them; each opening and closing is an event of the feed."""

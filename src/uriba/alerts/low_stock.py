@@ -1,4 +1,4 @@
-"""Low stock: found in the feed as it goes on, by a cursor of its own."""
+"""Alerts on low stock. The feed is scanned batch by batch from a stored position; most levels never need an alert."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from uriba.alerts import alerts
 from uriba.alerts.models import AlertKind
 from uriba.alerts.rules import Signal, stock_closes, stock_opens
 from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
+from uriba.inventory.queries import LEDGER_BALANCE
+from uriba.outbox import relay
 
-PIECE = 2_000
-"""Positions of the feed that are looked through in one transaction."""
+BATCH = 2_000
+"""Positions of the feed that are scanned in one transaction."""
 
 
-async def watch(session: Session, *, low: int) -> tuple[int, bool]:
-    """Look through the next piece of the feed: how many alerts opened and closed, and whether there is more of it.
+async def scan(session: Session, *, low: int) -> tuple[int, bool]:
+    """Scan the next batch of the feed; return how many alerts opened and closed, and whether there is more to scan.
 
-    One at a time does this; another one waits, and finds what is left.
+    The scans of several processes take turns; each continues where the one before it ended.
     """
-    place = await session.fetchrow("SELECT c.position FROM alert_cursor c FOR UPDATE")
-    assert place is not None
-    until = min(place["position"] + PIECE, end := int(await session.fetchval("SELECT position FROM feed")))
-    if until <= place["position"]:
+    start = int(await session.fetchval(_LOCK_CURSOR))
+    end = await relay.end_of_feed(session)
+    until = min(start + BATCH, end)
+    if until <= start:
         return 0, False
-    rows = await session.fetch(_LEVELS, place["position"], until, low)
-    await session.run("UPDATE alert_cursor SET position = $1", until)
-    opened = [
+    rows = await session.fetch(_LEVELS, start=start, until=until, low=low)
+    await session.run(_MOVE_CURSOR, until=until)
+    to_open = [
         row for row in rows if row["alert_id"] is None and stock_opens(row["available"], fell=row["fell"], low=low)
     ]
-    closed = [row for row in rows if row["alert_id"] is not None and stock_closes(row["available"], low=low)]
-    changed = await alerts.open_all(session, [(_signal(row), float(low)) for row in opened])
-    changed += await alerts.close_all(session, [row["alert_id"] for row in closed])
+    to_close = [row for row in rows if row["alert_id"] is not None and stock_closes(row["available"], low=low)]
+    changed = await alerts.open_alerts(session, [(_signal(row), float(low)) for row in to_open])
+    changed += await alerts.close_alerts(session, [row["alert_id"] for row in to_close])
     return changed, until < end
 
 
@@ -38,41 +41,45 @@ def _signal(row: Row) -> Signal:
     return Signal(AlertKind.LOW_STOCK, row["subject"], available, available, location_id=location_id)
 
 
-_AVAILABLE = """
-    (({0}data->>'onHand')::bigint - ({0}data->>'unavailable')::bigint - ({0}data->>'committed')::bigint
-        - ({0}data->>'reserved')::bigint - ({0}data->>'safetyStock')::bigint)
-"""
+_LOCK_CURSOR = statement("SELECT position FROM alert_cursor FOR UPDATE")
+_MOVE_CURSOR = statement("UPDATE alert_cursor SET position = :until")
 
-# What a level had before the first of its events here: as its last event before says; from the ledger where the feed
-# no longer has that one; nothing where there was no level.
-_LEVELS = f"""
-    WITH told AS MATERIALIZED (
-        SELECT subject, version, at, data, {_AVAILABLE.format("")} AS available
-        FROM outbox_event WHERE position > $1 AND position <= $2 AND type = 'stock.changed'
+_AVAILABLE = fragment("""
+    (({data}->>'onHand')::bigint - ({data}->>'unavailable')::bigint - ({data}->>'committed')::bigint
+        - ({data}->>'reserved')::bigint - ({data}->>'safetyStock')::bigint)
+""")
+
+_LEDGER_BALANCE = LEDGER_BALANCE.format(
+    variant_id="split_part(s.subject, ':', 2)::bigint",
+    location_id="split_part(s.subject, ':', 3)::bigint",
+    at="s.at",
+)
+
+# `before` is what was available before the first event of the level in this batch: by the level's previous event; by
+# the ledger where the feed no longer has that event; null where the level did not exist.
+_LEVELS = statement(f"""
+    WITH changes AS MATERIALIZED (
+        SELECT subject, version, at, data, {_AVAILABLE.format(data="data")} AS available
+        FROM outbox_event WHERE position > :start AND position <= :until AND type = 'stock.changed'
     ), stepped AS (
-        SELECT t.*, lag(available) OVER oldest AS before, row_number() OVER oldest AS n,
+        SELECT c.*, lag(available) OVER oldest AS before, row_number() OVER oldest AS n,
             row_number() OVER (PARTITION BY subject ORDER BY version DESC) AS age
-        FROM told t WINDOW oldest AS (PARTITION BY subject ORDER BY version)
+        FROM changes c WINDOW oldest AS (PARTITION BY subject ORDER BY version)
     ), known AS (
         SELECT s.subject, s.available, s.age, CASE
             WHEN s.n > 1 THEN s.before
-            WHEN s.available <= $3 AND s.version > 1 THEN coalesce((
-                SELECT {_AVAILABLE.format("e.")} FROM outbox_event e
+            WHEN s.available <= :low AND s.version > 1 THEN coalesce((
+                SELECT {_AVAILABLE.format(data="e.data")} FROM outbox_event e
                 WHERE e.subject = s.subject AND e.version < s.version AND e.type = 'stock.changed'
                 ORDER BY e.version DESC LIMIT 1
-            ), (
-                SELECT sum(m.on_hand_delta - m.unavailable_delta - m.committed_delta - m.reserved_delta)::bigint
-                    - (s.data->>'safetyStock')::bigint
-                FROM stock_movement m WHERE m.variant_id = split_part(s.subject, ':', 2)::bigint
-                    AND m.location_id = split_part(s.subject, ':', 3)::bigint AND m.recorded_at < s.at
-            )) END AS before
+            ), {_LEDGER_BALANCE} - (s.data->>'safetyStock')::bigint) END AS before
         FROM stepped s
     ), level AS (
-        SELECT subject, coalesce(bool_or(available <= $3 AND before > $3), false) AS fell,
+        SELECT subject, coalesce(bool_or(available <= :low AND before > :low), false) AS fell,
             max(available) FILTER (WHERE age = 1) AS available
         FROM known GROUP BY subject
     )
     SELECT l.subject, l.available, l.fell, a.id AS alert_id FROM level l
     LEFT JOIN alert a ON a.kind = 'LOW_STOCK' AND a.subject = l.subject AND a.closed_at IS NULL
     WHERE a.id IS NOT NULL OR l.fell
-"""
+""")

@@ -1,4 +1,4 @@
-"""Tables of alerts and of those who read the feed."""
+"""Tables of alerts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Float, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from uriba.access.models import AccessKey
 from uriba.db.base import Base
-from uriba.webhooks.models import Delivery
 
 
 class AlertKind(StrEnum):
-    """What people are told of.
+    """The kind of alert.
 
-    TERMINAL_SILENT: a till did not sync for a while in the opening hours of its store, in seconds. ENDPOINT_PAUSED: an
-    endpoint was given up, and nobody is told. FEED_LAG: events wait for their place in the feed, in seconds. LOW_STOCK:
-    what a location may promise of a variant fell low, in units. SHORTAGES_OPEN: a location owes promised units for a
-    while, in seconds.
+    TERMINAL_SILENT: a till has not synced for a while within the opening hours of its store, in seconds.
+    ENDPOINT_PAUSED: deliveries to an endpoint failed until it was paused. FEED_LAG: events wait for their position in
+    the feed, in seconds. LOW_STOCK: the available units of a variant at a location fell to the threshold.
+    SHORTAGES_OPEN: promised units have been missing at a location for a while, in seconds.
     """
 
     TERMINAL_SILENT = "TERMINAL_SILENT"
@@ -31,17 +29,18 @@ class AlertKind(StrEnum):
 
 
 class AlertStatus(StrEnum):
-    """An alert is open until what it is about is well again."""
+    """OPEN until the cause of the alert is gone."""
 
     OPEN = "OPEN"
     CLOSED = "CLOSED"
 
 
 class Alert(Base):
-    """One alert about one subject ("Kind:key"): open once at a time. `events` counts what the feed said of it.
+    """An alert about a subject ("Kind:key"). Of one kind, one alert is open about a subject at a time.
 
-    `value` is what was measured when it was opened, `threshold` what opens it. `calm_since`: all is well since then,
-    but not yet for long enough to close it. `channel_id`: only this channel's keys are concerned.
+    `value` is the value measured when it opened, `threshold` the value that opens it. `calm_since`: the value has been
+    good since then, but not for long enough to close the alert. `channel_id`: only keys of this channel see the alert.
+    `events` counts the alert's events in the feed.
     """
 
     __tablename__ = "alert"
@@ -68,32 +67,10 @@ class Alert(Base):
 
 
 class AlertCursor(Base):
-    """How far the feed was looked through for low stock: a single row, whose lock makes sweeps take turns."""
+    """The position up to which the feed has been scanned for low stock: one row, whose lock serializes the scans."""
 
     __tablename__ = "alert_cursor"
     __table_args__ = (CheckConstraint("single", name="single"),)
 
     single: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     position: Mapped[int]
-
-
-class FeedReader(Base):
-    """How far a key has read the feed, by the cursors that it asked after."""
-
-    __tablename__ = "feed_reader"
-
-    key_id: Mapped[str] = mapped_column(ForeignKey("access_key.id"), primary_key=True)
-    position: Mapped[int]
-    at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-Index("ix_delivery_failed", Delivery.endpoint_id, Delivery.position, postgresql_where=text("status = 'FAILED'"))
-"""What endpoints were never told: a few of millions."""
-
-Index(
-    "ix_access_key_location_id",
-    AccessKey.location_id,
-    AccessKey.id,
-    postgresql_where=text("location_id IS NOT NULL"),
-)
-"""The tills of a location, among many tokens of customers."""

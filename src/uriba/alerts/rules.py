@@ -1,7 +1,7 @@
-"""When an alert opens and when it closes. Pure.
+"""The rules of alerts: when one opens and when it closes. No I/O.
 
-What was bad enough to open an alert must become much better, or stay well for a while, before it is closed: nobody is
-told twice of what only wavers.
+Thresholds have hysteresis: after an alert has opened, its value must become much better than the value that opens it,
+or stay good for a while, before the alert closes. A value that wavers around the threshold opens one alert.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uriba.catalog.opening_hours import Span
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Opens at `opens_at` and above; closes when it has been below `closes_below` for `calm_s` seconds."""
+    """Opens at `opens_at` and above; closes after the value has been below `closes_below` for `calm_s` seconds."""
 
     opens_at: float
     closes_below: float
@@ -30,24 +30,25 @@ RULES: Mapping[AlertKind, Rule] = {
     AlertKind.FEED_LAG: Rule(opens_at=5, closes_below=1, calm_s=10),
     AlertKind.SHORTAGES_OPEN: Rule(opens_at=900, closes_below=300),
 }
-"""All but LOW_STOCK, which is found in the feed: see `stock_opens`, `stock_closes`."""
+"""All kinds but LOW_STOCK, which is found by scanning the feed: see `stock_opens` and `stock_closes`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What was measured of a subject. `value` may open an alert (None: not now), `remains` keeps it open."""
+    """A measurement of a subject. `opening_value` may open an alert (None: it cannot open now); while one is open,
+    `closing_value` decides when it closes."""
 
     kind: AlertKind
     subject: str
-    value: float | None
-    remains: float
+    opening_value: float | None
+    closing_value: float
     location_id: int | None = None
     channel_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An open alert. `calm_since`: well since then."""
+class OpenAlert:
+    """An alert that is open. `calm_since`: since when its value has been good."""
 
     id: UUID
     kind: AlertKind
@@ -57,38 +58,42 @@ class Standing:
 
 @dataclass(slots=True)
 class Decisions:
-    """What becomes of alerts. `calmed` and `uneasy`: all is well from now on, or no longer."""
+    """Changes of alerts. `calm`: alerts whose value is good from now on; `not_calm`: whose value is bad again."""
 
-    opened: list[Signal] = field(default_factory=list)
-    calmed: list[UUID] = field(default_factory=list)
-    uneasy: list[UUID] = field(default_factory=list)
-    closed: list[UUID] = field(default_factory=list)
+    to_open: list[Signal] = field(default_factory=list)
+    calm: list[UUID] = field(default_factory=list)
+    not_calm: list[UUID] = field(default_factory=list)
+    to_close: list[UUID] = field(default_factory=list)
 
 
-def decide(signals: Iterable[Signal], standing: Sequence[Standing], now: datetime) -> Decisions:
-    """What has no signal is well."""
-    measured = {(signal.kind, signal.subject): signal for signal in signals}
+def decide(signals: Iterable[Signal], open_alerts: Sequence[OpenAlert], now: datetime) -> Decisions:
+    """Return the changes that the rules ask for. A subject without a signal counts as 0."""
+    by_subject = {(signal.kind, signal.subject): signal for signal in signals}
     decisions = Decisions()
-    for alert in standing:
-        signal = measured.pop((alert.kind, alert.subject), None)
-        _keep_or_close(alert, signal.remains if signal else 0.0, now, decisions)
-    decisions.opened = [s for s in measured.values() if s.value is not None and s.value >= RULES[s.kind].opens_at]
+    for alert in open_alerts:
+        signal = by_subject.pop((alert.kind, alert.subject), None)
+        _keep_or_close(alert, signal.closing_value if signal else 0.0, now, decisions)
+    decisions.to_open = [
+        signal
+        for signal in by_subject.values()
+        if signal.opening_value is not None and signal.opening_value >= RULES[signal.kind].opens_at
+    ]
     return decisions
 
 
-def _keep_or_close(alert: Standing, remains: float, now: datetime, decisions: Decisions) -> None:
+def _keep_or_close(alert: OpenAlert, value: float, now: datetime, decisions: Decisions) -> None:
     rule = RULES[alert.kind]
-    if remains >= rule.closes_below:
+    if value >= rule.closes_below:
         if alert.calm_since is not None:
-            decisions.uneasy.append(alert.id)
+            decisions.not_calm.append(alert.id)
     elif now - (alert.calm_since or now) >= timedelta(seconds=rule.calm_s):
-        decisions.closed.append(alert.id)
+        decisions.to_close.append(alert.id)
     elif alert.calm_since is None:
-        decisions.calmed.append(alert.id)
+        decisions.calm.append(alert.id)
 
 
 def silence_s(synced_at: datetime, open_hours: Span | None, now: datetime) -> float | None:
-    """How long a till has been silent since its store opened; None while the store is closed."""
+    """Return how long a till has been silent since its store opened; None while the store is closed."""
     if open_hours is None:
         return None
     return max(0.0, (now - max(synced_at, open_hours.start)).total_seconds())
@@ -100,7 +105,7 @@ def is_silent(synced_at: datetime, open_hours: Span | None, now: datetime) -> bo
 
 
 def stock_opens(available: int, *, fell: bool, low: int) -> bool:
-    """`fell`: it was above the threshold before. What was always low is no news."""
+    """Return whether a level opens an alert. `fell`: it was above the threshold before; a level always below is not."""
     return fell and available <= low
 
 

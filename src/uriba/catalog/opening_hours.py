@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from uriba.config import OPENING_HOURS
@@ -52,6 +54,22 @@ def present(hours: OpeningHours, timezone: str, now: datetime) -> Span | None:
         elif span.end >= found.start:
             found = Span(span.start, found.end)
     return found
+
+
+HoursOf = Callable[[str | None, str], Span | None]
+"""The present opening hours of a place, by its opening hours (None: the default) and its time zone."""
+
+
+def present_hours(now: datetime, default: str) -> HoursOf:
+    """Return a lookup of present opening hours that computes each pair of hours and time zone once."""
+
+    @cache
+    def look_up(text: str | None, timezone: str) -> Span | None:
+        hours = parse(default if text is None else text)
+        assert hours is not None
+        return present(hours, timezone, now)
+
+    return look_up
 
 
 def _of_day(hours: OpeningHours, zone: ZoneInfo, day: date) -> Span:

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from uriba.alerts.rules import is_silent
-from uriba.alerts.signals import LAG, hours_at
+from uriba.catalog.opening_hours import present_hours
 from uriba.core import clock
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
+from uriba.outbox.relay import LAG_S
 from uriba.webhooks.events import TEST
 
 LOOKED_MAX = 100_000
@@ -117,7 +118,7 @@ async def terminals(
 ) -> list[Terminal]:
     """Tills by key, of one location or all, one more than asked for; those that never synced too."""
     now = clock.now()
-    hours = hours_at(now, default_hours)
+    hours = present_hours(now, default_hours)
     rows = await session.fetch(_TERMINALS, location_id, after, first + 1)
     return [Terminal(row, row["synced_at"] if _silent(row, hours, now) else None) for row in rows]
 
@@ -173,13 +174,13 @@ async def figures(session: Session, *, default_hours: str) -> Figures:
     row = await session.fetchrow(_FIGURES)
     assert row is not None
     now = clock.now()
-    hours = hours_at(now, default_hours)
+    hours = present_hours(now, default_hours)
     tills = await session.fetch(_SYNCED)
     return Figures(**row, terminals_silent=sum(_silent(till, hours, now) for till in tills))
 
 
 _FIGURES = f"""
-    SELECT (SELECT count(*) FROM outbox_event WHERE position IS NULL) AS waiting, {LAG} AS feed_lag_s,
+    SELECT (SELECT count(*) FROM outbox_event WHERE position IS NULL) AS waiting, {LAG_S} AS feed_lag_s,
         (SELECT coalesce(json_object_agg(status, n), '{{}}') FROM (
             SELECT status, count(*) AS n FROM endpoint WHERE deleted_at IS NULL GROUP BY status) s) AS endpoints,
         (SELECT coalesce(max(greatest(0, extract(epoch FROM now() - least(

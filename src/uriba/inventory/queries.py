@@ -8,6 +8,7 @@ from typing import Any
 
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
 
 LEVEL = """
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
@@ -137,3 +138,21 @@ async def levels_by_name(session: Session, named: Sequence[tuple[str, str]]) -> 
 
 async def movement_by_id(session: Session, movement_id: int) -> Row | None:
     return await session.fetchrow(f"SELECT {_MOVEMENT} FROM stock_movement WHERE id = $1", movement_id)
+
+
+async def oldest_shortages(session: Session) -> dict[int, float]:
+    """Return the age in seconds of the oldest open shortage of each location that has one."""
+    return {row["location_id"]: row["age_s"] for row in await session.fetch(_OLDEST_SHORTAGES)}
+
+
+_OLDEST_SHORTAGES = statement("""
+    SELECT location_id, extract(epoch FROM now() - min(opened_at))::float8 AS age_s FROM shortage
+    WHERE settled < quantity GROUP BY location_id
+""")
+
+LEDGER_BALANCE = fragment("""
+    (SELECT sum(m.on_hand_delta - m.unavailable_delta - m.committed_delta - m.reserved_delta)::bigint
+        FROM stock_movement m
+        WHERE m.variant_id = {variant_id} AND m.location_id = {location_id} AND m.recorded_at < {at})
+""")
+"""What a level had available before a moment, by the ledger and safety stock included."""

@@ -8,7 +8,7 @@ version is written under the lock of its subject's row.
 from __future__ import annotations
 
 from uriba.db.session import Database, Row, Session
-from uriba.db.statements import statement
+from uriba.db.statements import fragment, statement
 
 BATCH = 1_000
 
@@ -43,6 +43,20 @@ async def waiting(session: Session) -> int:
 
 
 _WAITING = statement("SELECT count(*) FROM outbox_event WHERE position IS NULL")
+
+
+LAG_S = fragment("""
+    coalesce((SELECT greatest(0, extract(epoch FROM clock_timestamp() - at)) FROM outbox_event
+        WHERE position IS NULL ORDER BY id LIMIT 1), 0)::float8
+""")
+"""How long the oldest event without a position has been waiting for it."""
+
+_LAG = statement(f"SELECT {LAG_S}")
+
+
+async def lag_s(session: Session) -> float:
+    """Return how long the oldest event without a position has been waiting for it; 0 where none is waiting."""
+    return float(await session.fetchval(_LAG))
 
 
 async def end_of_feed(session: Session) -> int:

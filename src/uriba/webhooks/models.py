@@ -97,6 +97,8 @@ class Delivery(Base):
         Index("uq_delivery_endpoint_id_position", "endpoint_id", "position", unique=True),
         Index("ix_delivery_pending", "endpoint_id", "position", postgresql_where=text("status = 'PENDING'")),
         Index("ix_delivery_ended_at", "ended_at", postgresql_where=text("status <> 'PENDING'")),
+        # The deliveries that were given up: a few of millions.
+        Index("ix_delivery_failed", "endpoint_id", "position", postgresql_where=text("status = 'FAILED'")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

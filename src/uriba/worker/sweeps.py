@@ -19,6 +19,7 @@ from uriba.core import clock
 from uriba.db import Database, idempotency
 from uriba.fulfillment.allocation import backorders, rejections, shortages
 from uriba.fulfillment.lifecycle import pickups
+from uriba.health.alert_sources import alert_sources
 from uriba.inventory import holds
 from uriba.orders import till_returns
 from uriba.outbox import feed
@@ -128,7 +129,8 @@ async def serve_backorders(context: WorkerContext) -> int:
 async def watch_alerts(context: WorkerContext) -> int:
     """Open and close alerts by their rules."""
     async with context.database.transaction() as session:
-        return await alerts.watch(session, now=clock.now(), default_hours=context.settings.opening_hours)
+        sources = alert_sources(default_hours=context.settings.opening_hours)
+        return await alerts.evaluate(session, sources, now=clock.now())
 
 
 async def watch_stock(context: WorkerContext) -> int:
@@ -136,7 +138,7 @@ async def watch_stock(context: WorkerContext) -> int:
     changed, more = 0, True
     while more:
         async with context.database.transaction() as session:
-            found, more = await low_stock.watch(session, low=context.settings.low_stock)
+            found, more = await low_stock.scan(session, low=context.settings.low_stock)
         changed += found
     return changed
 

@@ -1,4 +1,4 @@
-"""What people do with alerts."""
+"""Mutations of alerts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from uriba.graphql.permissions import OPERATIONS, mutation
 
 @strawberry.type
 class HealthMutations:
-    @mutation(OPERATIONS, "Say that you look after an alert; whoever said so first stays. It closes by itself.")
+    @mutation(
+        OPERATIONS,
+        "Record that the caller takes care of an alert; the first acknowledgement stays. The alert closes by itself.",
+    )
     async def alert_acknowledge(self, info: Info, id: strawberry.ID) -> AlertPayload:
         key = ids.uuid(id, "Alert")
         if key is None:
             raise NotFound("There is no such alert.", "id")
         async with info.context.transaction() as session:
-            row = await alerts.acknowledge(session, key, actor=info.context.actor)
-        return AlertPayload(alert=alert_of(row))
+            alert = await alerts.acknowledge(session, key, actor=info.context.actor)
+        return AlertPayload(alert=alert_of(alert))

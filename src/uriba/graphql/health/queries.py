@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.alerts import alerts
+from uriba.alerts import queries
 from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.core import ids, pages
 from uriba.core.actor import Role
@@ -93,7 +93,7 @@ class HealthQueries:
         size = pages.check_first(20 if first is None else first)
         place = None if location is None else await location_key(info, location)
         async with info.context.reading() as session:
-            rows = await alerts.some(
+            rows = await queries.page(
                 session,
                 actor=info.context.actor,
                 status=status,
@@ -102,7 +102,7 @@ class HealthQueries:
                 first=size,
                 before=_after_alert(after),
             )
-        page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
+        page = pages.page(rows, first=size, after=after, key=lambda alert: alert.id)
         return connect(AlertConnection, AlertEdge, page, alert_of)  # type: ignore[no-any-return]
 
 
@@ -130,5 +130,5 @@ async def alert_by_id(info: Info, id: str) -> Alert | None:
     if key is None or not OPERATIONS.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
-        row = await alerts.visible(session, key, actor=info.context.actor)
-    return alert_of(row) if row else None
+        alert = await queries.by_id(session, key, actor=info.context.actor)
+    return alert_of(alert) if alert else None

@@ -1,4 +1,4 @@
-"""Alerts as they come and go."""
+"""Subscription to alerts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.alerts import alerts
+from uriba.alerts import queries
 from uriba.alerts.events import SUBJECT_PREFIX, alert_subject
 from uriba.alerts.models import AlertStatus
+from uriba.alerts.queries import AlertRecord
 from uriba.core.pages import PAGE_SIZE_MAX
-from uriba.db import Row
 from uriba.graphql.context import Info
 from uriba.graphql.engine.live_feed import Change
 from uriba.graphql.engine.subscriptions import State, subscribe
@@ -25,22 +25,21 @@ from uriba.graphql.permissions import OPERATIONS, subscription
 class HealthSubscriptions:
     @subscription(
         OPERATIONS,
-        "Open alerts, all of them now, then each that opens or closes. For staff, and apps with the scope inventory.",
+        "All open alerts, then each alert that opens or closes. For staff, and apps with the scope inventory.",
     )
     async def alerts_changed(self, info: Info, location: str | None = None) -> AsyncGenerator[Alert, None]:
-        place = None if location is None else await location_key(info, location)
+        location_id = None if location is None else await location_key(info, location)
 
         async def present() -> AsyncIterator[State[Alert]]:
-            async for row in _open(info, place):
-                yield _state(row)
+            async for alert in _open_alerts(info, location_id):
+                yield _state(alert)
 
         async def changed(change: Change) -> AsyncIterator[State[Alert]]:
+            alert_id = UUID(change.subject.removeprefix(SUBJECT_PREFIX))
             async with info.context.reading() as session:
-                row = await alerts.visible(
-                    session, UUID(change.subject.removeprefix(SUBJECT_PREFIX)), actor=info.context.actor
-                )
-            if row is not None and place in (None, row["location_id"]):
-                yield _state(row)
+                alert = await queries.by_id(session, alert_id, actor=info.context.actor)
+            if alert is not None and location_id in (None, alert.location_id):
+                yield _state(alert)
 
         watch = info.context.live_feed.watch_matching(lambda subject: subject.startswith(SUBJECT_PREFIX))
         async with aclosing(subscribe(info, watch=watch, present=present, changed=changed)) as states:
@@ -48,25 +47,25 @@ class HealthSubscriptions:
                 yield alert
 
 
-def _state(row: Row) -> State[Alert]:
-    return State(alert_subject(row["id"]), row["events"], alert_of(row))
+def _state(alert: AlertRecord) -> State[Alert]:
+    return State(alert_subject(alert.id), alert.events, alert_of(alert))
 
 
-async def _open(info: Info, place: int | None) -> AsyncIterator[Row]:
-    """All that is open, page by page, the newest first."""
+async def _open_alerts(info: Info, location_id: int | None) -> AsyncIterator[AlertRecord]:
+    """Yield all open alerts, page by page, newest first."""
     before: UUID | None = None
     while True:
         async with info.context.reading() as session:
-            rows = await alerts.some(
+            found = await queries.page(
                 session,
                 actor=info.context.actor,
                 status=AlertStatus.OPEN,
-                location_id=place,
+                location_id=location_id,
                 first=PAGE_SIZE_MAX,
                 before=before,
             )
-        for row in rows[:PAGE_SIZE_MAX]:
-            yield row
-        if len(rows) <= PAGE_SIZE_MAX:
+        for alert in found[:PAGE_SIZE_MAX]:
+            yield alert
+        if len(found) <= PAGE_SIZE_MAX:
             return
-        before = rows[PAGE_SIZE_MAX - 1]["id"]
+        before = found[PAGE_SIZE_MAX - 1].id

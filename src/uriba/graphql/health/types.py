@@ -8,6 +8,7 @@ import strawberry
 
 from uriba.alerts.events import subject_id
 from uriba.alerts.models import AlertKind, AlertStatus
+from uriba.alerts.queries import AlertRecord
 from uriba.connectors.models import ConnectorStatus
 from uriba.core import pages
 from uriba.core.ids import global_id
@@ -49,19 +50,19 @@ class Alert(Node):
         return None if self.location_id is None else await load_location(info, self.location_id)
 
 
-def alert_of(row: Row) -> Alert:
+def alert_of(alert: AlertRecord) -> Alert:
     return Alert(
-        id=strawberry.ID(global_id("Alert", row["id"])),
-        kind=AlertKind(row["kind"]),
-        status=AlertStatus.CLOSED if row["closed_at"] else AlertStatus.OPEN,
-        subject=strawberry.ID(subject_id(row["subject"])),
-        value=row["value"],
-        threshold=row["threshold"],
-        opened_at=row["opened_at"],
-        closed_at=row["closed_at"],
-        acknowledged_at=row["acknowledged_at"],
-        acknowledged_by=row["acknowledged_by"],
-        location_id=row["location_id"],
+        id=strawberry.ID(global_id("Alert", alert.id)),
+        kind=AlertKind(alert.kind),
+        status=alert.status,
+        subject=strawberry.ID(subject_id(alert.subject)),
+        value=alert.value,
+        threshold=alert.threshold,
+        opened_at=alert.opened_at,
+        closed_at=alert.closed_at,
+        acknowledged_at=alert.acknowledged_at,
+        acknowledged_by=alert.acknowledged_by,
+        location_id=alert.location_id,
     )
 
 
