@@ -12,7 +12,7 @@ from socket import create_server
 from typing import Any
 
 import pytest
-from test_webhooks import change, endpoint
+from endpoint_api import change_endpoint, temporary_endpoint
 
 from patience import eventually
 from shop import Shop
@@ -87,7 +87,7 @@ async def wait_until_listening(port: int) -> None:
 async def test_the_receiver_stores_each_event_once_and_refuses_unsigned_requests(shop: Shop, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/hooks"
-    async with endpoint(shop.staff, url, types=["stock.changed"]) as made:
+    async with temporary_endpoint(shop.staff, url, types=["stock.changed"]) as made:
         async with run_example(
             "webhook_receiver", "--secret", made["secret"], "--port", str(port), folder=tmp_path
         ) as output:
@@ -97,7 +97,7 @@ async def test_the_receiver_stores_each_event_once_and_refuses_unsigned_requests
             await shop.receive(TEA_S1=1)
             tea = (await shop.level("TEA", "S1"))["id"]
             first = await output.until(lambda event: (event["subject"], event["version"]) == (tea, 2))
-            await change(shop.staff, "endpointReplay", id=made["id"], after=start)
+            await change_endpoint(shop.staff, "endpointReplay", id=made["id"], after=start)
             again = await output.until(lambda event: (event["subject"], event["version"]) == (tea, 2))
             rotated = await shop.staff.do(
                 "mutation ($id: ID!) { endpointRotateSecret(id: $id) { secret errors { code } } }", id=made["id"]

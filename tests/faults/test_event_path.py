@@ -11,10 +11,10 @@ from typing import Any, cast
 
 import pytest
 from asyncpg import InterfaceError, PostgresError
-from evidence import Verdict, feed_after, judge, table_after
-from fleet import Fleet, fleet
-from plan import Follower, Trade
-from receiver import SINS, Receiver, receiving
+from delivery_check import DeliveryCheck, compare_with_feed, feed_after, table_ids_after
+from faulty_receiver import FAILURES, FaultyReceiver, faulty_receiver
+from hub_processes import HubProcesses, hub_processes
+from workload import CartFollower, Workload
 
 from patience import eventually
 from shop import ERRORS, Shop, open_shop
@@ -25,244 +25,246 @@ pytestmark = pytest.mark.timeout(400)
 
 SEED = int(os.environ.get("URIBA_FAULT_SEED", "20261123"))
 RECOVERY_S = 60
-UNTIL_S = 90
-"""A worker that stands still may hold a lock for as long as PostgreSQL leaves its transaction idle: 10 s."""
+WAIT_S = 90
+"""A frozen worker may hold a lock until PostgreSQL ends its idle transaction: 10 s."""
 
-TRADED = 12
+OPERATIONS = 12
 """Operations before and after a fault."""
 
 CREATE = f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} secret {ERRORS} }} }}"
 DELETE = f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}"
 
 
-class Scene:
-    """A fleet at work, a shop in trade, and somebody who is told of it."""
+class Scenario:
+    """Running processes, a workload, and a receiver of its events."""
 
-    def __init__(self, hub: Fleet, shop: Shop, trade: Trade, receiver: Receiver, endpoint_id: str) -> None:
-        self.hub, self.shop, self.trade, self.receiver = hub, shop, trade, receiver
+    def __init__(
+        self, hub: HubProcesses, shop: Shop, workload: Workload, receiver: FaultyReceiver, endpoint_id: str
+    ) -> None:
+        self.hub, self.shop, self.workload, self.receiver = hub, shop, workload, receiver
         self.endpoint_id = endpoint_id
         self.start, self.cursor = 0, ""
         self.dice = random.Random(SEED)
 
-    async def waiting(self) -> int:
-        """How many events were committed and have not been taken by the receiver."""
-        taken = {got.id for got in self.receiver.got if got.taken}
-        return len(await table_after(self.hub.database, self.start) - taken)
+    async def undelivered(self) -> int:
+        """Return how many events are committed and not accepted by the receiver."""
+        accepted = {request.id for request in self.receiver.requests if request.accepted}
+        return len(await table_ids_after(self.hub.database, self.start) - accepted)
 
-    async def until(self, wanted: Callable[[], Awaitable[bool]]) -> None:
-        await eventually(wanted, within_s=UNTIL_S)
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        await eventually(condition, within_s=WAIT_S)
 
-    async def until_traded(self, operations: int = TRADED) -> None:
-        """Wait until so many more operations were answered."""
-        before = self.trade.done
+    async def wait_for_operations(self, operations: int = OPERATIONS) -> None:
+        """Wait until this many more operations succeeded."""
+        before = self.workload.done
 
         async def look() -> bool:
-            return self.trade.done >= before + operations
+            return self.workload.done >= before + operations
 
-        await self.until(look)
+        await self.wait_until(look)
 
-    async def until_hit(self, count: Callable[[], int], more: int = 1) -> None:
-        """Wait until a fault has hit so many."""
+    async def wait_for_affected(self, count: Callable[[], int], more: int = 1) -> None:
+        """Wait until a fault's counter has grown by this much."""
         before = count()
 
         async def look() -> bool:
             return count() >= before + more
 
-        await self.until(look)
+        await self.wait_until(look)
 
-    async def until_waiting(self, events: int = 5) -> None:
+    async def wait_for_undelivered(self, events: int = 5) -> None:
         async def look() -> bool:
-            return await self.waiting() >= events
+            return await self.undelivered() >= events
 
-        await self.until(look)
+        await self.wait_until(look)
 
     async def fence(self) -> int:
-        """How many dispatchers have held the endpoint."""
+        """Return how often the endpoint was leased."""
         async with self.hub.database.reading() as session:
             key = ids.uuid(self.endpoint_id, "Endpoint")
             return int(await session.fetchval("SELECT fence FROM endpoint WHERE id = $1", key))
 
 
-Fault = Callable[[Scene], Awaitable[int]]
-"""Does its harm while trade goes on; how often it bit."""
+Fault = Callable[[Scenario], Awaitable[int]]
+"""Inject a fault while the workload runs; return how much it affected."""
 
 
-async def worker_killed(scene: Scene) -> int:
-    """Killed between commit and send: it stands still while events are committed, and never comes back."""
-    hub, bitten = scene.hub, 0
+async def worker_killed(scenario: Scenario) -> int:
+    """Kill workers between commit and send: freeze them until events are committed, then kill them."""
+    hub, affected = scenario.hub, 0
     for _ in range(3):
         for worker in hub.workers:
             hub.freeze(worker)
-        await scene.until_waiting()
+        await scenario.wait_for_undelivered()
         for worker in list(hub.workers):
             hub.kill(worker)
-        bitten += await scene.waiting()
+        affected += await scenario.undelivered()
         await hub.start(workers=2)
-        await scene.until_traded()
-    return bitten
+        await scenario.wait_for_operations()
+    return affected
 
 
-async def three_dispatchers(scene: Scene) -> int:
-    """Three relays and dispatchers. All of them stand still until another one has taken over, so that whoever held the
-    endpoint goes on with a lease that is over; then one is killed.
+async def three_dispatchers(scenario: Scenario) -> int:
+    """Run three relays and dispatchers. Freeze all of them until a fourth has taken over, so that the previous holder goes on
+    with an expired lease; then kill one.
     """
-    hub, before = scene.hub, await scene.fence()
+    hub, before = scenario.hub, await scenario.fence()
     await hub.start(workers=3)
     for _ in range(2):
-        await hub.workers_at_work()
-        frozen, held = list(hub.workers), await scene.fence()
+        await hub.wait_until_endpoints_leased()
+        frozen, fence = list(hub.workers), await scenario.fence()
         for worker in frozen:
             hub.freeze(worker)
         await hub.start(workers=4)
 
-        async def taken_over(held: int = held) -> bool:
-            return await scene.fence() > held
+        async def taken_over(fence: int = fence) -> bool:
+            return await scenario.fence() > fence
 
-        await scene.until(taken_over)
+        await scenario.wait_until(taken_over)
         for worker in frozen:
-            hub.thaw(worker)
-        await scene.until_traded()
-        hub.kill(scene.dice.choice(frozen))
-    return await scene.fence() - before
+            hub.resume(worker)
+        await scenario.wait_for_operations()
+        hub.kill(scenario.dice.choice(frozen))
+    return await scenario.fence() - before
 
 
-async def valkey_emptied(scene: Scene) -> int:
+async def valkey_emptied(scenario: Scenario) -> int:
     from redis.asyncio import Redis
 
-    assert scene.hub.settings.valkey_url
-    gone = 0
-    async with Redis.from_url(scene.hub.settings.valkey_url) as valkey:
+    assert scenario.hub.settings.valkey_url
+    deleted = 0
+    async with Redis.from_url(scenario.hub.settings.valkey_url) as valkey:
         for _ in range(5):
             keys = cast(int, await valkey.dbsize())
-            gone += keys
+            deleted += keys
             await valkey.flushall()
             await asyncio.sleep(0.3)
-    return gone
+    return deleted
 
 
-async def valkey_gone(scene: Scene) -> int:
-    return await _wire(scene, scene.hub.to_valkey)
+async def valkey_unreachable(scenario: Scenario) -> int:
+    return await _break_connection(scenario, scenario.hub.valkey_proxy)
 
 
-async def postgres_gone(scene: Scene) -> int:
-    return await _wire(scene, scene.hub.to_postgres)
+async def postgres_unreachable(scenario: Scenario) -> int:
+    return await _break_connection(scenario, scenario.hub.postgres_proxy)
 
 
-async def _wire(scene: Scene, wire: Any) -> int:
-    """Cut for some seconds, then silent, then slow."""
-    before = wire.hit
-    wire.cut()
-    await scene.until_hit(lambda: wire.hit, 3)
+async def _break_connection(scenario: Scenario, proxy: Any) -> int:
+    """Cut a connection for seconds, then slow it, then stall it."""
+    before = proxy.affected
+    proxy.cut()
+    await scenario.wait_for_affected(lambda: proxy.affected, 3)
     await asyncio.sleep(2)
-    wire.mend()
-    wire.slow(0.05)
-    await scene.until_hit(lambda: wire.hit, 3)
-    wire.mend()
-    wire.swallow()
-    await scene.until_hit(lambda: wire.hit)
+    proxy.repair()
+    proxy.slow(0.05)
+    await scenario.wait_for_affected(lambda: proxy.affected, 3)
+    proxy.repair()
+    proxy.stall()
+    await scenario.wait_for_affected(lambda: proxy.affected)
     await asyncio.sleep(1)
-    wire.mend()
-    return int(wire.hit - before)
+    proxy.repair()
+    return int(proxy.affected - before)
 
 
-async def postgres_restarted(scene: Scene) -> int:
-    """Every connection is broken off; the time of the server's start says that it bit."""
+async def postgres_restarted(scenario: Scenario) -> int:
+    """Restart PostgreSQL, which breaks every connection. The server's start time shows that it happened."""
 
     async def started() -> object:
-        async with scene.hub.database.reading() as session:
+        async with scenario.hub.database.reading() as session:
             return await session.fetchval("SELECT pg_postmaster_start_time()")
 
     before = await started()
-    await scene.hub.restart_postgres()
+    await scenario.hub.restart_postgres()
 
     async def another() -> bool:
         with suppress(OSError, PostgresError, InterfaceError):
             return await started() != before
         return False
 
-    await scene.until(another)
+    await scenario.wait_until(another)
     return 1
 
 
-def sinner(sin: str) -> Fault:
-    async def fault(scene: Scene) -> int:
-        receiver = scene.receiver
-        receiver.sin = sin
-        await scene.until_hit(lambda: receiver.hit[sin], 3)
-        await asyncio.sleep(scene.dice.uniform(1, 2))
-        receiver.sin = None
-        return receiver.hit[sin]
+def receiver_failure(failure: str) -> Fault:
+    async def fault(scenario: Scenario) -> int:
+        receiver = scenario.receiver
+        receiver.failure = failure
+        await scenario.wait_for_affected(lambda: receiver.failed[failure], 3)
+        await asyncio.sleep(scenario.dice.uniform(1, 2))
+        receiver.failure = None
+        return receiver.failed[failure]
 
-    fault.__name__ = sin.replace(" ", "_")
+    fault.__name__ = failure.replace(" ", "_")
     return fault
 
 
 @pytest.fixture(scope="module")
-async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fleet]:
-    async with fleet(tmp_path_factory.mktemp("fleet")) as found:
+async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HubProcesses]:
+    async with hub_processes(tmp_path_factory.mktemp("faults")) as found:
         await found.start(workers=2)
         yield found
 
 
-async def settled(scene: Scene) -> Verdict:
-    """What the receiver holds once all of it has come, or when its time is over."""
+async def check_when_recovered(scenario: Scenario) -> DeliveryCheck:
+    """Return the comparison when everything has arrived, or at the end of the recovery time."""
     end = asyncio.get_running_loop().time() + RECOVERY_S
     while True:
-        feed = await feed_after(scene.shop.staff, scene.cursor)
-        verdict = judge(scene.receiver, feed)
-        whole = set(feed.values()) == await table_after(scene.hub.database, scene.start)
-        if (whole and verdict.clean) or asyncio.get_running_loop().time() > end:
-            assert whole, "the feed's pages and its table differ"
-            return verdict
+        feed = await feed_after(scenario.shop.staff, scenario.cursor)
+        check = compare_with_feed(scenario.receiver, feed)
+        whole = set(feed.values()) == await table_ids_after(scenario.hub.database, scenario.start)
+        if (whole and check.is_clean) or asyncio.get_running_loop().time() > end:
+            assert whole, "the pages of the feed and its table differ"
+            return check
         await asyncio.sleep(0.3)
 
 
-async def play(hub: Fleet, *faults: Fault) -> None:
-    """Trade, do the harm, close, wait, and look."""
+async def run_with_faults(hub: HubProcesses, *faults: Fault) -> None:
+    """Run the workload, inject the faults, stop, wait for recovery, and check."""
     shop = await open_shop(hub)  # type: ignore[arg-type]
-    trade = Trade(shop, SEED)
-    await trade.open()
-    await quiet(hub)
+    workload = Workload(shop, SEED)
+    await workload.open()
+    await wait_until_numbered(hub)
     cursor = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
     async with hub.database.reading() as session:
         start = int(await session.fetchval("SELECT position FROM feed"))
-    async with receiving() as receiver:
+    async with faulty_receiver() as receiver:
         made = await shop.staff.do(CREATE, i={"url": receiver.url})
         assert not made["errors"], made
         receiver.secret = made["secret"]
-        scene = Scene(hub, shop, trade, receiver, made["endpoint"]["id"])
-        scene.start, scene.cursor = start, cursor
-        await hub.workers_at_work()
-        follower = Follower(trade)
-        trading, following = asyncio.create_task(trade.run()), asyncio.create_task(follower.run())
+        scenario = Scenario(hub, shop, workload, receiver, made["endpoint"]["id"])
+        scenario.start, scenario.cursor = start, cursor
+        await hub.wait_until_endpoints_leased()
+        follower = CartFollower(workload)
+        working, following = asyncio.create_task(workload.run()), asyncio.create_task(follower.run())
         try:
-            await scene.until_traded()
-            bitten = {fault.__name__: await fault(scene) for fault in faults}
-            await scene.until_traded()
+            await scenario.wait_for_operations()
+            affected = {fault.__name__: await fault(scenario) for fault in faults}
+            await scenario.wait_for_operations()
         finally:
-            trade.close()
-            await trading
-        verdict = await settled(scene)
-        newest = await trade.version()
+            workload.close()
+            await working
+        check = await check_when_recovered(scenario)
+        newest = await workload.cart_version()
 
-        async def shown() -> bool:
-            return follower.shown >= newest
+        async def caught_up() -> bool:
+            return follower.version >= newest
 
-        await scene.until(shown)
+        await scenario.wait_until(caught_up)
         following.cancel()
         assert follower.backwards == 0
-        assert receiver.inward == 0
+        assert receiver.redirected == 0
         await shop.staff.do(DELETE, id=made["endpoint"]["id"])
-    report(bitten, trade, receiver, verdict)
-    assert all(bitten.values()), f"a fault that hit nobody shows nothing: {bitten}"
-    assert verdict.clean, verdict
+    report(affected, workload, receiver, check)
+    assert all(affected.values()), f"a fault affected nothing: {affected}"
+    assert check.is_clean, check
     assert receiver.unsigned == 0
     await shop.close()
     broken = [f for f in await invariants.check(hub.database) if f.rows]
     assert not broken, [(f.invariant.name, f.examples) for f in broken]
 
 
-async def quiet(hub: Fleet) -> None:
+async def wait_until_numbered(hub: HubProcesses) -> None:
     async def look() -> bool:
         async with hub.database.reading() as session:
             return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
@@ -270,11 +272,11 @@ async def quiet(hub: Fleet) -> None:
     await eventually(look, within_s=RECOVERY_S)
 
 
-def report(bitten: dict[str, int], trade: Trade, receiver: Receiver, verdict: Verdict) -> None:
-    hits = ", ".join(f"{name} hit {hits} times" for name, hits in bitten.items())
+def report(affected: dict[str, int], workload: Workload, receiver: FaultyReceiver, check: DeliveryCheck) -> None:
+    hits = ", ".join(f"{name} affected {count}" for name, count in affected.items())
     print(
-        f"\nseed {SEED}: {hits}; {trade.done} operations, {trade.failed} calls failed, {len(receiver.got)} requests; "
-        f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, reordered {len(verdict.reordered)}"
+        f"\nseed {SEED}: {hits}; {workload.done} operations, {workload.failed} calls failed, {len(receiver.requests)} requests; "
+        f"lost {len(check.lost)}, wrong ids {len(check.wrong_ids)}, reordered {len(check.reordered)}"
     )
 
 
@@ -282,21 +284,21 @@ FAULTS: tuple[Fault, ...] = (
     worker_killed,
     three_dispatchers,
     valkey_emptied,
-    valkey_gone,
-    postgres_gone,
+    valkey_unreachable,
+    postgres_unreachable,
     postgres_restarted,
-    *(sinner(sin) for sin in SINS),
+    *(receiver_failure(failure) for failure in FAILURES),
 )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-async def test_every_event_arrives(hub: Fleet, fault: Fault) -> None:
-    await play(hub, fault)
+async def test_every_event_arrives(hub: HubProcesses, fault: Fault) -> None:
+    await run_with_faults(hub, fault)
 
 
-async def test_without_valkey_and_arq(hub: Fleet) -> None:
-    hub.end()
+async def test_without_valkey_and_arq(hub: HubProcesses) -> None:
+    hub.kill_all()
     hub.with_valkey = False
     await hub.start(workers=2)
 
-    await play(hub, worker_killed, sinner(SINS[0]))
+    await run_with_faults(hub, worker_killed, receiver_failure(FAILURES[0]))

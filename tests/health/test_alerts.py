@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from ears import listening
-from test_webhooks import change, endpoint
+from endpoint_api import change_endpoint, temporary_endpoint
 from tills import Till, open_till
 from watching import ACKNOWLEDGE, ALERTS, Counted, about, look, open_always, run, statuses, told
+from webhook_receiver import webhook_receiver
 
 from patience import backend, eventually, is_blocked, numbered
 from scratch import scratch_hub
@@ -110,12 +110,12 @@ async def test_a_revoked_till_is_missed_no_more(shop: Shop) -> None:
 
 
 async def test_an_endpoint_that_is_given_up_is_told_but_not_one_that_somebody_paused(shop: Shop) -> None:
-    async with listening() as ears:
-        ears.manner = lambda _: asyncio.sleep(0, 410)
-        async with endpoint(shop.staff, ears.url, types=["endpoint.test"]) as gone:
-            async with endpoint(shop.staff, ears.url, types=["cart.merged"]) as asked:
-                await change(shop.staff, "endpointPause", id=asked["id"])
-                await change(shop.staff, "endpointTest", id=gone["id"])
+    async with webhook_receiver() as receiver:
+        receiver.respond = lambda _: asyncio.sleep(0, 410)
+        async with temporary_endpoint(shop.staff, receiver.url, types=["endpoint.test"]) as gone:
+            async with temporary_endpoint(shop.staff, receiver.url, types=["cart.merged"]) as asked:
+                await change_endpoint(shop.staff, "endpointPause", id=asked["id"])
+                await change_endpoint(shop.staff, "endpointTest", id=gone["id"])
 
                 async def paused() -> bool:
                     rows = (await shop.staff.run("{ endpoints { id status } }"))["endpoints"]
@@ -127,8 +127,8 @@ async def test_an_endpoint_that_is_given_up_is_told_but_not_one_that_somebody_pa
                 given_up, paused_by_hand = (f"Endpoint:{local_id(e['id'], 'Endpoint')}" for e in (gone, asked))
                 assert await statuses(shop, given_up) == ["OPEN"]
                 assert await about(shop, paused_by_hand) == []
-                ears.manner = None
-                await change(shop.staff, "endpointResume", id=gone["id"])
+                receiver.respond = None
+                await change_endpoint(shop.staff, "endpointResume", id=gone["id"])
                 await look(shop)
                 await calm(shop, 61)
                 await look(shop)
@@ -137,7 +137,7 @@ async def test_an_endpoint_that_is_given_up_is_told_but_not_one_that_somebody_pa
 
 async def test_another_channels_endpoint_is_no_business_of_an_app(shop: Shop) -> None:
     own, others = await shop.app("app", Scope.INVENTORY), await shop.app("web", Scope.INVENTORY)
-    async with endpoint(own, "http://127.0.0.1:9/", types=["cart.merged"]) as made:
+    async with temporary_endpoint(own, "http://127.0.0.1:9/", types=["cart.merged"]) as made:
         await run(
             shop,
             "UPDATE endpoint SET status = 'PAUSED', paused_at = now(), paused_reason = 'GONE' WHERE id = $1",

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from ears import Ears, listening
-from test_webhooks import change, endpoint
+from endpoint_api import change_endpoint, temporary_endpoint
 from tills import Till, open_till
 from watching import look, open_always, run
+from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client
 from patience import eventually, numbered
@@ -27,8 +27,8 @@ TILLS = """query ($l: String, $n: Int, $a: String) { terminalHealth(location: $l
 
 
 @pytest.fixture
-async def ears() -> AsyncIterator[Ears]:
-    async with listening() as found:
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    async with webhook_receiver() as found:
         yield found
 
 
@@ -54,12 +54,12 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
     return one  # type: ignore[no-any-return]
 
 
-async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop, ears: Ears) -> None:
+async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
     await numbered(shop.hub.database)
     tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
-    ears.manner = refuse
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+    receiver.respond = refuse
+    async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         fresh = await of_endpoint(shop, made["id"])
         for _ in range(3):
             await shop.receive(TEA_S1=1)
@@ -72,9 +72,9 @@ async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop,
 
         behind = await eventually(gave_up, within_s=30)
         differing = await parity(shop, made["id"])
-        ears.manner = None
-        await change(shop.staff, "endpointResume", id=made["id"])
-        await ears.until(lambda: ears.of(tea) == [2, 3, 4] and len(ears.taken) == 4)
+        receiver.respond = None
+        await change_endpoint(shop.staff, "endpointResume", id=made["id"])
+        await receiver.wait_until(lambda: receiver.accepted_versions(tea) == [2, 3, 4] and len(receiver.accepted) == 4)
 
         async def caught_up() -> Any:
             found = await of_endpoint(shop, made["id"])
@@ -92,9 +92,9 @@ async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop,
         assert await parity(shop, made["id"]) == {"endpoint": {"id": made["id"]}, "count": 0, "differences": []}
 
 
-async def test_parity_counts_all_and_shows_the_first(shop: Shop, ears: Ears) -> None:
-    ears.manner = refuse
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+async def test_parity_counts_all_and_shows_the_first(shop: Shop, receiver: WebhookReceiver) -> None:
+    receiver.respond = refuse
+    async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         await shop.receive(TEA_S1=1)
         await shop.receive(POT_S1=1, CUP_S1=1)
         await numbered(shop.hub.database)
@@ -106,9 +106,9 @@ async def test_parity_counts_all_and_shows_the_first(shop: Shop, ears: Ears) -> 
         assert one["differences"][0]["subject"] == (await shop.level("TEA", "S1"))["id"]
 
 
-async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Shop, ears: Ears) -> None:
-    ears.manner = refuse
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")) as made:
+async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Shop, receiver: WebhookReceiver) -> None:
+    receiver.respond = refuse
+    async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         await shop.receive(TEA_S1=1)
 
         async def waiting() -> Any:
@@ -123,11 +123,11 @@ async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Sh
         delivery = await eventually(waiting, within_s=30)
         await shop.staff.do(f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ {ERRORS} }} }}", id=delivery)
         given_up = await parity(shop, made["id"])
-        ears.manner = None
-        await change(shop.staff, "endpointResume", id=made["id"])
+        receiver.respond = None
+        await change_endpoint(shop.staff, "endpointResume", id=made["id"])
         still = await parity(shop, made["id"])
         await shop.receive(TEA_S1=1)
-        await ears.until(lambda: ears.taken)
+        await receiver.wait_until(lambda: receiver.accepted)
 
         async def equal() -> bool:
             return (await parity(shop, made["id"]))["count"] == 0
@@ -204,14 +204,14 @@ async def test_tills_come_by_pages(shop: Shop) -> None:
     assert sorted(found) == sorted(made)
 
 
-async def test_metrics_show_how_everybody_is_doing(shop: Shop, ears: Ears) -> None:
+async def test_metrics_show_how_everybody_is_doing(shop: Shop, receiver: WebhookReceiver) -> None:
     await open_always(shop)
-    ears.manner = refuse
+    receiver.respond = refuse
     till = await open_till(shop)
     await till.verdicts(till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}]))
     await run(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
     await look(shop)
-    async with endpoint(shop.staff, ears.url, types=["stock.changed"], channel=shop.code("web")):
+    async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")):
         before = await shown(shop)
         await shop.receive(TEA_S1=1)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from after_sales import bring_back, cancel, line, move, state
-from ears import Ears, listening
 from tills import open_till
+from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client, Following
 from patience import eventually
@@ -35,7 +35,7 @@ class Reach:
 
     shop: Shop
     order: dict[str, Any]
-    ears: Ears
+    receiver: WebhookReceiver
     on_order: Following
     on_cart: Following
     start: str
@@ -46,9 +46,11 @@ class Reach:
         subject = self.order["id"]
 
         def told() -> list[dict[str, Any]]:
-            return [h.event for h in self.ears.taken if h.event["subject"] == subject and h.event["type"] == kind]
+            return [
+                h.event for h in self.receiver.accepted if h.event["subject"] == subject and h.event["type"] == kind
+            ]
 
-        await self.ears.until(lambda: len(told()) >= times)
+        await self.receiver.wait_until(lambda: len(told()) >= times)
         shown = await self.until(self.on_order, lambda s: _types(s).count(kind) >= times)
         followed = await self.until(self.on_cart, lambda s: s["order"] and _types(s["order"]).count(kind) >= times)
         assert shown["id"] == followed["order"]["id"] == subject
@@ -89,10 +91,10 @@ def _types(order: dict[str, Any]) -> list[str]:
 async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
     """An order of the app's customer, for pickup at S1 or to be shipped, and a marketplace that listens."""
     customer = await shop.customer()
-    async with listening() as ears:
+    async with webhook_receiver() as receiver:
         made = await shop.staff.do(
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
-            i={"url": ears.url},
+            i={"url": receiver.url},
         )
         start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
         cart = await shop.cart(customer, **units)
@@ -105,7 +107,7 @@ async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
             customer.subscribe(CART_CHANGED, c=cart["id"]) as on_cart,
         ):
             try:
-                yield Reach(shop, order, ears, on_order, on_cart, start)
+                yield Reach(shop, order, receiver, on_order, on_cart, start)
             finally:
                 await shop.staff.do(
                     f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
@@ -244,21 +246,21 @@ async def test_a_tills_facts_reach_what_app_and_web_may_promise(shop: Shop) -> N
         return client.subscribe(query, c=shop.code(channel), s=[shop.sku("TEA")])
 
     async with (
-        listening() as ears,
+        webhook_receiver() as receiver,
         await follow(shop.guest(), "app") as app,
         await follow(shop.guest(), "web") as web,
     ):
         made = await shop.staff.do(
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
-            i={"url": ears.url, "types": ["stock.changed", "terminal.synced"]},
+            i={"url": receiver.url, "types": ["stock.changed", "terminal.synced"]},
         )
         assert [(await f.next())["availability"]["quantity"] for f in (app, web)] == [10, 10]
         assert await till.verdicts(till.sale(TEA=2), till.moved("DAMAGE", TEA=1)) == ["APPLIED", "APPLIED"]
         for following in (app, web):
             await following.until(lambda s: s["availability"]["quantity"] == 7)
         level = (await shop.level("TEA", "S1"))["id"]
-        await ears.until(lambda: any(one.event["subject"] == level for one in ears.taken))
-        await ears.until(lambda: any(one.event["type"] == "terminal.synced" for one in ears.taken))
+        await receiver.wait_until(lambda: any(one.event["subject"] == level for one in receiver.accepted))
+        await receiver.wait_until(lambda: any(one.event["type"] == "terminal.synced" for one in receiver.accepted))
         await shop.staff.do(
             f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
         )

@@ -51,9 +51,9 @@ from uriba.graphql.pricing.queries import PricingQueries
 from uriba.graphql.scalars import DATE_TIME, DECIMAL, DecimalString
 from uriba.graphql.stored_value.mutations import StoredValueMutations
 from uriba.graphql.stored_value.queries import StoredValueQueries
-from uriba.graphql.webhooks.mutations import ChannelsMutations
-from uriba.graphql.webhooks.queries import ChannelsQueries
-from uriba.graphql.webhooks.subscriptions import ChannelsSubscriptions
+from uriba.graphql.webhooks.mutations import WebhookMutations
+from uriba.graphql.webhooks.queries import WebhookQueries
+from uriba.graphql.webhooks.subscriptions import WebhookSubscriptions
 from uriba.graphql.webhooks.types import Delivery, Endpoint
 
 
@@ -71,7 +71,7 @@ class Query(
     PosPullQueries,
     PricingQueries,
     StoredValueQueries,
-    ChannelsQueries,
+    WebhookQueries,
     ConnectorQueries,
     HealthQueries,
     NodeQueries,
@@ -92,7 +92,7 @@ class Mutation(
     PosMutations,
     PricingMutations,
     StoredValueMutations,
-    ChannelsMutations,
+    WebhookMutations,
     ConnectorMutations,
     HealthMutations,
 ):
@@ -101,7 +101,7 @@ class Mutation(
 
 @strawberry.type
 class Subscription(
-    CartSubscriptions, OrderSubscriptions, InventorySubscriptions, ChannelsSubscriptions, HealthSubscriptions
+    CartSubscriptions, OrderSubscriptions, InventorySubscriptions, WebhookSubscriptions, HealthSubscriptions
 ):
     """Everything that can be followed: the present state first, then every change."""
 

@@ -90,11 +90,12 @@ _READERS = f"""
 """
 
 
-async def note_reader(session: Session, *, key_id: str, position: int) -> None:
+async def note_reader(session: Session, *, actor: Actor, position: int | None) -> None:
     """A key asked for the feed after a position: it has all up to there. Only forwards, and not more often than once
     a second; a look that comes sooner writes nothing.
     """
-    await session.run(_NOTE, key_id, position, SEEN_EVERY_S)
+    if position is not None and actor.key_id is not None:
+        await session.run(_NOTE, actor.key_id, position, SEEN_EVERY_S)
 
 
 _NOTE = """

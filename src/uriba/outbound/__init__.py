@@ -1,1 +1,1 @@
-"""HTTP requests to addresses that others configured."""
+"""HTTP requests to URLs that users configured."""

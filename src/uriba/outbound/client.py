@@ -1,7 +1,8 @@
-"""The only way out: HTTP to addresses that others name.
+"""The HTTP client for requests to URLs that users configured.
 
-A name is resolved once for each connection, all of its addresses are checked, and the connection goes to one that was
-checked: a name that later leads inward leads nowhere. Nothing is followed, and there is a limit on time and bytes.
+It protects the hub's own network (server-side request forgery): for each connection the name is resolved once, all its
+addresses are checked against the policy, and a checked address is connected to. So a name that resolves to a private
+address later is refused. Redirects are not followed. Time and response bytes are limited.
 """
 
 from __future__ import annotations
@@ -23,39 +24,40 @@ from aiohttp.resolver import ThreadedResolver
 from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
 
-CONNECT_S = 3.0
-ANSWER_KEPT_MAX = 64_000
+CONNECT_TIMEOUT_S = 3.0
+RESPONSE_BYTES_MAX = 64_000
+CHUNK_BYTES = 16_384
 URL_SIZE_MAX = 2_000
 SECURE_PORTS = {443, 8443}
 USER_AGENT = "uriba-webhooks/1"
-TRANSLATED = IPv6Network("64:ff9b::/96")
-"""IPv4 behind NAT64: RFC 6052."""
+NAT64 = IPv6Network("64:ff9b::/96")
+"""IPv4 addresses behind NAT64: RFC 6052."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; `body` is its beginning."""
+class Response:
+    """A response; `body` is its beginning, up to the limit of the request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Unreachable(Exception):
-    """No answer came. `reason`: TIMEOUT, NOT_FOUND, FORBIDDEN_ADDRESS, TLS, REFUSED or DROPPED."""
+class NoResponse(Exception):
+    """The request failed. `reason`: TIMEOUT, NOT_FOUND, FORBIDDEN_ADDRESS, TLS, REFUSED or DROPPED."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-class Forbidden(OSError):
-    """The name leads to an address that nothing may be sent to."""
+class ForbiddenAddress(OSError):
+    """The policy allows no requests to this address."""
 
 
-def allowed(address: str, policy: AllowedAddresses) -> bool:
-    """Whether something may be sent there. What hides an IPv4 address is judged by that one."""
-    found = _bare(ip_address(address.partition("%")[0]))
+def is_allowed(address: str, policy: AllowedAddresses) -> bool:
+    """Return whether the policy allows requests to an IP address. An embedded IPv4 address decides for an IPv6 one."""
+    found = _embedded_ipv4(ip_address(address.partition("%")[0]))
     if found.is_loopback:
         return policy is not AllowedAddresses.PUBLIC
     if found.is_multicast or found.is_unspecified or found.is_reserved:
@@ -63,17 +65,18 @@ def allowed(address: str, policy: AllowedAddresses) -> bool:
     return found.is_global or (policy is AllowedAddresses.PRIVATE and found.is_private)
 
 
-def _bare(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def _embedded_ipv4(found: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address inside a mapped, 6to4 or NAT64 address; any other address unchanged."""
     if isinstance(found, IPv6Address):
-        if hidden := found.ipv4_mapped or found.sixtofour:
-            return hidden
-        if found in TRANSLATED:
+        if embedded := found.ipv4_mapped or found.sixtofour:
+            return embedded
+        if found in NAT64:
             return IPv4Address(int(found) & 0xFFFF_FFFF)
     return found
 
 
-class Resolver(AbstractResolver):
-    """Names to addresses that may be sent to: all of a name's, or none."""
+class CheckedResolver(AbstractResolver):
+    """Resolves names whose addresses are all allowed. Errors: `ForbiddenAddress`."""
 
     def __init__(self, policy: AllowedAddresses) -> None:
         self._policy = policy
@@ -83,8 +86,8 @@ class Resolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         found = await self._system.resolve(host, port, family)
-        if not all(allowed(one["host"], self._policy) for one in found):
-            raise Forbidden(host)
+        if not all(is_allowed(result["host"], self._policy) for result in found):
+            raise ForbiddenAddress(host)
         return found
 
     async def close(self) -> None:
@@ -92,9 +95,9 @@ class Resolver(AbstractResolver):
 
 
 async def check_url(url: str, settings: Settings, *path: str) -> str:
-    """A URL that may be sent to, as far as can be known now; it is checked again whenever something is sent.
+    """Check that requests to a URL are allowed, and return it. The address is checked again with every request.
 
-    A name that nobody knows yet is let through. Errors: `Invalid`.
+    A name that cannot be resolved now is accepted. Errors: `Invalid`, with `path` of the input's field.
     """
     parts = _split(url, *path)
     policy = settings.allowed_addresses
@@ -105,49 +108,53 @@ async def check_url(url: str, settings: Settings, *path: str) -> str:
         raise Invalid("The URL's port has to be 443 or 8443.", *path)
     assert parts.hostname
     try:
-        found = await asyncio.wait_for(_addresses(parts.hostname), CONNECT_S)
+        found = await asyncio.wait_for(_addresses(parts.hostname), CONNECT_TIMEOUT_S)
     except (OSError, TimeoutError, UnicodeError):
         return url
-    if not all(allowed(one, policy) for one in found):
-        raise Invalid("The URL leads to an address that nothing may be sent to.", *path)
+    if not all(is_allowed(address, policy) for address in found):
+        raise Invalid("The URL's host has an address that this hub sends no requests to. Use another host.", *path)
     return url
 
 
 def _split(url: str, *path: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        named = parts.hostname and (parts.port is None or 0 < parts.port < 65_536)
+        has_host = parts.hostname and (parts.port is None or 0 < parts.port < 65_536)
     except ValueError:
-        named, parts = False, SplitResult("", "", "", "", "")
-    if not named or len(url) > URL_SIZE_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        raise Invalid("This is no URL that something can be sent to.", *path)
+        has_host, parts = False, SplitResult("", "", "", "", "")
+    if not has_host or len(url) > URL_SIZE_MAX or not url.isascii() or not url.isprintable() or " " in url:
+        raise Invalid(
+            f"This is not a valid URL. Give an absolute URL of up to {URL_SIZE_MAX:,} ASCII characters.", *path
+        )
     if parts.username is not None or parts.password is not None:
-        raise Invalid("The URL may not hold a user or a password: deliveries are signed.", *path)
+        raise Invalid("Remove the user name and the password from the URL.", *path)
     if parts.fragment:
-        raise Invalid("The URL may not hold a fragment.", *path)
+        raise Invalid("Remove the fragment (#) from the URL.", *path)
     return parts
 
 
 async def _addresses(host: str) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [str(one[4][0]) for one in found]
+    return [str(info[4][0]) for info in found]
 
 
-class Client:
-    """Sends to others' URLs, for as long as it is open."""
+class OutboundClient:
+    """Sends requests to users' URLs. An async context manager that owns the connections."""
 
     def __init__(self, settings: Settings, *, timeout_s: float | None = None) -> None:
         self._policy = settings.allowed_addresses
         self._timeout = aiohttp.ClientTimeout(
-            total=timeout_s or settings.webhook_timeout_s, connect=None, sock_connect=CONNECT_S
+            total=timeout_s or settings.webhook_timeout_s, connect=None, sock_connect=CONNECT_TIMEOUT_S
         )
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # Without a limit of its own: whoever sends limits how much of its own is under way, and delays nobody else.
-        line = aiohttp.TCPConnector(resolver=Resolver(self._policy), limit=0, use_dns_cache=False, keepalive_timeout=20)
+        # No limit on connections here: each caller limits its own requests, and no caller waits for another.
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(self._policy), limit=0, use_dns_cache=False, keepalive_timeout=20
+        )
         self._session = aiohttp.ClientSession(
-            connector=line,
+            connector=connector,
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -168,52 +175,50 @@ class Client:
         *,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-        keep: int = ANSWER_KEPT_MAX,
-    ) -> Answer:
-        """One request, one answer, whatever its status; of its body at most `keep` bytes.
-
-        Errors: `Unreachable`.
-        """
+        response_bytes_max: int = RESPONSE_BYTES_MAX,
+    ) -> Response:
+        """Send one request and return its response, whatever the status. Errors: `NoResponse`."""
         assert self._session is not None
         try:
             self._check_literal(url)
             async with self._session.request(
                 method, url, data=body or None, headers=headers, allow_redirects=False
             ) as response:
-                kept = await _beginning(response, keep)
-                return Answer(response.status, response.headers, kept)
+                beginning = await _read_beginning(response, response_bytes_max)
+                return Response(response.status, response.headers, beginning)
         except TimeoutError as error:
-            raise Unreachable("TIMEOUT") from error
+            raise NoResponse("TIMEOUT") from error
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(_why(error)) from error
+            raise NoResponse(_failure_reason(error)) from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
-            raise Unreachable("FORBIDDEN_ADDRESS" if isinstance(error, Forbidden) else "DROPPED") from error
+            reason = "FORBIDDEN_ADDRESS" if isinstance(error, ForbiddenAddress) else "DROPPED"
+            raise NoResponse(reason) from error
 
     def _check_literal(self, url: str) -> None:
-        """An address that stands in the URL is not resolved, so it is checked here."""
+        """Check an IP address in the URL, which is not resolved. Errors: `ForbiddenAddress`."""
         host = urlsplit(url).hostname or ""
         try:
             ip_address(host.partition("%")[0])
         except ValueError:
             return
-        if not allowed(host, self._policy):
-            raise Forbidden(host)
+        if not is_allowed(host, self._policy):
+            raise ForbiddenAddress(host)
 
 
-async def _beginning(response: aiohttp.ClientResponse, keep: int) -> bytes:
-    """The first bytes of an answer. A longer one is not read to its end: its connection is closed."""
+async def _read_beginning(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """Read the first bytes of a response. The connection of a longer response is closed instead of read to the end."""
     found = bytearray()
-    async for some in response.content.iter_chunked(16_384):
-        found += some
-        if len(found) > max(keep, 16_384):
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        found += chunk
+        if len(found) > max(bytes_max, CHUNK_BYTES):
             response.close()
             break
-    return bytes(found[:keep])
+    return bytes(found[:bytes_max])
 
 
-def _why(error: aiohttp.ClientConnectorError) -> str:
+def _failure_reason(error: aiohttp.ClientConnectorError) -> str:
     cause = error.os_error
-    if isinstance(cause, Forbidden):
+    if isinstance(cause, ForbiddenAddress):
         return "FORBIDDEN_ADDRESS"
     if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
         return "NOT_FOUND"

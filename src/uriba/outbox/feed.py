@@ -88,6 +88,12 @@ def position_of(cursor: str, kept: FeedRange) -> int:
     return position
 
 
+async def start_position(session: Session, cursor: str | None) -> int:
+    """Return the position of a cursor, or the feed's end without one. Errors: `Invalid`, `CursorExpired`."""
+    kept = await kept_range(session)
+    return kept.position if cursor is None else position_of(cursor, kept)
+
+
 async def forget(session: Session, *, older_than_s: int, needed_after: int | None) -> int:
     """Delete old events, except those after `needed_after`, which somebody still has to receive; return how many."""
     row = await session.fetchrow(_FORGET, older_than_s=older_than_s, needed_after=needed_after, limit=SCANNED_MAX)

@@ -1,1 +1,1 @@
-"""Webhooks: endpoints of channels, and the delivery of events to them."""
+"""Webhooks: the endpoints of channels, and the delivery of events to them."""

@@ -1,7 +1,8 @@
-"""Courtesy: endpoints that catch up let those that keep up go first. Pure; times are the event loop's.
+"""The catch-up pause: endpoints that catch up let endpoints that keep up go first. Pure; times are the event loop's.
 
-While an endpoint that keeps up has news, those of the same process that catch up begin deliveries in a short turn that
-they share, and rest until the next: so news meets a busy process only now and then, however many catch up.
+While an endpoint that keeps up has recent deliveries, endpoints of the same process that catch up start deliveries only
+in a short slot that they share, and pause until the next one. So new events rarely meet a busy process, however many
+endpoints catch up.
 """
 
 from __future__ import annotations
@@ -9,33 +10,33 @@ from __future__ import annotations
 from uuid import UUID
 
 RECENT_S = 1.0
-"""So long after it was told something, an endpoint that keeps up still counts as having news."""
+"""How long a delivery of an endpoint that keeps up counts as recent."""
 
-TURN_S = 0.025
-"""How long deliveries may be begun to those that catch up."""
+SLOT_S = 0.025
+"""How long endpoints that catch up may start deliveries in each interval."""
 
-EVERY_S = 0.25
-"""From the begin of such a turn to the next."""
+SLOT_INTERVAL_S = 0.25
+"""From the start of one slot to the start of the next."""
 
 
-class Courtesy:
-    """When each endpoint that keeps up was told something last, within one process."""
+class CatchUpPause:
+    """When each endpoint that keeps up last started a delivery, within one process."""
 
     def __init__(self) -> None:
-        self._told: dict[UUID, float] = {}
+        self._latest: dict[UUID, float] = {}
 
-    def told(self, endpoint_id: UUID, now: float) -> None:
-        """An endpoint that keeps up is told something."""
-        self._told.pop(endpoint_id, None)
-        self._told[endpoint_id] = now
+    def record_delivery(self, endpoint_id: UUID, now: float) -> None:
+        """Record that an endpoint that keeps up starts a delivery."""
+        self._latest.pop(endpoint_id, None)
+        self._latest[endpoint_id] = now
 
     def pause_s(self, endpoint_id: UUID, now: float) -> float:
-        """How long until a delivery may be begun to an endpoint that catches up; 0 for now."""
-        into = now % EVERY_S
-        return EVERY_S - into if into >= TURN_S and self._others_have_news(endpoint_id, now) else 0.0
+        """Return how long an endpoint that catches up has to wait before it starts a delivery; 0 if not at all."""
+        elapsed = now % SLOT_INTERVAL_S
+        return SLOT_INTERVAL_S - elapsed if elapsed >= SLOT_S and self._others_sent_recently(endpoint_id, now) else 0.0
 
-    def _others_have_news(self, endpoint_id: UUID, now: float) -> bool:
-        for other, at in reversed(self._told.items()):
+    def _others_sent_recently(self, endpoint_id: UUID, now: float) -> bool:
+        for other, at in reversed(self._latest.items()):
             if now - at > RECENT_S:
                 break
             if other != endpoint_id:
@@ -43,4 +44,4 @@ class Courtesy:
         return False
 
     def forget(self, endpoint_id: UUID) -> None:
-        self._told.pop(endpoint_id, None)
+        self._latest.pop(endpoint_id, None)

@@ -1,9 +1,10 @@
-"""What an endpoint that lags is told of a stock level: its newest state for all that it missed. Pure."""
+"""Coalescing: an endpoint that lags gets the newest event of a stock level instead of each older one. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,10 +14,17 @@ from uriba.outbox import registry
 _encode = msgspec.json.Encoder().encode
 
 
-def coalesced(rows: Sequence[Row], *, older_than: datetime) -> list[tuple[Row, int]]:
-    """Rows with the first version that each stands for: of one stock level, the newest for all that came late."""
+class CoalescedEvent(NamedTuple):
+    """An event of the feed, and the first of the versions that it stands for."""
+
+    row: Row
+    first_version: int
+
+
+def coalesce(rows: Sequence[Row], *, older_than: datetime) -> list[CoalescedEvent]:
+    """Keep only the newest event of each stock level if the first event is older than `older_than`, else all events."""
     if not rows or rows[0]["at"] >= older_than:
-        return [(row, row["version"]) for row in rows]
+        return [CoalescedEvent(row, row["version"]) for row in rows]
     newest: dict[str, int] = {}
     first: dict[str, int] = {}
     for n, row in enumerate(rows):
@@ -24,14 +32,14 @@ def coalesced(rows: Sequence[Row], *, older_than: datetime) -> list[tuple[Row, i
             newest[row["subject"]] = n
             first.setdefault(row["subject"], row["version"])
     return [
-        (row, first[row["subject"]] if row["type"] == "stock.changed" else row["version"])
+        CoalescedEvent(row, first[row["subject"]] if row["type"] == "stock.changed" else row["version"])
         for n, row in enumerate(rows)
         if row["type"] != "stock.changed" or newest[row["subject"]] == n
     ]
 
 
-def body_of(row: Row, first_version: int) -> bytes:
-    """The event as it is sent; one that stands for several versions says so."""
+def encode_body(row: Row, first_version: int) -> bytes:
+    """Return the body of a delivery. `coalesced` names the versions of an event that stands for several."""
     event = registry.present(row)
     if first_version < row["version"]:
         event["coalesced"] = {"firstVersion": first_version, "lastVersion": row["version"]}

@@ -1,7 +1,7 @@
-"""What waits for one endpoint: a bounded window of deliveries, in order per subject. No IO.
+"""The delivery window of one endpoint: a limited number of pending deliveries, in order per subject. Pure.
 
-Of each subject only the oldest delivery may be under way; one that failed holds up its own subject and no other. An
-endpoint that fails again and again is down: then one delivery alone, the oldest, tries whether it is back.
+Only the oldest delivery of each subject may be in flight; a failed one delays its own subject and no other. An endpoint
+that fails several times without a success is down: then only its oldest delivery is sent, to probe whether it is back.
 """
 
 from __future__ import annotations
@@ -11,131 +11,132 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SIZE = 500
-DOWN_AFTER = 5
-"""So many failures with no success between them are the endpoint's, not an event's."""
+WINDOW_SIZE = 500
+DOWN_AFTER_FAILURES = 5
+"""After this number of failures without a success between them the endpoint counts as down."""
 
 
 @dataclass(slots=True)
-class Waiting:
-    """One delivery. `due`: when it may be tried, by the event loop's clock."""
+class PendingDelivery:
+    """One delivery. `due`: when it may be sent, by the event loop's clock. `event_id`: the event's global id."""
 
     id: int
     position: int
-    event: str
+    event_id: str
     subject: str
     body: bytes
     attempts: int = 0
     due: float = 0.0
 
 
-class Window:
-    """The deliveries of one endpoint that wait or are under way."""
+class DeliveryWindow:
+    """The deliveries of one endpoint that wait or are in flight. `down_until`: when a down endpoint is probed."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
-        self._lanes: dict[str, deque[Waiting]] = {}
-        self._heads: list[tuple[float, int, str]] = []
-        self._under_way: set[str] = set()
-        self._size = 0
-        self._tried = 0
         self.down_until = 0.0
+        self._queues: dict[str, deque[PendingDelivery]] = {}
+        # A heap of (due, position, subject) of the first delivery of each subject. It may hold outdated entries.
+        self._due: list[tuple[float, int, str]] = []
+        self._in_flight: set[str] = set()
+        self._size = 0
+        self._retrying = 0
 
     def __len__(self) -> int:
         return self._size
 
     @property
-    def room(self) -> int:
-        return SIZE - self._size
+    def free_slots(self) -> int:
+        return WINDOW_SIZE - self._size
 
     @property
-    def down(self) -> bool:
-        return self.failures >= DOWN_AFTER
+    def is_down(self) -> bool:
+        return self.failures >= DOWN_AFTER_FAILURES
 
     @property
-    def failing(self) -> bool:
-        """Whether anything that waits was tried in vain."""
-        return self.failures > 0 or self._tried > 0
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed or a delivery waits for a retry."""
+        return self.failures > 0 or self._retrying > 0
 
     @property
-    def under_way(self) -> int:
-        return len(self._under_way)
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
-    def add(self, deliveries: Iterable[Waiting]) -> None:
-        """Later ones, in order of position."""
-        for one in deliveries:
-            lane = self._lanes.setdefault(one.subject, deque())
-            lane.append(one)
+    def add(self, deliveries: Iterable[PendingDelivery]) -> None:
+        """Append deliveries, in the order of their positions, all later than those in the window."""
+        for delivery in deliveries:
+            queue = self._queues.setdefault(delivery.subject, deque())
+            queue.append(delivery)
             self._size += 1
-            self._tried += one.attempts > 0
-            if len(lane) == 1:
-                self._head(one)
+            self._retrying += delivery.attempts > 0
+            if len(queue) == 1:
+                self._schedule(delivery)
 
-    def next(self, now: float) -> Waiting | None:
-        """A delivery that may be tried now; it is under way until `taken` or `failed`."""
-        one = self._probe(now) if self.down else self._first_due(now)
-        if one is not None:
-            self._under_way.add(one.subject)
-        return one
+    def start_next(self, now: float) -> PendingDelivery | None:
+        """Return a delivery to send now, if there is one; it is in flight until `succeed` or `fail`."""
+        delivery = self._probe(now) if self.is_down else self._first_due(now)
+        if delivery is not None:
+            self._in_flight.add(delivery.subject)
+        return delivery
 
-    def _probe(self, now: float) -> Waiting | None:
-        if self._under_way or now < self.down_until or not self._lanes:
+    def _probe(self, now: float) -> PendingDelivery | None:
+        if self._in_flight or now < self.down_until or not self._queues:
             return None
-        return min((lane[0] for lane in self._lanes.values()), key=lambda one: one.position)
+        return min((queue[0] for queue in self._queues.values()), key=lambda delivery: delivery.position)
 
-    def _first_due(self, now: float) -> Waiting | None:
-        while self._heads and self._heads[0][0] <= now:
-            due, position, subject = heapq.heappop(self._heads)
-            lane = self._lanes.get(subject)
-            # What was tried since, or had its time changed, has another entry.
-            if lane and subject not in self._under_way and (lane[0].due, lane[0].position) == (due, position):
-                return lane[0]
+    def _first_due(self, now: float) -> PendingDelivery | None:
+        while self._due and self._due[0][0] <= now:
+            due, position, subject = heapq.heappop(self._due)
+            queue = self._queues.get(subject)
+            # An entry is outdated if its delivery was sent since or became due at another time.
+            if queue and subject not in self._in_flight and (queue[0].due, queue[0].position) == (due, position):
+                return queue[0]
         return None
 
     def wait_s(self, now: float) -> float | None:
-        """How long until something may be tried; None where only news can change that."""
-        if self.down:
-            return None if self._under_way or not self._size else max(0.0, self.down_until - now)
-        return max(0.0, self._heads[0][0] - now) if self._heads else None
+        """Return the time until a delivery is due; None if only a new delivery or a response can change anything."""
+        if self.is_down:
+            return None if self._in_flight or not self._size else max(0.0, self.down_until - now)
+        return max(0.0, self._due[0][0] - now) if self._due else None
 
-    def taken(self, one: Waiting) -> bool:
-        """The receiver has it. Whether the endpoint was down until now: then all that waits may go at once."""
-        was_down = self.down
+    def succeed(self, delivery: PendingDelivery) -> bool:
+        """Remove a delivery that was accepted. Return whether the endpoint was down: then all deliveries become due."""
+        was_down = self.is_down
         self.failures = 0
-        self._under_way.discard(one.subject)
-        self._remove(one)
+        self._in_flight.discard(delivery.subject)
+        self._remove(delivery)
         if was_down:
-            self._all_at_once()
+            self._make_all_due()
         return was_down
 
-    def failed(self, one: Waiting, *, due: float) -> None:
-        """It is to be tried again at `due`."""
+    def fail(self, delivery: PendingDelivery, *, due: float) -> None:
+        """Keep a delivery whose attempt failed, to be sent again at `due`."""
         self.failures += 1
-        self._tried += one.attempts == 0
-        one.attempts += 1
-        one.due = due
-        self._under_way.discard(one.subject)
-        self._head(one)
-        if self.down:
+        self._retrying += delivery.attempts == 0
+        delivery.attempts += 1
+        delivery.due = due
+        self._in_flight.discard(delivery.subject)
+        self._schedule(delivery)
+        if self.is_down:
             self.down_until = max(self.down_until, due)
 
-    def _remove(self, one: Waiting) -> None:
-        lane = self._lanes[one.subject]
-        assert lane[0] is one
-        lane.popleft()
+    def _remove(self, delivery: PendingDelivery) -> None:
+        queue = self._queues[delivery.subject]
+        assert queue[0] is delivery
+        queue.popleft()
         self._size -= 1
-        self._tried -= one.attempts > 0
-        if lane:
-            self._head(lane[0])
+        self._retrying -= delivery.attempts > 0
+        if queue:
+            self._schedule(queue[0])
         else:
-            del self._lanes[one.subject]
+            del self._queues[delivery.subject]
 
-    def _head(self, one: Waiting) -> None:
-        heapq.heappush(self._heads, (one.due, one.position, one.subject))
+    def _schedule(self, delivery: PendingDelivery) -> None:
+        heapq.heappush(self._due, (delivery.due, delivery.position, delivery.subject))
 
-    def _all_at_once(self) -> None:
-        for lane in self._lanes.values():
-            for one in lane:
-                one.due = 0.0
-        self._heads = [(0.0, lane[0].position, lane[0].subject) for lane in self._lanes.values()]
-        heapq.heapify(self._heads)
+    def _make_all_due(self) -> None:
+        for queue in self._queues.values():
+            for delivery in queue:
+                delivery.due = 0.0
+        self._due = [(0.0, queue[0].position, queue[0].subject) for queue in self._queues.values()]
+        heapq.heapify(self._due)

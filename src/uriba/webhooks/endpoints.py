@@ -1,7 +1,7 @@
-"""Endpoints: made, rotated, paused, resumed, replayed and deleted by the channel's app or by staff.
+"""Endpoints: created, changed, replayed and deleted by the channel's app or by staff.
 
-Each of these takes the endpoint away from whoever sends for it (`fence`), so that nothing goes out by the old terms
-once the change is committed and whoever sends next reads the new ones.
+Changes end the lease of the endpoint's sender, so nothing is sent with outdated settings after the commit and the next
+sender reads the new ones.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from secrets import token_bytes
 from uuid import UUID
 
@@ -16,195 +17,239 @@ from uriba.core.actor import Actor
 from uriba.core.errors import InvalidState, LimitExceeded, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Row, Session
+from uriba.db.statements import Statement, fragment, statement
 from uriba.outbox import emit, feed
 from uriba.webhooks.events import EndpointTested, endpoint_subject
+from uriba.webhooks.models import EndpointStatus
 
 ENDPOINTS_MAX = 50
-"""Of one channel, and of staff."""
+"""Endpoints of one channel, and endpoints of staff without a channel."""
 
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"  # noqa: S105
-FREE = "fence = fence + 1, lease_until = NULL"
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An endpoint, and its new secret, which is shown this once."""
+class EndpointRecord:
+    """An endpoint. `types`: None for all events. `events`: how many events the endpoint itself is the subject of."""
 
-    endpoint: Row
+    id: UUID
+    url: str
+    types: Sequence[str] | None
+    channel_id: int | None
+    status: EndpointStatus
+    paused_reason: str | None
+    failing_since: datetime | None
+    delivered_at: datetime | None
+    created_at: datetime
+    events: int
+
+    @classmethod
+    def from_row(cls, row: Row) -> EndpointRecord:
+        """Return the endpoint of a row that has at least the columns of these fields."""
+        return cls(
+            id=row["id"],
+            url=row["url"],
+            types=row["types"],
+            channel_id=row["channel_id"],
+            status=EndpointStatus(row["status"]),
+            paused_reason=row["paused_reason"],
+            failing_since=row["failing_since"],
+            delivered_at=row["delivered_at"],
+            created_at=row["created_at"],
+            events=row["events"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointWithSecret:
+    """An endpoint with its new secret, which is shown only now."""
+
+    endpoint: EndpointRecord
     secret: str
 
 
-async def create(session: Session, *, url: str, types: Sequence[str] | None, channel_id: int | None) -> Opened:
-    """An endpoint that is told of all that happens from now on. `url` was checked.
+_COLUMNS = fragment(
+    "id, url, types, channel_id, status, paused_reason, failing_since, delivered_at, created_at, events"
+)
+_VISIBLE = fragment("deleted_at IS NULL AND (:only_channel_id::bigint IS NULL OR channel_id = :only_channel_id)")
+_END_LEASE = fragment("fence = fence + 1, lease_until = NULL")
 
-    Errors: `LimitExceeded`.
-    """
-    count = await session.fetchval(
-        "SELECT count(*) FROM endpoint WHERE deleted_at IS NULL AND channel_id IS NOT DISTINCT FROM $1", channel_id
-    )
-    if count >= ENDPOINTS_MAX:
-        raise LimitExceeded(f"There are {ENDPOINTS_MAX} endpoints already: delete one first.", "input", "url")
+
+def check_channel(actor: Actor, channel_id: int, *path: str) -> None:
+    """Errors: `NotFound` for a channel whose endpoints and connectors the actor may not see."""
+    if actor.restricted_to_channel not in (None, channel_id):
+        raise NotFound("There is no such channel.", *path)
+
+
+async def create(
+    session: Session, *, url: str, types: Sequence[str] | None, channel_id: int | None
+) -> EndpointWithSecret:
+    """Create an endpoint for all events from now on. `url` has been checked. Errors: `LimitExceeded`."""
+    if await session.fetchval(_COUNT, channel_id=channel_id) >= ENDPOINTS_MAX:
+        raise LimitExceeded(f"There are {ENDPOINTS_MAX} endpoints already. Delete one first.", "input", "url")
     row = await session.fetchrow(
-        "INSERT INTO endpoint (id, url, types, channel_id, position) "
-        "SELECT $1, $2, $3, $4, position FROM feed RETURNING *",
-        new_id(),
-        url,
-        None if types is None else sorted(set(types)),
-        channel_id,
+        _CREATE,
+        endpoint_id=new_id(),
+        url=url,
+        types=None if types is None else sorted(set(types)),
+        channel_id=channel_id,
     )
     assert row is not None
-    return Opened(row, await _add_secret(session, row["id"]))
+    return EndpointWithSecret(EndpointRecord.from_row(row), await _add_secret(session, row["id"]))
+
+
+_COUNT = statement(
+    "SELECT count(*) FROM endpoint WHERE deleted_at IS NULL AND channel_id IS NOT DISTINCT FROM :channel_id"
+)
+_CREATE = statement(f"""
+    INSERT INTO endpoint (id, url, types, channel_id, position)
+    SELECT :endpoint_id, :url, :types, :channel_id, position FROM feed RETURNING {_COLUMNS}
+""")
 
 
 async def _add_secret(session: Session, endpoint_id: UUID) -> str:
-    """A new secret as Standard Webhooks writes it: `whsec_` and base64 of 32 random bytes."""
+    """Add a secret. Return it in the form of Standard Webhooks: `whsec_` and the base64 of 32 random bytes."""
     secret = token_bytes(SECRET_BYTES)
-    await session.run("INSERT INTO endpoint_secret (endpoint_id, secret) VALUES ($1, $2)", endpoint_id, secret)
+    await session.run(_ADD_SECRET, endpoint_id=endpoint_id, secret=secret)
     return SECRET_PREFIX + base64.b64encode(secret).decode()
 
 
-async def rotate(session: Session, endpoint_id: UUID, *, actor: Actor, overlap_s: int) -> Opened:
-    """A new secret; the one before signs beside it until the overlap ends. Errors: `NotFound`."""
-    row = await _change(session, endpoint_id, actor, FREE)
-    await session.run("DELETE FROM endpoint_secret WHERE endpoint_id = $1 AND expires_at IS NOT NULL", endpoint_id)
-    await session.run(
-        "UPDATE endpoint_secret SET expires_at = now() + make_interval(secs => $2) WHERE endpoint_id = $1",
-        endpoint_id,
-        overlap_s,
-    )
-    return Opened(row, await _add_secret(session, endpoint_id))
+_ADD_SECRET = statement("INSERT INTO endpoint_secret (endpoint_id, secret) VALUES (:endpoint_id, :secret)")
 
 
-async def delete(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
-    """Nothing is sent any more; the log stays for its term. Errors: `NotFound`."""
-    row = await _change(session, endpoint_id, actor, f"deleted_at = now(), {FREE}")
-    await session.run(
-        "UPDATE delivery SET status = 'FAILED', next_at = NULL, ended_at = now() "
-        "WHERE endpoint_id = $1 AND status = 'PENDING'",
-        endpoint_id,
-    )
-    return row
+async def rotate_secret(session: Session, endpoint_id: UUID, *, actor: Actor, overlap_s: int) -> EndpointWithSecret:
+    """Add a new secret; deliveries are signed with the previous one too until the overlap ends. Errors: `NotFound`."""
+    endpoint = await _update(session, _END_LEASE_OF, endpoint_id, actor)
+    await session.run(_DELETE_EXPIRING_SECRETS, endpoint_id=endpoint_id)
+    await session.run(_EXPIRE_SECRET, endpoint_id=endpoint_id, overlap_s=overlap_s)
+    return EndpointWithSecret(endpoint, await _add_secret(session, endpoint_id))
 
 
-async def pause(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
-    """Nothing is sent until it is resumed; nothing is lost either. Errors: `NotFound`."""
-    return await _change(
-        session,
-        endpoint_id,
-        actor,
-        f"status = 'PAUSED', paused_at = coalesce(paused_at, now()), "
-        f"paused_reason = coalesce(paused_reason, 'ASKED'), {FREE}",
-    )
+_END_LEASE_OF = statement(f"""
+    UPDATE endpoint SET {_END_LEASE} WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+_DELETE_EXPIRING_SECRETS = statement(
+    "DELETE FROM endpoint_secret WHERE endpoint_id = :endpoint_id AND expires_at IS NOT NULL"
+)
+_EXPIRE_SECRET = statement("""
+    UPDATE endpoint_secret SET expires_at = now() + make_interval(secs => :overlap_s) WHERE endpoint_id = :endpoint_id
+""")
 
 
-async def resume(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
-    """Send what waits, with a new turn of tries for what had failed. Errors: `NotFound`."""
-    row = await _change(
-        session,
-        endpoint_id,
-        actor,
-        f"status = 'ACTIVE', paused_at = NULL, paused_reason = NULL, failures = 0, failing_since = NULL, "
-        f"next_at = NULL, {FREE}",
-    )
-    await session.run(
-        "UPDATE delivery SET attempts = 0, next_at = NULL WHERE endpoint_id = $1 AND status = 'PENDING'", endpoint_id
-    )
-    return row
+async def delete(session: Session, endpoint_id: UUID, *, actor: Actor) -> EndpointRecord:
+    """Delete an endpoint: nothing is sent any more, and its delivery log is kept for its term. Errors: `NotFound`."""
+    endpoint = await _update(session, _DELETE, endpoint_id, actor)
+    await session.run(_FAIL_PENDING, endpoint_id=endpoint_id)
+    return endpoint
 
 
-async def test(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row:
-    """Tell this endpoint alone that it is being tested, through the feed like everything else.
+_DELETE = statement(f"""
+    UPDATE endpoint SET deleted_at = now(), {_END_LEASE} WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+_FAIL_PENDING = statement("""
+    UPDATE delivery SET status = 'FAILED', next_at = NULL, ended_at = now()
+    WHERE endpoint_id = :endpoint_id AND status = 'PENDING'
+""")
 
-    Errors: `NotFound`; `InvalidState` while it is paused.
+
+async def pause(session: Session, endpoint_id: UUID, *, actor: Actor) -> EndpointRecord:
+    """Send nothing until the endpoint is resumed; its deliveries are kept. Errors: `NotFound`."""
+    return await _update(session, _PAUSE, endpoint_id, actor)
+
+
+_PAUSE = statement(f"""
+    UPDATE endpoint SET status = 'PAUSED', paused_at = coalesce(paused_at, now()),
+        paused_reason = coalesce(paused_reason, 'ASKED'), {_END_LEASE}
+    WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+
+
+async def resume(session: Session, endpoint_id: UUID, *, actor: Actor) -> EndpointRecord:
+    """Send pending deliveries again, with all their retries. Errors: `NotFound`."""
+    endpoint = await _update(session, _RESUME, endpoint_id, actor)
+    await session.run(_RESTART_PENDING, endpoint_id=endpoint_id)
+    return endpoint
+
+
+_RESUME = statement(f"""
+    UPDATE endpoint SET status = 'ACTIVE', paused_at = NULL, paused_reason = NULL, failures = 0, failing_since = NULL,
+        next_at = NULL, {_END_LEASE}
+    WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+_RESTART_PENDING = statement(
+    "UPDATE delivery SET attempts = 0, next_at = NULL WHERE endpoint_id = :endpoint_id AND status = 'PENDING'"
+)
+
+
+async def send_test(session: Session, endpoint_id: UUID, *, actor: Actor) -> EndpointRecord:
+    """Emit a test event, which only this endpoint receives, through the feed.
+
+    Errors: `NotFound`; `InvalidState` while the endpoint is paused.
     """
-    row = await _change(session, endpoint_id, actor, "events = events + 1")
-    if row["status"] == "PAUSED":
-        raise InvalidState("This endpoint is paused: resume it first.", "id")
-    emit(session, EndpointTested(endpoint_subject(endpoint_id), row["events"]))
-    return row
+    endpoint = await _update(session, _COUNT_EVENT, endpoint_id, actor)
+    if endpoint.status is EndpointStatus.PAUSED:
+        raise InvalidState("This endpoint is paused. Resume it first.", "id")
+    emit(session, EndpointTested(endpoint_subject(endpoint_id), endpoint.events))
+    return endpoint
 
 
-async def replay(session: Session, endpoint_id: UUID, *, actor: Actor, after: str) -> Row:
-    """Send again all that came after a cursor of the feed, with the ids that it had.
+_COUNT_EVENT = statement(f"""
+    UPDATE endpoint SET events = events + 1 WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+
+
+async def replay(session: Session, endpoint_id: UUID, *, actor: Actor, after: str) -> EndpointRecord:
+    """Send all events after a cursor of the feed again, with their ids.
 
     Errors: `NotFound`, `Invalid`, `CursorExpired`.
     """
     position = feed.position_of(after, await feed.kept_range(session))
-    row = await _change(session, endpoint_id, actor, f"position = least(position, $2), {FREE}", position)
-    # What waits is taken up again in its order, behind what comes before it.
-    await session.run(
-        "DELETE FROM delivery WHERE endpoint_id = $1 AND position > $2 AND status = 'PENDING'", endpoint_id, position
-    )
-    return row
+    endpoint = await _update(session, _MOVE_BACK, endpoint_id, actor, position=position)
+    # Pending deliveries are created again from the feed, in order, behind the replayed ones.
+    await session.run(_DELETE_PENDING_AFTER, endpoint_id=endpoint_id, position=position)
+    return endpoint
 
 
-async def replay_one(session: Session, delivery_id: int, *, actor: Actor) -> Row:
-    """Send one delivery again. Errors: `NotFound`; `InvalidState` where the feed no longer has its event."""
-    row = await session.fetchrow("SELECT id, endpoint_id, event_id FROM delivery WHERE id = $1", delivery_id)
-    if row is None:
-        raise NotFound("There is no such delivery.", "id")
-    try:
-        await _change(session, row["endpoint_id"], actor, FREE)
-    except NotFound:
-        raise NotFound("There is no such delivery.", "id") from None
-    found = await session.fetchrow(
-        "UPDATE delivery d SET status = 'PENDING', attempts = 0, next_at = NULL, ended_at = NULL "
-        "FROM outbox_event e, endpoint p WHERE d.id = $1 AND e.id = d.event_id AND p.id = d.endpoint_id "
-        "AND d.position <= p.position RETURNING d.*",
-        delivery_id,
-    )
-    if found is None:
-        raise InvalidState("The feed no longer has this event, or it is being replayed already.", "id")
-    return found
+_MOVE_BACK = statement(f"""
+    UPDATE endpoint SET position = least(position, :position), {_END_LEASE}
+    WHERE id = :endpoint_id AND {_VISIBLE} RETURNING {_COLUMNS}
+""")
+_DELETE_PENDING_AFTER = statement(
+    "DELETE FROM delivery WHERE endpoint_id = :endpoint_id AND position > :position AND status = 'PENDING'"
+)
 
 
-async def give_up(session: Session, delivery_id: int, *, actor: Actor) -> Row:
-    """Leave out a delivery that cannot be taken; what comes after it goes on. It can be replayed.
-
-    Errors: `NotFound`; `InvalidState` where it does not wait.
-    """
-    row = await session.fetchrow("SELECT endpoint_id FROM delivery WHERE id = $1", delivery_id)
-    if row is None or not await visible(session, row["endpoint_id"], actor=actor):
-        raise NotFound("There is no such delivery.", "id")
-    await _change(session, row["endpoint_id"], actor, FREE)
-    found = await session.fetchrow(
-        "UPDATE delivery SET status = 'FAILED', next_at = NULL, ended_at = now() "
-        "WHERE id = $1 AND status = 'PENDING' RETURNING *",
-        delivery_id,
-    )
-    if found is None:
-        raise InvalidState("This delivery does not wait.", "id")
-    return found
+async def end_lease(session: Session, endpoint_id: UUID, *, actor: Actor) -> bool:
+    """End the lease of an endpoint's sender, so that it starts anew. Return whether the actor has such an endpoint."""
+    params = {"endpoint_id": endpoint_id, "only_channel_id": actor.restricted_to_channel}
+    return await session.fetchrow(_END_LEASE_OF, **params) is not None
 
 
-async def _change(session: Session, endpoint_id: UUID, actor: Actor, what: str, *args: object) -> Row:
-    """Errors: `NotFound` for what is not the caller's."""
-    row = await session.fetchrow(
-        f"UPDATE endpoint SET {what} WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(len(args) + 2)} RETURNING *",
-        endpoint_id,
-        *args,
-        actor.restricted_to_channel,
-    )
+async def by_id(session: Session, endpoint_id: UUID, *, actor: Actor) -> EndpointRecord | None:
+    """Return an endpoint that the actor may see and that is not deleted."""
+    row = await session.fetchrow(_BY_ID, endpoint_id=endpoint_id, only_channel_id=actor.restricted_to_channel)
+    return None if row is None else EndpointRecord.from_row(row)
+
+
+_BY_ID = statement(f"SELECT {_COLUMNS} FROM endpoint WHERE id = :endpoint_id AND {_VISIBLE}")
+
+
+async def all_visible(session: Session, *, actor: Actor) -> list[EndpointRecord]:
+    """Return the endpoints that the actor may see, oldest first."""
+    return [
+        EndpointRecord.from_row(row) for row in await session.fetch(_ALL, only_channel_id=actor.restricted_to_channel)
+    ]
+
+
+_ALL = statement(f"SELECT {_COLUMNS} FROM endpoint WHERE {_VISIBLE} ORDER BY id")
+
+
+async def _update(
+    session: Session, change: Statement, endpoint_id: UUID, actor: Actor, **params: object
+) -> EndpointRecord:
+    """Run an UPDATE of one endpoint. Errors: `NotFound` if there is none that the actor may see."""
+    row = await session.fetchrow(change, endpoint_id=endpoint_id, only_channel_id=actor.restricted_to_channel, **params)
     if row is None:
         raise NotFound("There is no such endpoint.", "id")
-    return row
-
-
-_OWN = "(${0}::bigint IS NULL OR channel_id = ${0})"
-
-
-async def visible(session: Session, endpoint_id: UUID, *, actor: Actor) -> Row | None:
-    """An endpoint of the caller's; a deleted one is none."""
-    return await session.fetchrow(
-        f"SELECT * FROM endpoint WHERE id = $1 AND deleted_at IS NULL AND {_OWN.format(2)}",
-        endpoint_id,
-        actor.restricted_to_channel,
-    )
-
-
-async def all_of(session: Session, *, actor: Actor) -> list[Row]:
-    """The caller's endpoints, oldest first."""
-    return await session.fetch(
-        f"SELECT * FROM endpoint WHERE deleted_at IS NULL AND {_OWN.format(1)} ORDER BY id", actor.restricted_to_channel
-    )
+    return EndpointRecord.from_row(row)

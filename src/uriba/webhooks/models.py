@@ -24,7 +24,7 @@ from uriba.db.base import Base
 
 
 class EndpointStatus(StrEnum):
-    """ACTIVE: what it was sent last was taken. RETRYING: it was not. PAUSED: nothing is sent until it is resumed."""
+    """ACTIVE: the last attempt succeeded. RETRYING: deliveries are being retried. PAUSED: nothing is sent."""
 
     ACTIVE = "ACTIVE"
     RETRYING = "RETRYING"
@@ -32,7 +32,7 @@ class EndpointStatus(StrEnum):
 
 
 class DeliveryStatus(StrEnum):
-    """PENDING: to be sent, again where it failed. DELIVERED: taken. FAILED: given up by a person, kept for replay."""
+    """PENDING: to be sent or retried. DELIVERED: accepted with 2xx. FAILED: given up by a person."""
 
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
@@ -40,10 +40,10 @@ class DeliveryStatus(StrEnum):
 
 
 class Endpoint(Base):
-    """Where a channel is told. `position`: what the feed has up to here was made into deliveries.
+    """A URL that receives webhooks. `position`: the feed up to here has been turned into deliveries.
 
-    Whoever sends for it holds the lease; `fence` counts its holders, so that one that lost it writes nothing more.
-    `next_at`: nothing is sent before, because the whole endpoint fails. `events` counts what was said of the endpoint.
+    Its sender holds the lease until `lease_until`; `fence` counts holders and changes, so a sender that lost the lease
+    writes nothing more. `next_at`: when an endpoint that is down is probed. `events` numbers the endpoint's own events.
     """
 
     __tablename__ = "endpoint"
@@ -73,7 +73,7 @@ class Endpoint(Base):
 
 
 class EndpointSecret(Base):
-    """What deliveries are signed with: one or two at a time, where a rotation's overlap has not ended."""
+    """A secret that signs deliveries. During the overlap of a rotation an endpoint has two."""
 
     __tablename__ = "endpoint_secret"
     __table_args__ = (Index("ix_endpoint_secret_endpoint_id", "endpoint_id"),)
@@ -86,8 +86,8 @@ class EndpointSecret(Base):
 
 
 class Delivery(Base):
-    """One event for one endpoint. Where it lagged, one delivery may stand for several versions of a stock level: from
-    `first_version` on. `attempts` and `next_at` are those of its present turn; a replay begins another.
+    """One event for one endpoint. A coalesced one stands for the versions of a stock level from `first_version` on.
+    A replay or a resumed endpoint sets `attempts` and `next_at` back.
     """
 
     __tablename__ = "delivery"
@@ -119,7 +119,7 @@ class Delivery(Base):
 
 
 class DeliveryAttempt(Base):
-    """One try, and what came back: the answer's status, or what was wrong with the line. Never the answer itself."""
+    """A failed attempt: the status of the response, or why no response came. The response's body is never kept."""
 
     __tablename__ = "delivery_attempt"
     __table_args__ = (Index("ix_delivery_attempt_delivery_id", "delivery_id"),)

@@ -1,6 +1,7 @@
-"""Sending for one endpoint: fill its window from the feed, send, write down what came of it.
+"""The sender of one endpoint: it fills the delivery window from the feed, sends, and records the results.
 
-The network is never waited for within a transaction. What was sent and not written down is sent again, with its id.
+No transaction is open while a request is in flight. A delivery whose result is not recorded is sent again, with its
+id.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from standardwebhooks import Webhook
@@ -21,34 +23,36 @@ from uriba.core.ids import global_id
 from uriba.db import Database, Row
 from uriba.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from uriba.outbound import retry_policy
-from uriba.outbound.client import Client, Unreachable
+from uriba.outbound.client import NoResponse, OutboundClient
 from uriba.webhooks import delivery_queue
-from uriba.webhooks.catch_up import Courtesy
-from uriba.webhooks.coalescing import body_of, coalesced
-from uriba.webhooks.delivery_queue import Held, Lost, Result, Standing
-from uriba.webhooks.delivery_window import Waiting, Window
+from uriba.webhooks.catch_up import CatchUpPause
+from uriba.webhooks.coalescing import CoalescedEvent, coalesce, encode_body
+from uriba.webhooks.delivery_queue import AttemptResult, EndpointState, QueuedDelivery
+from uriba.webhooks.delivery_window import DeliveryWindow, PendingDelivery
 from uriba.webhooks.endpoints import SECRET_PREFIX
 from uriba.webhooks.events import TEST, endpoint_subject
 from uriba.webhooks.feed_cache import EncodedFeedCache
+from uriba.webhooks.leases import LeasedEndpoint, LeaseLost
 
 log = structlog.get_logger()
 
-TAKEN_MAX = 500
-"""Rows of the feed that are looked at in one go."""
+FEED_ROWS_MAX = 500
+"""Events of the feed that are read at once."""
 
-SAVED_EVERY_S = 1.0
-"""How often a place in the feed is written down that nothing was sent for."""
+POSITION_SAVE_INTERVAL_S = 1.0
+"""How often the position in the feed is saved while no event is for this endpoint."""
 
-LEASE_LOOK_S = 0.1
+EXPIRED_LEASE_WAIT_S = 0.1
+"""How long to wait before an expired lease is looked at again."""
 
-UNWRITTEN_MAX = 200
-"""Answers that may wait to be written down: so many deliveries a crash sends again at most."""
+UNRECORDED_MAX = 200
+"""Results that may wait to be recorded, which is also how many deliveries a crash sends again at most."""
 
-REST_S = 0.005
-"""Answers that come this close together are written down together."""
+RECORD_DELAY_S = 0.005
+"""How long to wait for more results before they are recorded together."""
 
-ANSWER_READ = 0
-"""Nothing of an answer but its status is kept."""
+RESPONSE_BYTES_KEPT = 0
+"""Only the status of a response is used."""
 
 
 class Sender:
@@ -56,240 +60,262 @@ class Sender:
 
     def __init__(
         self,
-        endpoint: Row,
+        endpoint: LeasedEndpoint,
         *,
         database: Database,
         settings: Settings,
-        client: Client,
+        client: OutboundClient,
         feed_cache: EncodedFeedCache,
-        courtesy: Courtesy,
+        catch_up_pause: CatchUpPause,
         lease_until: float,
     ) -> None:
-        self.held = Held(endpoint["id"], endpoint["fence"])
+        self.lease = endpoint.lease
         self.lease_until = lease_until
         self._endpoint = endpoint
         self._database = database
         self._settings = settings
         self._client = client
         self._feed_cache = feed_cache
-        self._courtesy = courtesy
-        self._behind = False
+        self._catch_up_pause = catch_up_pause
+        self._catching_up = False
         self._loop = asyncio.get_running_loop()
-        self._position: int = endpoint["position"]
-        self._saved = (self._position, 0.0)
-        self._status: str = endpoint["status"]
-        self._window = Window(endpoint["failures"])
-        self._partial = False
-        self._back = False
-        self._over = False
+        self._position = endpoint.position
+        self._saved_position, self._saved_at = endpoint.position, 0.0
+        self._status = endpoint.status
+        self._window = DeliveryWindow(endpoint.failures)
+        self._more_queued = False
+        self._recovered = False
+        self._stopped = False
         self._webhooks: list[Webhook] = []
-        self._results: list[Result] = []
-        self._tries: set[asyncio.Task[None]] = set()
+        self._results: list[AttemptResult] = []
+        self._attempts: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
+    @property
+    def endpoint_id(self) -> UUID:
+        return self.lease.endpoint_id
+
     def wake(self) -> None:
+        """Make the sender look at the feed and at its results now."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Send until cancelled. Errors: `Lost`; whatever PostgreSQL raises."""
+        """Send until cancelled. Errors: `LeaseLost`; errors of PostgreSQL."""
         try:
-            await self._load()
+            await self._load_queue()
             while True:
                 self._woken.clear()
-                await self._turn()
+                await self._run_once()
                 if not self._results:
-                    await self._rest()
+                    await self._wait()
         finally:
-            for one in self._tries:
-                one.cancel()
-            self._courtesy.forget(self.held.id)
-            await asyncio.gather(*self._tries, return_exceptions=True)
+            for attempt in self._attempts:
+                attempt.cancel()
+            self._catch_up_pause.forget(self.endpoint_id)
+            await asyncio.gather(*self._attempts, return_exceptions=True)
 
-    async def _turn(self) -> None:
+    async def _run_once(self) -> None:
         if self._results:
-            await self._record()
-        while self._window.room >= TAKEN_MAX // 2 and await self._take():
+            await self._record_results()
+        while self._window.free_slots >= FEED_ROWS_MAX // 2 and await self._fill_window():
             pass
-        if self._partial and not len(self._window):
-            await self._load()
-        if self._position > self._saved[0] and self._loop.time() - self._saved[1] >= SAVED_EVERY_S:
-            await self._hand_out([], self._position)
-        self._begin()
+        if self._more_queued and not len(self._window):
+            await self._load_queue()
+        if self._position > self._saved_position and self._loop.time() - self._saved_at >= POSITION_SAVE_INTERVAL_S:
+            await self._create_deliveries([], self._position)
+        self._start_attempts()
 
-    async def _rest(self) -> None:
-        """Wait for the feed, for an answer, or for the time of the next try."""
+    async def _wait(self) -> None:
+        """Wait for new events, for a result, or until a delivery is due."""
         try:
             async with asyncio.timeout(self._wait_s()):
                 await self._woken.wait()
         except TimeoutError:
             return
         if self._results:
-            await asyncio.sleep(REST_S)
+            await asyncio.sleep(RECORD_DELAY_S)
 
     def _wait_s(self) -> float | None:
         now, waits = self._loop.time(), []
-        if self._window.under_way < self._settings.webhook_concurrency:
-            due, least = self._window.wait_s(now), self._pause_s(now)
-            least = least if now < self.lease_until else max(least, LEASE_LOOK_S)
-            waits += [] if due is None else [max(due, least)]
-        if self._position > self._saved[0]:
-            waits.append(SAVED_EVERY_S)
+        if self._window.in_flight < self._settings.webhook_concurrency:
+            due_s, least_s = self._window.wait_s(now), self._pause_s(now)
+            least_s = least_s if now < self.lease_until else max(least_s, EXPIRED_LEASE_WAIT_S)
+            waits += [] if due_s is None else [max(due_s, least_s)]
+        if self._position > self._saved_position:
+            waits.append(POSITION_SAVE_INTERVAL_S)
         return min(waits, default=None)
 
-    async def _load(self) -> None:
-        """The secrets, and what waited when the last sender left."""
+    async def _load_queue(self) -> None:
+        """Load the secrets and the deliveries that an earlier sender left pending."""
         async with self._database.reading() as session:
-            secrets = await delivery_queue.secrets(session, self.held)
-            rows = await delivery_queue.pending(session, self.held, limit=self._window.room + 1)
+            secrets = await delivery_queue.valid_secrets(session, self.lease)
+            queued = await delivery_queue.pending(session, self.lease, limit=self._window.free_slots + 1)
         self._webhooks = [Webhook(SECRET_PREFIX + base64.b64encode(secret).decode()) for secret in secrets]
-        self._partial = len(rows) > self._window.room
-        # A turn that was given to another while the endpoint was down goes on where it stood.
-        self._window.down_until = self._due(self._endpoint["next_at"])
-        self._window.add([self._waiting(row) for row in rows[: self._window.room]])
+        self._more_queued = len(queued) > self._window.free_slots
+        # The pause of an endpoint that is down goes on where the sender before left it.
+        self._window.down_until = self._loop_time(self._endpoint.next_at)
+        self._window.add([self._pending_delivery(delivery) for delivery in queued[: self._window.free_slots]])
 
-    def _waiting(self, row: Row) -> Waiting:
-        return Waiting(
-            id=row["delivery"],
-            position=row["position"],
-            event=global_id("Event", row["id"]),
-            subject=row["subject"],
-            body=body_of(row, row["first_version"]),
-            attempts=row["attempts"],
-            due=self._due(row["next_at"]),
+    def _pending_delivery(self, queued: QueuedDelivery) -> PendingDelivery:
+        return PendingDelivery(
+            id=queued.id,
+            position=queued.position,
+            event_id=global_id("Event", queued.event["id"]),
+            subject=queued.event["subject"],
+            body=encode_body(queued.event, queued.first_version),
+            attempts=queued.attempts,
+            due=self._loop_time(queued.next_at),
         )
 
-    def _due(self, at: datetime | None) -> float:
-        """A time by the event loop's clock; 0, which is over, for none."""
+    def _loop_time(self, at: datetime | None) -> float:
+        """Return a time by the event loop's clock; 0, which is in the past, for None."""
         return 0.0 if at is None else self._loop.time() + (at - clock.now()).total_seconds()
 
-    async def _take(self) -> bool:
-        """Take more of the feed into the window. Whether there may be more of it."""
-        if self._partial:
+    async def _fill_window(self) -> bool:
+        """Create deliveries of the next events of the feed. Return whether there may be more events."""
+        if self._more_queued:
             return False
-        rows = await self._feed_cache.after(self._position, limit=TAKEN_MAX)
-        late = clock.now() - timedelta(seconds=self._settings.webhook_coalesce_s)
-        self._behind = bool(rows) and rows[0]["at"] < late
+        rows = await self._feed_cache.after(self._position, limit=FEED_ROWS_MAX)
+        lagging_since = clock.now() - timedelta(seconds=self._settings.webhook_coalesce_s)
+        self._catching_up = bool(rows) and rows[0]["at"] < lagging_since
         if not rows:
             return False
-        chosen = coalesced([row for row in rows if self._wanted(row)], older_than=late)
+        events = coalesce([row for row in rows if self._is_subscribed(row)], older_than=lagging_since)
         self._position = rows[-1]["position"]
-        if chosen:
-            ids = await self._hand_out(chosen, self._position)
-            self._window.add([self._new(ids[row["position"]], row, first) for row, first in chosen])
-        return len(rows) == TAKEN_MAX
+        if events:
+            ids = await self._create_deliveries(events, self._position)
+            self._window.add([self._new_delivery(ids[event.row["position"]], event) for event in events])
+        return len(rows) == FEED_ROWS_MAX
 
-    def _new(self, delivery_id: int, row: Row, first_version: int) -> Waiting:
-        body = self._feed_cache.body(row) if first_version == row["version"] else body_of(row, first_version)
-        return Waiting(delivery_id, row["position"], global_id("Event", row["id"]), row["subject"], body)
+    def _new_delivery(self, delivery_id: int, event: CoalescedEvent) -> PendingDelivery:
+        row, first_version = event
+        body = self._feed_cache.body(row) if first_version == row["version"] else encode_body(row, first_version)
+        return PendingDelivery(delivery_id, row["position"], global_id("Event", row["id"]), row["subject"], body)
 
-    def _wanted(self, row: Row) -> bool:
+    def _is_subscribed(self, row: Row) -> bool:
         if row["type"] == TEST:
-            return bool(row["subject"] == endpoint_subject(self.held.id))
-        types = self._endpoint["types"]
+            return bool(row["subject"] == endpoint_subject(self.endpoint_id))
+        types = self._endpoint.types
         return types is None or row["type"] in types
 
-    async def _hand_out(self, chosen: Sequence[tuple[Row, int]], until: int) -> dict[int, int]:
-        """Errors: `Lost`."""
+    async def _create_deliveries(self, events: Sequence[CoalescedEvent], up_to: int) -> dict[int, int]:
+        """Create deliveries in a transaction. Return their ids by position. Errors: `LeaseLost`."""
         async with self._database.transaction(notify=False) as session:
-            found = await delivery_queue.hand_out(session, self.held, chosen, until=until)
-        self._saved = (until, self._loop.time())
-        return found
+            ids = await delivery_queue.create_deliveries(session, self.lease, events, up_to=up_to)
+        self._saved_position, self._saved_at = up_to, self._loop.time()
+        return ids
 
-    def _begin(self) -> None:
-        """Start as many tries as may be under way at once."""
+    def _start_attempts(self) -> None:
+        """Start as many attempts as may be in flight at once."""
         now = self._loop.time()
-        free = now < self.lease_until and len(self._results) < UNWRITTEN_MAX and not self._over
-        if not free or self._pause_s(now):
+        may_start = now < self.lease_until and len(self._results) < UNRECORDED_MAX and not self._stopped
+        if not may_start or self._pause_s(now):
             return
-        while self._window.under_way < self._settings.webhook_concurrency:
-            one = self._window.next(now)
-            if one is None:
+        while self._window.in_flight < self._settings.webhook_concurrency:
+            delivery = self._window.start_next(now)
+            if delivery is None:
                 return
-            if not self._behind:
-                self._courtesy.told(self.held.id, now)
-            task = asyncio.create_task(self._try(one))
-            self._tries.add(task)
-            task.add_done_callback(self._tries.discard)
+            if not self._catching_up:
+                self._catch_up_pause.record_delivery(self.endpoint_id, now)
+            task = asyncio.create_task(self._attempt(delivery))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
 
     def _pause_s(self, now: float) -> float:
-        """How long to let others go first."""
-        return self._courtesy.pause_s(self.held.id, now) if self._behind else 0.0
+        """Return how long to let endpoints that keep up go first."""
+        return self._catch_up_pause.pause_s(self.endpoint_id, now) if self._catching_up else 0.0
 
-    async def _try(self, one: Waiting) -> None:
-        at, began = clock.now(), time.perf_counter()
-        status, problem, asked_s = None, None, None
+    async def _attempt(self, delivery: PendingDelivery) -> None:
+        at, started = clock.now(), time.perf_counter()
+        status, problem, retry_after_s = None, None, None
         try:
-            answer = await self._client.send(
-                "POST", self._endpoint["url"], body=one.body, headers=self._headers(one, at), keep=ANSWER_READ
+            response = await self._client.send(
+                "POST",
+                self._endpoint.url,
+                body=delivery.body,
+                headers=self._headers(delivery, at),
+                response_bytes_max=RESPONSE_BYTES_KEPT,
             )
-            status, asked_s = answer.status, retry_policy.asked_s(answer.headers, at)
-        except Unreachable as error:
+            status, retry_after_s = response.status, retry_policy.retry_after_s(response.headers, at)
+        except NoResponse as error:
             problem = error.reason
-        took_s = time.perf_counter() - began
+        took_s = time.perf_counter() - started
         DELIVERY_SECONDS.observe(took_s)
-        ended, pause_s = self._settled(one, status, asked_s)
+        delivered, pause_s = self._update_window(delivery, status, retry_after_s)
         next_at = None if pause_s is None else clock.now() + timedelta(seconds=pause_s)
-        self._results.append(Result(one.id, at, took_s, status, problem, next_at, ended))
+        self._results.append(AttemptResult(delivery.id, at, took_s, status, problem, next_at, delivered))
         self._woken.set()
-        # The next goes while this is written down.
-        self._begin()
+        # The next attempt starts while this result is being recorded.
+        self._start_attempts()
 
-    def _headers(self, one: Waiting, at: datetime) -> dict[str, str]:
-        """Standard Webhooks' headers; a signature for each secret that is valid."""
-        text = one.body.decode()
+    def _headers(self, delivery: PendingDelivery, at: datetime) -> dict[str, str]:
+        """Return the headers of Standard Webhooks, with a signature for each valid secret."""
+        text = delivery.body.decode()
         return {
             "content-type": "application/json",
-            "webhook-id": one.event,
+            "webhook-id": delivery.event_id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": " ".join(webhook.sign(one.event, at, text) for webhook in self._webhooks),
+            "webhook-signature": " ".join(webhook.sign(delivery.event_id, at, text) for webhook in self._webhooks),
         }
 
-    def _settled(self, one: Waiting, status: int | None, asked_s: float | None) -> tuple[bool, float | None]:
-        """Whether a delivery is taken, else the pause before its next try. Its subject's next may go at once."""
-        if status is not None and retry_policy.taken(status):
-            self._back = self._window.taken(one) or self._back
+    def _update_window(
+        self, delivery: PendingDelivery, status: int | None, retry_after_s: float | None
+    ) -> tuple[bool, float | None]:
+        """Update the window after an attempt. Return whether it succeeded, else the pause before a retry, if any."""
+        if status is not None and retry_policy.is_success(status):
+            self._recovered = self._window.succeed(delivery) or self._recovered
             return True, None
-        dice = random.random()  # noqa: S311
-        pause_s = retry_policy.pause_s(one.attempts + 1, self._settings.webhook_retry_s, dice=dice, asked_s=asked_s)
+        pause_s = retry_policy.retry_pause_s(
+            delivery.attempts + 1,
+            self._settings.webhook_retry_s,
+            random_fraction=random.random(),  # noqa: S311
+            retry_after_s=retry_after_s,
+        )
         if status == retry_policy.GONE:
             pause_s = None
-        self._over = self._over or pause_s is None
-        self._window.failed(one, due=self._loop.time() + (pause_s or 0.0))
+        self._stopped = self._stopped or pause_s is None
+        self._window.fail(delivery, due=self._loop.time() + (pause_s or 0.0))
         return False, pause_s
 
-    async def _record(self) -> None:
-        """Write down what came of tries. Errors: `Lost`, also where the endpoint is paused by that."""
-        results = self._first_of_each()
-        standing = self._standing(results)
+    async def _record_results(self) -> None:
+        """Record results in a transaction. Errors: `LeaseLost`, also when this pauses the endpoint."""
+        results = self._take_results()
+        state = self._endpoint_state(results)
         async with self._database.transaction(notify=False) as session:
-            await delivery_queue.record(session, self.held, results, standing)
+            await delivery_queue.record_attempts(session, self.lease, results, state)
         for result in results:
-            DELIVERY_ATTEMPTS.labels("ok" if result.ended else "failed").inc()
-        if standing.status != self._status:
-            log.info("endpoint", endpoint=str(self.held.id), status=standing.status, reason=standing.paused_reason)
-        self._status = standing.status
-        if standing.paused_reason:
-            raise Lost
+            DELIVERY_ATTEMPTS.labels("ok" if result.delivered else "failed").inc()
+        if state.status != self._status:
+            log.info(
+                "endpoint status changed",
+                endpoint=str(self.endpoint_id),
+                status=state.status,
+                reason=state.paused_reason,
+            )
+        self._status = state.status
+        if state.paused_reason:
+            raise LeaseLost
 
-    def _standing(self, results: Sequence[Result]) -> Standing:
+    def _endpoint_state(self, results: Sequence[AttemptResult]) -> EndpointState:
         reason = paused_reason(results)
-        status = "PAUSED" if reason else "RETRYING" if self._window.failing else "ACTIVE"
-        back, self._back = self._back, False
+        status = "PAUSED" if reason else "RETRYING" if self._window.is_failing else "ACTIVE"
+        recovered, self._recovered = self._recovered, False
         wait_s = self._window.down_until - self._loop.time()
-        next_at = clock.now() + timedelta(seconds=wait_s) if self._window.down else None
-        return Standing(status, self._window.failures, next_at, reason, back)
+        next_at = clock.now() + timedelta(seconds=wait_s) if self._window.is_down else None
+        return EndpointState(status, self._window.failures, next_at, reason, recovered)
 
-    def _first_of_each(self) -> list[Result]:
-        """What is to be written down now; of a delivery that was tried twice meanwhile, the second try comes next."""
-        first: dict[int, Result] = {}
-        later = [result for result in self._results if first.setdefault(result.delivery_id, result) is not result]
-        self._results = later
+    def _take_results(self) -> list[AttemptResult]:
+        """Take the first result of each delivery; a second one of the same delivery is recorded the next time."""
+        first: dict[int, AttemptResult] = {}
+        self._results = [
+            result for result in self._results if first.setdefault(result.delivery_id, result) is not result
+        ]
         return list(first.values())
 
 
-def paused_reason(results: Sequence[Result]) -> str | None:
-    """Why an endpoint is to be paused: it is gone, or a delivery has no tries left."""
+def paused_reason(results: Sequence[AttemptResult]) -> str | None:
+    """Return why the endpoint has to be paused: it is gone, or a delivery has no retries left."""
     for result in results:
-        if not result.ended and result.next_at is None:
+        if not result.delivered and result.next_at is None:
             return "GONE" if result.status == retry_policy.GONE else "EXHAUSTED"
     return None

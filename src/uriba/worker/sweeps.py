@@ -155,7 +155,7 @@ async def forget_old(context: WorkerContext) -> int:
             await idempotency.forget(session, older_than_s=context.settings.idempotency_term_s)
             + await keys.forget_expired(session)
             + await guess_limits.forget(session, older_than_s=context.settings.handoff_term_s)
-            + await deliveries.forget(session, older_than_s=context.settings.delivery_term_s)
+            + await deliveries.delete_ended(session, older_than_s=context.settings.delivery_term_s)
             + await feed.forget(
                 session,
                 older_than_s=context.settings.event_term_s,

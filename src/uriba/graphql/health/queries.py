@@ -10,7 +10,7 @@ from uriba.alerts import queries
 from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.core import ids, pages
 from uriba.core.actor import Role
-from uriba.core.errors import Invalid, NotFound
+from uriba.core.errors import Invalid
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.health.types import (
@@ -29,6 +29,7 @@ from uriba.graphql.health.types import (
 from uriba.graphql.orders.queries import location_key, workplace
 from uriba.graphql.permissions import FEED, OPERATIONS, STOCK_ROOM, query
 from uriba.health import parity, sync_health
+from uriba.webhooks import endpoints
 
 
 @strawberry.type
@@ -111,8 +112,7 @@ async def _channel_key(info: Info, code: str | None) -> int | None:
     if code is None:
         return None
     named = await info.context.channel(code, "channel")
-    if info.context.actor.restricted_to_channel not in (None, named.id):
-        raise NotFound("There is no such channel.", "channel")
+    endpoints.check_channel(info.context.actor, named.id, "channel")
     return named.id
 
 

@@ -18,6 +18,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.scalars import Node, PageInfo, UserError
 from uriba.graphql.webhooks.types import Endpoint, endpoint_of
 from uriba.health import parity, sync_health
+from uriba.webhooks.endpoints import EndpointRecord
 from uriba.webhooks.models import EndpointStatus
 
 strawberry.enum(
@@ -140,7 +141,7 @@ def channel_health_of(found: sync_health.Channel) -> ChannelHealth:
 
 def _endpoint_health_of(row: Row) -> EndpointHealth:
     return EndpointHealth(
-        endpoint=endpoint_of(row),
+        endpoint=endpoint_of(EndpointRecord.from_row(row)),
         status=EndpointStatus(row["status"]),
         last_seen_at=row["delivered_at"],
         acknowledged=pages.cursor(row["acknowledged"]),
@@ -243,7 +244,7 @@ class EndpointParity:
 
 def parity_of(found: parity.Parity) -> EndpointParity:
     return EndpointParity(
-        endpoint=endpoint_of(found.endpoint),
+        endpoint=endpoint_of(EndpointRecord.from_row(found.endpoint)),
         count=found.count,
         differences=[_difference_of(row) for row in found.differences],
     )

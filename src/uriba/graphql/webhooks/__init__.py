@@ -1,1 +1,1 @@
-"""Endpoints, their deliveries, and the feed."""
+"""Endpoints, their deliveries, and the feed, in the API."""

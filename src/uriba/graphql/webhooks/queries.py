@@ -1,4 +1,4 @@
-"""The feed by pages, endpoints and their log."""
+"""Queries of the feed by pages, and of endpoints."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from uriba.webhooks import deliveries, endpoints
 
 
 @strawberry.type
-class ChannelsQueries:
+class WebhookQueries:
     @query(
         FEED,
-        "The change feed after a cursor, oldest first: every event once, no gap, in order per subject. Read on after "
-        "pageInfo.endCursor. A cursor older than the feed is CURSOR_EXPIRED: begin with feed.end. For apps and staff.",
+        "The events after a cursor, oldest first: each event once, without a gap, in order per subject. Continue after "
+        "pageInfo.endCursor. A cursor older than the feed is CURSOR_EXPIRED: start with feed.end. For apps and staff.",
     )
     async def events(
         self, info: Info, after: str | None = None, first: int | None = 100, types: list[str] | None = None
@@ -37,31 +37,30 @@ class ChannelsQueries:
         check_types(types, "types")
         position = pages.after_number(after)
         async with info.context.reading() as session:
-            piece = await feed.page(session, after=position, types=types, first=size)
-            if position is not None and info.context.actor.key_id is not None:
-                await sync_health.note_reader(session, key_id=info.context.actor.key_id, position=position)
-        edges = [edge_of(row) for row in piece.rows]
+            page = await feed.page(session, after=position, types=types, first=size)
+            await sync_health.note_reader(session, actor=info.context.actor, position=position)
+        edges = [edge_of(row) for row in page.rows]
         return EventConnection(
             edges=edges,
             page_info=PageInfo(
-                has_next_page=piece.more,
+                has_next_page=page.more,
                 has_previous_page=after is not None,
                 start_cursor=edges[0].cursor if edges else None,
-                end_cursor=pages.cursor(piece.end),
+                end_cursor=pages.cursor(page.end),
             ),
         )
 
-    @query(FEED, "Where the change feed begins and ends now. For apps and staff.")
+    @query(FEED, "The cursors of the feed's start and end now. For apps and staff.")
     async def feed(self, info: Info) -> Feed:
         async with info.context.reading() as session:
-            span = await feed.kept_range(session)
-        return Feed(earliest=pages.cursor(span.forgotten), end=pages.cursor(span.position))
+            kept = await feed.kept_range(session)
+        return Feed(earliest=pages.cursor(kept.forgotten), end=pages.cursor(kept.position))
 
-    @query(FEED, "Where channels are told of what happens. Apps see their channel's, staff all.")
+    @query(FEED, "The endpoints that receive webhooks. Apps see their channel's, staff all.")
     async def endpoints(self, info: Info) -> list[Endpoint]:
         async with info.context.reading() as session:
-            rows = await endpoints.all_of(session, actor=info.context.actor)
-        return [endpoint_of(row) for row in rows]
+            found = await endpoints.all_visible(session, actor=info.context.actor)
+        return [endpoint_of(endpoint) for endpoint in found]
 
 
 async def endpoint_by_id(info: Info, id: str) -> Endpoint | None:
@@ -69,8 +68,8 @@ async def endpoint_by_id(info: Info, id: str) -> Endpoint | None:
     if key is None or not FEED.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
-        row = await endpoints.visible(session, key, actor=info.context.actor)
-    return endpoint_of(row) if row else None
+        endpoint = await endpoints.by_id(session, key, actor=info.context.actor)
+    return endpoint_of(endpoint) if endpoint else None
 
 
 async def delivery_by_id(info: Info, id: str) -> Delivery | None:
@@ -78,5 +77,5 @@ async def delivery_by_id(info: Info, id: str) -> Delivery | None:
     if key is None or not FEED.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
-        row = await deliveries.by_id(session, key, actor=info.context.actor)
-    return delivery_of(row) if row else None
+        delivery = await deliveries.by_id(session, key, actor=info.context.actor)
+    return delivery_of(delivery) if delivery else None

@@ -1,4 +1,4 @@
-"""The live feed."""
+"""The subscription to the feed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from uriba.outbox.registry import check_types
 
 
 @strawberry.type
-class ChannelsSubscriptions:
+class WebhookSubscriptions:
     @subscription(
         FEED,
-        "The change feed after a cursor, then every event as it happens; from its end of now where no cursor is given. "
-        "After a lost connection ask again with the last cursor: nothing is missed, nothing comes twice. For apps and "
-        "staff.",
+        "The events after a cursor, then each new event; without a cursor only new events. After a lost connection "
+        "subscribe again with the last cursor: no event is missed, none comes twice. For apps and staff.",
     )
     async def events(
         self, info: Info, after: str | None = None, types: list[str] | None = None
@@ -28,10 +27,9 @@ class ChannelsSubscriptions:
         check_types(types, "types")
         wanted = None if types is None else frozenset(types)
         async with info.context.reading() as session:
-            span = await feed.kept_range(session)
-        position = span.position if after is None else feed.position_of(after, span)
-        async with aclosing(info.context.live_feed.read_from(position)) as pieces:
-            async for rows in pieces:
+            position = await feed.start_position(session, after)
+        async with aclosing(info.context.live_feed.read_from(position)) as batches:
+            async for rows in batches:
                 await info.context.authenticate()
                 for row in rows:
                     if wanted is None or row["type"] in wanted:

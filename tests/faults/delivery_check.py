@@ -1,10 +1,10 @@
-"""What a receiver holds, held against the feed."""
+"""Comparison of what a receiver got with the feed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from receiver import Receiver
+from faulty_receiver import FaultyReceiver
 
 from client import Client
 from uriba.core import ids
@@ -18,35 +18,35 @@ Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Keys are (subject, version). `doubled`: one that came under another id than the feed's."""
+class DeliveryCheck:
+    """Differences, as (subject, version). `wrong_ids`: deliveries under another id than the feed's."""
 
     lost: set[Key]
     invented: set[Key]
-    doubled: list[Key]
+    wrong_ids: list[Key]
     reordered: list[Key]
 
     @property
-    def clean(self) -> bool:
-        return not (self.lost or self.invented or self.doubled or self.reordered)
+    def is_clean(self) -> bool:
+        return not (self.lost or self.invented or self.wrong_ids or self.reordered)
 
 
 async def feed_after(client: Client, cursor: str) -> dict[Key, str]:
-    """The feed, paged through as a reader does: the id of every event."""
+    """Read the feed page by page, as an API client does, and return the id of every event."""
     found: dict[Key, str] = {}
     more, after = True, cursor
     while more:
         page = (await client.run(EVENTS, after=after))["events"]
         for node in (edge["node"] for edge in page["edges"]):
             if node["type"] != TEST:
-                assert (node["subject"], node["version"]) not in found, "the feed says it twice"
+                assert (node["subject"], node["version"]) not in found, "the feed has an event twice"
                 found[node["subject"], node["version"]] = node["id"]
         more, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"] or after
     return found
 
 
-async def table_after(database: Database, position: int) -> set[str]:
-    """The ids of what the table holds after a position, numbered or not."""
+async def table_ids_after(database: Database, position: int) -> set[str]:
+    """Return the ids of the table's events after a position, including those without a position."""
     async with database.reading() as session:
         rows = await session.fetch(
             "SELECT id FROM outbox_event WHERE (position > $1 OR position IS NULL) AND type <> $2", position, TEST
@@ -54,20 +54,22 @@ async def table_after(database: Database, position: int) -> set[str]:
     return {ids.global_id("Event", row["id"]) for row in rows}
 
 
-def judge(receiver: Receiver, feed: dict[Key, str]) -> Verdict:
-    """Everything arrived, under the feed's own id, and no first arrival is older than one before it."""
-    taken = {(got.event["subject"], v) for got in receiver.got if got.taken for v in got.versions}
+def compare_with_feed(receiver: FaultyReceiver, feed: dict[Key, str]) -> DeliveryCheck:
+    """Compare: each event arrived under the feed's id, and first arrivals of a subject ascend."""
+    accepted = {
+        (request.event["subject"], v) for request in receiver.requests if request.accepted for v in request.versions
+    }
     last: dict[str, int] = {}
     seen: set[Key] = set()
-    reordered, doubled = [], []
-    for got in receiver.got:
-        subject, key = got.event["subject"], (got.event["subject"], got.event["version"])
-        if feed.get(key, got.id) != got.id:
-            doubled.append(key)
+    reordered, wrong_ids = [], []
+    for request in receiver.requests:
+        subject, key = request.event["subject"], (request.event["subject"], request.event["version"])
+        if feed.get(key, request.id) != request.id:
+            wrong_ids.append(key)
         if key in seen:
             continue
         seen.add(key)
-        if got.versions.start <= last.get(subject, 0):
+        if request.versions.start <= last.get(subject, 0):
             reordered.append(key)
         last[subject] = max(last.get(subject, 0), key[1])
-    return Verdict(set(feed) - taken, taken - set(feed), doubled, reordered)
+    return DeliveryCheck(set(feed) - accepted, accepted - set(feed), wrong_ids, reordered)

@@ -1,5 +1,5 @@
-"""The trade that goes on during a fault, drawn from a seed and given again with its keys until it is answered; and one
-who follows it."""
+"""The calls that are made during a fault: drawn from a seed, repeated with their idempotency keys until they succeed. And
+a client that follows a cart meanwhile."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from client import Client, Refused
 from shop import ERRORS, Shop
 
 STOCK = f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}"
-REST_S = 0.02
-AGAIN_S = 0.1
-LOST = (httpx.HTTPError, Refused, ValueError)
-"""No answer, or one that says to ask again."""
+PAUSE_S = 0.02
+RETRY_S = 0.1
+FAILED = (httpx.HTTPError, Refused, ValueError)
+"""No response, or one that asks to repeat the call."""
 
-ANSWER_S = 8.0
-"""A call that takes longer is given up, and given again."""
+TIMEOUT_S = 8.0
+"""A call that takes longer is given up and repeated."""
 
 
-class Trade:
-    """`done`: operations that were answered; `failed`: calls that were not, and were given again."""
+class Workload:
+    """`done`: operations that succeeded; `failed`: calls that failed and were repeated."""
 
     def __init__(self, shop: Shop, seed: int) -> None:
         self.shop, self.dice = shop, random.Random(seed)
@@ -42,34 +42,34 @@ class Trade:
         self.cart = await self.shop.cart(self._guest, TEA=1)
 
     async def run(self) -> None:
-        """Trade until told to close."""
+        """Make calls until `close` is called."""
         while not self._closing:
             await self.step()
-            await asyncio.sleep(REST_S)
+            await asyncio.sleep(PAUSE_S)
 
     def close(self) -> None:
         self._closing = True
 
     async def step(self) -> None:
-        """One operation. One that cannot be repeated under its key is given up when it fails: nothing is owed for it."""
+        """Make one operation. One that cannot be repeated with its key is given up when it fails."""
         try:
-            async with asyncio.timeout(ANSWER_S):
-                await self.dice.choice([self._adjust, self._adjust, self._sync, self._browse, self._sell])()
+            async with asyncio.timeout(TIMEOUT_S):
+                await self.dice.choice([self._adjust, self._adjust, self._sync, self._add_to_cart, self._sell])()
             self.done += 1
-        except (*LOST, TimeoutError):
+        except (*FAILED, TimeoutError):
             self.failed += 1
 
     def _key(self) -> str:
         return UUID(int=self.dice.getrandbits(128), version=4).hex
 
-    async def _again(self, client: Client, mutation: str, **given: Any) -> dict[str, Any]:
-        """A call with its key, until it is answered."""
+    async def _repeat(self, client: Client, mutation: str, **given: Any) -> dict[str, Any]:
+        """Repeat a call with its key until it succeeds."""
         while True:
             try:
                 return await client.do(mutation, **given)
-            except LOST:
+            except FAILED:
                 self.failed += 1
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
     async def _adjust(self) -> None:
         change = {
@@ -78,11 +78,11 @@ class Trade:
             "delta": self.dice.randint(1, 3),
         }
         given = {"changes": [change], "reason": "RECEIPT", "idempotencyKey": self._key()}
-        payload = await self._again(self.shop.staff, STOCK, i=given)
+        payload = await self._repeat(self.shop.staff, STOCK, i=given)
         assert not payload["errors"], payload
 
     async def _sync(self) -> None:
-        """A till brings its facts, and brings them all again if it had no answer."""
+        """Let a till send facts, and send all of them again if it had no response."""
         till = self.dice.choice(self._tills)
         facts = [till.sale(price=648, TEA=1), till.moved("RECEIPT", TEA=2, POT=1)]
         while True:
@@ -90,24 +90,24 @@ class Trade:
                 payload = await till.send(*facts)
                 assert not payload["errors"], payload
                 return
-            except LOST:
+            except FAILED:
                 self.failed += 1
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
-    async def _browse(self) -> None:
-        """A guest goes on with the cart that is followed."""
+    async def _add_to_cart(self) -> None:
+        """Let the guest add to the cart that is followed."""
         key = self._key()
         while True:
             try:
                 payload = await self.shop.add(self._guest, self.cart, key=key, POT=1)
                 assert not payload["errors"], payload
                 return
-            except LOST:
+            except FAILED:
                 self.failed += 1
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
     async def _sell(self) -> None:
-        """A cart is begun and paid at a till; the checkout is asked for until it is answered."""
+        """Create a cart at a till and check it out, repeating the checkout until it succeeds."""
         till, key = self.dice.choice(self._tills), self._key()
         cart = await self.shop.cart(till.client, TEA=1, POT=1)
         while True:
@@ -115,33 +115,35 @@ class Trade:
                 payload = await self.shop.check_out(till.client, cart, method="CASH", key=key)
                 assert payload["order"], payload
                 return
-            except LOST:
+            except FAILED:
                 self.failed += 1
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
 
-    async def version(self) -> int:
-        """The followed cart's version as it is read."""
+    async def cart_version(self) -> int:
+        """Read the followed cart's version."""
         data = await self._guest.run("query ($c: ID!) { cart(id: $c) { version } }", c=self.cart["id"])
         return int(data["cart"]["version"])
 
 
-class Follower:
-    """Who follows the cart on a screen: connects again whenever it has to. `connected`: how often it did."""
+class CartFollower:
+    """A client that follows the cart by a subscription and reconnects when it has to. `connects`: how often it connected;
+    `version`: the newest version it got; `backwards`: versions that were older than the one before.
+    """
 
-    def __init__(self, trade: Trade) -> None:
-        self._trade, self._client = trade, trade.shop.guest("stores")
-        self.connected, self.shown, self.backwards = 0, 0, 0
+    def __init__(self, workload: Workload) -> None:
+        self._workload, self._client = workload, workload.shop.guest("stores")
+        self.connects, self.version, self.backwards = 0, 0, 0
 
     async def run(self) -> None:
         """Follow until cancelled."""
         document = "subscription ($c: ID!) { cartChanged(cartId: $c) { version } }"
         while True:
             try:
-                async with self._client.subscribe(document, c=self._trade.cart["id"]) as following:
-                    self.connected += 1
+                async with self._client.subscribe(document, c=self._workload.cart["id"]) as following:
+                    self.connects += 1
                     while True:
                         version = int((await following.next())["version"])
-                        self.backwards += version < self.shown
-                        self.shown = version
+                        self.backwards += version < self.version
+                        self.version = version
             except (WebSocketException, OSError, Refused, TimeoutError, AssertionError):
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)

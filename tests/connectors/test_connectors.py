@@ -1,4 +1,4 @@
-"""Who may see and change connectors, and what is no connector at all."""
+"""Connectors through the API: who may see and change them, and which inputs are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stall import CREATE, DELETE, DIFFERENCES, RUN, UPDATE, Stall, open_stall
+from connector_harness import CREATE, DELETE, DIFFERENCES, RUN, UPDATE, ConnectorHarness, open_connector
 
 from shop import Shop
 from uriba.core.actor import Scope
@@ -16,24 +16,24 @@ REST = {"kind": "REST", "url": "https://example.com/api", "token": "s3cret"}
 
 
 @pytest.fixture
-async def stall(shop: Shop, tmp_path: Path) -> AsyncIterator[Stall]:
-    yield await open_stall(shop, tmp_path)
+async def harness(shop: Shop, tmp_path: Path) -> AsyncIterator[ConnectorHarness]:
+    yield await open_connector(shop, tmp_path)
 
 
-async def test_an_app_has_its_own_channels_connectors_and_sees_no_others(shop: Shop, stall: Stall) -> None:
+async def test_an_app_reaches_only_the_connectors_of_its_channel(shop: Shop, harness: ConnectorHarness) -> None:
     own = await shop.app("market", Scope.CATALOG)
     other = await shop.app("app", Scope.CATALOG)
     listed = "{ connectors { id } }"
 
-    assert [one["id"] for one in (await own.run(listed))["connectors"]] == [stall.id]
+    assert [one["id"] for one in (await own.run(listed))["connectors"]] == [harness.id]
     assert (await other.run(listed))["connectors"] == []
-    assert (await own.run(DIFFERENCES, id=stall.id))["connectorDifferences"] is not None
-    assert (await other.run(DIFFERENCES, id=stall.id))["connectorDifferences"] is None
+    assert (await own.run(DIFFERENCES, id=harness.id))["connectorDifferences"] is not None
+    assert (await other.run(DIFFERENCES, id=harness.id))["connectorDifferences"] is None
     for mutation in (RUN, DELETE):
-        assert [one["code"] for one in (await other.do(mutation, id=stall.id))["errors"]] == ["NOT_FOUND"]
-    changed = await other.do(UPDATE, i={"id": stall.id, "paused": True})
+        assert [one["code"] for one in (await other.do(mutation, id=harness.id))["errors"]] == ["NOT_FOUND"]
+    changed = await other.do(UPDATE, i={"id": harness.id, "paused": True})
     assert [one["code"] for one in changed["errors"]] == ["NOT_FOUND"]
-    assert not (await own.do(RUN, id=stall.id))["errors"]
+    assert not (await own.do(RUN, id=harness.id))["errors"]
     created = await other.do(CREATE, i={"code": f"x-{shop.mark}", "kind": "FILE", "channel": shop.code("market")})
     assert [one["code"] for one in created["errors"]] == ["NOT_FOUND"]
 
@@ -52,45 +52,47 @@ async def test_an_app_has_its_own_channels_connectors_and_sees_no_others(shop: S
         {"code": "x", "kind": "FILE", "everySeconds": 1},
     ],
 )
-async def test_what_is_no_connector_is_refused(shop: Shop, stall: Stall, given: dict[str, Any]) -> None:
+async def test_refuses_invalid_connectors(shop: Shop, harness: ConnectorHarness, given: dict[str, Any]) -> None:
     payload = await shop.staff.do(CREATE, i={"channel": shop.code("market"), **given})
 
     assert payload["connector"] is None
     assert {one["code"] for one in payload["errors"]} == {"INVALID"}
 
 
-async def test_a_code_is_taken_once(shop: Shop, stall: Stall) -> None:
-    payload = await shop.staff.do(CREATE, i={"code": stall.code, "kind": "FILE", "channel": shop.code("market")})
+async def test_refuses_a_code_that_exists(shop: Shop, harness: ConnectorHarness) -> None:
+    payload = await shop.staff.do(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
 
     assert [one["code"] for one in payload["errors"]] == ["INVALID_STATE"]
 
 
-async def test_one_that_was_deleted_comes_back_and_knows_its_orders(shop: Shop, stall: Stall) -> None:
+async def test_a_deleted_connector_can_be_created_again_and_knows_its_orders(
+    shop: Shop, harness: ConnectorHarness
+) -> None:
     await shop.receive(TEA_W1=5)
-    stall.put("a.json", [stall.order("M-1", paid="648", TEA=1)])
-    await stall.run()
-    await shop.staff.do(DELETE, id=stall.id)
+    harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
+    await harness.run()
+    await shop.staff.do(DELETE, id=harness.id)
     gone = await shop.staff.run("{ connectors { id } }")
-    created = await shop.staff.do(CREATE, i={"code": stall.code, "kind": "FILE", "channel": shop.code("market")})
-    stall.put("b.json", [stall.order("M-1", paid="648", TEA=1)])
-    report = await stall.run()
+    created = await shop.staff.do(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
+    harness.put_file("b.json", [harness.order("M-1", paid="648", TEA=1)])
+    report = await harness.run()
 
-    assert stall.id not in {one["id"] for one in gone["connectors"]}
-    assert created["connector"]["id"] == stall.id
+    assert harness.id not in {one["id"] for one in gone["connectors"]}
+    assert created["connector"]["id"] == harness.id
     assert report.accepted == 4
-    assert len(await stall.orders()) == 1
+    assert len(await harness.orders()) == 1
 
 
-async def test_a_paused_connector_is_not_asked_to_run(shop: Shop, stall: Stall) -> None:
-    await shop.staff.do(UPDATE, i={"id": stall.id, "paused": True})
+async def test_refuses_to_run_a_paused_connector(shop: Shop, harness: ConnectorHarness) -> None:
+    await shop.staff.do(UPDATE, i={"id": harness.id, "paused": True})
 
-    payload = await shop.staff.do(RUN, id=stall.id)
+    payload = await shop.staff.do(RUN, id=harness.id)
 
     assert [one["code"] for one in payload["errors"]] == ["INVALID_STATE"]
 
 
-async def test_callers_of_the_api_pay_nothing_by_external(shop: Shop) -> None:
-    """Only imports may say that the money was taken elsewhere; nothing else is wrong with these checkouts."""
+async def test_refuses_external_payments_of_api_callers(shop: Shop) -> None:
+    """Only imports may use EXTERNAL; the same checkouts succeed with another method."""
     await shop.receive(TEA_S1=2)
     guest, till = shop.guest(), await shop.terminal()
     picked_up = (await shop.fulfil(guest, await shop.cart(guest, TEA=1), "PICKUP", location="S1"))["cart"]

@@ -1,4 +1,4 @@
-"""A marketplace with an API of its own, on loopback: it takes values, has orders, and fails as it is told to."""
+"""A marketplace with an API, served on a loopback port: it stores values, has orders, and fails as the test asks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-PAGE = 2
+PAGE_SIZE = 2
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request, and when it came."""
+    """One request, and when it came, by the event loop's clock."""
 
     method: str
     path: str
@@ -30,25 +30,27 @@ class Call:
         return self.headers["idempotency-key"]
 
 
-Manner = Callable[[Call], Awaitable[web.StreamResponse | None]]
+Respond = Callable[[Call], Awaitable[web.StreamResponse | None]]
 
 
 @dataclass
-class Bazaar:
-    """What was said to it, in order, and what it knows. `manner`: an answer other than the usual one."""
+class Marketplace:
+    """`calls`: every request in order; `values`, `acknowledged`: what it was sent. `refused_skus`: SKUs to refuse, with the
+    code. `respond`: a response other than the default one.
+    """
 
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     values: dict[tuple[str, str], str] = field(default_factory=dict)
     orders: list[dict[str, Any]] = field(default_factory=list)
-    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    refuses: dict[str, str] = field(default_factory=dict)
-    manner: Manner | None = None
+    acknowledged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused_skus: dict[str, str] = field(default_factory=dict)
+    respond: Respond | None = None
 
-    def to(self, path: str) -> list[Call]:
+    def calls_to(self, path: str) -> list[Call]:
         return [call for call in self.calls if call.path == path]
 
-    async def hear(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         call = Call(
             request.method,
@@ -59,36 +61,37 @@ class Bazaar:
             asyncio.get_running_loop().time(),
         )
         self.calls.append(call)
-        if self.manner and (found := await self.manner(call)) is not None:
+        if self.respond and (found := await self.respond(call)) is not None:
             return found
-        return web.json_response(self.answer(call))
+        return web.json_response(self.default_response(call))
 
-    def answer(self, call: Call) -> dict[str, Any]:
+    def default_response(self, call: Call) -> dict[str, Any]:
         if call.path == "/orders":
             begin = int(call.query.get("after", "0"))
-            some = self.orders[begin : begin + PAGE]
+            some = self.orders[begin : begin + PAGE_SIZE]
             return {"orders": some, "next": str(begin + len(some))}
         if call.path == "/orders/acknowledge":
-            self.verdicts |= {one["number"]: one for one in call.content["orders"]}
+            self.acknowledged |= {one["number"]: one for one in call.content["orders"]}
             return {}
         name = "available" if call.path == "/availability" else "price"
         rows = {row["sku"]: row for row in call.content["rows"]}
-        refused = [sku for sku in rows if sku in self.refuses]
-        self.values |= {(name, sku): str(row[name]) for sku, row in rows.items() if sku not in self.refuses}
-        return {"refused": [{"sku": sku, "code": self.refuses[sku], "message": "Not here."} for sku in refused]}
+        refused = [sku for sku in rows if sku in self.refused_skus]
+        self.values |= {(name, sku): str(row[name]) for sku, row in rows.items() if sku not in self.refused_skus}
+        return {"refused": [{"sku": sku, "code": self.refused_skus[sku], "message": "Not here."} for sku in refused]}
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Bazaar]:
-    bazaar = Bazaar()
+async def run_marketplace() -> AsyncIterator[Marketplace]:
+    """Serve a marketplace."""
+    marketplace = Marketplace()
     app = web.Application()
-    app.router.add_route("*", "/api/{rest:.*}", bazaar.hear)
+    app.router.add_route("*", "/api/{rest:.*}", marketplace.handle)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    bazaar.url = f"http://127.0.0.1:{runner.addresses[0][1]}/api"
+    marketplace.url = f"http://127.0.0.1:{runner.addresses[0][1]}/api"
     try:
-        yield bazaar
+        yield marketplace
     finally:
         await runner.cleanup()

@@ -1,4 +1,4 @@
-"""A folder that anybody may write to: what is half written, strange or hostile stops nobody."""
+"""The FILE connector: unfinished, malformed and hostile files in its folder do not stop other orders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stall import Stall, open_stall
+from connector_harness import ConnectorHarness, open_connector
 
 from shop import Shop
 from uriba.connectors.file_connector import FileConnector
@@ -23,19 +23,22 @@ M-2,KRW,648,{tea},one,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
 
 
 @pytest.fixture
-async def stall(shop: Shop, tmp_path: Path) -> AsyncIterator[Stall]:
-    yield await open_stall(shop, tmp_path)
+async def harness(shop: Shop, tmp_path: Path) -> AsyncIterator[ConnectorHarness]:
+    yield await open_connector(shop, tmp_path)
 
 
-async def test_rows_of_a_csv_with_one_number_are_one_order(shop: Shop, stall: Stall) -> None:
+async def test_csv_rows_with_the_same_number_are_one_order(shop: Shop, harness: ConnectorHarness) -> None:
     await shop.receive(TEA_W1=3, POT_W1=3)
-    stall.put("a.csv", CSV.format(tea=shop.sku("TEA"), pot=shop.sku("POT")).encode())
+    harness.put_file("a.csv", CSV.format(tea=shop.sku("TEA"), pot=shop.sku("POT")).encode())
 
-    await stall.run()
-    (order,) = await stall.orders()
+    await harness.run()
+    (order,) = await harness.orders()
 
     assert {line["sku"]: line["quantity"] for line in order["lines"]} == {shop.sku("TEA"): 1, shop.sku("POT"): 1}
-    assert {number: one["status"] for number, one in stall.answers().items()} == {"M-1": "PLACED", "M-2": "REFUSED"}
+    assert {number: one["status"] for number, one in harness.order_outcomes().items()} == {
+        "M-1": "PLACED",
+        "M-2": "REFUSED",
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,79 +54,81 @@ async def test_rows_of_a_csv_with_one_number_are_one_order(shop: Shop, stall: St
     ],
     ids=["cut", "text", "bytes", "deep", "columns", "quote", "large"],
 )
-async def test_what_is_no_list_of_orders_goes_to_failed(shop: Shop, stall: Stall, name: str, body: bytes) -> None:
+async def test_moves_a_file_without_orders_to_failed(
+    shop: Shop, harness: ConnectorHarness, name: str, body: bytes
+) -> None:
     await shop.receive(TEA_W1=3)
-    stall.put(name, body)
-    stall.put("b.json", [stall.order("M-1", paid="648", TEA=1)])
+    harness.put_file(name, body)
+    harness.put_file("b.json", [harness.order("M-1", paid="648", TEA=1)])
 
-    report = await stall.run()
+    report = await harness.run()
 
     assert report.problem is None
-    assert {file.name for file in (stall.folder / "failed").iterdir()} == {name, f"{name}.report"}
-    assert stall.answers()["M-1"]["status"] == "PLACED"
+    assert {file.name for file in (harness.folder / "failed").iterdir()} == {name, f"{name}.report"}
+    assert harness.order_outcomes()["M-1"]["status"] == "PLACED"
 
 
 @pytest.mark.parametrize("deadline", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-async def test_a_moment_outside_of_time_stops_no_one_else(shop: Shop, stall: Stall, deadline: str) -> None:
+async def test_refuses_a_deadline_outside_the_calendar_and_places_other_orders(
+    shop: Shop, harness: ConnectorHarness, deadline: str
+) -> None:
     await shop.receive(TEA_W1=3)
-    strange = {**stall.order("M-1", paid="648", TEA=1), "deadline": deadline}
-    stall.put("a.json", [strange, stall.order("M-2", paid="648", TEA=1)])
+    strange = {**harness.order("M-1", paid="648", TEA=1), "deadline": deadline}
+    harness.put_file("a.json", [strange, harness.order("M-2", paid="648", TEA=1)])
 
-    await stall.run()
+    await harness.run()
 
-    assert stall.answers()["M-1"]["code"] == "INVALID"
-    assert stall.answers()["M-2"]["status"] == "PLACED"
+    assert harness.order_outcomes()["M-1"]["code"] == "INVALID"
+    assert harness.order_outcomes()["M-2"]["status"] == "PLACED"
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 10**12, 2**63, 10**30])
-async def test_an_impossible_quantity_is_refused(shop: Shop, stall: Stall, quantity: int) -> None:
+async def test_refuses_an_impossible_quantity(shop: Shop, harness: ConnectorHarness, quantity: int) -> None:
     await shop.receive(TEA_W1=3)
-    order = stall.order("M-1", paid="648", TEA=1)
+    order = harness.order("M-1", paid="648", TEA=1)
     line = f'"quantity":{quantity}'.encode()
-    stall.put("a.json", msgspec.json.encode([order]).replace(b'"quantity":1', line))
+    harness.put_file("a.json", msgspec.json.encode([order]).replace(b'"quantity":1', line))
 
-    report = await stall.run()
+    report = await harness.run()
 
     assert report.problem is None
-    assert stall.answers()["M-1"]["status"] == "REFUSED"
+    assert harness.order_outcomes()["M-1"]["status"] == "REFUSED"
 
 
-async def test_links_pipes_and_unfinished_files_are_left_alone(shop: Shop, stall: Stall, tmp_path: Path) -> None:
-    await stall.run()
+async def test_ignores_links_pipes_and_unfinished_files(shop: Shop, harness: ConnectorHarness, tmp_path: Path) -> None:
+    await harness.run()
     secret = tmp_path / "secret.json"
     secret.write_text("[]")
-    inbox = stall.folder / "in"
+    inbox = harness.folder / "in"
     (inbox / "link.json").symlink_to(secret)
     os.mkfifo(inbox / "pipe.json")
     (inbox / ".part.json").write_text("[")
     (inbox / "upload.json.tmp").write_text("[")
 
-    report = await stall.run()
+    report = await harness.run()
 
     assert report.problem is None
     assert {file.name for file in inbox.iterdir()} == {"link.json", "pipe.json", ".part.json", "upload.json.tmp"}
     assert secret.exists()
 
 
-async def test_a_folder_that_is_a_link_is_not_written_to(shop: Shop, stall: Stall, tmp_path: Path) -> None:
+async def test_does_not_write_into_a_linked_folder(shop: Shop, harness: ConnectorHarness, tmp_path: Path) -> None:
     await shop.receive(TEA_S1=4)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    stall.folder.mkdir(parents=True)
-    (stall.folder / "out").symlink_to(elsewhere)
+    harness.folder.mkdir(parents=True)
+    (harness.folder / "out").symlink_to(elsewhere)
 
-    report = await stall.run()
-    (stall.folder / "out").unlink()
-    await stall.run()
+    report = await harness.run()
+    (harness.folder / "out").unlink()
+    await harness.run()
 
     assert report.problem == "FOLDER: out is a link"
     assert list(elsewhere.iterdir()) == []
-    assert (await stall.told("TEA"))["TEA"]["available"] == "4"
+    assert (await harness.sent_values("TEA"))["TEA"]["available"] == "4"
 
 
-async def test_a_write_that_fails_leaves_nothing_that_looks_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_write_leaves_no_finished_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -141,10 +146,10 @@ async def test_a_write_that_fails_leaves_nothing_that_looks_whole(
     assert (tmp_path / "out" / "availability-000000001.csv").read_text() == "sku,available\nTEA,4\n"
 
 
-async def test_a_name_that_was_there_before_gets_a_number(shop: Shop, stall: Stall) -> None:
+async def test_numbers_a_processed_file_whose_name_exists_already(shop: Shop, harness: ConnectorHarness) -> None:
     for _ in range(3):
-        stall.put("a.json", [])
-        await stall.run()
+        harness.put_file("a.json", [])
+        await harness.run()
 
-    names = {file.name for file in (stall.folder / "done").iterdir() if file.suffix == ".json"}
+    names = {file.name for file in (harness.folder / "done").iterdir() if file.suffix == ".json"}
     assert names == {"a.json", "a-2.json", "a-3.json"}

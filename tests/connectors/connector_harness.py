@@ -1,4 +1,4 @@
-"""A stall on a marketplace: a shop's channel of its own with a connector, run by hand, one turn at a time."""
+"""A harness for connectors: a channel of the test's shop with a connector that the test runs, one run at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
 from uriba.outbound.client import Client
 
-# Of no other test: what others sell in every channel, they price in JPY, and so it is not sold in this one.
+# No other test uses it: prices of other tests that hold in every channel are in JPY, so they do not apply in this one.
 CURRENCY = "KRW"
 CONNECTOR = """id code kind status url hasToken everySeconds problem lagSeconds open refused channel { code }
     runs(first: 50) { edges { node { seen sent accepted attempts ordersRead ordersPlaced refusedCount problem endedAt
@@ -37,8 +37,8 @@ DIFFERENCES = """query ($id: ID!, $first: Int, $after: String) { connectorDiffer
 
 
 @dataclass
-class Stall:
-    """A connector of the shop's channel `market`. `folder`: where its files are, if it is of FILE."""
+class ConnectorHarness:
+    """A connector of the shop's channel `market`. `folder`: where the files of a FILE connector are."""
 
     shop: Shop
     id: str
@@ -47,23 +47,25 @@ class Stall:
     folder: Path
 
     async def run(self, port: Connector | None = None) -> Report:
-        """One turn, once all that happened is in the feed and nobody else runs it."""
+        """Run the connector once, when all events are in the feed and no worker runs it."""
         await numbered(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
-        database, terms = self.connectors.database, self.connectors.terms
-        held, row = await eventually(lambda: leases.claim(database, term_s=terms.lease_s, only=key), within_s=30)
+        database, settings = self.connectors.database, self.connectors.connector_settings
+        held, row = await eventually(lambda: leases.claim(database, term_s=settings.lease_s, only=key), within_s=30)
         async with Client(self.connectors.settings, timeout_s=0.5) as client:
             report = await self.connectors.run(held, row, client, port=port)
         assert report is not None
         return report
 
-    async def told(self, *names: str) -> dict[str, dict[str, str | None]]:
-        """What the folder's files say last of these: units and price, in the order of their numbers."""
+    async def sent_values(self, *names: str) -> dict[str, dict[str, str | None]]:
+        """Return the newest units and price that the folder's files have of these variants."""
         return {
-            name: {k: self.values().get((k, self.shop.sku(name))) for k in ("available", "price")} for name in names
+            name: {k: self._values_of_files().get((k, self.shop.sku(name))) for k in ("available", "price")}
+            for name in names
         }
 
-    def values(self) -> dict[tuple[str, str], str]:
+    def _values_of_files(self) -> dict[tuple[str, str], str]:
+        """Return values by kind and SKU; of several files the one with the highest number counts."""
         found: dict[tuple[str, str], str] = {}
         for file in sorted((self.folder / "out").glob("*.csv"), key=lambda one: int(one.stem.split("-")[1])):
             if not file.name.startswith("orders"):
@@ -72,8 +74,8 @@ class Stall:
                     found[value, row["sku"]] = row[value]
         return found
 
-    def answers(self) -> dict[str, dict[str, str]]:
-        """What the folder says of orders, by number, the last word of each."""
+    def order_outcomes(self) -> dict[str, dict[str, str]]:
+        """Return the newest outcome of each order that the folder's files have, by number."""
         files = sorted((self.folder / "out").glob("orders-*.csv"))
         return {row["number"]: row for file in files for row in csv.DictReader(file.read_text().splitlines())}
 
@@ -87,16 +89,16 @@ class Stall:
                 return found
             after = page["pageInfo"]["endCursor"]
 
-    async def row(self) -> dict[str, Any]:
+    async def connector(self) -> dict[str, Any]:
         data = await self.shop.staff.run(f"{{ connectors {{ {CONNECTOR} }} }}")
         return next(one for one in data["connectors"] if one["id"] == self.id)
 
-    async def reports(self) -> list[dict[str, Any]]:
-        """Newest first."""
-        return [edge["node"] for edge in (await self.row())["runs"]["edges"]]
+    async def run_reports(self) -> list[dict[str, Any]]:
+        """Return the reports of runs, newest first."""
+        return [edge["node"] for edge in (await self.connector())["runs"]["edges"]]
 
     def order(self, number: str, /, *, paid: str, **quantities: int) -> dict[str, Any]:
-        """An order as the channel writes it, at the shop's prices: order("M-1", paid="648", TEA=1)."""
+        """Return an order as the channel writes it, at the shop's prices: order("M-1", paid="648", TEA=1)."""
         prices = {"TEA": "648", "POT": "3300", "CUP": "13582"}
         return {
             "number": number,
@@ -109,8 +111,8 @@ class Stall:
             ],
         }
 
-    def put(self, name: str, content: object) -> None:
-        """A file comes in."""
+    def put_file(self, name: str, content: object) -> None:
+        """Put a file into the folder of incoming orders, whole."""
         inbox = self.folder / "in"
         inbox.mkdir(parents=True, exist_ok=True)
         body = content if isinstance(content, bytes) else msgspec.json.encode(content)
@@ -118,7 +120,7 @@ class Stall:
         (inbox / f".{name}").rename(inbox / name)
 
     async def orders(self) -> list[dict[str, Any]]:
-        """The hub's orders of this channel."""
+        """Return the hub's orders of this channel."""
         data = await self.shop.staff.run(
             """query ($c: String) { orders(channel: $c, first: 100) { edges { node { id number status paymentStatus
                 total { amount } payments { method status reference amount { amount } }
@@ -157,43 +159,43 @@ async def _upsert(shop: Shop, field: str, kind: str, rows: list[dict[str, Any]])
     assert not payload["errors"], payload
 
 
-async def sells_from(shop: Shop, *places: str) -> None:
-    """The shop's channel `market`, and whose stock it may promise."""
+async def set_market_locations(shop: Shop, *locations: str) -> None:
+    """Create the shop's channel `market`, or change the locations whose stock it may promise."""
     rates = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
     channel = {
         "code": shop.code("market"),
         "name": "Market",
         "kind": "MARKETPLACE",
         "currency": CURRENCY,
-        "locations": [shop.code(place) for place in places],
+        "locations": [shop.code(location) for location in locations],
         "taxRates": rates,
     }
     await _upsert(shop, "channelsUpsert(channels", "ChannelInput", [channel])
 
 
-async def open_stall(shop: Shop, folder: Path, *, url: str | None = None, **terms: Any) -> Stall:
-    """A channel that sells TEA and POT from S1 and W1, and its connector: of REST where it has a URL, else of FILE."""
-    await sells_from(shop, "S1", "W1")
+async def open_connector(shop: Shop, folder: Path, *, url: str | None = None, **settings: Any) -> ConnectorHarness:
+    """Create a channel that sells TEA and POT from S1 and W1, and its connector: REST with a URL, else FILE."""
+    await set_market_locations(shop, "S1", "W1")
     code = f"m-{shop.mark}"
     reach = {"kind": "REST", "url": url, "token": "t0ken"} if url else {"kind": "FILE"}
     payload = await shop.staff.do(CREATE, i={"code": code, "channel": shop.code("market"), **reach})
     assert not payload["errors"], payload
-    given = {"lease_s": 5, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **terms}
+    given = {"lease_s": 5, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **settings}
     work = shop.hub.work
     connectors = Connectors(work.database, work.settings, work.checkout, ConnectorSettings(dir=folder, **given))
-    stall = Stall(shop, payload["connector"]["id"], code, connectors, folder / code)
+    harness = ConnectorHarness(shop, payload["connector"]["id"], code, connectors, folder / code)
     for name, amount in (("TEA", "648"), ("POT", "3300")):
-        await stall.set_price(name, amount)
-    return stall
+        await harness.set_price(name, amount)
+    return harness
 
 
 class Killed(BaseException):
-    """What a process that is ended at once leaves behind: nothing is tidied up."""
+    """Stands for the end of the process: no error handler of the connector catches it."""
 
 
 @dataclass
-class Wrapped:
-    """A connector with something before or after each push."""
+class WrappedConnector:
+    """A connector that calls `before` and `after` around each push. What `before` returns replaces the push."""
 
     inner: Connector
     before: Callable[[Batch], Any] | None = None

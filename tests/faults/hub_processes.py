@@ -1,4 +1,4 @@
-"""Real processes of the hub on engines of their own, behind wires that a test can cut."""
+"""Real processes of the hub on their own PostgreSQL and Valkey, connected through proxies that inject faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from proxy import Proxy, proxied
+from fault_proxy import FaultProxy, fault_proxy
 
 from client import Client
 from patience import eventually
@@ -29,18 +29,18 @@ from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 
 READY_S = 60
-NOWHERE = "redis://127.0.0.1:1"
+UNREACHABLE_VALKEY = "redis://127.0.0.1:1"
 
 
 @dataclass
-class Fleet:
-    """One API process and some workers. `database` goes around the wires, for looking at effects."""
+class HubProcesses:
+    """One API process and some workers. `database` bypasses the proxies, to look at effects."""
 
     folder: Path
     settings: Settings
     database: Database
-    to_postgres: Proxy
-    to_valkey: Proxy
+    postgres_proxy: FaultProxy
+    valkey_proxy: FaultProxy
     port: int
     with_valkey: bool = True
     api: subprocess.Popen[bytes] | None = None
@@ -57,8 +57,10 @@ class Fleet:
         env = {name: value for name, value in os.environ.items() if not name.startswith("URIBA_")}
         env |= {
             "URIBA_DATA_DIR": str(self.folder),
-            "URIBA_DATABASE_URL": f"postgresql://uriba@127.0.0.1:{self.to_postgres.port}/uriba",
-            "URIBA_VALKEY_URL": f"redis://127.0.0.1:{self.to_valkey.port}" if self.with_valkey else NOWHERE,
+            "URIBA_DATABASE_URL": f"postgresql://uriba@127.0.0.1:{self.postgres_proxy.port}/uriba",
+            "URIBA_VALKEY_URL": f"redis://127.0.0.1:{self.valkey_proxy.port}"
+            if self.with_valkey
+            else UNREACHABLE_VALKEY,
             "URIBA_PORT": str(self.port),
             "URIBA_DATABASE_POOL_SIZE": "8",
             "URIBA_WEBHOOK_RETRY_S": json.dumps([0.2, 0.5] + [1.0] * 48),
@@ -73,7 +75,7 @@ class Fleet:
             )
 
     async def start(self, *, workers: int) -> None:
-        """Bring the API up and have so many workers; the API is waited for."""
+        """Start the API and workers up to this number, and wait for the API."""
         if self.api is None:
             self.api = self._start("api")
         while len(self.workers) < workers:
@@ -88,8 +90,8 @@ class Fleet:
             return False
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
-        """SIGKILL: no word of farewell to anybody."""
-        assert worker.poll() is None, "it had ended by itself"
+        """Send SIGKILL: the process cannot clean up."""
+        assert worker.poll() is None, "the worker had ended before"
         worker.kill()
         worker.wait()
         self.workers.remove(worker)
@@ -97,10 +99,10 @@ class Fleet:
     def freeze(self, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGSTOP)
 
-    def thaw(self, worker: subprocess.Popen[bytes]) -> None:
+    def resume(self, worker: subprocess.Popen[bytes]) -> None:
         worker.send_signal(signal.SIGCONT)
 
-    def end(self) -> None:
+    def kill_all(self) -> None:
         for process in [*self.workers, *([self.api] if self.api else [])]:
             process.kill()
             process.wait()
@@ -108,7 +110,7 @@ class Fleet:
         self.api = None
 
     async def restart_postgres(self) -> None:
-        """Break off everything, and start it again."""
+        """Stop PostgreSQL, which breaks all connections, and start it again."""
         await asyncio.to_thread(self._restart_postgres)
 
     def _restart_postgres(self) -> None:
@@ -120,8 +122,8 @@ class Fleet:
             assert locks.try_lock(lock, fcntl.LOCK_EX)
             server.start(lock)
 
-    async def workers_at_work(self) -> None:
-        """Wait until somebody holds each endpoint."""
+    async def wait_until_endpoints_leased(self) -> None:
+        """Wait until every endpoint is leased."""
 
         async def look() -> bool:
             async with self.database.reading() as session:
@@ -133,22 +135,22 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(folder: Path) -> AsyncIterator[Fleet]:
-    """Engines, wires, a migrated database; no process of the hub yet."""
+async def hub_processes(folder: Path) -> AsyncIterator[HubProcesses]:
+    """Start engines and proxies and migrate the database, without any process of the hub yet."""
     with embedded.run_engines(folder) as engines:
         await migrate(engines.database_url, sandbox=True)
         settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
         database = open_database(settings)
-        place = parse_qs(urlsplit(engines.database_url).query)["host"][0]
+        socket_folder = parse_qs(urlsplit(engines.database_url).query)["host"][0]
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = int(free.getsockname()[1])
         async with (
-            proxied(f"{place}/.s.PGSQL.5432") as to_postgres,
-            proxied(urlsplit(engines.valkey_url).path) as to_valkey,
+            fault_proxy(f"{socket_folder}/.s.PGSQL.5432") as postgres_proxy,
+            fault_proxy(urlsplit(engines.valkey_url).path) as valkey_proxy,
         ):
-            found = Fleet(folder, settings, database, to_postgres, to_valkey, port)
+            found = HubProcesses(folder, settings, database, postgres_proxy, valkey_proxy, port)
             try:
                 yield found
             finally:
-                found.end()
+                found.kill_all()
                 await database.close()

@@ -1,4 +1,4 @@
-"""The way out: where nothing is sent to, and what is made of strange answers."""
+"""Outbound requests: addresses that are refused, and how strange responses are treated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.abc import ResolveResult
-from ears import listening
+from webhook_receiver import webhook_receiver
 
 from shop import ERRORS, Shop
 from uriba.config import AllowedAddresses, Settings
@@ -47,7 +47,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
         ("255.255.255.255", False, False, False),
     ],
 )
-def test_where_something_may_be_sent(address: str, public: bool, loopback: bool, private: bool) -> None:
+def test_which_addresses_each_policy_allows(address: str, public: bool, loopback: bool, private: bool) -> None:
     assert [allowed(address, policy) for policy in AllowedAddresses] == [public, loopback, private]
 
 
@@ -81,12 +81,12 @@ def test_where_something_may_be_sent(address: str, public: bool, loopback: bool,
         "https://10.1.2.3/",
     ],
 )
-async def test_urls_that_are_refused(url: str) -> None:
+async def test_refuses_urls(url: str) -> None:
     with pytest.raises(Invalid):
         await check_url(url, PUBLIC, "url")
 
 
-async def test_urls_that_are_taken() -> None:
+async def test_accepts_urls() -> None:
     for url in ("https://93.184.216.34/hooks?a=b", "https://93.184.216.34:8443/"):
         assert await check_url(url, PUBLIC, "url") == url
     assert await check_url("http://127.0.0.1:9/x", LOOPBACK, "url")
@@ -94,7 +94,7 @@ async def test_urls_that_are_taken() -> None:
         await check_url("http://10.0.0.1/x", LOOPBACK, "url")
 
 
-async def test_an_endpoint_on_a_private_address_is_not_made(shop: Shop) -> None:
+async def test_creates_no_endpoint_on_a_private_address(shop: Shop) -> None:
     payload = await shop.staff.do(
         f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} secret {ERRORS} }} }}",
         i={"url": "http://169.254.169.254/latest"},
@@ -104,35 +104,35 @@ async def test_an_endpoint_on_a_private_address_is_not_made(shop: Shop) -> None:
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", ["input", "url"])]
 
 
-async def test_a_name_that_leads_inward_later_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with listening() as ears:
-        port = int(ears.url.split(":")[2].partition("/")[0])
+async def test_refuses_a_name_that_resolves_to_a_private_address_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with webhook_receiver() as receiver:
+        port = int(receiver.url.split(":")[2].partition("/")[0])
 
-        async def inward(_: object, host: str, at: int = 0, family: int = 0) -> list[ResolveResult]:
+        async def resolve_to_loopback(_: object, host: str, at: int = 0, family: int = 0) -> list[ResolveResult]:
             return [ResolveResult(hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0)]
 
-        monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", inward)
+        monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve_to_loopback)
         for settings, reason in ((PUBLIC, "FORBIDDEN_ADDRESS"), (LOOPBACK, None)):
             async with Client(settings) as client:
-                send = client.send("POST", f"http://name.example:{port}/hooks", body=b"{}", headers=HOOK)
+                send = client.send("POST", f"http://name.example:{port}/hooks", body=b"{}", headers=WEBHOOK_HEADERS)
                 if reason is None:
                     assert (await send).status == 204
                 else:
                     with pytest.raises(Unreachable) as refused:
                         await send
                     assert refused.value.reason == reason
-        assert len(ears.heard) == 1
+        assert len(receiver.received) == 1
 
 
-HOOK = {"webhook-id": "1"}
+WEBHOOK_HEADERS = {"webhook-id": "1"}
 
 
-async def test_an_address_in_the_url_is_checked_at_sending_too() -> None:
-    async with listening() as ears, Client(PUBLIC) as client:
+async def test_checks_a_literal_address_again_when_sending() -> None:
+    async with webhook_receiver() as receiver, Client(PUBLIC) as client:
         with pytest.raises(Unreachable) as refused:
-            await client.send("POST", ears.url, body=b"{}", headers=HOOK)
+            await client.send("POST", receiver.url, body=b"{}", headers=WEBHOOK_HEADERS)
         assert refused.value.reason == "FORBIDDEN_ADDRESS"
-        assert ears.heard == []
+        assert receiver.received == []
 
 
 @asynccontextmanager
@@ -153,7 +153,7 @@ async def serving(serve: Serve) -> AsyncIterator[str]:
         server.close()
 
 
-async def drips(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def sends_slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
     while True:
         writer.write(b"x")
@@ -169,15 +169,16 @@ async def drops(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def babbles(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def sends_another_protocol(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"SSH-2.0-x\r\n\r\n")
     await writer.drain()
 
 
 @pytest.mark.parametrize(
-    ("serve", "reason"), [(drips, "TIMEOUT"), (hangs, "TIMEOUT"), (drops, "DROPPED"), (babbles, "DROPPED")]
+    ("serve", "reason"),
+    [(sends_slowly, "TIMEOUT"), (hangs, "TIMEOUT"), (drops, "DROPPED"), (sends_another_protocol, "DROPPED")],
 )
-async def test_what_is_no_answer(serve: Serve, reason: str) -> None:
+async def test_reports_why_no_response_came(serve: Serve, reason: str) -> None:
     async with serving(serve) as url, Client(LOOPBACK) as client:
         with pytest.raises(Unreachable) as refused:
             await client.send("POST", url, body=b"{}", keep=0)
@@ -185,11 +186,11 @@ async def test_what_is_no_answer(serve: Serve, reason: str) -> None:
     assert refused.value.reason == reason
 
 
-async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def unknown_to_all(*_: object) -> list[ResolveResult]:
+async def test_reports_refused_connections_and_unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown_name(*_: object) -> list[ResolveResult]:
         raise socket.gaierror
 
-    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", unknown_to_all)
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", unknown_name)
     async with Client(LOOPBACK) as client:
         with pytest.raises(Unreachable) as refused:
             await client.send("POST", "http://127.0.0.1:9/", body=b"{}")
@@ -199,7 +200,7 @@ async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
         assert unknown.value.reason == "NOT_FOUND"
 
 
-async def test_of_a_huge_answer_the_beginning_is_read() -> None:
+async def test_reads_only_the_beginning_of_a_huge_response() -> None:
     sent = 0
 
     async def floods(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -217,5 +218,5 @@ async def test_of_a_huge_answer_the_beginning_is_read() -> None:
     assert sent < 50_000_000
 
 
-def test_a_lookup_takes_no_longer_than_a_connection() -> None:
+def test_a_name_lookup_is_limited_to_a_few_seconds() -> None:
     assert client.CONNECT_S <= 5

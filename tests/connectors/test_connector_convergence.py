@@ -1,0 +1,90 @@
+"""After random changes, runs, crashes and refusals the folder has the current values in the end."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from connector_harness import RUN, ConnectorHarness, Killed, WrappedConnector, open_connector, set_market_locations
+
+from shop import Shop
+from uriba.connectors.file_connector import FileConnector
+from uriba.connectors.port import Batch, ChannelFailed, Pushed, Refusal
+
+STEPS = 14
+
+
+async def _change(dice: random.Random, shop: Shop, harness: ConnectorHarness) -> None:
+    name, location = dice.choice(("TEA", "POT")), dice.choice(("S1", "S2", "W1"))
+    choice = dice.randrange(6)
+    if choice <= 2:
+        await shop.receive(**{f"{name}_{location}": dice.randint(1, 9)})
+    elif choice == 3:
+        await harness.set_price(name, str(dice.randint(100, 900)))
+    elif choice == 4:
+        await harness.set_sold(name, sold=dice.random() < 0.5)
+    else:
+        await set_market_locations(shop, *dice.sample(("S1", "S2", "W1"), dice.randint(1, 3)))
+
+
+async def _run(dice: random.Random, harness: ConnectorHarness) -> None:
+    """A run that succeeds, crashes before or after the file is written, fails, or has its rows refused."""
+
+    async def die(_: Batch) -> None:
+        raise Killed
+
+    async def fail(_: Batch) -> None:
+        raise ChannelFailed("HTTP 503")
+
+    async def refuse(batch: Batch) -> Pushed:
+        return Pushed({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
+
+    before, after = dice.choice([(None, None), (None, None), (die, None), (None, die), (None, fail), (refuse, None)])
+    try:
+        await harness.run(WrappedConnector(FileConnector(harness.folder), before=before, after=after))
+    except Killed:
+        return
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_files_converge_to_the_current_values(shop: Shop, tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    harness = await open_connector(shop, tmp_path)
+    for _ in range(STEPS):
+        await (_change(dice, shop, harness) if dice.random() < 0.6 else _run(dice, harness))
+    await shop.staff.do(RUN, id=harness.id)
+    await harness.run()
+
+    assert await harness.differences() == []
+    assert await harness.sent_values("TEA", "POT") == await _current_values(shop, harness)
+
+
+async def _current_values(shop: Shop, harness: ConnectorHarness) -> dict[str, dict[str, str | None]]:
+    """Return the current values, computed by other SQL than the connector's; 0 units for a variant that is not sold."""
+    found: dict[str, dict[str, str | None]] = {}
+    async with shop.hub.database.reading() as session:
+        for name in ("TEA", "POT"):
+            units = await session.fetchval(_UNITS, shop.sku(name), shop.code("market"))
+            price = await session.fetchval(_PRICE, shop.sku(name), shop.code("market"))
+            sent = (await harness.sent_values(name))[name]
+            found[name] = {"available": str(units), "price": str(price)} if units is not None else _unsold(sent)
+    return found
+
+
+def _unsold(sent: dict[str, str | None]) -> dict[str, str | None]:
+    """Return 0 units if any were ever sent, and the last price."""
+    return {"available": sent["available"] and "0", "price": sent["price"]}
+
+
+_UNITS = """
+    SELECT coalesce((SELECT sum(greatest(0, l.on_hand - l.committed - l.reserved - l.unavailable - l.safety_stock))
+        FROM stock_level l JOIN channel_location p USING (location_id) JOIN channel c ON c.id = p.channel_id
+        WHERE l.variant_id = v.id AND c.code = $2), 0)::bigint
+    FROM variant v WHERE v.sku = $1 AND NOT v.discontinued
+"""
+_PRICE = """
+    SELECT p.amount_minor FROM price p JOIN variant v ON v.id = p.variant_id JOIN channel c ON c.id = p.channel_id
+    WHERE v.sku = $1 AND c.code = $2 AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
+    ORDER BY p.valid_from DESC, p.id DESC LIMIT 1
+"""
