@@ -13,12 +13,12 @@ import msgspec
 from patience import eventually, numbered
 from shop import ADDRESS, ERRORS, Shop
 from uriba.connectors import leases
-from uriba.connectors.port import Batch, Connector, Page, Pushed, Verdict
-from uriba.connectors.run_report import Report
-from uriba.connectors.runs import Connectors
+from uriba.connectors.port import Batch, ConnectorPort, ImportOutcome, OrderPage, PushResult
+from uriba.connectors.run_report import RunReport
+from uriba.connectors.runs import ConnectorRunner
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
-from uriba.outbound.client import Client
+from uriba.outbound.client import OutboundClient
 
 # No other test uses it: prices of other tests that hold in every channel are in JPY, so they do not apply in this one.
 CURRENCY = "KRW"
@@ -43,17 +43,19 @@ class ConnectorHarness:
     shop: Shop
     id: str
     code: str
-    connectors: Connectors
+    runner: ConnectorRunner
     folder: Path
 
-    async def run(self, port: Connector | None = None) -> Report:
+    async def run(self, port: ConnectorPort | None = None) -> RunReport:
         """Run the connector once, when all events are in the feed and no worker runs it."""
         await numbered(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
-        database, settings = self.connectors.database, self.connectors.connector_settings
-        held, row = await eventually(lambda: leases.claim(database, term_s=settings.lease_s, only=key), within_s=30)
-        async with Client(self.connectors.settings, timeout_s=0.5) as client:
-            report = await self.connectors.run(held, row, client, port=port)
+        database, settings = self.runner.database, self.runner.connector_settings
+        lease, connector = await eventually(
+            lambda: leases.claim_and_commit(database, term_s=settings.lease_s, only=key), within_s=30
+        )
+        async with OutboundClient(self.runner.settings, timeout_s=0.5) as client:
+            report = await self.runner.run(lease, connector, client, port=port)
         assert report is not None
         return report
 
@@ -182,8 +184,8 @@ async def open_connector(shop: Shop, folder: Path, *, url: str | None = None, **
     assert not payload["errors"], payload
     given = {"lease_s": 5, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **settings}
     work = shop.hub.work
-    connectors = Connectors(work.database, work.settings, work.checkout, ConnectorSettings(dir=folder, **given))
-    harness = ConnectorHarness(shop, payload["connector"]["id"], code, connectors, folder / code)
+    runner = ConnectorRunner(work.database, work.settings, work.checkout, ConnectorSettings(dir=folder, **given))
+    harness = ConnectorHarness(shop, payload["connector"]["id"], code, runner, folder / code)
     for name, amount in (("TEA", "648"), ("POT", "3300")):
         await harness.set_price(name, amount)
     return harness
@@ -197,24 +199,24 @@ class Killed(BaseException):
 class WrappedConnector:
     """A connector that calls `before` and `after` around each push. What `before` returns replaces the push."""
 
-    inner: Connector
+    inner: ConnectorPort
     before: Callable[[Batch], Any] | None = None
     after: Callable[[Batch], Any] | None = None
 
-    async def push(self, batch: Batch) -> Pushed:
+    async def push(self, batch: Batch) -> PushResult:
         if self.before and (found := await self.before(batch)) is not None:
             return found  # type: ignore[no-any-return]
-        pushed = await self.inner.push(batch)
+        result = await self.inner.push(batch)
         if self.after:
             await self.after(batch)
-        return pushed
+        return result
 
-    async def fetch_orders(self, cursor: str | None) -> Page:
+    async def fetch_orders(self, cursor: str | None) -> OrderPage:
         return await self.inner.fetch_orders(cursor)
 
-    async def received(self, page: Page, verdicts: Any) -> None:
-        await self.inner.received(page, verdicts)
+    async def confirm_received(self, page: OrderPage, outcomes: Any) -> None:
+        await self.inner.confirm_received(page, outcomes)
 
-    async def acknowledge(self, number: int, verdicts: Any) -> None:
-        assert all(isinstance(one, Verdict) for one in verdicts)
-        await self.inner.acknowledge(number, verdicts)
+    async def acknowledge(self, number: int, outcomes: Any) -> None:
+        assert all(isinstance(one, ImportOutcome) for one in outcomes)
+        await self.inner.acknowledge(number, outcomes)

@@ -10,7 +10,8 @@ from connector_harness import RUN, ConnectorHarness, Killed, WrappedConnector, o
 
 from shop import Shop
 from uriba.connectors.file_connector import FileConnector
-from uriba.connectors.port import Batch, ChannelFailed, Pushed, Refusal
+from uriba.connectors.port import Batch, ChannelFailed, PushResult, Refusal
+from uriba.db.statements import statement
 
 STEPS = 14
 
@@ -37,8 +38,8 @@ async def _run(dice: random.Random, harness: ConnectorHarness) -> None:
     async def fail(_: Batch) -> None:
         raise ChannelFailed("HTTP 503")
 
-    async def refuse(batch: Batch) -> Pushed:
-        return Pushed({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
+    async def refuse(batch: Batch) -> PushResult:
+        return PushResult({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
 
     before, after = dice.choice([(None, None), (None, None), (die, None), (None, die), (None, fail), (refuse, None)])
     try:
@@ -65,8 +66,8 @@ async def _current_values(shop: Shop, harness: ConnectorHarness) -> dict[str, di
     found: dict[str, dict[str, str | None]] = {}
     async with shop.hub.database.reading() as session:
         for name in ("TEA", "POT"):
-            units = await session.fetchval(_UNITS, shop.sku(name), shop.code("market"))
-            price = await session.fetchval(_PRICE, shop.sku(name), shop.code("market"))
+            units = await session.fetchval(_UNITS, sku=shop.sku(name), channel=shop.code("market"))
+            price = await session.fetchval(_PRICE, sku=shop.sku(name), channel=shop.code("market"))
             sent = (await harness.sent_values(name))[name]
             found[name] = {"available": str(units), "price": str(price)} if units is not None else _unsold(sent)
     return found
@@ -77,14 +78,14 @@ def _unsold(sent: dict[str, str | None]) -> dict[str, str | None]:
     return {"available": sent["available"] and "0", "price": sent["price"]}
 
 
-_UNITS = """
+_UNITS = statement("""
     SELECT coalesce((SELECT sum(greatest(0, l.on_hand - l.committed - l.reserved - l.unavailable - l.safety_stock))
         FROM stock_level l JOIN channel_location p USING (location_id) JOIN channel c ON c.id = p.channel_id
-        WHERE l.variant_id = v.id AND c.code = $2), 0)::bigint
-    FROM variant v WHERE v.sku = $1 AND NOT v.discontinued
-"""
-_PRICE = """
+        WHERE l.variant_id = v.id AND c.code = :channel), 0)::bigint
+    FROM variant v WHERE v.sku = :sku AND NOT v.discontinued
+""")
+_PRICE = statement("""
     SELECT p.amount_minor FROM price p JOIN variant v ON v.id = p.variant_id JOIN channel c ON c.id = p.channel_id
-    WHERE v.sku = $1 AND c.code = $2 AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
+    WHERE v.sku = :sku AND c.code = :channel AND p.valid_from <= now() AND (p.valid_to IS NULL OR p.valid_to > now())
     ORDER BY p.valid_from DESC, p.id DESC LIMIT 1
-"""
+""")

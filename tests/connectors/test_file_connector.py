@@ -13,7 +13,7 @@ from connector_harness import ConnectorHarness, open_connector
 from shop import Shop
 from uriba.connectors.file_connector import FileConnector
 from uriba.connectors.models import ValueKind
-from uriba.connectors.port import Batch, ChannelFailed, Row
+from uriba.connectors.port import Batch, ChannelFailed, ChannelValue
 
 CSV = """number,currency,paid,sku,quantity,unit_price,name,line1,city,postal_code,country
 M-1,KRW,3948,{tea},1,648,Hana Sato,1-2-3 Jingumae,Tokyo,150-0001,JP
@@ -133,7 +133,7 @@ async def test_a_failed_write_leaves_no_finished_file(tmp_path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     port = FileConnector(tmp_path)
-    batch = Batch(ValueKind.AVAILABILITY, 1, "JPY", [Row(1, "TEA", 4)])
+    batch = Batch(ValueKind.AVAILABILITY, 1, "JPY", [ChannelValue(1, "TEA", 4)])
     with monkeypatch.context() as patched:
         patched.setattr("uriba.connectors.file_connector.os.fsync", full)
         with pytest.raises(ChannelFailed, match="No space left"):

@@ -13,13 +13,16 @@ from connector_harness import RUN, ConnectorHarness, Killed, open_connector
 
 from patience import eventually, numbered
 from shop import Shop
+from uriba.catalog import channels
 from uriba.connectors import leases, order_import, order_inbox
-from uriba.connectors.external_orders import ExternalOrder, orders_of
+from uriba.connectors.external_orders import ExternalOrder, parse_orders
 from uriba.connectors.file_connector import FileConnector
-from uriba.connectors.order_import import Desk
-from uriba.connectors.port import Page, Verdict
-from uriba.connectors.run_report import Report
+from uriba.connectors.order_import import ImportContext
+from uriba.connectors.order_inbox import StoredOrder
+from uriba.connectors.port import ImportOutcome, OrderPage
+from uriba.connectors.run_report import RunReport
 from uriba.core import ids
+from uriba.db.statements import statement
 
 
 @pytest.fixture
@@ -72,42 +75,58 @@ async def test_imports_an_order_once_however_often_it_is_sent(shop: Shop, harnes
 
     (found,) = await harness.orders()
     assert harness.order_outcomes()["M-1"]["order"] == found["number"]
-    assert [one["code"] for one in other.refused] == ["IDEMPOTENCY_KEY_REUSED"]
+    assert [refusal.code for refusal in other.refused] == ["IDEMPOTENCY_KEY_REUSED"]
     assert (await shop.level("TEA", "W1"))["available"] == 4
 
 
-async def _desk(harness: ConnectorHarness) -> Desk:
-    found = await leases.claim(harness.connectors.database, term_s=60, only=ids.uuid(harness.id, "Connector"))
-    assert found
-    held, row = found
-    async with held.writing() as session:
-        channel = await session.fetchrow("SELECT * FROM channel WHERE id = $1", row["channel_id"])
-        now = await session.fetchval("SELECT now()")
-    assert channel is not None
+async def _import_context(harness: ConnectorHarness) -> ImportContext:
+    key = ids.uuid(harness.id, "Connector")
+    claimed = await leases.claim_and_commit(harness.runner.database, term_s=60, only=key)
+    assert claimed
+    lease, connector = claimed
+    async with lease.writing() as session:
+        channel = (await channels.by_id(session, [connector.channel_id]))[connector.channel_id]
+        now = await session.fetchval(statement("SELECT now()"))
     until = asyncio.get_running_loop().time() + 60
-    settings, checkout = harness.connectors.connector_settings, harness.connectors.checkout
-    return Desk(held, FileConnector(harness.folder), row, channel, checkout, settings, Report(), now, until)
+    return ImportContext(
+        lease=lease,
+        port=FileConnector(harness.folder),
+        connector=connector,
+        channel=channel,
+        checkout=harness.runner.checkout,
+        settings=harness.runner.connector_settings,
+        report=RunReport(),
+        began=now,
+        until=until,
+    )
 
 
 async def test_concurrent_imports_of_one_order_place_it_once(shop: Shop, harness: ConnectorHarness) -> None:
     """Even without leases: the lock on the order row lets only one caller place it."""
     await shop.receive(TEA_W1=50)
-    desk = await _desk(harness)
+    context = await _import_context(harness)
     (read,) = _orders([harness.order("M-1", paid="648", TEA=1)])
-    async with desk.held.writing() as session:
-        await order_inbox.keep(session, desk.held.id, [read], term_s=60)
-        row = await session.fetchrow("SELECT * FROM connector_order WHERE connector_id = $1", desk.held.id)
+    connector_id = context.lease.connector_id
+    async with context.lease.writing() as session:
+        await order_inbox.store(session, connector_id, [read], term_s=60)
+        row = await session.fetchrow(_STORED, connector_id=connector_id)
     assert row is not None
+    stored = StoredOrder.from_row(row)
 
-    await asyncio.gather(*(order_import.place(desk, row) for _ in range(8)))
+    await asyncio.gather(*(order_import.place_and_commit(context, stored) for _ in range(8)))
 
-    assert desk.report.orders_placed == 1
+    assert context.report.orders_placed == 1
     assert len(await harness.orders()) == 1
     assert (await shop.level("TEA", "W1"))["available"] == 49
 
 
+_STORED = statement(
+    "SELECT connector_id, number, digest, document FROM connector_order WHERE connector_id = :connector_id"
+)
+
+
 def _orders(written: list[dict[str, Any]]) -> list[ExternalOrder]:
-    found = orders_of(written)
+    found = parse_orders(written)
     assert all(isinstance(one, ExternalOrder) for one in found)
     return [one for one in found if isinstance(one, ExternalOrder)]
 
@@ -119,7 +138,7 @@ async def test_places_no_more_orders_than_there_are_units(shop: Shop, harness: C
     report = await harness.run()
 
     assert report.orders_placed == 3
-    assert [one["code"] for one in report.refused] == ["OUT_OF_STOCK"] * 2
+    assert [refusal.code for refusal in report.refused] == ["OUT_OF_STOCK"] * 2
     assert len(await harness.orders()) == 3
 
 
@@ -171,7 +190,7 @@ async def test_reports_the_code_of_an_order_that_cannot_be_placed(
 
     assert harness.order_outcomes()["M-1"]["status"] == "REFUSED"
     assert harness.order_outcomes()["M-1"]["code"] == code
-    assert [one["subject"] for one in report.refused] == ["M-1"]
+    assert [refusal.subject for refusal in report.refused] == ["M-1"]
     assert harness.order_outcomes()["M-2"]["status"] == "PLACED"
     assert (await shop.level("TEA", "W1"))["available"] == 4
 
@@ -198,7 +217,7 @@ async def test_a_crash_before_the_file_is_moved_sells_once(shop: Shop, harness: 
     harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
 
     class CrashingConnector(FileConnector):
-        async def received(self, page: Page, verdicts: Any) -> None:
+        async def confirm_received(self, page: OrderPage, outcomes: Any) -> None:
             raise Killed
 
     with pytest.raises(Killed):
@@ -217,9 +236,9 @@ async def test_a_crash_after_the_acknowledgement_repeats_it_unchanged(shop: Shop
     harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
 
     class CrashingConnector(FileConnector):
-        async def acknowledge(self, number: int, verdicts: Any) -> None:
-            assert all(isinstance(one, Verdict) for one in verdicts)
-            await super().acknowledge(number, verdicts)
+        async def acknowledge(self, number: int, outcomes: Any) -> None:
+            assert all(isinstance(one, ImportOutcome) for one in outcomes)
+            await super().acknowledge(number, outcomes)
             raise Killed
 
     with pytest.raises(Killed):
@@ -239,7 +258,7 @@ async def test_a_worker_runs_due_connectors(shop: Shop, harness: ConnectorHarnes
     await shop.staff.do(RUN, id=harness.id)
 
     async def look() -> bool:
-        await harness.connectors.run_due()
+        await harness.runner.run_due()
         return harness.folder.joinpath("out").exists() and "M-1" in harness.order_outcomes()
 
     await eventually(look, within_s=30)

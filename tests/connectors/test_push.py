@@ -22,10 +22,15 @@ from patience import eventually
 from shop import Shop
 from uriba.connectors import leases
 from uriba.connectors.file_connector import FileConnector
-from uriba.connectors.leases import Held, Lost
-from uriba.connectors.port import Batch, Pushed, Refusal
+from uriba.connectors.leases import ConnectorLease, LeaseLost
+from uriba.connectors.port import Batch, PushResult, Refusal
 from uriba.core import clock, ids
-from uriba.outbound.client import Client
+from uriba.db.statements import statement
+from uriba.outbound.client import OutboundClient
+
+_FENCE = statement("SELECT fence FROM connector WHERE id = :connector_id")
+_LOCK_CONNECTOR = statement("UPDATE connector SET every_s = every_s WHERE code = :code")
+_LOCK_VALUES = statement("UPDATE connector_value SET told_at = told_at WHERE connector_id = :connector_id")
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ async def test_a_run_without_changes_sends_nothing_and_keeps_no_report(shop: Sho
 
     report = await harness.run()
 
-    assert report.idle
+    assert report.is_idle
     assert len(await harness.run_reports()) == before
 
 
@@ -108,7 +113,7 @@ async def test_compares_everything_when_the_feed_no_longer_has_the_next_events(
     await harness.run()
     await shop.receive(TEA_S1=4)
     async with shop.hub.database.transaction() as session:
-        await session.run("UPDATE connector SET position = -1 WHERE code = $1", harness.code)
+        await session.run(statement("UPDATE connector SET position = -1 WHERE code = :code"), code=harness.code)
 
     await harness.run()
 
@@ -142,12 +147,12 @@ async def test_reports_and_resends_a_refused_row_and_delays_no_other(shop: Shop,
     await shop.receive(TEA_S1=5, POT_S1=2)
     tea = shop.sku("TEA")
 
-    async def refuse(batch: Batch) -> Pushed | None:
+    async def refuse(batch: Batch) -> PushResult | None:
         if tea not in {row.sku for row in batch.rows}:
             return None
         others = [row for row in batch.rows if row.sku != tea]
         await FileConnector(harness.folder).push(Batch(batch.kind, batch.number, batch.currency, others))
-        return Pushed({tea: Refusal("UNKNOWN_SKU", "No such article.")})
+        return PushResult({tea: Refusal("UNKNOWN_SKU", "No such article.")})
 
     report = await harness.run(WrappedConnector(FileConnector(harness.folder), before=refuse))
     differences, row = await harness.differences(), await harness.connector()
@@ -170,8 +175,8 @@ async def test_a_value_in_doubt_stays_in_doubt_when_the_retry_is_refused(shop: S
     async def die(_: Batch) -> None:
         raise Killed
 
-    async def refuse(batch: Batch) -> Pushed:
-        return Pushed({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
+    async def refuse(batch: Batch) -> PushResult:
+        return PushResult({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
 
     with pytest.raises(Killed):
         await harness.run(WrappedConnector(FileConnector(harness.folder), after=die))
@@ -187,26 +192,26 @@ async def test_a_value_in_doubt_stays_in_doubt_when_the_retry_is_refused(shop: S
 
 
 async def test_only_one_worker_claims_a_connector(harness: ConnectorHarness) -> None:
-    database, key = harness.connectors.database, ids.uuid(harness.id, "Connector")
+    database, key = harness.runner.database, ids.uuid(harness.id, "Connector")
 
-    claimed = await asyncio.gather(*(leases.claim(database, term_s=30, only=key) for _ in range(5)))
+    claimed = await asyncio.gather(*(leases.claim_and_commit(database, term_s=30, only=key) for _ in range(5)))
 
     assert len([one for one in claimed if one]) == 1
 
 
 async def test_a_worker_that_lost_its_lease_cannot_write(harness: ConnectorHarness) -> None:
-    database, key = harness.connectors.database, ids.uuid(harness.id, "Connector")
-    found = await leases.claim(database, term_s=0.001, only=key)
+    database, key = harness.runner.database, ids.uuid(harness.id, "Connector")
+    found = await leases.claim_and_commit(database, term_s=0.001, only=key)
     assert found
     first = found[0]
-    second = await eventually(lambda: leases.claim(database, term_s=30, only=key))
+    second = await eventually(lambda: leases.claim_and_commit(database, term_s=30, only=key))
 
-    with pytest.raises(Lost):
+    with pytest.raises(LeaseLost):
         async with first.writing():
             pass
-    assert isinstance(second[0], Held)
+    assert isinstance(second[0], ConnectorLease)
     async with second[0].writing() as session:
-        assert await session.fetchval("SELECT fence FROM connector WHERE id = $1", key) == second[0].fence
+        assert await session.fetchval(_FENCE, connector_id=key) == second[0].fence
 
 
 async def test_a_pause_ends_the_run_and_sent_values_are_sent_again(shop: Shop, harness: ConnectorHarness) -> None:
@@ -217,13 +222,13 @@ async def test_a_pause_ends_the_run_and_sent_values_are_sent_again(shop: Shop, h
         payload = await shop.staff.do(UPDATE, i={"id": harness.id, "paused": True})
         assert payload["connector"]["status"] == "PAUSED"
 
-    held = await leases.claim(harness.connectors.database, term_s=30, only=key)
-    assert held
-    async with Client(harness.connectors.settings) as client:
+    claimed = await leases.claim_and_commit(harness.runner.database, term_s=30, only=key)
+    assert claimed
+    async with OutboundClient(harness.runner.settings) as client:
         port = WrappedConnector(FileConnector(harness.folder), after=pause)
-        ended = await harness.connectors.run(*held, client, port=port)
+        ended = await harness.runner.run(*claimed, client, port=port)
     in_doubt = [one["inDoubt"] for one in await harness.differences()]
-    closed = await leases.claim(harness.connectors.database, term_s=30, only=key)
+    closed = await leases.claim_and_commit(harness.runner.database, term_s=30, only=key)
     await shop.staff.do(UPDATE, i={"id": harness.id, "paused": False})
     await harness.run()
 
@@ -238,12 +243,9 @@ async def test_holds_no_lock_during_a_push(shop: Shop, harness: ConnectorHarness
 
     async def change(_: Batch) -> None:
         async with shop.hub.database.transaction() as session:
-            await session.run("SET LOCAL lock_timeout = '1s'")
-            await session.run("UPDATE connector SET every_s = every_s WHERE code = $1", harness.code)
-            await session.run(
-                "UPDATE connector_value SET told_at = told_at WHERE connector_id = $1",
-                ids.uuid(harness.id, "Connector"),
-            )
+            await session.run(statement("SET LOCAL lock_timeout = '1s'"))
+            await session.run(_LOCK_CONNECTOR, code=harness.code)
+            await session.run(_LOCK_VALUES, connector_id=ids.uuid(harness.id, "Connector"))
 
     report = await harness.run(WrappedConnector(FileConnector(harness.folder), before=change))
 

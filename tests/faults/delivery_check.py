@@ -9,10 +9,13 @@ from faulty_receiver import FaultyReceiver
 from client import Client
 from uriba.core import ids
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.webhooks.events import TEST
 
 EVENTS = """query ($after: String) { events(after: $after) {
     edges { node { id type subject version } } pageInfo { hasNextPage endCursor } } }"""
+
+_IDS_AFTER = statement("SELECT id FROM outbox_event WHERE (position > :position OR position IS NULL) AND type <> :test")
 
 Key = tuple[str, int]
 
@@ -48,9 +51,7 @@ async def feed_after(client: Client, cursor: str) -> dict[Key, str]:
 async def table_ids_after(database: Database, position: int) -> set[str]:
     """Return the ids of the table's events after a position, including those without a position."""
     async with database.reading() as session:
-        rows = await session.fetch(
-            "SELECT id FROM outbox_event WHERE (position > $1 OR position IS NULL) AND type <> $2", position, TEST
-        )
+        rows = await session.fetch(_IDS_AFTER, position=position, test=TEST)
     return {ids.global_id("Event", row["id"]) for row in rows}
 
 

@@ -24,12 +24,17 @@ from patience import eventually
 from uriba import embedded
 from uriba.config import Settings
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.embedded import data_dir, locks, postgres, valkey
 from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 
 READY_S = 60
 UNREACHABLE_VALKEY = "redis://127.0.0.1:1"
+
+_NOT_LEASED = statement(
+    "SELECT count(*) FROM endpoint WHERE deleted_at IS NULL AND coalesce(lease_until, '-infinity') < now()"
+)
 
 
 @dataclass
@@ -127,9 +132,7 @@ class HubProcesses:
 
         async def look() -> bool:
             async with self.database.reading() as session:
-                return not await session.fetchval(
-                    "SELECT count(*) FROM endpoint WHERE deleted_at IS NULL AND coalesce(lease_until, '-infinity') < now()"
-                )
+                return not await session.fetchval(_NOT_LEASED)
 
         await eventually(look, within_s=READY_S)
 

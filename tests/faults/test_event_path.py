@@ -20,6 +20,7 @@ from patience import eventually
 from shop import ERRORS, Shop, open_shop
 from uriba import invariants
 from uriba.core import ids
+from uriba.db.statements import statement
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -33,6 +34,11 @@ OPERATIONS = 12
 
 CREATE = f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} secret {ERRORS} }} }}"
 DELETE = f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}"
+
+_FENCE = statement("SELECT fence FROM endpoint WHERE id = :endpoint_id")
+_STARTED_AT = statement("SELECT pg_postmaster_start_time()")
+_FEED_END = statement("SELECT position FROM feed")
+_UNNUMBERED = statement("SELECT count(*) FROM outbox_event WHERE position IS NULL")
 
 
 class Scenario:
@@ -82,7 +88,7 @@ class Scenario:
         """Return how often the endpoint was leased."""
         async with self.hub.database.reading() as session:
             key = ids.uuid(self.endpoint_id, "Endpoint")
-            return int(await session.fetchval("SELECT fence FROM endpoint WHERE id = $1", key))
+            return int(await session.fetchval(_FENCE, endpoint_id=key))
 
 
 Fault = Callable[[Scenario], Awaitable[int]]
@@ -172,7 +178,7 @@ async def postgres_restarted(scenario: Scenario) -> int:
 
     async def started() -> object:
         async with scenario.hub.database.reading() as session:
-            return await session.fetchval("SELECT pg_postmaster_start_time()")
+            return await session.fetchval(_STARTED_AT)
 
     before = await started()
     await scenario.hub.restart_postgres()
@@ -227,7 +233,7 @@ async def run_with_faults(hub: HubProcesses, *faults: Fault) -> None:
     await wait_until_numbered(hub)
     cursor = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
     async with hub.database.reading() as session:
-        start = int(await session.fetchval("SELECT position FROM feed"))
+        start = int(await session.fetchval(_FEED_END))
     async with faulty_receiver() as receiver:
         made = await shop.staff.do(CREATE, i={"url": receiver.url})
         assert not made["errors"], made
@@ -267,7 +273,7 @@ async def run_with_faults(hub: HubProcesses, *faults: Fault) -> None:
 async def wait_until_numbered(hub: HubProcesses) -> None:
     async def look() -> bool:
         async with hub.database.reading() as session:
-            return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
+            return not await session.fetchval(_UNNUMBERED)
 
     await eventually(look, within_s=RECOVERY_S)
 

@@ -14,8 +14,12 @@ from client import Refused
 from patience import eventually
 from shop import ERRORS, Shop
 from uriba.core import ids
+from uriba.db.statements import statement
 from uriba.outbox.hints import Hints
 from uriba.webhooks.dispatcher import Dispatcher
+
+_END_LEASE = statement("UPDATE endpoint SET fence = fence + 1, lease_until = NULL WHERE id = :endpoint_id")
+_SECRET_BYTES = statement("SELECT octet_length(secret) FROM endpoint_secret WHERE endpoint_id = :endpoint_id")
 
 
 def in_order(receiver: WebhookReceiver, subject: str, number: int) -> bool:
@@ -53,10 +57,7 @@ async def test_loses_no_event_while_dispatchers_start_and_end(shop: Shop, seed: 
                     await asyncio.gather(ended, return_exceptions=True)
                     # Take the lease from its holder, as if it had expired.
                     async with shop.hub.database.transaction() as session:
-                        await session.run(
-                            "UPDATE endpoint SET fence = fence + 1, lease_until = NULL WHERE id = $1",
-                            ids.uuid(endpoint["id"], "Endpoint"),
-                        )
+                        await session.run(_END_LEASE, endpoint_id=ids.uuid(endpoint["id"], "Endpoint"))
                     running.append(start())
             levels = [(await shop.level(sku, "S1"))["id"] for sku in ("TEA", "POT")]
             await receiver.wait_until(lambda: all(in_order(receiver, level, 30) for level in levels), within_s=60)
@@ -121,8 +122,5 @@ async def test_returns_a_secret_only_on_creation(shop: Shop) -> None:
         payload: dict[str, Any] = await change_endpoint(shop.staff, "endpointPause", id=endpoint["id"])
         assert "secret" not in payload
         async with shop.hub.database.reading() as session:
-            kept = await session.fetchval(
-                "SELECT octet_length(secret) FROM endpoint_secret WHERE endpoint_id = $1",
-                ids.uuid(endpoint["id"], "Endpoint"),
-            )
+            kept = await session.fetchval(_SECRET_BYTES, endpoint_id=ids.uuid(endpoint["id"], "Endpoint"))
         assert kept == 32

@@ -15,7 +15,7 @@ from shop import ERRORS, Shop
 from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
 from uriba.outbound import client
-from uriba.outbound.client import Client, Unreachable, allowed, check_url
+from uriba.outbound.client import NoResponse, OutboundClient, check_url, is_allowed
 
 PUBLIC = Settings(webhook_addresses=AllowedAddresses.PUBLIC, webhook_timeout_s=1)
 LOOPBACK = Settings(webhook_addresses=AllowedAddresses.LOOPBACK, webhook_timeout_s=1)
@@ -48,7 +48,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
     ],
 )
 def test_which_addresses_each_policy_allows(address: str, public: bool, loopback: bool, private: bool) -> None:
-    assert [allowed(address, policy) for policy in AllowedAddresses] == [public, loopback, private]
+    assert [is_allowed(address, policy) for policy in AllowedAddresses] == [public, loopback, private]
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ async def test_refuses_a_name_that_resolves_to_a_private_address_later(monkeypat
 
         monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve_to_loopback)
         for settings, reason in ((PUBLIC, "FORBIDDEN_ADDRESS"), (LOOPBACK, None)):
-            async with Client(settings) as client:
+            async with OutboundClient(settings) as client:
                 send = client.send("POST", f"http://name.example:{port}/hooks", body=b"{}", headers=WEBHOOK_HEADERS)
                 if reason is None:
                     assert (await send).status == 204
                 else:
-                    with pytest.raises(Unreachable) as refused:
+                    with pytest.raises(NoResponse) as refused:
                         await send
                     assert refused.value.reason == reason
         assert len(receiver.received) == 1
@@ -128,8 +128,8 @@ WEBHOOK_HEADERS = {"webhook-id": "1"}
 
 
 async def test_checks_a_literal_address_again_when_sending() -> None:
-    async with webhook_receiver() as receiver, Client(PUBLIC) as client:
-        with pytest.raises(Unreachable) as refused:
+    async with webhook_receiver() as receiver, OutboundClient(PUBLIC) as client:
+        with pytest.raises(NoResponse) as refused:
             await client.send("POST", receiver.url, body=b"{}", headers=WEBHOOK_HEADERS)
         assert refused.value.reason == "FORBIDDEN_ADDRESS"
         assert receiver.received == []
@@ -179,9 +179,9 @@ async def sends_another_protocol(_: asyncio.StreamReader, writer: asyncio.Stream
     [(sends_slowly, "TIMEOUT"), (hangs, "TIMEOUT"), (drops, "DROPPED"), (sends_another_protocol, "DROPPED")],
 )
 async def test_reports_why_no_response_came(serve: Serve, reason: str) -> None:
-    async with serving(serve) as url, Client(LOOPBACK) as client:
-        with pytest.raises(Unreachable) as refused:
-            await client.send("POST", url, body=b"{}", keep=0)
+    async with serving(serve) as url, OutboundClient(LOOPBACK) as client:
+        with pytest.raises(NoResponse) as refused:
+            await client.send("POST", url, body=b"{}", response_bytes_max=0)
 
     assert refused.value.reason == reason
 
@@ -191,11 +191,11 @@ async def test_reports_refused_connections_and_unknown_names(monkeypatch: pytest
         raise socket.gaierror
 
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", unknown_name)
-    async with Client(LOOPBACK) as client:
-        with pytest.raises(Unreachable) as refused:
+    async with OutboundClient(LOOPBACK) as client:
+        with pytest.raises(NoResponse) as refused:
             await client.send("POST", "http://127.0.0.1:9/", body=b"{}")
         assert refused.value.reason == "REFUSED"
-        with pytest.raises(Unreachable) as unknown:
+        with pytest.raises(NoResponse) as unknown:
             await client.send("POST", "http://no-such-host.invalid/", body=b"{}")
         assert unknown.value.reason == "NOT_FOUND"
 
@@ -211,12 +211,12 @@ async def test_reads_only_the_beginning_of_a_huge_response() -> None:
             await writer.drain()
             sent += 65_536
 
-    async with serving(floods) as url, Client(LOOPBACK) as client:
-        answer = await client.send("POST", url, body=b"{}", keep=100)
+    async with serving(floods) as url, OutboundClient(LOOPBACK) as client:
+        answer = await client.send("POST", url, body=b"{}", response_bytes_max=100)
 
     assert (answer.status, answer.body) == (200, b"x" * 100)
     assert sent < 50_000_000
 
 
 def test_a_name_lookup_is_limited_to_a_few_seconds() -> None:
-    assert client.CONNECT_S <= 5
+    assert client.CONNECT_TIMEOUT_S <= 5

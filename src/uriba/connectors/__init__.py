@@ -1,1 +1,1 @@
-"""Connectors: push stock and prices to channels that want to be written to, and import their orders."""
+"""Connectors: push stock and prices to channels that do not receive webhooks, and import their orders."""

@@ -1,4 +1,4 @@
-"""Changes: which variants may differ from what a channel was told, from the feed, from the calendar, or from all."""
+"""Change detection: mark values that a channel may not have, from the feed and price periods, or by comparing all."""
 
 from __future__ import annotations
 
@@ -6,63 +6,66 @@ from collections.abc import Iterable, Iterator
 
 from uriba.catalog import channels
 from uriba.connectors import sent_values
-from uriba.connectors.current_values import Key
-from uriba.connectors.leases import Held, renew
+from uriba.connectors.current_values import ValueKey
+from uriba.connectors.leases import ConnectorLease, renew
 from uriba.connectors.models import ValueKind
-from uriba.db import Row, Session
+from uriba.db import Row
+from uriba.db.statements import statement
 from uriba.outbox import feed, relay
 
-BEHIND_MAX = 50_000
-"""Events; for one further behind it costs less to compare all."""
+FOLLOWED_MAX = 50_000
+"""Events. Comparing all values costs less than following more of them."""
 
 
-async def look(held: Held, *, compare_s: float) -> None:
-    """Mark whatever may differ since the last look. Errors: `leases.Lost`."""
-    async with held.writing() as session:
-        all_of_it = await session.fetchval(_COMPARE_DUE, held.id, compare_s, BEHIND_MAX)
-    if all_of_it:
-        await _compare(held)
+async def mark_changes_and_commit(lease: ConnectorLease, *, compare_s: float) -> None:
+    """Mark all values that may have changed since the last run. Errors: `LeaseLost`."""
+    async with lease.writing() as session:
+        compare_all = await session.fetchval(
+            _COMPARE_ALL, connector_id=lease.connector_id, compare_s=compare_s, followed_max=FOLLOWED_MAX
+        )
+    if compare_all:
+        await _compare_all_and_commit(lease)
     else:
-        while await _follow(held):
+        while await _follow_feed_and_commit(lease):
             pass
 
 
-# All of it: asked for, the first time, after a while, where the channel sells from other places now, or where the feed
-# has forgotten what came next.
-_COMPARE_DUE = """
-    SELECT c.asked OR c.compared_at IS NULL OR c.compared_at < now() - make_interval(secs => $2)
+# All values are compared: on request, in the first run, after some time, when the channel's locations have changed, and
+# when the feed no longer has the next events.
+_COMPARE_ALL = statement("""
+    SELECT c.asked OR c.compared_at IS NULL OR c.compared_at < now() - make_interval(secs => :compare_s)
         OR c.location_ids IS DISTINCT FROM ARRAY(
             SELECT l.location_id FROM channel_location l WHERE l.channel_id = c.channel_id ORDER BY l.location_id)
-        OR c.position < f.forgotten OR f.position - c.position > $3
-    FROM connector c, feed f WHERE c.id = $1
-"""
+        OR c.position < f.forgotten OR f.position - c.position > :followed_max
+    FROM connector c, feed f WHERE c.id = :connector_id
+""")
 
 
-async def _follow(held: Held) -> bool:
-    """Mark what a piece of the feed is about, and prices that began or ended meanwhile; whether there is more."""
-    async with held.writing() as session:
-        row = await _row(session, held)
-        events = await relay.read(session, after=row["position"])
-        spans = await session.fetch(_SPANS, row["prices_at"])
-        keys = [*_keys(events, frozenset(row["location_ids"])), *_both(span["variant_id"] for span in spans)]
-        await sent_values.mark(session, held.id, keys)
-        end = events[-1]["position"] if events else row["position"]
-        await session.run("UPDATE connector SET position = $2, prices_at = now() WHERE id = $1", held.id, end)
+async def _follow_feed_and_commit(lease: ConnectorLease) -> bool:
+    """Mark what the next events are about, and prices that began or ended. Return whether there are more events."""
+    async with lease.writing() as session:
+        connector = await renew(session, lease)
+        events = await relay.read(session, after=connector.position)
+        prices = await session.fetch(_CHANGED_PRICES, since=connector.prices_at)
+        keys = [
+            *_keys_of_events(events, frozenset(connector.location_ids or ())),
+            *_all_kinds(price["variant_id"] for price in prices),
+        ]
+        await sent_values.mark(session, lease.connector_id, keys)
+        position = events[-1]["position"] if events else connector.position
+        await session.run(_SAVE_POSITION, connector_id=lease.connector_id, position=position)
     return len(events) == relay.BATCH
 
 
-async def _row(session: Session, held: Held) -> Row:
-    return await renew(session, held)
-
-
-_SPANS = """
+_CHANGED_PRICES = statement("""
     SELECT DISTINCT variant_id FROM price
-    WHERE valid_from > $1 AND valid_from <= now() OR valid_to > $1 AND valid_to <= now()
-"""
+    WHERE valid_from > :since AND valid_from <= now() OR valid_to > :since AND valid_to <= now()
+""")
+_SAVE_POSITION = statement("UPDATE connector SET position = :position, prices_at = now() WHERE id = :connector_id")
 
 
-def _keys(events: Iterable[Row], location_ids: frozenset[int]) -> Iterator[Key]:
-    """What events may have changed for a channel that sells from these places. Pure."""
+def _keys_of_events(events: Iterable[Row], location_ids: frozenset[int]) -> Iterator[ValueKey]:
+    """Return the values that events may have changed for a channel that sells from these locations. Pure."""
     for event in events:
         kind, _, rest = event["subject"].partition(":")
         if kind == "StockLevel":
@@ -70,36 +73,51 @@ def _keys(events: Iterable[Row], location_ids: frozenset[int]) -> Iterator[Key]:
             if location_id in location_ids:
                 yield ValueKind.AVAILABILITY, variant_id
         elif kind == "Variant":
-            yield from _both([int(rest)])
+            yield from _all_kinds([int(rest)])
 
 
-def _both(variant_ids: Iterable[int]) -> Iterator[Key]:
-    """A price or its end changes whether something is sold at all, and so its units too."""
+def _all_kinds(variant_ids: Iterable[int]) -> Iterator[ValueKey]:
+    """Return all values of variants: a price that begins or ends also decides whether the units are sold."""
     for variant_id in variant_ids:
         for kind in ValueKind:
             yield kind, variant_id
 
 
-async def _compare(held: Held) -> None:
-    """Mark all that differs. Where the feed ends is read first: what comes later is found there."""
-    async with held.writing() as session:
-        row = await _row(session, held)
+async def _compare_all_and_commit(lease: ConnectorLease) -> None:
+    """Mark all values that differ. The feed's end is read first, so later events are followed by the next run."""
+    async with lease.writing() as session:
+        connector = await renew(session, lease)
         end = await feed.kept_range(session)
-        moment = await session.fetchval("SELECT now()")
-        places = await session.fetchval(_PLACES, row["channel_id"])
+        compared_at = await session.fetchval(_NOW)
+        location_ids = await session.fetchval(_LOCATIONS, channel_id=connector.channel_id)
     after: int | None = 0
     while after is not None:
-        async with held.writing() as session:
-            channel = (await channels.by_id(session, [row["channel_id"]]))[row["channel_id"]]
-            found, after = await sent_values.compare(session, held.id, channel, after=after)
-            await sent_values.mark(session, held.id, [(one.kind, one.variant_id) for one in found])
-    async with held.writing() as session:
-        await session.run(_COMPARED, held.id, end.position, moment, places)
+        after = await _compare_some_and_commit(lease, connector.channel_id, after)
+    async with lease.writing() as session:
+        await session.run(
+            _SAVE_COMPARISON,
+            connector_id=lease.connector_id,
+            position=end.position,
+            compared_at=compared_at,
+            location_ids=location_ids,
+        )
 
 
-_PLACES = """
-    SELECT ARRAY(SELECT l.location_id FROM channel_location l WHERE l.channel_id = $1 ORDER BY l.location_id)
-"""
-_COMPARED = """
-    UPDATE connector SET position = $2, prices_at = $3, compared_at = $3, location_ids = $4, asked = false WHERE id = $1
-"""
+async def _compare_some_and_commit(lease: ConnectorLease, channel_id: int, after: int) -> int | None:
+    """Mark the next variants' values that differ. Return the last variant's id, None at the end."""
+    async with lease.writing() as session:
+        channel = (await channels.by_id(session, [channel_id]))[channel_id]
+        found, last = await sent_values.compare(session, lease.connector_id, channel, after=after)
+        await sent_values.mark(session, lease.connector_id, [(one.kind, one.variant_id) for one in found])
+    return last
+
+
+_NOW = statement("SELECT now()")
+_LOCATIONS = statement("""
+    SELECT ARRAY(SELECT l.location_id FROM channel_location l WHERE l.channel_id = :channel_id ORDER BY l.location_id)
+""")
+_SAVE_COMPARISON = statement("""
+    UPDATE connector SET position = :position, prices_at = :compared_at, compared_at = :compared_at,
+        location_ids = :location_ids, asked = false
+    WHERE id = :connector_id
+""")

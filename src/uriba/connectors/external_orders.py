@@ -1,4 +1,4 @@
-"""Orders as channels write them, in JSON or as CSV, read with distrust. Pure."""
+"""Orders as channels write them, in JSON or CSV, parsed as untrusted input. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ import msgspec
 from uriba.core import text
 
 LINES_MAX = 500
-ORDERS_PER_FILE_MAX = 1_000
+ORDERS_MAX = 1_000
+"""Orders of one file or response."""
+
+QUANTITY_DIGITS_MAX = 9
 
 
 class ExternalLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Units of a SKU; `unit_price` in major units, as text."""
+    """Units of a SKU. `unit_price`: in major units, as text."""
 
     sku: str
     quantity: int
@@ -27,7 +30,7 @@ class ExternalLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ExternalAddress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where to ship; `country` is an ISO 3166-1 alpha-2 code."""
+    """Where to ship. `country`: an ISO 3166-1 alpha-2 code."""
 
     name: str
     line1: str
@@ -40,9 +43,10 @@ class ExternalAddress(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class ExternalOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An order that a customer placed and paid elsewhere. Amounts in major units, as text.
+    """An order that a customer placed and paid at the channel. Amounts are in major units, as text.
 
-    `paid`: what the channel took for it, shipping and tax included. `deadline`: until when it may wait for stock.
+    `paid`: the amount that the channel received, including shipping and tax. `deadline`: until when the order may wait
+    for stock.
     """
 
     number: str
@@ -57,83 +61,83 @@ class ExternalOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """What was to be an order and is none; `number` where it says one."""
+class UnreadableOrder:
+    """An entry of a list of orders that is not a valid order. `number`: the order's number if it can be read."""
 
     number: str | None
     message: str
 
 
-class NoOrders(Exception):
-    """The whole of it is no list of orders."""
+class NotAnOrderList(Exception):
+    """The file or response does not contain a list of orders."""
 
 
 def digest(order: ExternalOrder) -> bytes:
-    """The same for the same content."""
+    """Return a hash of the order's content."""
     return sha256(msgspec.json.encode(order, order="deterministic")).digest()
 
 
 def from_document(document: object) -> ExternalOrder:
-    """An order as the hub kept it."""
+    """Return the order of a stored document."""
     return msgspec.convert(document, ExternalOrder)
 
 
-def read_json(body: bytes) -> list[ExternalOrder | Unreadable]:
-    """Orders of a JSON list, or of an object with the list `orders`. Errors: `NoOrders`."""
+def read_json(body: bytes) -> list[ExternalOrder | UnreadableOrder]:
+    """Return the orders of a JSON list, or of an object with the list `orders`. Errors: `NotAnOrderList`."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NoOrders(f"This is no JSON: {error}") from error
-    return orders_of(found.get("orders") if isinstance(found, dict) else found)
+        raise NotAnOrderList(f"This is not valid JSON: {error}") from error
+    return parse_orders(found.get("orders") if isinstance(found, dict) else found)
 
 
-def orders_of(listed: object) -> list[ExternalOrder | Unreadable]:
-    """Errors: `NoOrders` for what is no list, or too long a one."""
+def parse_orders(listed: object) -> list[ExternalOrder | UnreadableOrder]:
+    """Return the orders of a decoded list. Errors: `NotAnOrderList`, also for a list that is too long."""
     if not isinstance(listed, list):
-        raise NoOrders("There is no list of orders in this.")
-    if len(listed) > ORDERS_PER_FILE_MAX:
-        raise NoOrders(f"At most {ORDERS_PER_FILE_MAX:,} orders at once.")
-    return [_read(one) for one in listed]
+        raise NotAnOrderList("There is no list of orders.")
+    if len(listed) > ORDERS_MAX:
+        raise NotAnOrderList(f"There are more than {ORDERS_MAX:,} orders. Split them.")
+    return [_parse_order(entry) for entry in listed]
 
 
-def _read(written: object) -> ExternalOrder | Unreadable:
+def _parse_order(entry: object) -> ExternalOrder | UnreadableOrder:
     try:
-        order = msgspec.convert(written, ExternalOrder)
+        order = msgspec.convert(entry, ExternalOrder)
     except msgspec.ValidationError as error:
-        return Unreadable(_number(written), str(error))
-    if wrong := _wrong(order):
-        return Unreadable(_number(written), wrong)
+        return UnreadableOrder(_number(entry), str(error))
+    if problem := _problem(order):
+        return UnreadableOrder(_number(entry), problem)
     try:
-        return _in_utc(order)
+        return _with_utc_deadline(order)
     except OverflowError:
-        return Unreadable(order.number, "Its deadline is outside of the calendar.")
+        return UnreadableOrder(order.number, "The deadline is outside the calendar.")
 
 
-def _in_utc(order: ExternalOrder) -> ExternalOrder:
-    """A deadline without a zone is in UTC. Errors: `OverflowError`."""
+def _with_utc_deadline(order: ExternalOrder) -> ExternalOrder:
+    """Return the order with its deadline in UTC, which is also the default zone. Errors: `OverflowError`."""
     if order.deadline is None:
         return order
-    said = order.deadline if order.deadline.tzinfo is not None else order.deadline.replace(tzinfo=UTC)
-    return msgspec.structs.replace(order, deadline=said.astimezone(UTC))
+    deadline = order.deadline if order.deadline.tzinfo is not None else order.deadline.replace(tzinfo=UTC)
+    return msgspec.structs.replace(order, deadline=deadline.astimezone(UTC))
 
 
-def _number(written: object) -> str | None:
-    number = written.get("number") if isinstance(written, dict) else None
-    return number if isinstance(number, str) and _code(number) else None
+def _number(entry: object) -> str | None:
+    number = entry.get("number") if isinstance(entry, dict) else None
+    return number if isinstance(number, str) and _is_code(number) else None
 
 
-def _code(value: str) -> bool:
+def _is_code(value: str) -> bool:
     return 0 < len(value) <= text.CODE_SIZE_MAX and value == value.strip() and value.isprintable()
 
 
-def _wrong(order: ExternalOrder) -> str | None:
-    """What is wrong with an order whose fields are there, as a sentence; the rest is the checkout's to judge."""
-    if not _code(order.number):
-        return f"An order's number has from 1 to {text.CODE_SIZE_MAX} characters on one line, and no blanks around it."
+def _problem(order: ExternalOrder) -> str | None:
+    """Return what is wrong with an order that has all its fields, as a sentence. The checkout checks the rest."""
+    if not _is_code(order.number):
+        return f"The number has to have 1 to {text.CODE_SIZE_MAX} characters on one line, without spaces around it."
     if not 0 < len(order.lines) <= LINES_MAX:
-        return f"An order has from 1 to {LINES_MAX} lines."
+        return f"The order has to have 1 to {LINES_MAX} lines."
     if any(text.has_control(value) for value in _texts(msgspec.to_builtins(order))):
-        return "This contains a control character."
+        return "The order contains a control character."
     return None
 
 
@@ -162,32 +166,33 @@ ORDER_COLUMNS = ("currency", "paid", "shipping", "email", "phone", "deadline")
 LINE_COLUMNS = {"sku": "sku", "unit_price": "unitPrice"}
 
 
-def read_csv(body: bytes) -> list[ExternalOrder | Unreadable]:
-    """Orders of a CSV with a row for each line; rows with one number are one order, and its first row says the rest.
+def read_csv(body: bytes) -> list[ExternalOrder | UnreadableOrder]:
+    """Return the orders of a CSV file with a row for each line. Rows with the same number are one order, whose other
+    fields are those of its first row.
 
-    Errors: `NoOrders`.
+    Errors: `NotAnOrderList`.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise NoOrders(f"This is no CSV: {error}") from error
+        raise NotAnOrderList(f"This is not valid CSV: {error}") from error
     if rows and not {"number", "sku", "quantity"} <= set(rows[0]):
-        raise NoOrders("The first line names the columns: number, sku, quantity and so on.")
-    written: dict[str, dict[str, Any]] = {}
+        raise NotAnOrderList("The first line has to name the columns, with at least number, sku and quantity.")
+    entries: dict[str, dict[str, Any]] = {}
     for row in rows:
-        order = written.setdefault(row["number"] or "", _head(row))
-        order["lines"].append(_line(row))
-    return orders_of(list(written.values()))
+        order = entries.setdefault(row["number"] or "", _order_of_row(row))
+        order["lines"].append(_line_of_row(row))
+    return parse_orders(list(entries.values()))
 
 
-def _head(row: Mapping[str, str | None]) -> dict[str, Any]:
+def _order_of_row(row: Mapping[str, str | None]) -> dict[str, Any]:
     address = {key: row[column] for column, key in ADDRESS_COLUMNS.items() if row.get(column)}
-    said = {column: row[column] for column in ORDER_COLUMNS if row.get(column)}
-    return {"number": row["number"], **said, **({"address": address} if address else {}), "lines": []}
+    fields = {column: row[column] for column in ORDER_COLUMNS if row.get(column)}
+    return {"number": row["number"], **fields, **({"address": address} if address else {}), "lines": []}
 
 
-def _line(row: Mapping[str, str | None]) -> dict[str, Any]:
+def _line_of_row(row: Mapping[str, str | None]) -> dict[str, Any]:
     quantity = row["quantity"] or ""
-    said: dict[str, Any] = {key: row[column] for column, key in LINE_COLUMNS.items() if row.get(column)}
-    whole = quantity.isascii() and quantity.isdigit() and len(quantity) < 10
-    return {**said, "quantity": int(quantity) if whole else quantity}
+    fields: dict[str, Any] = {key: row[column] for column, key in LINE_COLUMNS.items() if row.get(column)}
+    is_number = quantity.isascii() and quantity.isdigit() and len(quantity) <= QUANTITY_DIGITS_MAX
+    return {**fields, "quantity": int(quantity) if is_number else quantity}

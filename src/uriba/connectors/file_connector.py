@@ -1,8 +1,8 @@
-"""The FILE connector: a folder that somebody serves, by SFTP or otherwise.
+"""The FILE connector: files in a folder that the retailer serves to the channel, by SFTP or otherwise.
 
-out/ is for the channel to take from, in/ for it to put orders into: under a name that begins with a dot or ends
-otherwise while it writes, renamed to .csv or .json when it is done. What was read goes to done/ or failed/, with a
-report beside it.
+The hub writes to out/. The channel puts files with orders into in/: while it writes, under a name that begins with a
+dot or does not end with .csv or .json; then it renames the file. A file that was read is moved to done/ or failed/,
+with a report beside it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 import msgspec
 
-from uriba.connectors.external_orders import ExternalOrder, NoOrders, Unreadable, read_csv, read_json
+from uriba.connectors.external_orders import ExternalOrder, NotAnOrderList, UnreadableOrder, read_csv, read_json
 from uriba.connectors.models import ValueKind
-from uriba.connectors.port import Batch, ChannelFailed, Page, Pushed, Verdict
+from uriba.connectors.port import Batch, ChannelFailed, ImportOutcome, OrderPage, PushResult
 from uriba.core import text
 from uriba.core.money import to_decimal
 
@@ -31,43 +31,43 @@ READERS = {".csv": read_csv, ".json": read_json}
 
 
 class FileConnector:
-    """A connector's folder; its subfolders are made when they are missing."""
+    """The transport of a connector's folder. Missing subfolders are created."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def push(self, batch: Batch) -> Pushed:
-        await self._do(self._push, batch)
-        return Pushed()
+    async def push(self, batch: Batch) -> PushResult:
+        await self._in_thread(self._write_batch, batch)
+        return PushResult()
 
-    def _push(self, batch: Batch) -> None:
+    def _write_batch(self, batch: Batch) -> None:
         if batch.kind is ValueKind.AVAILABILITY:
             header, name = ["sku", "available"], "availability"
             rows = [[row.sku, str(row.value)] for row in batch.rows]
         else:
             header, name = ["sku", "price", "currency"], "prices"
             rows = [[row.sku, to_decimal(row.value, batch.currency), batch.currency] for row in batch.rows]
-        self._write(f"out/{name}-{batch.number:09}.csv", _csv(header, rows))
+        self._write(f"out/{name}-{batch.number:09}.csv", _encode_csv(header, rows))
 
-    async def fetch_orders(self, cursor: str | None) -> Page:
-        """One file's orders; the cursor is not needed, since what was read is moved away."""
-        page: Page = await self._do(self._fetch)
+    async def fetch_orders(self, cursor: str | None) -> OrderPage:
+        """Return the orders of one file. There is no cursor, because files that were read are moved away."""
+        page: OrderPage = await self._in_thread(self._read_next_file)
         return page
 
-    def _fetch(self) -> Page:
-        names = self._waiting()
+    def _read_next_file(self) -> OrderPage:
+        names = self._readable_files()
         if not names:
-            return Page((), None, more=False)
+            return OrderPage((), None, more=False)
         name, more = names[0], len(names) > 1
         try:
-            orders: Sequence[ExternalOrder | Unreadable] = READERS[Path(name).suffix](self._read(name))
-        except (NoOrders, PermissionError) as error:
+            orders: Sequence[ExternalOrder | UnreadableOrder] = READERS[Path(name).suffix](self._read(name))
+        except (NotAnOrderList, PermissionError) as error:
             self._move(name, "failed", {"file": name, "problem": str(error)})
-            return Page((Unreadable(None, f"{name}: {error}"),), None, more)
-        return Page(orders, None, more, source=name)
+            return OrderPage((UnreadableOrder(None, f"{name}: {error}"),), None, more)
+        return OrderPage(orders, None, more, source=name)
 
-    def _waiting(self) -> list[str]:
-        """Files to read, by name: plain ones with a name that says what they are."""
+    def _readable_files(self) -> list[str]:
+        """Return the names of regular files with a known ending, in order."""
         with os.scandir(self._folder / "in") as entries:
             return sorted(
                 entry.name
@@ -80,33 +80,34 @@ class FileConnector:
             )
 
     def _read(self, name: str) -> bytes:
-        """Whoever serves the folder may have put something else there meanwhile: no link is followed, no pipe waited
-        for."""
+        """Read a file. It may have been replaced meanwhile: links are not followed, and pipes do not block."""
         with os.fdopen(os.open(self._folder / "in" / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise NoOrders("This is no file.")
+                raise NotAnOrderList("This is not a regular file.")
             body = file.read(FILE_SIZE_MAX + 1)
         if len(body) > FILE_SIZE_MAX:
-            raise NoOrders(f"A file has at most {FILE_SIZE_MAX:,} bytes.")
+            raise NotAnOrderList(f"The file is larger than {FILE_SIZE_MAX:,} bytes. Split it.")
         return body
 
-    async def received(self, page: Page, verdicts: Sequence[Verdict]) -> None:
+    async def confirm_received(self, page: OrderPage, outcomes: Sequence[ImportOutcome]) -> None:
         if page.source is not None:
-            unread = [one for one in page.orders if isinstance(one, Unreadable) and one.number is None]
-            await self._do(self._put_away, page.source, verdicts, unread)
+            unnumbered = [o for o in page.orders if isinstance(o, UnreadableOrder) and o.number is None]
+            await self._in_thread(self._move_read_file, page.source, outcomes, unnumbered)
 
-    def _put_away(self, name: str, verdicts: Sequence[Verdict], unread: Sequence[Unreadable]) -> None:
-        orders = [dict(zip(ORDER_COLUMNS, _verdict(verdict), strict=True)) for verdict in verdicts]
-        problems = [one.message for one in unread]
-        whole = "done" if orders or not problems else "failed"
-        self._move(name, whole, {"file": name, "orders": orders, "problems": problems})
+    def _move_read_file(
+        self, name: str, outcomes: Sequence[ImportOutcome], unnumbered: Sequence[UnreadableOrder]
+    ) -> None:
+        orders = [dict(zip(OUTCOME_COLUMNS, _outcome_row(outcome), strict=True)) for outcome in outcomes]
+        problems = [order.message for order in unnumbered]
+        to = "done" if orders or not problems else "failed"
+        self._move(name, to, {"file": name, "orders": orders, "problems": problems})
 
-    async def acknowledge(self, number: int, verdicts: Sequence[Verdict]) -> None:
-        body = _csv(ORDER_COLUMNS, [_verdict(verdict) for verdict in verdicts])
-        await self._do(self._write, f"out/orders-{number:09}.csv", body)
+    async def acknowledge(self, number: int, outcomes: Sequence[ImportOutcome]) -> None:
+        body = _encode_csv(OUTCOME_COLUMNS, [_outcome_row(outcome) for outcome in outcomes])
+        await self._in_thread(self._write, f"out/orders-{number:09}.csv", body)
 
     def _move(self, name: str, to: str, report: object) -> None:
-        """Out of in/, with the report beside it; a name that is taken there gets a number."""
+        """Move a file out of in/ and write its report beside it. If the name exists there, a number is added."""
         target, n = name, 2
         while (self._folder / to / target).exists():
             target, n = f"{Path(name).stem}-{n}{Path(name).suffix}", n + 1
@@ -114,42 +115,42 @@ class FileConnector:
         (self._folder / "in" / name).rename(self._folder / to / target)
 
     def _write(self, path: str, body: bytes) -> None:
-        """All of it or nothing, whoever looks when."""
+        """Write a file so that readers see it complete or not at all."""
         target = self._folder / path
-        beside = target.with_name(f".{target.name}.part")
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
+        part = target.with_name(f".{target.name}.part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        beside.rename(target)
-        _sync(target.parent)
+        part.rename(target)
+        _sync_folder(target.parent)
 
-    async def _do(self, work: Callable[..., Any], *given: object) -> Any:
-        """In a thread: a folder may be far away. What the file system refuses is the channel's failure."""
+    async def _in_thread(self, work: Callable[..., Any], *args: object) -> Any:
+        """Run file operations in a thread, because the folder may be on a network. Errors: `ChannelFailed`."""
         try:
-            return await asyncio.to_thread(self._within, work, *given)
+            return await asyncio.to_thread(self._with_folders, work, *args)
         except OSError as error:
             raise ChannelFailed(f"FOLDER: {error.strerror or type(error).__name__}") from error
 
-    def _within(self, work: Callable[..., Any], *given: object) -> Any:
+    def _with_folders(self, work: Callable[..., Any], *args: object) -> Any:
         for name in FOLDERS:
             (self._folder / name).mkdir(parents=True, exist_ok=True)
             if (self._folder / name).is_symlink():
                 raise ChannelFailed(f"FOLDER: {name} is a link")
-        return work(*given)
+        return work(*args)
 
 
-def _verdict(verdict: Verdict) -> tuple[str, ...]:
-    refusal = verdict.refusal
-    why = (refusal.code, refusal.message) if refusal else ("", "")
-    return verdict.number, verdict.status, verdict.order or "", *why
+def _outcome_row(outcome: ImportOutcome) -> tuple[str, ...]:
+    refusal = outcome.refusal
+    reason = (refusal.code, refusal.message) if refusal else ("", "")
+    return outcome.number, outcome.status, outcome.order or "", *reason
 
 
-ORDER_COLUMNS = ("number", "status", "order", "code", "message")
+OUTCOME_COLUMNS = ("number", "status", "order", "code", "message")
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> bytes:
+def _encode_csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> bytes:
     body = io.StringIO()
     writer = csv.writer(body, lineterminator="\n")
     writer.writerow(header)
@@ -157,10 +158,10 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> bytes:
     return body.getvalue().encode()
 
 
-def _sync(folder: Path) -> None:
-    """A rename is safe once its folder is."""
-    found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync_folder(folder: Path) -> None:
+    """Sync a folder, so that a rename in it survives a crash."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(found)
+        os.fsync(descriptor)
     finally:
-        os.close(found)
+        os.close(descriptor)

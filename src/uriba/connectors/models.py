@@ -1,4 +1,4 @@
-"""Tables of connectors: what each was told, the orders that it brought, and the reports of its runs."""
+"""Tables of connectors: sent values, imported orders, and reports of runs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from uriba.db.base import Base
 
 
 class ConnectorKind(StrEnum):
-    """FILE: a folder of its own. REST: requests to a base URL."""
+    """FILE: files in a folder. REST: requests to a base URL."""
 
     FILE = "FILE"
     REST = "REST"
 
 
 class ConnectorStatus(StrEnum):
-    """ACTIVE: its last run went well. RETRYING: it did not. PAUSED: nothing runs until it is resumed."""
+    """ACTIVE: the last run succeeded. RETRYING: it failed. PAUSED: it does not run until resumed."""
 
     ACTIVE = "ACTIVE"
     RETRYING = "RETRYING"
@@ -41,14 +41,14 @@ class ConnectorStatus(StrEnum):
 
 
 class ValueKind(StrEnum):
-    """What a channel is told of a SKU: units that it may promise, or the price in minor units."""
+    """A value of a SKU that a channel is sent: the units that it may promise, or the price in minor units."""
 
     AVAILABILITY = "AVAILABILITY"
     PRICE = "PRICE"
 
 
 class ImportStatus(StrEnum):
-    """NEW: kept, not tried yet. WAITING: tried again later. PLACED: an order of the hub. REFUSED: not to be placed."""
+    """NEW: stored, not tried yet. WAITING: tried again later. PLACED: an order of the hub. REFUSED: not placed."""
 
     NEW = "NEW"
     WAITING = "WAITING"
@@ -57,11 +57,11 @@ class ImportStatus(StrEnum):
 
 
 class Connector(Base):
-    """A channel's way out. `code` is its own for ever: after a deletion it can only be made again as it was.
+    """A connector. Its `code` stays reserved after a deletion, for a connector with the same channel and kind.
 
-    `position`: what the feed has up to here was looked at, `prices_at` likewise the spans of prices; `location_ids`:
-    the channel's when all was last compared, `compared_at`. `batches` numbers what is sent, `order_cursor` is the
-    channel's own. Whoever runs it holds the lease; `fence` counts holders and changes.
+    `position`: the feed up to here was followed; `prices_at`: price periods up to then were. `compared_at`: when all
+    values were last compared; `location_ids`: the channel's locations of that time. `asked`: a run was requested.
+    `batches` numbers what is sent; `order_cursor` is the channel's. `fence` counts lease holders and changes.
     """
 
     __tablename__ = "connector"
@@ -99,10 +99,10 @@ class Connector(Base):
 
 
 class ConnectorValue(Base):
-    """What a channel was last told of a variant; `value` null: nothing yet.
+    """The value that a channel last accepted for a variant; `value` null: none yet. `told_at`: when it accepted it.
 
-    `since`: it may differ from the book since then, and is looked at again. `doubt`: something was sent and nobody
-    knows whether it was taken, so that it is told again whatever it was. A refused row waits until `next_at`.
+    `since`: since when the value may differ from the current one. `doubt`: a value was sent and it is unknown whether
+    the channel accepted it, so the current value is sent again in any case. A refused value waits until `next_at`.
     """
 
     __tablename__ = "connector_value"
@@ -132,10 +132,10 @@ class ConnectorValue(Base):
 
 
 class ConnectorOrder(Base):
-    """An order that a channel brought, by its number there: placed once, however often it is brought.
+    """An order of a channel, by its number there: placed once, however often it is received.
 
-    `document` is what it said, kept until it is decided: an address is nobody's business after that. `cart_id` leads
-    to the order that it became.
+    `document`: the order as received, deleted when it is decided, because it contains personal data. `cart_id`: the
+    cart of the hub's order.
     """
 
     __tablename__ = "connector_order"
@@ -173,7 +173,7 @@ class ConnectorOrder(Base):
 
 
 class ConnectorRun(Base):
-    """The report of a run. `refused`: rows and orders that were not taken, with reasons, the first of them."""
+    """The report of a run. `refused`: the first refused values and orders, with reasons."""
 
     __tablename__ = "connector_run"
     __table_args__ = (Index("ix_connector_run_connector_id", "connector_id", "id"),)

@@ -1,6 +1,6 @@
-"""Importing: orders that were placed and paid elsewhere become orders of the hub, each once, by the ordinary checkout.
+"""Order import: orders that were placed and paid at a channel become orders of the hub by the usual checkout.
 
-An order is kept before it is tried. That it is placed, and that it was this number, is one transaction.
+Each is placed once: it is stored before it is tried, and one transaction places it and records its number as placed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.port import EXTERNAL
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.connectors import order_inbox, sent_values
-from uriba.connectors.external_orders import ExternalAddress, ExternalOrder, from_document
-from uriba.connectors.leases import Held
+from uriba.connectors.connector_records import ConnectorRecord
+from uriba.connectors.external_orders import ExternalAddress, ExternalOrder, UnreadableOrder, from_document
+from uriba.connectors.leases import ConnectorLease
 from uriba.connectors.models import ImportStatus
-from uriba.connectors.port import Connector, Page
-from uriba.connectors.run_report import Report
+from uriba.connectors.order_inbox import StoredOrder
+from uriba.connectors.port import ConnectorPort, OrderPage
+from uriba.connectors.run_report import RunReport
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import money
 from uriba.core.actor import Actor, Role
@@ -31,160 +33,164 @@ from uriba.core.errors import Code, DomainError, Problem, Refusals
 from uriba.core.ids import new_secret_id
 from uriba.db import Row, Session
 from uriba.db.idempotency import WITHOUT_KEY
+from uriba.db.statements import statement
 
-AT_ONCE = 20
-"""Orders that are taken up together."""
+ORDERS_AT_ONCE = 20
+"""Orders that are read together to be placed."""
 
 
-class Decided(Exception):
-    """Somebody else has decided this order, or it was brought anew."""
+class AlreadyDecided(Exception):
+    """Another caller has decided this order, or it was replaced."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Where a connector's orders come in, during one run. `began`: the run, `until`: its turn in the loop's time."""
+class ImportContext:
+    """The order import of one run. `began`: its start; `until`: the end of its time, by the event loop's clock."""
 
-    held: Held
-    port: Connector
-    row: Row
+    lease: ConnectorLease
+    port: ConnectorPort
+    connector: ConnectorRecord
     channel: Row
     checkout: Checkout
     settings: ConnectorSettings
-    report: Report
+    report: RunReport
     began: datetime
     until: float
 
     @property
     def actor(self) -> Actor:
-        return Actor(Role.SYSTEM, key_id=f"connector {self.row['code']}", channel_id=self.channel["id"])
+        return Actor(Role.SYSTEM, key_id=f"connector {self.connector.code}", channel_id=self.channel["id"])
 
-    @property
-    def over(self) -> bool:
+    def is_time_over(self) -> bool:
+        """Return whether the run's time is over, which its report then says."""
         if asyncio.get_running_loop().time() >= self.until:
             self.report.more = True
         return self.report.more
 
 
-async def bring(desk: Desk) -> None:
-    """Fetch orders, place what can be placed, and answer. Errors: `ChannelFailed`, `leases.Lost`."""
-    await _place_due(desk)
-    cursor = desk.row["order_cursor"]
-    while not desk.over:
-        page = await desk.port.fetch_orders(cursor)
+async def import_orders_and_commit(context: ImportContext) -> None:
+    """Fetch orders, place them, and acknowledge their outcomes. Errors: `ChannelFailed`, `LeaseLost`."""
+    await _place_due_and_commit(context)
+    cursor = context.connector.order_cursor
+    while not context.is_time_over():
+        page = await context.port.fetch_orders(cursor)
         cursor = page.cursor or cursor
-        await _take_in(desk, page)
+        await _import_page_and_commit(context, page)
         if not page.more:
             break
-    await _answer(desk)
+    await _acknowledge_and_commit(context)
 
 
-async def _take_in(desk: Desk, page: Page) -> None:
+async def _import_page_and_commit(context: ImportContext, page: OrderPage) -> None:
     if not page.orders and page.source is None:
         return
-    desk.report.orders_read += len(page.orders)
+    connector_id = context.lease.connector_id
+    context.report.orders_read += len(page.orders)
     numbers = [order.number for order in page.orders if order.number is not None]
-    async with desk.held.writing() as session:
-        await order_inbox.keep(session, desk.held.id, page.orders, term_s=desk.settings.order_term_s)
-        await session.run(
-            "UPDATE connector SET order_cursor = coalesce($2, order_cursor) WHERE id = $1", desk.held.id, page.cursor
-        )
-        other = await order_inbox.changed(session, desk.held.id, page.orders)
-        # What was kept just now is due in this run.
-        await session.run(
-            "UPDATE connector_order SET next_at = $3 "
-            "WHERE connector_id = $1 AND number = ANY($2) AND status = 'NEW' AND attempts = 0",
-            desk.held.id,
-            numbers,
-            desk.began,
-        )
-    _report(desk, page, other)
-    await _place_due(desk)
-    async with desk.held.database.reading() as session:
-        verdicts = await order_inbox.verdicts(session, desk.held.id, numbers)
-    await desk.port.received(page, verdicts)
+    async with context.lease.writing() as session:
+        await order_inbox.store(session, connector_id, page.orders, term_s=context.settings.order_term_s)
+        await session.run(_SAVE_CURSOR, connector_id=connector_id, cursor=page.cursor)
+        changed = await order_inbox.placed_with_other_content(session, connector_id, page.orders)
+        await order_inbox.make_new_due(session, connector_id, numbers, at=context.began)
+    _report_refused(context.report, page, changed)
+    await _place_due_and_commit(context)
+    async with context.lease.database.reading() as session:
+        outcomes = await order_inbox.outcomes(session, connector_id, numbers)
+    await context.port.confirm_received(page, outcomes)
 
 
-def _report(desk: Desk, page: Page, other: list[str]) -> None:
+_SAVE_CURSOR = statement("""
+    UPDATE connector SET order_cursor = coalesce(:cursor, order_cursor) WHERE id = :connector_id
+""")
+
+
+def _report_refused(report: RunReport, page: OrderPage, changed: list[str]) -> None:
+    """Report unreadable orders, and those whose number was placed with other content."""
     for order in page.orders:
-        if not isinstance(order, ExternalOrder):
-            desk.report.refuse(kind="ORDER", subject=order.number, code=Code.INVALID, message=order.message)
-    for number in other:
+        if isinstance(order, UnreadableOrder):
+            report.add_refusal(kind="ORDER", subject=order.number, code=Code.INVALID, message=order.message)
+    for number in changed:
         code = Code.IDEMPOTENCY_KEY_REUSED
-        desk.report.refuse(kind="ORDER", subject=number, code=code, message=order_inbox.CHANGED)
+        report.add_refusal(kind="ORDER", subject=number, code=code, message=order_inbox.CONTENT_CHANGED)
 
 
-async def _place_due(desk: Desk) -> None:
-    while not desk.over:
-        async with desk.held.writing() as session:
-            rows = await order_inbox.due(
-                session, desk.held.id, before=desk.began, retry_s=desk.settings.order_retry_s, limit=AT_ONCE
+async def _place_due_and_commit(context: ImportContext) -> None:
+    while not context.is_time_over():
+        async with context.lease.writing() as session:
+            due = await order_inbox.take_due(
+                session,
+                context.lease.connector_id,
+                began=context.began,
+                retry_s=context.settings.order_retry_s,
+                limit=ORDERS_AT_ONCE,
             )
-        for row in rows:
-            await place(desk, row)
-        if len(rows) < AT_ONCE:
+        for stored in due:
+            await place_and_commit(context, stored)
+        if len(due) < ORDERS_AT_ONCE:
             return
 
 
-async def place(desk: Desk, row: Row) -> None:
-    """Have an order placed, or write down why it is not."""
-    order = from_document(row["document"])
+async def place_and_commit(context: ImportContext, stored: StoredOrder) -> None:
+    """Place an order, or record why it was not placed."""
+    order = from_document(stored.document)
     try:
-        await complete(desk, row, order)
-        desk.report.orders_placed += 1
-    except Decided:
+        await check_out_and_commit(context, stored, order)
+        context.report.orders_placed += 1
+    except AlreadyDecided:
         return
     except DomainError as refused:
         problem = refused.problems[0]
-        async with desk.held.writing() as session:
-            await order_inbox.not_placed(
-                session, row, code=problem.code, message=problem.message, again=_passes(problem)
+        async with context.lease.writing() as session:
+            await order_inbox.record_not_placed(
+                session, stored, code=problem.code, message=problem.message, may_wait=_may_succeed_later(problem)
             )
-        desk.report.refuse(kind="ORDER", subject=order.number, code=problem.code, message=problem.message)
+        context.report.add_refusal(kind="ORDER", subject=order.number, code=problem.code, message=problem.message)
 
 
-def _passes(problem: Problem) -> bool:
-    """Whether waiting may help: goods come in, and a crowd that wants the same goes away."""
+def _may_succeed_later(problem: Problem) -> bool:
+    """Return whether another attempt may succeed: when stock arrives, or when fewer customers buy the same items."""
     return problem.code is Code.OUT_OF_STOCK or problem.path == ("cartId",)
 
 
-async def complete(desk: Desk, row: Row, order: ExternalOrder) -> Row:
-    """The order's row. Errors: `Decided`, and those of carts and of the checkout."""
+async def check_out_and_commit(context: ImportContext, stored: StoredOrder, order: ExternalOrder) -> Row:
+    """Check out an order, and return the hub's order. Errors: `AlreadyDecided`; those of carts and the checkout."""
     paid = Amount(order.paid, order.currency)
     cart_id = new_secret_id()
-    free = money.to_minor(order.paid, desk.channel["currency"], "paid") == 0
+    is_free = money.to_minor(order.paid, context.channel["currency"], "paid") == 0
 
-    async def begin(session: Session) -> None:
-        if not await order_inbox.lock(session, row):
-            raise Decided
-        await _fill(session, desk, order, cart_id=cart_id)
-        order_inbox.placed(session, row, cart_id=cart_id)
+    async def create_cart(session: Session) -> None:
+        if not await order_inbox.lock(session, stored):
+            raise AlreadyDecided
+        await _create_cart(session, context, order, cart_id=cart_id)
+        order_inbox.record_placed(session, stored, cart_id=cart_id)
 
-    return await desk.checkout.complete(
-        actor=desk.actor,
+    return await context.checkout.complete(
+        actor=context.actor,
         call=WITHOUT_KEY,
         requested=CheckoutRequest(
             cart_id=cart_id,
             idempotency_key=order.number,
-            payments=() if free else (PaymentRequest(EXTERNAL, paid, reference=order.number),),
+            payments=() if is_free else (PaymentRequest(EXTERNAL, paid, reference=order.number),),
             expected_total=paid,
             email=order.email,
             phone=order.phone,
         ),
-        before=begin,
+        before=create_cart,
     )
 
 
-async def _fill(session: Session, desk: Desk, order: ExternalOrder, *, cart_id: UUID) -> None:
-    """The cart that the customer had elsewhere. Errors: those of carts, a PRICE_CHANGED for each price that differs."""
-    begun = await carts.create(session, actor=desk.actor, channel_id=desk.channel["id"], cart_id=cart_id)
-    wanted = [NewLine(line.sku, None, line.quantity) for line in order.lines]
-    cart = await lines.add(session, actor=desk.actor, cart_id=begun, lines=wanted)
+async def _create_cart(session: Session, context: ImportContext, order: ExternalOrder, *, cart_id: UUID) -> None:
+    """Create the cart of an order. Errors: those of carts; `PRICE_CHANGED` for each price that differs."""
+    actor = context.actor
+    await carts.create(session, actor=actor, channel_id=context.channel["id"], cart_id=cart_id)
+    new_lines = [NewLine(line.sku, None, line.quantity) for line in order.lines]
+    cart = await lines.add(session, actor=actor, cart_id=cart_id, lines=new_lines)
     _refuse_other_prices(cart, order)
     if order.address is not None:
         await fulfillment_methods.choose(
             session,
-            actor=desk.actor,
-            cart_id=begun,
+            actor=actor,
+            cart_id=cart_id,
             line_ids=None,
             method=FulfillmentMethod.SHIP,
             location=None,
@@ -194,17 +200,17 @@ async def _fill(session: Session, desk: Desk, order: ExternalOrder, *, cart_id: 
 
 def _refuse_other_prices(cart: CartView, order: ExternalOrder) -> None:
     refusals = Refusals()
-    costs = {line.variant["sku"]: line.unit_minor for line in cart.lines}
+    unit_prices = {line.variant["sku"]: line.unit_minor for line in cart.lines}
     currency = cart.terms.currency
     if order.currency != currency:
         refusals.add(Code.CURRENCY_MISMATCH, f"This channel sells in {currency}.", "currency")
     refusals.raise_any()
     for index, line in enumerate(order.lines):
-        said = money.to_minor(line.unit_price, currency, "lines", index, "unitPrice")
-        if said != costs[line.sku]:
-            here = money.to_decimal(costs[line.sku], currency)
-            message = f"{line.sku} costs {here} {currency} here, and {line.unit_price} in the order."
-            refusals.add(Code.PRICE_CHANGED, message, "lines", index, "unitPrice")
+        path = ("lines", index, "unitPrice")
+        if money.to_minor(line.unit_price, currency, *path) != unit_prices[line.sku]:
+            price = money.to_decimal(unit_prices[line.sku], currency)
+            message = f"The price of {line.sku} is {price} {currency}, and the order has {line.unit_price}."
+            refusals.add(Code.PRICE_CHANGED, message, *path)
     refusals.raise_any()
 
 
@@ -221,18 +227,18 @@ def _address(address: ExternalAddress) -> Address:
     )
 
 
-async def _answer(desk: Desk) -> None:
-    """Tell the channel what became of its orders, until it knows of all that are decided."""
+async def _acknowledge_and_commit(context: ImportContext) -> None:
+    """Report the outcomes of all decided orders that the channel has not received."""
+    connector_id = context.lease.connector_id
     while True:
-        async with desk.held.writing() as session:
-            numbers = await order_inbox.unanswered(session, desk.held.id)
+        async with context.lease.writing() as session:
+            numbers = await order_inbox.unacknowledged(session, connector_id)
             if not numbers:
                 return
-            told = await order_inbox.verdicts(session, desk.held.id, numbers)
-            number = await sent_values.next_number(session, desk.held.id)
-        desk.report.attempts += 1
-        await desk.port.acknowledge(number, told)
-        async with desk.held.writing() as session:
-            await order_inbox.answered(
-                session, desk.held.id, [one for one in told if one.status is not ImportStatus.WAITING]
-            )
+            outcomes = await order_inbox.outcomes(session, connector_id, numbers)
+            number = await sent_values.next_number(session, connector_id)
+        context.report.attempts += 1
+        await context.port.acknowledge(number, outcomes)
+        decided = [outcome for outcome in outcomes if outcome.status is not ImportStatus.WAITING]
+        async with context.lease.writing() as session:
+            await order_inbox.record_acknowledged(session, connector_id, decided)

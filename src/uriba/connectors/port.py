@@ -1,4 +1,4 @@
-"""The port: what a channel can be told and asked, whatever carries it."""
+"""The port of connectors: what the hub sends to a channel and fetches from it, whatever the transport."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from uriba.connectors.external_orders import ExternalOrder, Unreadable
+from uriba.connectors.external_orders import ExternalOrder, UnreadableOrder
 from uriba.connectors.models import ImportStatus, ValueKind
 
-ROWS_MAX = 500
-"""Of one batch."""
+BATCH_ROWS_MAX = 500
+"""Values of one batch."""
 
 ORDERS_MAX = 100
-"""Orders of one page, and answers of one acknowledgement."""
+"""Orders of one page, and outcomes of one acknowledgement."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What a SKU has now: units, or a price in minor units."""
+class ChannelValue:
+    """The current value of a SKU: units, or a price in minor units."""
 
     variant_id: int
     sku: str
@@ -27,48 +27,50 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some of what the book has and the channel has not been told. `number` grows by one with everything that is sent
-    to a channel: of two that tell of one SKU the higher one is right, in whatever order they come.
+    """Current values that the channel may not have. `number` grows by one with everything that is sent to a channel: of
+    two values of one SKU the one with the higher number is right, in whatever order they arrive.
     """
 
     kind: ValueKind
     number: int
     currency: str
-    rows: Sequence[Row]
+    rows: Sequence[ChannelValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a row or an order was not taken."""
+    """Why a value or an order was refused."""
 
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
-    """What came of a batch: refused rows by SKU; all others were taken. `doubt`: nobody can tell what became of the
-    refused ones. `attempts`: how often it was sent."""
+class PushResult:
+    """The result of a batch. `refused`: refused values by SKU; all others were accepted. `in_doubt`: it is unknown
+    whether the refused ones were applied. `attempts`: how often the batch was sent.
+    """
 
     refused: Mapping[str, Refusal] = field(default_factory=dict)
-    doubt: bool = False
+    in_doubt: bool = False
     attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Orders that the channel has, and where to read on. `source`: what they came in, such as a file's name."""
+class OrderPage:
+    """Orders of a channel, and the cursor to read on with. `source`: what contained them, such as a file's name."""
 
-    orders: Sequence[ExternalOrder | Unreadable]
+    orders: Sequence[ExternalOrder | UnreadableOrder]
     cursor: str | None
     more: bool
     source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of an order so far: `order` is the hub's number where it was placed, `refusal` says why it was not,
-    or not yet."""
+class ImportOutcome:
+    """The outcome of an order's import so far. `order`: the hub's order number if it was placed; `refusal`: why it was
+    not placed, or not yet.
+    """
 
     number: str
     status: ImportStatus
@@ -77,29 +79,29 @@ class Verdict:
 
 
 class ChannelFailed(Exception):
-    """The channel took nothing, or nobody knows what it took: the run ends, and another follows.
+    """The channel accepted nothing, or it is unknown what it accepted. The run ends, and a later run tries again.
 
-    `retry_s`: the pause that the channel asks for.
+    `retry_after_s`: the pause that the channel asks for.
     """
 
-    def __init__(self, reason: str, *, retry_s: float | None = None, attempts: int = 1) -> None:
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.retry_s = retry_s
+        self.retry_after_s = retry_after_s
         self.attempts = attempts
 
 
-class Connector(Protocol):
-    """A channel that is written to. Every call may come again with the same content; all raise `ChannelFailed`."""
+class ConnectorPort(Protocol):
+    """The transport to a channel. Every call may be repeated with the same content. Errors: `ChannelFailed`."""
 
-    async def push(self, batch: Batch) -> Pushed:
-        """Tell the channel these values."""
+    async def push(self, batch: Batch) -> PushResult:
+        """Send values."""
 
-    async def fetch_orders(self, cursor: str | None) -> Page:
-        """Orders after a cursor that an earlier page gave; from the beginning where there is none."""
+    async def fetch_orders(self, cursor: str | None) -> OrderPage:
+        """Return orders after the cursor of an earlier page, or from the beginning without one."""
 
-    async def received(self, page: Page, verdicts: Sequence[Verdict]) -> None:
-        """The page's orders are kept in the hub: what they came in may go."""
+    async def confirm_received(self, page: OrderPage, outcomes: Sequence[ImportOutcome]) -> None:
+        """Let the channel discard what contained the page's orders, which the hub has stored."""
 
-    async def acknowledge(self, number: int, verdicts: Sequence[Verdict]) -> None:
-        """Tell what became of orders. `number` as of a batch."""
+    async def acknowledge(self, number: int, outcomes: Sequence[ImportOutcome]) -> None:
+        """Report the outcomes of orders. `number`: as of a batch."""

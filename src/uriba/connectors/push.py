@@ -1,4 +1,4 @@
-"""Pushing: the channel is told what it does not have, in batches, and what it took is written down row by row."""
+"""Pushing values: send the values that the channel does not have, in batches, and record the result of each value."""
 
 from __future__ import annotations
 
@@ -8,64 +8,72 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from uriba.connectors import sent_values
-from uriba.connectors.leases import Held
+from uriba.connectors.leases import ConnectorLease
 from uriba.connectors.models import ValueKind
-from uriba.connectors.port import ChannelFailed, Connector, Pushed
-from uriba.connectors.run_report import Report
-from uriba.connectors.sent_values import Outgoing
+from uriba.connectors.port import ChannelFailed, ConnectorPort, PushResult
+from uriba.connectors.run_report import RunReport
+from uriba.connectors.sent_values import OutgoingBatch
 from uriba.db import Row
 
-OF_TERM = 0.8
-"""Of a lease's term, at most so much is one batch under way: nothing is sent by who may have lost it."""
+BATCH_TERM_FRACTION = 0.8
+"""The fraction of the lease's term that one batch may take, so that nothing is sent after the lease has expired."""
 
 
-async def push(
-    held: Held, port: Connector, channel: Row, *, report: Report, pauses: Sequence[float], began: datetime, until: float
+async def push_values_and_commit(
+    lease: ConnectorLease,
+    port: ConnectorPort,
+    channel: Row,
+    *,
+    report: RunReport,
+    pauses: Sequence[float],
+    began: datetime,
+    until: float,
 ) -> None:
-    """Tell all that differs, until the turn is over. Errors: `ChannelFailed`, `leases.Lost`."""
+    """Send all values that differ, until the run's time is over. Errors: `ChannelFailed`, `LeaseLost`."""
     for kind in ValueKind:
-        while await _next(held, port, channel, kind, report=report, pauses=pauses, began=began):
+        while await _push_batch_and_commit(lease, port, channel, kind, report=report, pauses=pauses, began=began):
             if asyncio.get_running_loop().time() >= until:
                 report.more = True
                 return
 
 
-async def _next(
-    held: Held,
-    port: Connector,
+async def _push_batch_and_commit(
+    lease: ConnectorLease,
+    port: ConnectorPort,
     channel: Row,
     kind: ValueKind,
     *,
-    report: Report,
+    report: RunReport,
     pauses: Sequence[float],
     began: datetime,
 ) -> bool:
-    """One batch; whether there may be another. What is sent is in doubt until it is written down that it was taken:
-    whoever dies in between has it told again.
+    """Send one batch. Return whether there may be another.
+
+    Its values are in doubt until the result is recorded: after a crash in between they are sent again.
     """
-    async with held.writing() as session:
-        outgoing, seen = await sent_values.take(session, held.id, channel, kind, began=began)
+    async with lease.writing() as session:
+        outgoing, seen = await sent_values.next_batch(session, lease.connector_id, channel, kind, began=began)
     report.seen += seen
     if outgoing is None:
         return seen > 0
     report.sent += len(outgoing.batch.rows)
-    pushed = await _sent(held, port, outgoing, report)
-    report.took(outgoing.batch, pushed)
-    async with held.writing() as session:
-        await sent_values.record(
+    result = await _send(lease, port, outgoing, report)
+    report.add_push(outgoing.batch, result)
+    async with lease.writing() as session:
+        await sent_values.record_push(
             session,
-            held.id,
+            lease.connector_id,
             outgoing,
-            pushed,
+            result,
             pauses=pauses,
-            dice=random.random(),  # noqa: S311
+            random_fraction=random.random(),  # noqa: S311
         )
     return True
 
 
-async def _sent(held: Held, port: Connector, outgoing: Outgoing, report: Report) -> Pushed:
+async def _send(lease: ConnectorLease, port: ConnectorPort, outgoing: OutgoingBatch, report: RunReport) -> PushResult:
     try:
-        async with asyncio.timeout(held.term_s * OF_TERM):
+        async with asyncio.timeout(lease.term_s * BATCH_TERM_FRACTION):
             return await port.push(outgoing.batch)
     except TimeoutError as error:
         report.attempts += 1

@@ -1,7 +1,7 @@
-"""The REST connector: JSON to a base URL, with a bearer token.
+"""The REST connector: JSON requests to a base URL, with a bearer token.
 
-POST /availability, /prices and /orders/acknowledge, GET /orders. Every request has an Idempotency-Key: the same key is
-the same request, sent again because nobody knows what became of it.
+POST /availability, /prices and /orders/acknowledge; GET /orders. Every request has an Idempotency-Key. A request whose
+outcome is unknown is repeated with the same key.
 """
 
 from __future__ import annotations
@@ -14,115 +14,122 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
-from uriba.connectors.external_orders import NoOrders, orders_of
+from uriba.connectors.external_orders import NotAnOrderList, parse_orders
 from uriba.connectors.models import ValueKind
-from uriba.connectors.port import ORDERS_MAX, Batch, ChannelFailed, Page, Pushed, Refusal, Verdict
+from uriba.connectors.port import ORDERS_MAX, Batch, ChannelFailed, ImportOutcome, OrderPage, PushResult, Refusal
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import clock, text
 from uriba.core.ids import new_id
 from uriba.core.money import to_decimal
-from uriba.outbound.client import Answer, Client, Unreachable
-from uriba.outbound.retry_policy import asked_s, taken
+from uriba.outbound.client import NoResponse, OutboundClient, Response
+from uriba.outbound.retry_policy import is_success, retry_after_s
 
-AGAIN = frozenset({408, 425, 429})
-"""Beside all of 5xx: later it may be taken."""
+RETRIED_STATUSES = frozenset({408, 425, 429})
+"""Statuses that are retried in the same run, besides all 5xx."""
 
-REFUSED = frozenset({400, 413, 422})
-"""A batch is not to be had as it is; its rows are tried again one by one as they are due, and others go on."""
+BATCH_REFUSED_STATUSES = frozenset({400, 413, 422})
+"""Statuses that refuse a batch as a whole. The run goes on, and the batch's values are tried again later."""
 
-ANSWER_SIZE_MAX = 1_000_000
+RESPONSE_BYTES_MAX = 1_000_000
 PAUSE_MAX_S = 8.0
 CURSOR_SIZE_MAX = 1_000
-FOR_GOOD = frozenset({"FORBIDDEN_ADDRESS"})
+FINAL_REASONS = frozenset({"FORBIDDEN_ADDRESS"})
+"""Reasons of `NoResponse` that are not retried."""
 
 
-class _Later(ChannelFailed):
-    """No, but perhaps in a moment."""
+class _Retryable(ChannelFailed):
+    """A failed attempt that may succeed in the same run."""
 
 
 class RestConnector:
-    """A channel's API, for as long as `client` is open."""
+    """The transport to a channel's API, as long as `client` is open. `name`: the prefix of idempotency keys."""
 
-    def __init__(self, *, url: str, token: str | None, name: str, client: Client, settings: ConnectorSettings) -> None:
+    def __init__(
+        self, *, url: str, token: str | None, name: str, client: OutboundClient, settings: ConnectorSettings
+    ) -> None:
         self._url = url.rstrip("/")
         self._name = name
         self._client = client
         self._settings = settings
         self._headers = {"accept": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
 
-    async def push(self, batch: Batch) -> Pushed:
+    async def push(self, batch: Batch) -> PushResult:
         path = "/availability" if batch.kind is ValueKind.AVAILABILITY else "/prices"
-        answer, attempts = await self._post(path, batch.number, {"sequence": batch.number, "rows": _rows(batch)})
-        if answer.status in REFUSED:
-            why = Refusal(f"HTTP_{answer.status}", "The batch was refused as a whole.")
-            return Pushed({row.sku: why for row in batch.rows}, doubt=True, attempts=attempts)
-        return Pushed(_refused(_content(answer, attempts), attempts), attempts=attempts)
+        response, attempts = await self._post(path, batch.number, {"sequence": batch.number, "rows": _rows(batch)})
+        if response.status in BATCH_REFUSED_STATUSES:
+            refusal = Refusal(f"HTTP_{response.status}", "The channel refused the whole batch.")
+            return PushResult({row.sku: refusal for row in batch.rows}, in_doubt=True, attempts=attempts)
+        return PushResult(_refusals(_json_object(response, attempts), attempts), attempts=attempts)
 
-    async def fetch_orders(self, cursor: str | None) -> Page:
-        asked = {"limit": str(ORDERS_MAX), **({"after": cursor} if cursor else {})}
-        answer, attempts = await self._request("GET", f"/orders?{urlencode(asked)}", key=str(new_id()))
-        found = _content(_expected(answer, attempts), attempts)
-        following = found.get("next")
-        if following is not None and not _cursor(following):
-            raise ChannelFailed("ANSWER: next is no cursor", attempts=attempts)
+    async def fetch_orders(self, cursor: str | None) -> OrderPage:
+        query = {"limit": str(ORDERS_MAX), **({"after": cursor} if cursor else {})}
+        response, attempts = await self._request("GET", f"/orders?{urlencode(query)}", key=str(new_id()))
+        found = _json_object(_check_success(response, attempts), attempts)
+        next_cursor = found.get("next")
+        if next_cursor is not None and not _is_cursor(next_cursor):
+            raise ChannelFailed("ANSWER: next is not a cursor", attempts=attempts)
         try:
-            orders = orders_of(found.get("orders", []))
-        except NoOrders as error:
+            orders = parse_orders(found.get("orders", []))
+        except NotAnOrderList as error:
             raise ChannelFailed(f"ANSWER: {error}", attempts=attempts) from error
-        return Page(orders, following, more=bool(orders) and following not in (None, cursor))
+        return OrderPage(orders, next_cursor, more=bool(orders) and next_cursor not in (None, cursor))
 
-    async def received(self, page: Page, verdicts: Sequence[Verdict]) -> None:
-        """Nothing to do: the cursor has moved on."""
+    async def confirm_received(self, page: OrderPage, outcomes: Sequence[ImportOutcome]) -> None:
+        """Do nothing: the cursor has moved on."""
 
-    async def acknowledge(self, number: int, verdicts: Sequence[Verdict]) -> None:
-        content = {"sequence": number, "orders": [_verdict(verdict) for verdict in verdicts]}
-        answer, attempts = await self._post("/orders/acknowledge", number, content)
-        _expected(answer, attempts)
+    async def acknowledge(self, number: int, outcomes: Sequence[ImportOutcome]) -> None:
+        content = {"sequence": number, "orders": [_outcome(outcome) for outcome in outcomes]}
+        response, attempts = await self._post("/orders/acknowledge", number, content)
+        _check_success(response, attempts)
 
-    async def _post(self, path: str, number: int, content: object) -> tuple[Answer, int]:
+    async def _post(self, path: str, number: int, content: object) -> tuple[Response, int]:
         return await self._request("POST", path, body=msgspec.json.encode(content), key=f"{self._name}-{number}")
 
-    async def _request(self, method: str, path: str, *, body: bytes = b"", key: str) -> tuple[Answer, int]:
-        """An answer, and how many tries it took. Errors: `ChannelFailed`."""
+    async def _request(self, method: str, path: str, *, body: bytes = b"", key: str) -> tuple[Response, int]:
+        """Send a request, with retries. Return the response and the number of attempts. Errors: `ChannelFailed`."""
         headers = {**self._headers, "idempotency-key": key}
         if body:
             headers["content-type"] = "application/json"
         attempts = 0
         try:
-            async for attempt in self._tries():
+            async for attempt in self._retrying():
                 attempts = attempt.retry_state.attempt_number
                 with attempt:
-                    return await self._once(method, self._url + path, body, headers), attempts
+                    return await self._send(method, self._url + path, body, headers), attempts
         except ChannelFailed as failed:
             failed.attempts = attempts
             raise
-        raise AssertionError("tenacity answers or raises")
+        raise AssertionError("tenacity returns or raises")
 
-    def _tries(self) -> AsyncRetrying:
+    def _retrying(self) -> AsyncRetrying:
         pause_s = self._settings.backoff_s
         jittered = wait_exponential(multiplier=pause_s, max=PAUSE_MAX_S) + wait_random(0, pause_s)
 
         def wait(state: RetryCallState) -> float:
             failed = state.outcome.exception() if state.outcome else None
-            return max(jittered(state), failed.retry_s or 0.0 if isinstance(failed, ChannelFailed) else 0.0)
+            return max(jittered(state), failed.retry_after_s or 0.0 if isinstance(failed, ChannelFailed) else 0.0)
 
         return AsyncRetrying(
-            retry=retry_if_exception_type(_Later),
+            retry=retry_if_exception_type(_Retryable),
             stop=stop_after_attempt(self._settings.attempts) | stop_before_delay(self._settings.turn_s),
             wait=wait,
             reraise=True,
         )
 
-    async def _once(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Send a request once. Errors: `ChannelFailed`, `_Retryable`."""
         try:
-            answer = await self._client.send(method, url, body=body, headers=headers, keep=ANSWER_SIZE_MAX)
-        except Unreachable as error:
-            raise (ChannelFailed if error.reason in FOR_GOOD else _Later)(error.reason) from error
-        if answer.status in AGAIN or answer.status >= 500:
-            raise _Later(f"HTTP {answer.status}", retry_s=asked_s(answer.headers, clock.now()))
-        if not taken(answer.status) and answer.status not in REFUSED:
-            raise ChannelFailed(f"HTTP {answer.status}")
-        return answer
+            response = await self._client.send(
+                method, url, body=body, headers=headers, response_bytes_max=RESPONSE_BYTES_MAX
+            )
+        except NoResponse as error:
+            raise (ChannelFailed if error.reason in FINAL_REASONS else _Retryable)(error.reason) from error
+        if response.status in RETRIED_STATUSES or response.status >= 500:
+            pause_s = retry_after_s(response.headers, clock.now())
+            raise _Retryable(f"HTTP {response.status}", retry_after_s=pause_s)
+        if not is_success(response.status) and response.status not in BATCH_REFUSED_STATUSES:
+            raise ChannelFailed(f"HTTP {response.status}")
+        return response
 
 
 def _rows(batch: Batch) -> list[dict[str, object]]:
@@ -134,45 +141,50 @@ def _rows(batch: Batch) -> list[dict[str, object]]:
     ]
 
 
-def _verdict(verdict: Verdict) -> dict[str, str | None]:
-    why = verdict.refusal
+def _outcome(outcome: ImportOutcome) -> dict[str, str | None]:
+    refusal = outcome.refusal
     return {
-        "number": verdict.number,
-        "status": verdict.status,
-        "order": verdict.order,
-        "code": why.code if why else None,
-        "message": why.message if why else None,
+        "number": outcome.number,
+        "status": outcome.status,
+        "order": outcome.order,
+        "code": refusal.code if refusal else None,
+        "message": refusal.message if refusal else None,
     }
 
 
-def _expected(answer: Answer, attempts: int) -> Answer:
-    if not taken(answer.status):
-        raise ChannelFailed(f"HTTP {answer.status}", attempts=attempts)
-    return answer
+def _check_success(response: Response, attempts: int) -> Response:
+    """Return a successful response. Errors: `ChannelFailed`."""
+    if not is_success(response.status):
+        raise ChannelFailed(f"HTTP {response.status}", attempts=attempts)
+    return response
 
 
-def _content(answer: Answer, attempts: int) -> dict[str, Any]:
-    """The object of an answer; none is an empty one."""
+def _json_object(response: Response, attempts: int) -> dict[str, Any]:
+    """Return the JSON object of a response; an empty body is an empty object. Errors: `ChannelFailed`."""
     try:
-        found = msgspec.json.decode(answer.body) if answer.body.strip() else {}
+        found = msgspec.json.decode(response.body) if response.body.strip() else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ChannelFailed("ANSWER: no JSON", attempts=attempts) from error
+        raise ChannelFailed("ANSWER: not JSON", attempts=attempts) from error
     if not isinstance(found, dict):
-        raise ChannelFailed("ANSWER: no JSON object", attempts=attempts)
+        raise ChannelFailed("ANSWER: not a JSON object", attempts=attempts)
     return found
 
 
-def _refused(found: Mapping[str, Any], attempts: int) -> dict[str, Refusal]:
+def _refusals(found: Mapping[str, Any], attempts: int) -> dict[str, Refusal]:
+    """Return the refused values of a response, by SKU. Errors: `ChannelFailed`."""
     listed = found.get("refused") or []
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        raise ChannelFailed("ANSWER: refused is no list", attempts=attempts)
-    return {str(one.get("sku")): Refusal(_said(one.get("code")), _said(one.get("message"))) for one in listed}
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise ChannelFailed("ANSWER: refused is not a list of objects", attempts=attempts)
+    return {
+        str(entry.get("sku")): Refusal(_plain_text(entry.get("code")), _plain_text(entry.get("message")))
+        for entry in listed
+    }
 
 
-def _said(value: object) -> str:
-    """Somebody else's words, as short and plain as they can be kept."""
+def _plain_text(value: object) -> str:
+    """Return a text of the channel without control characters and shortened."""
     return text.CONTROL.sub(" ", str(value or ""))[: text.TEXT_SIZE_MAX] or "REFUSED"
 
 
-def _cursor(value: object) -> bool:
+def _is_cursor(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= CURSOR_SIZE_MAX and not text.has_control(value)

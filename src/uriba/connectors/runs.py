@@ -1,198 +1,284 @@
-"""Runs: a connector's turn. It looks at what changed, brings orders, tells what differs, and leaves a report."""
+"""Runs of connectors: a run detects changes, imports orders, pushes values, and leaves a report."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from uriba.catalog import channels
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.connectors import change_detection, leases, order_import, push
+from uriba.connectors.connector_records import ConnectorRecord
 from uriba.connectors.file_connector import FileConnector
-from uriba.connectors.leases import Held, Lost
+from uriba.connectors.leases import ConnectorLease, LeaseLost
 from uriba.connectors.models import ConnectorKind
-from uriba.connectors.order_import import Desk
-from uriba.connectors.port import ChannelFailed, Connector
+from uriba.connectors.order_import import ImportContext
+from uriba.connectors.port import ChannelFailed, ConnectorPort
 from uriba.connectors.rest_connector import RestConnector
-from uriba.connectors.run_report import Report
+from uriba.connectors.run_report import ReportedRefusal, RunReport
 from uriba.connectors.settings import ConnectorSettings
 from uriba.db import Database, Row, Session
 from uriba.db.session import await_uncancelled
-from uriba.outbound.client import Client
-from uriba.outbound.retry_policy import pause_s
+from uriba.db.statements import statement
+from uriba.outbound.client import OutboundClient
+from uriba.outbound.retry_policy import retry_pause_s
 
-AT_ONCE = 8
-"""Connectors that one process runs beside each other."""
+CONCURRENT_RUNS_MAX = 8
+"""Connectors that one process runs at the same time."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Connectors:
-    """All connectors of a hub, as a worker runs them. Any number of workers may."""
+class ConnectorRunner:
+    """Runs the connectors of a hub. Any number of workers may have one: leases divide the connectors among them."""
 
     database: Database
     settings: Settings
     checkout: Checkout
-    terms: ConnectorSettings = field(default_factory=ConnectorSettings)
+    connector_settings: ConnectorSettings = field(default_factory=ConnectorSettings)
 
     async def run_due(self) -> int:
-        """Run what is due; how many. One that fails holds up no other.
+        """Run the connectors that are due, and return how many. A failure of one does not affect the others.
 
-        Errors: what the failed ones raised, in a group; they run again.
+        Errors: the errors of the failed ones, in a group; they run again later.
         """
-        held: list[tuple[Held, Row]] = []
-        while len(held) < AT_ONCE and (one := await leases.claim(self.database, term_s=self.terms.lease_s)):
-            held.append(one)
-        if not held:
+        claimed: list[tuple[ConnectorLease, ConnectorRecord]] = []
+        while len(claimed) < CONCURRENT_RUNS_MAX and (
+            next_due := await leases.claim_and_commit(self.database, term_s=self.connector_settings.lease_s)
+        ):
+            claimed.append(next_due)
+        if not claimed:
             return 0
-        async with Client(self.settings) as client:
-            ends = await asyncio.gather(*(self.run(*one, client) for one in held), return_exceptions=True)
+        async with OutboundClient(self.settings) as client:
+            ends = await asyncio.gather(
+                *(self.run(lease, connector, client) for lease, connector in claimed), return_exceptions=True
+            )
         if failed := [end for end in ends if isinstance(end, Exception)]:
             raise ExceptionGroup("some connectors failed", failed)
-        return len(held)
+        return len(claimed)
 
-    def open(self, row: Row, client: Client) -> Connector:
-        """The way to a connector's channel."""
-        if row["kind"] == ConnectorKind.FILE:
-            return FileConnector((self.terms.dir or self.settings.data_dir / "connectors") / row["code"])
+    def open_port(self, connector: ConnectorRecord, client: OutboundClient) -> ConnectorPort:
+        """Return the transport to a connector's channel."""
+        if connector.kind is ConnectorKind.FILE:
+            folder = self.connector_settings.dir or self.settings.data_dir / "connectors"
+            return FileConnector(folder / connector.code)
+        assert connector.url is not None
         return RestConnector(
-            url=row["url"], token=row["token"], name=str(row["id"]), client=client, settings=self.terms
+            url=connector.url,
+            token=connector.token,
+            name=str(connector.id),
+            client=client,
+            settings=self.connector_settings,
         )
 
-    async def run(self, held: Held, row: Row, client: Client, *, port: Connector | None = None) -> Report | None:
-        """One turn of a connector that is held; its report, None where somebody else took it over."""
-        report = Report()
+    async def run(
+        self,
+        lease: ConnectorLease,
+        connector: ConnectorRecord,
+        client: OutboundClient,
+        *,
+        port: ConnectorPort | None = None,
+    ) -> RunReport | None:
+        """Run a leased connector once. Return the report, or None if the lease was lost."""
+        report = RunReport()
         try:
-            run_id, began = await self._begin(held)
+            run_id, began = await self._start_report(lease)
             try:
-                asked_s = await self._work(held, row, port or self.open(row, client), began, report)
-            except Lost:
+                channel_port = port or self.open_port(connector, client)
+                retry_after_s = await self._work(lease, connector, channel_port, began, report)
+            except LeaseLost:
                 raise
             except Exception as error:
                 report.problem = f"FAULT: {type(error).__name__}"
-                await self._end(held, row, run_id, report, None)
+                await self._finish(lease, connector, run_id, report, None)
                 raise
-            await self._end(held, row, run_id, report, asked_s)
-        except Lost:
-            log.debug("connector let go", connector=row["code"])
+            await self._finish(lease, connector, run_id, report, retry_after_s)
+        except LeaseLost:
+            log.debug("lease of connector lost", connector=connector.code)
             return None
         except asyncio.CancelledError:
             with suppress(Exception):
-                await await_uncancelled(self._free(held))
+                await await_uncancelled(lease.release_and_commit())
             raise
         return report
 
-    async def _work(self, held: Held, row: Row, port: Connector, began: datetime, report: Report) -> float | None:
-        """All that there is to do. What one half meets does not keep the other from its work; whichever failed last
-        time does not always go first. The pause that the channel asks for.
+    async def _work(
+        self,
+        lease: ConnectorLease,
+        connector: ConnectorRecord,
+        port: ConnectorPort,
+        began: datetime,
+        report: RunReport,
+    ) -> float | None:
+        """Detect changes, import orders and push values. Return the pause that the channel asks for.
+
+        A failure of the import does not stop the push, nor the other way round. After a failed run their order changes,
+        so that neither always uses up the time of the other.
         """
         async with self.database.reading() as session:
-            channel = (await channels.by_id(session, [row["channel_id"]]))[row["channel_id"]]
-        await change_detection.look(held, compare_s=self.terms.compare_s)
-        until = asyncio.get_running_loop().time() + self.terms.turn_s
-        desk = Desk(held, port, row, channel, self.checkout, self.terms, report, began, until)
-        orders = partial(order_import.bring, desk)
-        values = partial(
-            push.push, held, port, channel, report=report, pauses=self.terms.retry_s, began=began, until=until
+            channel = (await channels.by_id(session, [connector.channel_id]))[connector.channel_id]
+        settings = self.connector_settings
+        await change_detection.mark_changes_and_commit(lease, compare_s=settings.compare_s)
+        until = asyncio.get_running_loop().time() + settings.turn_s
+        context = ImportContext(lease, port, connector, channel, self.checkout, settings, report, began, until)
+        import_orders = partial(order_import.import_orders_and_commit, context)
+        push_values = partial(
+            push.push_values_and_commit,
+            lease,
+            port,
+            channel,
+            report=report,
+            pauses=settings.retry_s,
+            began=began,
+            until=until,
         )
-        asked_s: float | None = None
-        for half in (orders, values) if row["failures"] % 2 == 0 else (values, orders):
+        retry_after_s: float | None = None
+        steps = (import_orders, push_values) if connector.failures % 2 == 0 else (push_values, import_orders)
+        for step in steps:
             try:
-                await half()
+                await step()
             except ChannelFailed as failed:
                 report.problem = report.problem or failed.reason
-                asked_s = max(asked_s or 0.0, failed.retry_s or 0.0)
-        return asked_s
+                retry_after_s = max(retry_after_s or 0.0, failed.retry_after_s or 0.0)
+        return retry_after_s
 
-    async def _begin(self, held: Held) -> tuple[int, datetime]:
-        """A new report. One that is still open is of a run that was cut off."""
-        async with held.writing() as session:
-            await session.run(
-                "UPDATE connector_run SET ended_at = now(), problem = 'INTERRUPTED' "
-                "WHERE connector_id = $1 AND ended_at IS NULL",
-                held.id,
-            )
-            await session.run(
-                "DELETE FROM connector_run WHERE connector_id = $1 AND began_at < now() - make_interval(secs => $2)",
-                held.id,
-                self.terms.run_term_s,
-            )
-            row = await session.fetchrow(
-                "INSERT INTO connector_run (connector_id) VALUES ($1) RETURNING id, began_at", held.id
-            )
+    async def _start_report(self, lease: ConnectorLease) -> tuple[int, datetime]:
+        """Create the report of a run; return its id and when the run began. A report that was never ended is closed."""
+        connector_id = lease.connector_id
+        async with lease.writing() as session:
+            await session.run(_END_INTERRUPTED, connector_id=connector_id)
+            await session.run(_DELETE_OLD, connector_id=connector_id, term_s=self.connector_settings.run_term_s)
+            row = await session.fetchrow(_START, connector_id=connector_id)
         assert row is not None
         return row["id"], row["began_at"]
 
-    async def _end(self, held: Held, row: Row, run_id: int, report: Report, asked_s: float | None) -> None:
-        async with held.writing() as session:
+    async def _finish(
+        self,
+        lease: ConnectorLease,
+        connector: ConnectorRecord,
+        run_id: int,
+        report: RunReport,
+        retry_after_s: float | None,
+    ) -> None:
+        """End the lease, set the time of the next run, and store the report."""
+        async with lease.writing() as session:
             next_at = await session.fetchval(
-                _END, held.id, report.problem, self._pause_s(row, report, asked_s), held.fence
+                _FINISH,
+                connector_id=lease.connector_id,
+                fence=lease.fence,
+                problem=report.problem,
+                pause_s=self._pause_s(connector, report, retry_after_s),
             )
-            await _write(session, run_id, report, next_at, keep=row["asked"] or not report.idle)
+            keep = connector.run_requested or not report.is_idle
+            await _store_report(session, run_id, report, next_at, keep=keep)
 
-    def _pause_s(self, row: Row, report: Report, asked_s: float | None) -> float:
+    def _pause_s(self, connector: ConnectorRecord, report: RunReport, retry_after_s: float | None) -> float:
         if report.problem is None:
-            return 0.0 if report.more else float(row["every_s"])
-        tried = min(row["failures"] + 1, len(self.terms.retry_s))
-        found = pause_s(tried, self.terms.retry_s, dice=random.random(), asked_s=asked_s)  # noqa: S311
-        assert found is not None
-        return found
-
-    async def _free(self, held: Held) -> None:
-        async with self.database.transaction(notify=False) as session:
-            await session.run(
-                "UPDATE connector SET lease_until = NULL WHERE id = $1 AND fence = $2", held.id, held.fence
-            )
-
-
-# Whoever asked for a run while this one was under way has one of its own.
-_END = """
-    UPDATE connector SET lease_until = NULL, ran_at = now(), problem = $2,
-        status = CASE WHEN $2::text IS NULL THEN 'ACTIVE' ELSE 'RETRYING' END,
-        failures = CASE WHEN $2::text IS NULL THEN 0 ELSE failures + 1 END,
-        next_at = CASE WHEN asked THEN now() ELSE now() + make_interval(secs => $3) END
-    WHERE id = $1 AND fence = $4 RETURNING next_at
-"""
+            return 0.0 if report.more else float(connector.every_s)
+        pauses = self.connector_settings.retry_s
+        pause_s = retry_pause_s(
+            min(connector.failures + 1, len(pauses)),
+            pauses,
+            random_fraction=random.random(),  # noqa: S311
+            retry_after_s=retry_after_s,
+        )
+        assert pause_s is not None
+        return pause_s
 
 
-async def _write(session: Session, run_id: int, report: Report, next_at: datetime, *, keep: bool) -> None:
-    """A run that had nothing to do leaves no report, unless somebody asked for it."""
+_END_INTERRUPTED = statement("""
+    UPDATE connector_run SET ended_at = now(), problem = 'INTERRUPTED'
+    WHERE connector_id = :connector_id AND ended_at IS NULL
+""")
+_DELETE_OLD = statement("""
+    DELETE FROM connector_run
+    WHERE connector_id = :connector_id AND began_at < now() - make_interval(secs => :term_s)
+""")
+_START = statement("INSERT INTO connector_run (connector_id) VALUES (:connector_id) RETURNING id, began_at")
+
+# A run that was requested during this one begins at once.
+_FINISH = statement("""
+    UPDATE connector SET lease_until = NULL, ran_at = now(), problem = :problem,
+        status = CASE WHEN :problem::text IS NULL THEN 'ACTIVE' ELSE 'RETRYING' END,
+        failures = CASE WHEN :problem::text IS NULL THEN 0 ELSE failures + 1 END,
+        next_at = CASE WHEN asked THEN now() ELSE now() + make_interval(secs => :pause_s) END
+    WHERE id = :connector_id AND fence = :fence RETURNING next_at
+""")
+
+
+async def _store_report(session: Session, run_id: int, report: RunReport, next_at: datetime, *, keep: bool) -> None:
+    """Store the report of an ended run, or delete it if it is not to be kept."""
     if not keep:
-        await session.run("DELETE FROM connector_run WHERE id = $1", run_id)
+        await session.run(_DELETE, run_id=run_id)
         return
     await session.run(
-        "UPDATE connector_run SET ended_at = now(), seen = $2, sent = $3, accepted = $4, attempts = $5, "
-        "orders_read = $6, orders_placed = $7, refused_count = $8, refused = $9::jsonb, next_at = $10, problem = $11 "
-        "WHERE id = $1",
-        run_id,
-        report.seen,
-        report.sent,
-        report.accepted,
-        report.attempts,
-        report.orders_read,
-        report.orders_placed,
-        report.refused_count,
-        report.reasons,
-        next_at,
-        report.problem,
+        _STORE,
+        run_id=run_id,
+        seen=report.seen,
+        sent=report.sent,
+        accepted=report.accepted,
+        attempts=report.attempts,
+        orders_read=report.orders_read,
+        orders_placed=report.orders_placed,
+        refused_count=report.refused_count,
+        refused=report.refused_json,
+        next_at=next_at,
+        problem=report.problem,
     )
 
 
-async def of(session: Session, connector_id: UUID, *, before: int | None, first: int) -> list[Row]:
-    """Reports, newest first; one that runs now has no end."""
-    return await session.fetch(
-        "SELECT * FROM connector_run WHERE connector_id = $1 AND ($2::bigint IS NULL OR id < $2) "
-        "ORDER BY id DESC LIMIT $3",
-        connector_id,
-        before,
-        first,
-    )
+_DELETE = statement("DELETE FROM connector_run WHERE id = :run_id")
+_STORE = statement("""
+    UPDATE connector_run SET ended_at = now(), seen = :seen, sent = :sent, accepted = :accepted, attempts = :attempts,
+        orders_read = :orders_read, orders_placed = :orders_placed, refused_count = :refused_count,
+        refused = :refused::jsonb, next_at = :next_at, problem = :problem
+    WHERE id = :run_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The stored report of a run. `ended_at`: None while it runs. `refused`: the first refusals, as in `RunReport`."""
+
+    id: int
+    began_at: datetime
+    ended_at: datetime | None
+    seen: int
+    sent: int
+    accepted: int
+    attempts: int
+    orders_read: int
+    orders_placed: int
+    refused_count: int
+    refused: Sequence[ReportedRefusal]
+    next_at: datetime | None
+    problem: str | None
+
+
+async def of_connector(session: Session, connector_id: UUID, *, before: int | None, first: int) -> list[RunRecord]:
+    """Return the reports of a connector's runs before an id, newest first."""
+    rows = await session.fetch(_OF_CONNECTOR, connector_id=connector_id, before=before, limit=first)
+    return [_run_record(row) for row in rows]
+
+
+_OF_CONNECTOR = statement("""
+    SELECT id, began_at, ended_at, seen, sent, accepted, attempts, orders_read, orders_placed, refused_count, refused,
+        next_at, problem
+    FROM connector_run WHERE connector_id = :connector_id AND (:before::bigint IS NULL OR id < :before)
+    ORDER BY id DESC LIMIT :limit
+""")
+
+
+def _run_record(row: Row) -> RunRecord:
+    return RunRecord(**{**row, "refused": msgspec.convert(row["refused"], list[ReportedRefusal])})

@@ -14,7 +14,7 @@ from uriba.cart import carts
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
-from uriba.connectors.runs import Connectors
+from uriba.connectors.runs import ConnectorRunner
 from uriba.core import clock
 from uriba.db import Database, idempotency
 from uriba.fulfillment.allocation import backorders, rejections, shortages
@@ -145,7 +145,7 @@ async def watch_stock(context: WorkerContext) -> int:
 
 async def run_connectors(context: WorkerContext) -> int:
     """Run the connectors that are due."""
-    return await Connectors(context.database, context.settings, context.checkout).run_due()
+    return await ConnectorRunner(context.database, context.settings, context.checkout).run_due()
 
 
 async def forget_old(context: WorkerContext) -> int:

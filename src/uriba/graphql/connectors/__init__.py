@@ -1,1 +1,1 @@
-"""Connectors, as the API shows them."""
+"""Connectors in the API."""

@@ -1,4 +1,4 @@
-"""What staff, and apps with the scope catalog for their own channel, do with connectors."""
+"""Mutations of connectors, for staff and for apps with the scope catalog."""
 
 from __future__ import annotations
 
@@ -8,68 +8,70 @@ from uuid import UUID
 import strawberry
 
 from uriba.connectors import connectors
-from uriba.connectors.connectors import Change, Terms
+from uriba.connectors.connector_records import ConnectorRecord
+from uriba.connectors.connectors import ConnectorChange, ConnectorLag, NewConnector
 from uriba.core import ids
 from uriba.core.errors import NotFound
-from uriba.db import Row, Session
+from uriba.db import Session
 from uriba.graphql.connectors.types import KIND, ConnectorInput, ConnectorPayload, ConnectorUpdateInput, connector_of
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import MASTER_DATA, mutation
 from uriba.outbound.client import check_url
+from uriba.webhooks import endpoints
 
-Changed = Callable[[Session, UUID], Awaitable[Row]]
+Change = Callable[[Session, UUID], Awaitable[ConnectorRecord]]
 
 
 @strawberry.type
 class ConnectorMutations:
     @mutation(
         MASTER_DATA,
-        "Write to a channel from now on, and fetch its orders. The first run tells it all that it sells. A code that "
-        "was deleted comes back with the orders that it brought. An app's connectors are its channel's.",
+        "Create a connector, which pushes values to a channel and imports its orders. Its first run sends all values. "
+        "A deleted connector with the same code is restored and knows the orders that it imported. An app's connectors "
+        "belong to its channel.",
     )
     async def connector_create(self, info: Info, input: ConnectorInput) -> ConnectorPayload:
         context = info.context
         channel = await context.channel(input.channel, "input", "channel")
-        if context.actor.restricted_to_channel not in (None, channel.id):
-            raise NotFound("There is no such channel.", "input", "channel")
-        terms = Terms(input.code, input.kind, input.url, input.token, input.every_seconds)
-        connectors.check(terms)
+        endpoints.check_channel(context.actor, channel.id, "input", "channel")
+        new = NewConnector(input.code, input.kind, input.url, input.token, input.every_seconds)
+        connectors.check_new(new)
         await _check_url(info, input.url)
         async with context.transaction() as session:
-            row = await connectors.create(session, channel_id=channel.id, terms=terms)
-        return ConnectorPayload(connector=connector_of(row, None))
+            connector = await connectors.create(session, channel_id=channel.id, new=new)
+        return ConnectorPayload(connector=connector_of(connector, ConnectorLag()))
 
     @mutation(
         MASTER_DATA,
-        "Change how a connector reaches its channel, or pause it. Another url is another channel's: it is told all.",
+        "Change a connector's settings, or pause or resume it. After a change of its url all values are sent again.",
     )
     async def connector_update(self, info: Info, input: ConnectorUpdateInput) -> ConnectorPayload:
-        change = Change(input.url, input.token, input.every_seconds, input.paused)
+        change = ConnectorChange(input.url, input.token, input.every_seconds, input.paused)
         await _check_url(info, input.url)
-        return await _changed(
+        return await _change(
             info, input.id, lambda s, key: connectors.update(s, key, actor=info.context.actor, change=change), "input"
         )
 
-    @mutation(MASTER_DATA, "Send and fetch nothing any more. Its folder stays.")
+    @mutation(MASTER_DATA, "Delete a connector: it never runs again. The files in its folder are kept.")
     async def connector_delete(self, info: Info, id: strawberry.ID) -> ConnectorPayload:
-        return await _changed(info, id, lambda s, key: connectors.delete(s, key, actor=info.context.actor))
+        return await _change(info, id, lambda s, key: connectors.delete(s, key, actor=info.context.actor))
 
     @mutation(
         MASTER_DATA,
-        "Run soon: compare everything with what the channel was told, and try again what was refused or waits.",
+        "Run a connector soon: compare all values with the sent ones, and try refused values and waiting orders again.",
     )
     async def connector_run(self, info: Info, id: strawberry.ID) -> ConnectorPayload:
-        return await _changed(info, id, lambda s, key: connectors.ask(s, key, actor=info.context.actor))
+        return await _change(info, id, lambda s, key: connectors.request_run(s, key, actor=info.context.actor))
 
 
-async def _changed(info: Info, id: str, change: Changed, *path: str) -> ConnectorPayload:
+async def _change(info: Info, id: str, change: Change, *path: str) -> ConnectorPayload:
     key = ids.uuid(id, KIND)
     if key is None:
         raise NotFound("There is no such connector.", *path, "id")
     async with info.context.transaction() as session:
-        row = await change(session, key)
-        lag = (await connectors.lag_by_id(session, [key])).get(key)
-    return ConnectorPayload(connector=connector_of(row, lag))
+        connector = await change(session, key)
+        lags = await connectors.lag_by_id(session, [key])
+    return ConnectorPayload(connector=connector_of(connector, lags[key]))
 
 
 async def _check_url(info: Info, url: str | None) -> None:

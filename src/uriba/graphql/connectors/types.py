@@ -1,21 +1,21 @@
-"""Connectors, their reports, and what their channels were told."""
+"""GraphQL types of connectors, their runs, and differences between sent and current values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import strawberry
 
 from uriba.connectors import runs
+from uriba.connectors.connector_records import ConnectorRecord
+from uriba.connectors.connectors import ConnectorLag, DifferencePage
 from uriba.connectors.models import ConnectorKind, ConnectorStatus, ValueKind
+from uriba.connectors.run_report import ReportedRefusal
+from uriba.connectors.runs import RunRecord
 from uriba.connectors.sent_values import Difference
 from uriba.core import pages
 from uriba.core.ids import global_id
-from uriba.core.money import to_decimal
-from uriba.db import Row
 from uriba.graphql.catalog.types import Channel, channel_of
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
@@ -25,20 +25,20 @@ KIND = "Connector"
 
 strawberry.enum(
     ConnectorKind,
-    description="FILE: a folder of its own, which somebody serves. REST: requests to a base URL.",
+    description="FILE: files in a folder. REST: requests to a base URL.",
 )
 strawberry.enum(
     ConnectorStatus,
-    description="ACTIVE, RETRYING after a run that failed, or PAUSED by whoever asked for it.",
+    description="ACTIVE: the last run succeeded. RETRYING: it failed. PAUSED: it does not run until resumed.",
 )
 strawberry.enum(
     ValueKind,
     name="ConnectorValueKind",
-    description="What a channel is told of a SKU: units that may be promised, or the price.",
+    description="A value of a SKU that a channel is sent: the units that it may promise, or the price.",
 )
 
 
-@strawberry.type(description="A row or an order that was not taken, with the reason.")
+@strawberry.type(description="A value or an order that was refused, and why.")
 class ConnectorRefusal:
     kind: str = strawberry.field(description="AVAILABILITY, PRICE or ORDER.")
     subject: str | None = strawberry.field(description="The SKU, or the order's number at the channel.")
@@ -50,17 +50,17 @@ class ConnectorRefusal:
 class ConnectorRun:
     began_at: datetime
     ended_at: datetime | None = strawberry.field(description="Null while it runs.")
-    seen: int = strawberry.field(description="Values that were looked at because they might differ.")
+    seen: int = strawberry.field(description="Values that were compared because they may have changed.")
     sent: int
     accepted: int
-    attempts: int = strawberry.field(description="Requests or files, tries that failed too.")
+    attempts: int = strawberry.field(description="Requests or files, including failed attempts.")
     orders_read: int
     orders_placed: int
     refused_count: int
     refused: list[ConnectorRefusal] = strawberry.field(description="The first hundred.")
     next_run_at: datetime | None
     problem: str | None = strawberry.field(
-        description="Why it ended before its work did, such as TIMEOUT or HTTP 503; INTERRUPTED: its worker ended."
+        description="Why the run failed, such as TIMEOUT or HTTP 503. INTERRUPTED: its worker ended."
     )
 
 
@@ -76,22 +76,22 @@ class ConnectorRunConnection:
     page_info: PageInfo
 
 
-@strawberry.type(description="How a channel is written to, and its orders are fetched.")
+@strawberry.type(description="Pushes values to a channel that does not receive webhooks, and imports its orders.")
 class Connector:
     id: strawberry.ID
-    code: str = strawberry.field(description="Names its folder below the setting connector_dir where it is of FILE.")
+    code: str = strawberry.field(description="Also the name of the folder of a FILE connector.")
     kind: ConnectorKind
     status: ConnectorStatus
     url: str | None
     has_token: bool
     every_seconds: int
-    problem: str | None = strawberry.field(description="Of its last run.")
+    problem: str | None = strawberry.field(description="Why the last run failed. Null if it succeeded.")
     last_run_at: datetime | None
     next_run_at: datetime
     created_at: datetime
-    lag_seconds: int = strawberry.field(description="Age of the oldest value that the channel may not have.")
+    lag_seconds: int = strawberry.field(description="The age of the oldest value that the channel may not have.")
     open: int = strawberry.field(description="Values that the channel may not have.")
-    refused: int = strawberry.field(description="Of these, what it would not take; they are tried again.")
+    refused: int = strawberry.field(description="How many of them were refused. They are sent again later.")
     key: strawberry.Private[UUID]
     channel_id: strawberry.Private[int]
 
@@ -101,23 +101,25 @@ class Connector:
         assert row is not None
         return channel_of(row)
 
-    @strawberry.field(description="Reports, newest first; runs that had nothing to do leave none.")
+    @strawberry.field(description="The reports of runs, newest first. A run that had nothing to do leaves none.")
     async def runs(self, info: Info, first: int | None = 20, after: str | None = None) -> ConnectorRunConnection:
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
-            rows = await runs.of(session, self.key, before=pages.after_number(after), first=size + 1)
-        page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
-        return connect(ConnectorRunConnection, ConnectorRunEdge, page, _run)  # type: ignore[no-any-return]
+            found = await runs.of_connector(session, self.key, before=pages.after_number(after), first=size + 1)
+        page = pages.page(found, first=size, after=after, key=lambda run: run.id)
+        return connect(ConnectorRunConnection, ConnectorRunEdge, page, _run_of)  # type: ignore[no-any-return]
 
 
-@strawberry.type(description="What a channel was told of a SKU, where it is not what the book has.")
+@strawberry.type(description="A sent value of a SKU that is not the current one.")
 class ConnectorDifference:
     sku: str
     kind: ValueKind
-    told: str | None = strawberry.field(description="Units, or an amount in major units. Null: nothing yet.")
-    book: str
-    in_doubt: bool = strawberry.field(description="Something else was sent, and nobody knows whether it was taken.")
-    refused: ConnectorRefusal | None = strawberry.field(description="Why it was not taken.")
+    told: str | None = strawberry.field(
+        description="What the channel was sent: units, or an amount in major units. Null: nothing yet."
+    )
+    book: str = strawberry.field(description="The current value.")
+    in_doubt: bool = strawberry.field(description="Another value was sent, and its acceptance is unknown.")
+    refused: ConnectorRefusal | None = strawberry.field(description="Why the value was refused.")
 
 
 @strawberry.type
@@ -138,17 +140,17 @@ class ConnectorPayload:
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
-@strawberry.input(description="url and token are of REST.")
+@strawberry.input(description="`url` and `token` are for REST.")
 class ConnectorInput:
     code: str
     kind: ConnectorKind
     channel: str | None = None
-    url: str | None = strawberry.field(default=None, description="The base of its paths, https://.")
-    token: str | None = strawberry.field(default=None, description="Sent as a bearer token, and never shown again.")
+    url: str | None = strawberry.field(default=None, description="The base URL, which begins with https://.")
+    token: str | None = strawberry.field(default=None, description="Sent as a bearer token. It is never shown again.")
     every_seconds: int = 30
 
 
-@strawberry.input(description="What is left out stays as it is.")
+@strawberry.input(description="Fields that are left out stay as they are.")
 class ConnectorUpdateInput:
     id: strawberry.ID
     url: str | None = None
@@ -157,48 +159,65 @@ class ConnectorUpdateInput:
     paused: bool | None = None
 
 
-def connector_of(row: Row, lag: Mapping[str, Any] | None) -> Connector:
+def connector_of(connector: ConnectorRecord, lag: ConnectorLag) -> Connector:
     return Connector(
-        id=strawberry.ID(global_id(KIND, row["id"])),
-        code=row["code"],
-        kind=ConnectorKind(row["kind"]),
-        status=ConnectorStatus(row["status"]),
-        url=row["url"],
-        has_token=row["token"] is not None,
-        every_seconds=row["every_s"],
-        problem=row["problem"],
-        last_run_at=row["ran_at"],
-        next_run_at=row["next_at"],
-        created_at=row["created_at"],
-        lag_seconds=lag["lag_s"] if lag else 0,
-        open=lag["open"] if lag else 0,
-        refused=lag["refused"] if lag else 0,
-        key=row["id"],
-        channel_id=row["channel_id"],
+        id=strawberry.ID(global_id(KIND, connector.id)),
+        code=connector.code,
+        kind=connector.kind,
+        status=connector.status,
+        url=connector.url,
+        has_token=connector.token is not None,
+        every_seconds=connector.every_s,
+        problem=connector.problem,
+        last_run_at=connector.ran_at,
+        next_run_at=connector.next_at,
+        created_at=connector.created_at,
+        lag_seconds=lag.seconds,
+        open=lag.open,
+        refused=lag.refused,
+        key=connector.id,
+        channel_id=connector.channel_id,
     )
 
 
-def _run(row: Row) -> ConnectorRun:
+def _run_of(run: RunRecord) -> ConnectorRun:
     return ConnectorRun(
-        began_at=row["began_at"],
-        ended_at=row["ended_at"],
-        seen=row["seen"],
-        sent=row["sent"],
-        accepted=row["accepted"],
-        attempts=row["attempts"],
-        orders_read=row["orders_read"],
-        orders_placed=row["orders_placed"],
-        refused_count=row["refused_count"],
-        refused=[ConnectorRefusal(**one) for one in row["refused"]],
-        next_run_at=row["next_at"],
-        problem=row["problem"],
+        began_at=run.began_at,
+        ended_at=run.ended_at,
+        seen=run.seen,
+        sent=run.sent,
+        accepted=run.accepted,
+        attempts=run.attempts,
+        orders_read=run.orders_read,
+        orders_placed=run.orders_placed,
+        refused_count=run.refused_count,
+        refused=[_refusal_of(refusal) for refusal in run.refused],
+        next_run_at=run.next_at,
+        problem=run.problem,
     )
 
 
-def difference_of(found: Difference, currency: str) -> ConnectorDifference:
-    def shown(value: int) -> str:
-        return to_decimal(value, currency) if found.kind is ValueKind.PRICE else str(value)
+def _refusal_of(refusal: ReportedRefusal) -> ConnectorRefusal:
+    return ConnectorRefusal(kind=refusal.kind, subject=refusal.subject, code=refusal.code, message=refusal.message)
 
+
+def difference_page_of(page: DifferencePage, *, begun: bool) -> ConnectorDifferenceConnection:
+    edges = [
+        ConnectorDifferenceEdge(node=_difference_of(one), cursor=pages.cursor(one.variant_id))
+        for one in page.differences
+    ]
+    return ConnectorDifferenceConnection(
+        edges=edges,
+        page_info=PageInfo(
+            has_next_page=page.more,
+            has_previous_page=begun,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=None if page.end is None else pages.cursor(page.end),
+        ),
+    )
+
+
+def _difference_of(found: Difference) -> ConnectorDifference:
     refused = None
     if found.refused_code is not None:
         refused = ConnectorRefusal(
@@ -207,8 +226,8 @@ def difference_of(found: Difference, currency: str) -> ConnectorDifference:
     return ConnectorDifference(
         sku=found.sku,
         kind=found.kind,
-        told=None if found.told is None else shown(found.told),
-        book=shown(found.value),
-        in_doubt=found.doubt,
+        told=found.sent_text,
+        book=found.current_text,
+        in_doubt=found.in_doubt,
         refused=refused,
     )
