@@ -21,7 +21,7 @@ from uriba.alerts.rules import (
     stock_closes,
     stock_opens,
 )
-from uriba.catalog.opening_hours import Span
+from uriba.catalog.opening_hours import OpenPeriod
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KINDS = sorted(RULES)
@@ -105,7 +105,7 @@ def test_closes_when_its_subject_has_no_signal() -> None:
 
 
 def test_silence_counts_from_when_the_store_opened() -> None:
-    opened = Span(NOW - timedelta(minutes=10), NOW + timedelta(hours=8))
+    opened = OpenPeriod(NOW - timedelta(minutes=10), NOW + timedelta(hours=8))
     yesterday = NOW - timedelta(hours=15)
 
     assert silence_s(yesterday, opened, NOW) == 600

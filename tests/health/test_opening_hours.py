@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from uriba.catalog.opening_hours import parse, present
+from uriba.catalog.opening_hours import current_period, parse
 
 ZONES = st.sampled_from(
     [
@@ -51,7 +51,7 @@ def test_open_is_when_the_clock_on_the_wall_says_so(opens: int, closes: int, zon
         (wall + timedelta(hours=h)).replace(tzinfo=ZoneInfo(zone)).utcoffset() != wall.utcoffset() for h in (-48, 48)
     )
 
-    span = present(hours, zone, now)
+    span = current_period(hours, zone, now)
 
     # On a day when the clock is changed a place may be taken for open for longer, never for shorter.
     assert span is not None if says_open else span is None or changed
@@ -66,13 +66,13 @@ def test_all_moments_of_the_same_hours_agree_on_them(opens: int, closes: int, zo
     hours = parse(written(opens, closes))
     assert hours is not None
 
-    span = present(hours, zone, now)
+    span = current_period(hours, zone, now)
 
     if span is not None:
         assert span.end - span.start <= timedelta(hours=25)
-        assert present(hours, zone, span.start) == span
-        assert present(hours, zone, span.start + (now - span.start) / 2) == span
-        assert present(hours, zone, span.end) is None
+        assert current_period(hours, zone, span.start) == span
+        assert current_period(hours, zone, span.start + (now - span.start) / 2) == span
+        assert current_period(hours, zone, span.end) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_opened(hours: str, zone: str, at: str, opened: str | None) -> None:
     found = parse(hours)
     assert found is not None
 
-    span = present(found, zone, datetime.fromisoformat(at))
+    span = current_period(found, zone, datetime.fromisoformat(at))
 
     assert (span.start if span else None) == (datetime.fromisoformat(opened) if opened else None)
 
@@ -106,7 +106,7 @@ def test_a_place_that_never_closes_was_open_yesterday(zone: str, now: datetime) 
     hours = parse("00:00-24:00")
     assert hours is not None
 
-    span = present(hours, zone, now)
+    span = current_period(hours, zone, now)
 
     assert span is not None
     yesterday = datetime.combine(now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1), time(1), ZoneInfo(zone))

@@ -1,1 +1,1 @@
-"""Keys: who may call, and as whom."""
+"""Keys, authentication, and limits on guessing codes."""

@@ -12,9 +12,9 @@ from uriba.db.base import Base
 
 
 class AccessKey(Base):
-    """A key of a terminal, an app, a person of the staff, or (for an hour or so) of a customer.
+    """A key of a terminal, an app or a staff member, or a customer's token, which expires.
 
-    Only the SHA-256 digest of its secret is kept. A terminal's key is the terminal.
+    Only the SHA-256 digest of its secret is stored. The key of a terminal identifies the terminal.
     """
 
     __tablename__ = "access_key"

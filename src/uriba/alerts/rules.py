@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from uriba.alerts.models import AlertKind
-from uriba.catalog.opening_hours import Span
+from uriba.catalog.opening_hours import OpenPeriod
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,14 @@ def _keep_or_close(alert: OpenAlert, value: float, now: datetime, decisions: Dec
         decisions.calm.append(alert.id)
 
 
-def silence_s(synced_at: datetime, open_hours: Span | None, now: datetime) -> float | None:
+def silence_s(synced_at: datetime, open_hours: OpenPeriod | None, now: datetime) -> float | None:
     """Return how long a till has been silent since its store opened; None while the store is closed."""
     if open_hours is None:
         return None
     return max(0.0, (now - max(synced_at, open_hours.start)).total_seconds())
 
 
-def is_silent(synced_at: datetime, open_hours: Span | None, now: datetime) -> bool:
+def is_silent(synced_at: datetime, open_hours: OpenPeriod | None, now: datetime) -> bool:
     silence = silence_s(synced_at, open_hours, now)
     return silence is not None and silence >= RULES[AlertKind.TERMINAL_SILENT].opens_at
 

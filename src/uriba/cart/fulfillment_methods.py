@@ -81,7 +81,7 @@ async def _location(
 async def _pickup_store(session: Session, cart: CartView, location: str | None) -> int:
     if location is None:
         raise Invalid("Give the store where the goods are picked up.", "location")
-    found = await locations.seen_by(session, text.code(location, "location"), channel_id=cart.priced_in_id)
+    found = await locations.with_channel(session, text.code(location, "location"), channel_id=cart.priced_in_id)
     if found is None:
         raise NotFound("There is no such location.", "location")
     if not (found["offers_pickup"] and found["served"]):

@@ -1,1 +1,1 @@
-"""What we sell, and where we meet customers."""
+"""Products and variants, channels and locations."""

@@ -15,11 +15,12 @@ from uriba.core import text
 from uriba.core.errors import DomainError, Invalid, Refusals
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
 
 
 @dataclass(frozen=True, slots=True)
 class LocationRow:
-    """A location to make or change."""
+    """A location to create or change."""
 
     code: str
     name: str
@@ -38,7 +39,7 @@ class LocationRow:
 
 
 async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
-    """Make or change locations by code, all or none.
+    """Create or change locations by code, all or none.
 
     Errors: `Invalid`, `LimitExceeded` above 1,000 rows.
     """
@@ -47,7 +48,7 @@ async def upsert(session: Session, rows: Sequence[LocationRow]) -> int:
     seen: set[str] = set()
     parsed = [_parse(row, index, seen, refusals) for index, row in enumerate(rows)]
     refusals.raise_any()
-    await session.run(_UPSERT, msgspec.json.encode(parsed).decode())
+    await session.run(_UPSERT, locations=msgspec.json.encode(parsed).decode())
     return len(rows)
 
 
@@ -61,12 +62,12 @@ def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> 
     try:
         code = text.code(row.code, *at, "code")
         if code in seen:
-            raise Invalid("This location stands twice in one call.", *at, "code")
+            raise Invalid("This location appears twice in one call.", *at, "code")
         seen.add(code)
         if row.timezone not in _timezones():
-            raise Invalid("This is no time zone: give an IANA name such as Asia/Tokyo.", *at, "timezone")
+            raise Invalid("This is not a time zone. Give an IANA name, such as Asia/Tokyo.", *at, "timezone")
         name = text.text(row.name, *at, "name")
-        place = _place(row, *at)
+        geography_and_pickup = _geography_and_pickup(row, *at)
     except DomainError as error:
         refusals.caught(error)
         return {}
@@ -77,21 +78,21 @@ def _parse(row: LocationRow, index: int, seen: set[str], refusals: Refusals) -> 
         "timezone": row.timezone,
         "offers_pickup": row.offers_pickup,
         "ships_orders": row.ships_orders,
-        **place,
+        **geography_and_pickup,
     }
 
 
-def _place(row: LocationRow, *at: str | int) -> dict[str, object]:
-    """Where it is, and how soon and how long goods wait there for their customer."""
+def _geography_and_pickup(row: LocationRow, *at: str | int) -> dict[str, object]:
+    """Return where the location is, and its terms of pickup."""
     if (row.latitude is None) != (row.longitude is None):
-        raise Invalid("A place on earth is a latitude and a longitude.", *at, "latitude")
+        raise Invalid("Give latitude and longitude together.", *at, "latitude")
     for name, value, most in (("latitude", row.latitude, 90), ("longitude", row.longitude, 180)):
         if value is not None and not -most <= value <= most:
-            raise Invalid(f"This is between -{most} and {most} degrees.", *at, name)
+            raise Invalid(f"Give from -{most} to {most} degrees.", *at, name)
     if not 0 <= row.pickup_ready_minutes <= 100_000:
-        raise Invalid("This is between 0 and 100,000 minutes.", *at, "pickupReadyMinutes")
+        raise Invalid("Give from 0 to 100,000 minutes.", *at, "pickupReadyMinutes")
     if not 1 <= row.pickup_hold_days <= 365:
-        raise Invalid("This is between 1 and 365 days.", *at, "pickupHoldDays")
+        raise Invalid("Give from 1 to 365 days.", *at, "pickupHoldDays")
     if row.opening_hours is not None and opening_hours.parse(row.opening_hours) is None:
         raise Invalid("Write opening hours as 09:00-21:00, or 00:00-24:00.", *at, "openingHours")
     return {
@@ -106,11 +107,11 @@ def _place(row: LocationRow, *at: str | int) -> dict[str, object]:
     }
 
 
-_UPSERT = """
+_UPSERT = statement("""
     INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address,
         phone, pickup_ready_minutes, pickup_hold_days, opening_hours)
     SELECT code, name, kind, timezone, offers_pickup, ships_orders, region, latitude, longitude, address, phone,
-        pickup_ready_minutes, pickup_hold_days, opening_hours FROM json_to_recordset($1::json)
+        pickup_ready_minutes, pickup_hold_days, opening_hours FROM json_to_recordset(:locations::json)
         AS r(code text, name text, kind text, timezone text, offers_pickup boolean, ships_orders boolean, region text,
             latitude float8, longitude float8, address text, phone text, pickup_ready_minutes int, pickup_hold_days int,
             opening_hours text)
@@ -120,48 +121,60 @@ _UPSERT = """
         latitude = excluded.latitude, longitude = excluded.longitude, address = excluded.address,
         phone = excluded.phone, pickup_ready_minutes = excluded.pickup_ready_minutes,
         pickup_hold_days = excluded.pickup_hold_days, opening_hours = excluded.opening_hours
-"""
-_COLUMNS = (
-    "l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders, l.region, l.latitude, l.longitude, "
-    "l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days, l.opening_hours"
-)
+""")
+
+_COLUMNS = fragment("""
+    l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders, l.region, l.latitude, l.longitude,
+    l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days, l.opening_hours
+""")
 
 
-async def some(session: Session, *, first: int, after: int | None) -> list[Row]:
-    """Locations by age, one more than asked for."""
-    return await session.fetch(
-        f"SELECT {_COLUMNS} FROM location l WHERE l.id > $1 ORDER BY l.id LIMIT $2", after or 0, first + 1
-    )
+async def page(session: Session, *, first: int, after: int | None) -> list[Row]:
+    """Return locations by age, at most one more than `first`."""
+    return await session.fetch(_PAGE, after=after or 0, limit=first + 1)
+
+
+_PAGE = statement(f"SELECT {_COLUMNS} FROM location l WHERE l.id > :after ORDER BY l.id LIMIT :limit")
 
 
 async def by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
-    rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+    """Return locations by id."""
+    return {row["id"]: row for row in await session.fetch(_BY_ID, ids=ids)}
+
+
+_BY_ID = statement(f"SELECT {_COLUMNS} FROM location l WHERE l.id = ANY(:ids)")
 
 
 async def by_code(session: Session, codes: Sequence[str]) -> dict[str, Row]:
-    rows = await session.fetch(f"SELECT {_COLUMNS} FROM location l WHERE l.code = ANY($1)", codes)
-    return {row["code"]: row for row in rows}
+    """Return locations by code."""
+    return {row["code"]: row for row in await session.fetch(_BY_CODE, codes=codes)}
 
 
-async def seen_by(session: Session, code: str, *, channel_id: int) -> Row | None:
-    """A location, and whether a channel sells its stock (`served`)."""
-    return await session.fetchrow(
-        f"SELECT {_COLUMNS}, EXISTS (SELECT FROM channel_location s WHERE s.location_id = l.id AND s.channel_id = $2) "
-        "AS served FROM location l WHERE l.code = $1",
-        code,
-        channel_id,
-    )
+_BY_CODE = statement(f"SELECT {_COLUMNS} FROM location l WHERE l.code = ANY(:codes)")
+
+
+async def with_channel(session: Session, code: str, *, channel_id: int) -> Row | None:
+    """Return a location, and whether a channel sells its stock (`served`)."""
+    return await session.fetchrow(_WITH_CHANNEL, code=code, channel_id=channel_id)
+
+
+_WITH_CHANNEL = statement(f"""
+    SELECT {_COLUMNS}, EXISTS (
+        SELECT FROM channel_location s WHERE s.location_id = l.id AND s.channel_id = :channel_id
+    ) AS served
+    FROM location l WHERE l.code = :code
+""")
 
 
 async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Row]]:
-    """The locations whose stock a channel sells, best first."""
+    """Return the locations whose stock a channel sells, the preferred ones first."""
     found: dict[int, list[Row]] = {channel_id: [] for channel_id in channel_ids}
-    rows = await session.fetch(
-        f"SELECT s.channel_id, {_COLUMNS} FROM channel_location s JOIN location l ON l.id = s.location_id "
-        "WHERE s.channel_id = ANY($1) ORDER BY s.channel_id, s.position",
-        channel_ids,
-    )
-    for row in rows:
+    for row in await session.fetch(_BY_CHANNEL, channel_ids=channel_ids):
         found[row["channel_id"]].append(row)
     return found
+
+
+_BY_CHANNEL = statement(f"""
+    SELECT s.channel_id, {_COLUMNS} FROM channel_location s JOIN location l ON l.id = s.location_id
+    WHERE s.channel_id = ANY(:channel_ids) ORDER BY s.channel_id, s.position
+""")

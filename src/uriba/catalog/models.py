@@ -1,4 +1,4 @@
-"""Tables of the catalog: reference data that everything else points at."""
+"""Tables of the catalog, the master data that other tables refer to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uriba.db.base import Base
 
 SHIPPING_TAX_CLASS = "standard"
-"""Delivery is taxed as this class."""
+"""The tax class of shipping charges."""
 
 
 class ChannelKind(StrEnum):
@@ -42,19 +42,19 @@ class LocationKind(StrEnum):
 
 
 class Capture(StrEnum):
-    """When a card that was authorised is charged."""
+    """When an authorized card is captured."""
 
     AT_CHECKOUT = "AT_CHECKOUT"
     AT_SHIPMENT = "AT_SHIPMENT"
 
 
 class Channel(Base):
-    """A channel: its way of counting money, and its terms of trade.
+    """A sales channel with its currency, tax and terms.
 
-    `split_limit`: parcels that an order is shipped in at most. `return_window_days` from the day that goods left, and
-    `return_approval_minor`, above which a refund needs staff; null: no limit. `points_per_unit`: loyalty points earned
-    for a major unit of money; `point_value_minor`: what a point pays, 0 where points pay nothing. `issuer`: whose
-    receipts these are.
+    `split_limit`: the largest number of shipments of an order. `return_window_days`: days after the goods were handed
+    over or shipped; `return_approval_minor`: refunds above it need the approval of staff; null: no limit.
+    `points_per_unit`: loyalty points earned for a major unit of money; `point_value_minor`: what a point pays, 0 if
+    points pay nothing. `issuer`: the issuer of its receipts.
     """
 
     __tablename__ = "channel"
@@ -79,7 +79,7 @@ class Channel(Base):
 class Location(Base):
     """A store or a warehouse. Pickups are ready after `pickup_ready_minutes` and kept for `pickup_hold_days`.
 
-    `opening_hours`: "09:00-21:00" by its own clock; null: the hub's setting.
+    `opening_hours`: such as "09:00-21:00", in local time; null: the hub's setting.
     """
 
     __tablename__ = "location"
@@ -102,7 +102,7 @@ class Location(Base):
 
 
 class ChannelLocation(Base):
-    """A location whose stock a channel sells; `position` 0 is the best."""
+    """A location whose stock a channel sells. `position` 0 is preferred."""
 
     __tablename__ = "channel_location"
     __table_args__ = (Index(None, "location_id"),)
@@ -123,7 +123,7 @@ class TaxRate(Base):
 
 
 class Product(Base):
-    """What a customer browses; what is bought is one of its variants."""
+    """A product that customers browse. They buy one of its variants."""
 
     __tablename__ = "product"
     __table_args__ = (
@@ -143,16 +143,16 @@ class Product(Base):
 
 
 class Variant(Base):
-    """One SKU. `events` counts what was told about it."""
+    """One SKU. `events`: the number of its events."""
 
     __tablename__ = "variant"
     __table_args__ = (
         CheckConstraint("events >= 0", name="events"),
-        # Not a unique constraint: as a key, it would have each change of a variant wait for carts that add it; and it
-        # is looked at after each statement, so that two variants can change barcodes.
+        # Not a unique constraint: a key would make changes of a variant wait for carts that add it. It is checked
+        # after each statement, so that two variants can exchange their barcodes.
         ExcludeConstraint(("barcode", "="), name="ex_variant_barcode", using="btree", deferrable=True),
         Index(None, "product_id", "id"),
-        # Rows that change often keep room on their page, so that a change touches no index.
+        # Room on each page, so that frequent changes of rows touch no index.
         {"postgresql_with": {"fillfactor": 80}},
     )
 

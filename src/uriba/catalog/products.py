@@ -12,12 +12,13 @@ from uriba.core import text
 from uriba.core.errors import Code, DomainError, Refusals
 from uriba.core.quantities import ROWS_MAX, check_rows
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.outbox import emit
 
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
-    """A variant to make or change."""
+    """A variant to create or change."""
 
     sku: str
     name: str
@@ -28,7 +29,7 @@ class VariantRow:
 
 @dataclass(frozen=True, slots=True)
 class ProductRow:
-    """A product to make or change; variants that are not named stay as they are."""
+    """A product to create or change. Variants that are not listed stay as they are."""
 
     handle: str
     name: str
@@ -39,11 +40,11 @@ class ProductRow:
 
 
 async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
-    """Make or change products by handle and variants by SKU, all or none; what is the same already tells nobody.
+    """Create or change products by handle and variants by SKU, all or none. Unchanged rows emit no event.
 
-    A product that changed is told of all its variants.
+    A changed product emits an event for each of its variants.
 
-    Errors: `Invalid` (also for a SKU or barcode that stands twice), `LimitExceeded` above 1,000 products or variants.
+    Errors: `Invalid` (also for a SKU or barcode that appears twice), `LimitExceeded` above 1,000 products or variants.
     """
     check_rows(len(rows), "products")
     refusals = Refusals()
@@ -56,27 +57,33 @@ async def upsert(session: Session, rows: Sequence[ProductRow]) -> int:
     ]
     check_rows(len(variants), "products", rows_max=ROWS_MAX)
     refusals.raise_any()
-    # Two calls at once take turns: a barcode that one of them takes is there for the other to see.
-    await session.run("SELECT pg_advisory_xact_lock(hashtext('uriba.products'))")
+    # Serialized, so that a call sees the barcodes that another one has taken.
+    await session.run(_LOCK)
     await _refuse_taken_barcodes(session, rows)
-    changed = [row["id"] for row in await session.fetch(_UPSERT_PRODUCTS, msgspec.json.encode(products).decode())]
-    await session.run(_LOCK_VARIANTS, [variant["sku"] for variant in variants], changed)
-    told = await session.fetch(_UPSERT_VARIANTS, msgspec.json.encode(variants).decode(), changed)
+    rows_changed = await session.fetch(_UPSERT_PRODUCTS, products=msgspec.json.encode(products).decode())
+    changed = [row["id"] for row in rows_changed]
+    await session.run(_LOCK_VARIANTS, skus=[variant["sku"] for variant in variants], product_ids=changed)
+    written = await session.fetch(
+        _UPSERT_VARIANTS, variants=msgspec.json.encode(variants).decode(), product_ids=changed
+    )
     emit(
         session,
         *(
             ProductChanged(variant_subject(r["id"]), r["events"], {"sku": r["sku"], "discontinued": r["discontinued"]})
-            for r in told
+            for r in written
         ),
     )
     return len(rows)
+
+
+_LOCK = statement("SELECT pg_advisory_xact_lock(hashtext('uriba.products'))")
 
 
 def _parse(row: ProductRow, index: int, seen: set[tuple[str, str]], refusals: Refusals) -> dict[str, object]:
     at = ("products", index)
     try:
         handle = text.code(row.handle, *at, "handle")
-        _once("handle", handle, seen, refusals, *at, "handle")
+        _refuse_duplicate("handle", handle, seen, refusals, *at, "handle")
         return {
             "handle": handle,
             "name": text.text(row.name, *at, "name"),
@@ -94,10 +101,10 @@ def _parse_variant(
 ) -> dict[str, object]:
     try:
         sku = text.code(row.sku, *at, "sku")
-        _once("sku", sku, seen, refusals, *at, "sku")
+        _refuse_duplicate("sku", sku, seen, refusals, *at, "sku")
         barcode = text.code(row.barcode, *at, "barcode") if row.barcode else None
         if barcode:
-            _once("barcode", barcode, seen, refusals, *at, "barcode")
+            _refuse_duplicate("barcode", barcode, seen, refusals, *at, "barcode")
         return {
             "handle": handle,
             "n": at[-1],
@@ -112,9 +119,9 @@ def _parse_variant(
         return {}
 
 
-def _once(what: str, key: str, seen: set[tuple[str, str]], refusals: Refusals, *path: str | int) -> None:
+def _refuse_duplicate(what: str, key: str, seen: set[tuple[str, str]], refusals: Refusals, *path: str | int) -> None:
     if (what, key) in seen:
-        refusals.add(Code.INVALID, f"This {what} stands twice in one call.", *path)
+        refusals.add(Code.INVALID, f"This {what} appears twice in one call.", *path)
     seen.add((what, key))
 
 
@@ -127,31 +134,34 @@ async def _refuse_taken_barcodes(session: Session, rows: Sequence[ProductRow]) -
     }
     refusals = Refusals()
     named = [variant.sku.strip() for row in rows for variant in row.variants]
-    taken = await session.fetch(
-        "SELECT sku, barcode FROM variant WHERE barcode = ANY($1) AND NOT sku = ANY($2)", list(places), named
-    )
-    for row in taken:
+    for row in await session.fetch(_TAKEN_BARCODES, barcodes=list(places), skus=named):
         refusals.add(Code.INVALID, f"This barcode belongs to SKU {row['sku']}.", *places[row["barcode"]][1:])
     refusals.raise_any()
 
 
-_UPSERT_PRODUCTS = """
+_TAKEN_BARCODES = statement("""
+    SELECT sku, barcode FROM variant WHERE barcode = ANY(:barcodes) AND NOT sku = ANY(:skus)
+""")
+
+_UPSERT_PRODUCTS = statement("""
     INSERT INTO product AS p (handle, name, description, brand, category)
     SELECT handle, name, description, brand, category
-    FROM json_to_recordset($1::json) AS r(handle text, name text, description text, brand text, category text)
+    FROM json_to_recordset(:products::json) AS r(handle text, name text, description text, brand text, category text)
     ON CONFLICT (handle) DO UPDATE SET name = excluded.name, description = excluded.description,
         brand = excluded.brand, category = excluded.category
     WHERE (p.name, p.description, p.brand, p.category)
         IS DISTINCT FROM (excluded.name, excluded.description, excluded.brand, excluded.category)
     RETURNING id
-"""
-# By SKU, as whoever changes prices does: nobody waits in a circle.
-_LOCK_VARIANTS = """
-    SELECT FROM variant WHERE sku = ANY($1) OR product_id = ANY($2) ORDER BY sku FOR NO KEY UPDATE
-"""
-_UPSERT_VARIANTS = """
+""")
+
+# By SKU, the order in which changes of prices lock variants too.
+_LOCK_VARIANTS = statement("""
+    SELECT FROM variant WHERE sku = ANY(:skus) OR product_id = ANY(:product_ids) ORDER BY sku FOR NO KEY UPDATE
+""")
+
+_UPSERT_VARIANTS = statement("""
     WITH r AS (
-        SELECT p.id AS product_id, r.* FROM json_to_recordset($1::json)
+        SELECT p.id AS product_id, r.* FROM json_to_recordset(:variants::json)
             AS r(handle text, n bigint, sku text, barcode text, name text, tax_class text, discontinued boolean)
         JOIN product p USING (handle)
     ), named AS (
@@ -163,11 +173,11 @@ _UPSERT_VARIANTS = """
         WHERE (v.product_id, v.barcode, v.name, v.tax_class, v.discontinued)
             IS DISTINCT FROM (excluded.product_id, excluded.barcode, excluded.name, excluded.tax_class,
                 excluded.discontinued)
-            OR v.product_id = ANY($2)
+            OR v.product_id = ANY(:product_ids)
         RETURNING id, sku, discontinued, events
     ), others AS (
-        UPDATE variant SET events = events + 1 WHERE product_id = ANY($2) AND sku NOT IN (SELECT sku FROM r)
+        UPDATE variant SET events = events + 1 WHERE product_id = ANY(:product_ids) AND sku NOT IN (SELECT sku FROM r)
         RETURNING id, sku, discontinued, events
     )
     SELECT * FROM named UNION ALL SELECT * FROM others
-"""
+""")

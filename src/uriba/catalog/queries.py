@@ -10,90 +10,125 @@ from sqlalchemy import CompoundSelect, select, union
 from uriba.catalog.models import Product, Variant
 from uriba.core.errors import LimitExceeded
 from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
 
-PRODUCT = "p.id, p.handle, p.name, p.description, p.brand, p.category"
-VARIANT = "v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued"
+PRODUCT = fragment("p.id, p.handle, p.name, p.description, p.brand, p.category")
+VARIANT = fragment("v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued")
 
 SEARCH_SIZE_MAX = 100
 SEARCH_WORDS_MAX = 8
 
 
 async def products_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
-    rows = await session.fetch(f"SELECT {PRODUCT} FROM product p WHERE p.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+    """Return products by id."""
+    return {row["id"]: row for row in await session.fetch(_PRODUCTS_BY_ID, ids=ids)}
+
+
+_PRODUCTS_BY_ID = statement(f"SELECT {PRODUCT} FROM product p WHERE p.id = ANY(:ids)")
 
 
 async def product_by_handle(session: Session, handle: str) -> Row | None:
-    return await session.fetchrow(f"SELECT {PRODUCT} FROM product p WHERE p.handle = $1", handle)
+    """Return a product by its handle."""
+    return await session.fetchrow(_PRODUCT_BY_HANDLE, handle=handle)
+
+
+_PRODUCT_BY_HANDLE = statement(f"SELECT {PRODUCT} FROM product p WHERE p.handle = :handle")
 
 
 async def variants_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row]:
-    rows = await session.fetch(f"SELECT {VARIANT} FROM variant v WHERE v.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+    """Return variants by id."""
+    return {row["id"]: row for row in await session.fetch(_VARIANTS_BY_ID, ids=ids)}
+
+
+_VARIANTS_BY_ID = statement(f"SELECT {VARIANT} FROM variant v WHERE v.id = ANY(:ids)")
 
 
 async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Row]]:
+    """Return the variants of products, by product."""
     found: dict[int, list[Row]] = {product_id: [] for product_id in product_ids}
-    rows = await session.fetch(
-        f"SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY($1) ORDER BY v.product_id, v.id",
-        product_ids,
-    )
-    for row in rows:
+    for row in await session.fetch(_VARIANTS_BY_PRODUCT, product_ids=product_ids):
         found[row["product_id"]].append(row)
     return found
 
 
+_VARIANTS_BY_PRODUCT = statement(f"""
+    SELECT {VARIANT} FROM variant v WHERE v.product_id = ANY(:product_ids) ORDER BY v.product_id, v.id
+""")
+
+
 async def variant_by_sku(session: Session, sku: str) -> Row | None:
-    return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.sku = $1", sku)
+    """Return a variant by its SKU."""
+    return await session.fetchrow(_VARIANT_BY_SKU, sku=sku)
+
+
+_VARIANT_BY_SKU = statement(f"SELECT {VARIANT} FROM variant v WHERE v.sku = :sku")
 
 
 async def variant_by_barcode(session: Session, barcode: str) -> Row | None:
-    return await session.fetchrow(f"SELECT {VARIANT} FROM variant v WHERE v.barcode = $1", barcode)
+    """Return a variant by its barcode."""
+    return await session.fetchrow(_VARIANT_BY_BARCODE, barcode=barcode)
+
+
+_VARIANT_BY_BARCODE = statement(f"SELECT {VARIANT} FROM variant v WHERE v.barcode = :barcode")
 
 
 async def ids_by_sku(session: Session, skus: Sequence[str]) -> dict[str, int]:
-    rows = await session.fetch("SELECT sku, id FROM variant WHERE sku = ANY($1)", skus)
-    return {row["sku"]: row["id"] for row in rows}
+    """Return the ids of variants by SKU; unknown SKUs are left out."""
+    return {row["sku"]: row["id"] for row in await session.fetch(_IDS_BY_SKU, skus=skus)}
 
 
-async def sold_at(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
-    """Variants by the SKU or barcode that a till has of them, and whether the location has a level of each."""
-    sql = (
-        "SELECT v.id, v.sku, v.barcode, v.name, v.tax_class, EXISTS (SELECT FROM stock_level l "
-        "WHERE (l.variant_id, l.location_id) = (v.id, $2)) AS stocked FROM variant v WHERE v.{0} = ANY($1)"
-    )
-    found = {row["sku"]: row for row in await session.fetch(sql.format("sku"), names, location_id)}
+_IDS_BY_SKU = statement("SELECT sku, id FROM variant WHERE sku = ANY(:skus)")
+
+
+async def variants_at_location(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
+    """Return variants by SKU or else barcode, and whether the location has a stock level of each (`stocked`)."""
+    rows = await session.fetch(_AT_LOCATION_BY_SKU, codes=names, location_id=location_id)
+    found = {row["sku"]: row for row in rows}
     if others := [name for name in names if name not in found]:
-        found |= {row["barcode"]: row for row in await session.fetch(sql.format("barcode"), others, location_id)}
+        rows = await session.fetch(_AT_LOCATION_BY_BARCODE, codes=others, location_id=location_id)
+        found |= {row["barcode"]: row for row in rows}
     return found
+
+
+_AT_LOCATION = fragment("""
+    SELECT v.id, v.sku, v.barcode, v.name, v.tax_class, EXISTS (
+        SELECT FROM stock_level l WHERE (l.variant_id, l.location_id) = (v.id, :location_id)
+    ) AS stocked
+    FROM variant v WHERE v.{column} = ANY(:codes)
+""")
+_AT_LOCATION_BY_SKU = statement(_AT_LOCATION.format(column="sku"))
+_AT_LOCATION_BY_BARCODE = statement(_AT_LOCATION.format(column="barcode"))
 
 
 async def products(
     session: Session, *, search: str | None, category: str | None, first: int, after: int | None
 ) -> Sequence[Mapping[str, Any]]:
-    """Products by age, one more than asked for. `search`: every word is in name, brand, category, or a SKU or barcode.
+    """Return products by age, at most one more than `first`.
+
+    `search`: each word is part of the name, brand or category, or is a SKU or barcode.
 
     Errors: `LimitExceeded` for a search above 100 characters.
     """
     if not search and not category:
-        return await session.fetch(
-            f"SELECT {PRODUCT} FROM product p WHERE p.id > $1 ORDER BY p.id LIMIT $2", after or 0, first + 1
-        )
-    statement = (
+        return await session.fetch(_PRODUCTS, after=after or 0, limit=first + 1)
+    query = (
         select(Product.id, Product.handle, Product.name, Product.description, Product.brand, Product.category)
         .where(Product.id > (after or 0))
         .order_by(Product.id)
         .limit(first + 1)
     )
     if category:
-        statement = statement.where(Product.category == category)
+        query = query.where(Product.category == category)
     for word in _words(search or ""):
-        statement = statement.where(Product.id.in_(_found_by(word)))
-    return await session.select(statement)
+        query = query.where(Product.id.in_(_matching(word)))
+    return await session.select(query)
 
 
-def _found_by(word: str) -> CompoundSelect[tuple[int]]:
-    """Each of the ways has an index of its own; with an OR between them none would be used."""
+_PRODUCTS = statement(f"SELECT {PRODUCT} FROM product p WHERE p.id > :after ORDER BY p.id LIMIT :limit")
+
+
+def _matching(word: str) -> CompoundSelect[tuple[int]]:
+    """A union, because each condition has an index of its own and OR would use none of them."""
     return union(
         select(Product.id).where(Product.words.contains(word.lower(), autoescape=True)),
         select(Variant.product_id).where(Variant.sku == word),

@@ -42,8 +42,8 @@ def staff(name: Annotated[str, typer.Option(help="The person's name.")], data_di
     _issue(data_dir, lambda session: keys.for_staff(session, name=name))
 
 
-def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[keys.Issued]]) -> None:
-    async def work(database: Database) -> keys.Issued:
+def _issue(data_dir: Path | None, make: Callable[[Session], Awaitable[keys.IssuedKey]]) -> None:
+    async def work(database: Database) -> keys.IssuedKey:
         async with database.transaction() as session:
             return await make(session)
 

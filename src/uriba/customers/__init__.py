@@ -1,1 +1,1 @@
-"""Who buys: known by loyalty card, e-mail or phone."""
+"""Customers, identified by loyalty card, e-mail address or phone number."""

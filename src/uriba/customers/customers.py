@@ -1,4 +1,4 @@
-"""Customers: made and changed by loyalty card, else e-mail, else phone."""
+"""Creating, changing and finding customers by loyalty card, else e-mail, else phone."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from uriba.core.quantities import check_rows
 from uriba.customers import identifiers
 from uriba.customers.identifiers import FIELDS, Identifier
 from uriba.db import Row, Session
+from uriba.db.statements import fragment, statement
 
-_COLUMNS = "c.id, c.loyalty_card, c.email, c.phone, c.name"
+_COLUMNS = fragment("c.id, c.loyalty_card, c.email, c.phone, c.name")
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerRow:
-    """A customer to make or change; what is not given stays as it is."""
+    """A customer to create or change. Fields that are not given stay as they are."""
 
     loyalty_card: str | None = None
     email: str | None = None
@@ -30,18 +31,18 @@ class CustomerRow:
 
 
 async def upsert(session: Session, rows: Sequence[CustomerRow]) -> int:
-    """Make or change customers, all or none.
+    """Create or change customers, all or none.
 
     Errors: `Invalid` (no identifier, one twice in the call, one that belongs to another customer), `LimitExceeded`.
     """
     check_rows(len(rows), "customers")
     refusals = Refusals()
     parsed = [_parse(row, index, refusals) for index, row in enumerate(rows)]
-    _refuse_doubles(parsed, refusals)
+    _refuse_duplicates(parsed, refusals)
     refusals.raise_any()
     await _match(session, parsed, refusals)
     refusals.raise_any()
-    await session.run(_UPSERT, msgspec.json.encode(parsed).decode())
+    await session.run(_UPSERT, customers=msgspec.json.encode(parsed).decode())
     return len(rows)
 
 
@@ -61,27 +62,25 @@ def _parse(row: CustomerRow, index: int, refusals: Refusals) -> dict[str, str | 
         return {}
 
 
-def _refuse_doubles(parsed: Sequence[dict[str, str | None]], refusals: Refusals) -> None:
+def _refuse_duplicates(parsed: Sequence[dict[str, str | None]], refusals: Refusals) -> None:
     seen: set[tuple[str, str]] = set()
     for index, row in enumerate(parsed):
         for column, field in FIELDS.items():
             value = row.get(column)
             if value and (column, value) in seen:
-                refusals.add(Code.INVALID, "This stands twice in one call.", "customers", index, field)
+                refusals.add(Code.INVALID, "This appears twice in one call.", "customers", index, field)
             elif value:
                 seen.add((column, value))
 
 
 async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refusals: Refusals) -> None:
-    """Give each row the id of the customer that its strongest identifier finds, else a new one."""
-    # Two calls at once about the same people take turns, so that neither makes a second customer of one person.
-    await session.run("SELECT pg_advisory_xact_lock(hashtext('uriba.customers'))")
+    """Set each row's id: that of the customer found by its strongest identifier, else a new one."""
+    # Serialized, so that two calls about one person do not create two customers.
+    await session.run(_LOCK)
     known: dict[tuple[str, str], UUID] = {}
     for column in FIELDS:
         values = [row[column] for row in parsed if row.get(column)]
-        for found in await session.fetch(
-            f"SELECT id, {column} AS value FROM customer WHERE {column} = ANY($1)", values
-        ):
+        for found in await session.fetch(_IDS_BY[column], values=values):
             known[column, found["value"]] = found["id"]
     for index, row in enumerate(parsed):
         given = [(column, value) for column in FIELDS if (value := row.get(column))]
@@ -92,39 +91,54 @@ async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refu
         row["id"] = str(owner or new_id())
 
 
-_UPSERT = """
+_LOCK = statement("SELECT pg_advisory_xact_lock(hashtext('uriba.customers'))")
+
+_IDS_BY = {
+    column: statement(f"SELECT id, {column} AS value FROM customer WHERE {column} = ANY(:values)") for column in FIELDS
+}
+
+_UPSERT = statement("""
     INSERT INTO customer AS c (id, loyalty_card, email, phone, name)
     SELECT id, loyalty_card, email, phone, name
-    FROM json_to_recordset($1::json) AS r(id uuid, loyalty_card text, email text, phone text, name text) ORDER BY id
+    FROM json_to_recordset(:customers::json) AS r(id uuid, loyalty_card text, email text, phone text, name text)
+    ORDER BY id
     ON CONFLICT (id) DO UPDATE SET loyalty_card = coalesce(excluded.loyalty_card, c.loyalty_card),
         email = coalesce(excluded.email, c.email), phone = coalesce(excluded.phone, c.phone),
         name = coalesce(excluded.name, c.name)
-"""
+""")
 
 
 async def find(session: Session, identifier: Identifier) -> Row | None:
-    """The customer with this identifier."""
-    return await session.fetchrow(
-        f"SELECT {_COLUMNS} FROM customer c WHERE c.{identifier.column} = $1", identifier.value
-    )
+    """Return the customer with this identifier."""
+    return await session.fetchrow(_BY_IDENTIFIER[identifier.column], value=identifier.value)
 
 
-async def by_card(session: Session, cards: Sequence[str]) -> dict[str, UUID]:
-    """The customers with these loyalty cards. Who is not known yet becomes a customer: a till may hand out cards."""
-    found = await session.fetch("SELECT loyalty_card, id FROM customer WHERE loyalty_card = ANY($1)", cards)
+_BY_IDENTIFIER = {
+    column: statement(f"SELECT {_COLUMNS} FROM customer c WHERE c.{column} = :value") for column in FIELDS
+}
+
+
+async def ids_by_loyalty_card(session: Session, cards: Sequence[str]) -> dict[str, UUID]:
+    """Return the ids of customers by loyalty card. Unknown cards become customers, because tills may hand out cards."""
+    found = await session.fetch(_IDS_BY_CARD, cards=cards)
     known = {row["loyalty_card"]: row["id"] for row in found}
     if new := sorted(set(cards) - set(known)):
-        await session.run(
-            "INSERT INTO customer (id, loyalty_card) SELECT * FROM unnest($1::uuid[], $2::text[]) "
-            "ON CONFLICT DO NOTHING",
-            [new_id() for _ in new],
-            new,
-        )
-        rows = await session.fetch("SELECT loyalty_card, id FROM customer WHERE loyalty_card = ANY($1)", new)
+        await session.run(_INSERT_CARDS, ids=[new_id() for _ in new], cards=new)
+        rows = await session.fetch(_IDS_BY_CARD, cards=new)
         known |= {row["loyalty_card"]: row["id"] for row in rows}
     return known
 
 
+_IDS_BY_CARD = statement("SELECT loyalty_card, id FROM customer WHERE loyalty_card = ANY(:cards)")
+
+_INSERT_CARDS = statement("""
+    INSERT INTO customer (id, loyalty_card) SELECT * FROM unnest(:ids::uuid[], :cards::text[]) ON CONFLICT DO NOTHING
+""")
+
+
 async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    rows = await session.fetch(f"SELECT {_COLUMNS} FROM customer c WHERE c.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+    """Return customers by id."""
+    return {row["id"]: row for row in await session.fetch(_BY_ID, ids=ids)}
+
+
+_BY_ID = statement(f"SELECT {_COLUMNS} FROM customer c WHERE c.id = ANY(:ids)")

@@ -1,4 +1,4 @@
-"""Identifiers: a customer is found by exactly one of loyalty card, e-mail or phone. Pure."""
+"""Identifiers of customers: loyalty card, e-mail address and phone number, normalized."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ _PHONE_MARKS = str.maketrans("", "", " -().")
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """One way to find a customer, normalised; `column` names it."""
+    """A normalized identifier. `column`: the kind."""
 
     column: str
     value: str
 
     @property
     def field(self) -> str:
-        """The input field that it came in."""
+        """The input field of this kind."""
         return FIELDS[self.column]
 
 
 def loyalty_card(value: str, *path: str | int) -> str:
+    """Return a loyalty card's number. Errors: `Invalid`."""
     return text.code(value, *path, "loyaltyCard")
 
 
 def email(value: str, *path: str | int) -> str:
-    """The address in lower case; no look-up of its domain is made."""
+    """Return an e-mail address in lower case, without checking its domain. Errors: `Invalid`."""
     trimmed = text.text(value, *path, "email")
     try:
         found = validate_email(trimmed, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
-        raise Invalid("This is no e-mail address.", *path, "email") from error
+        raise Invalid("This is not an e-mail address.", *path, "email") from error
     return found.normalized.lower()
 
 
 def phone(value: str, *path: str | int) -> str:
-    """Digits, with a leading + where one was given."""
+    """Return the digits of a phone number, with a leading + if there was one. Errors: `Invalid`."""
     digits = text.text(value, *path, "phone").translate(_PHONE_MARKS)
     if not _PHONE.fullmatch(digits):
         raise Invalid(
-            "This is no phone number: give 5 to 20 digits, with + and country code if you have it.",
+            "This is not a phone number. Give 5 to 20 digits, with + and the country code if you know it.",
             *path,
             "phone",
         )
@@ -57,9 +58,9 @@ def phone(value: str, *path: str | int) -> str:
 
 
 def one_of(*, card: str | None, email_address: str | None, phone_number: str | None) -> Identifier:
-    """The one identifier that was given.
+    """Return the identifier that was given.
 
-    Errors: `Invalid` for two, none, or one that cannot be right.
+    Errors: `Invalid` for several, none, or a malformed one.
     """
     fields.exactly_one(loyaltyCard=card, email=email_address, phone=phone_number)
     if card is not None:

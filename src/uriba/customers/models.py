@@ -12,7 +12,7 @@ from uriba.db.base import Base
 
 
 class Customer(Base):
-    """A person; each identifier belongs to one customer at most. E-mail is in lower case, phone in digits."""
+    """A customer. Each identifier belongs to at most one customer; e-mail is in lower case, phone in digits."""
 
     __tablename__ = "customer"
     __table_args__ = (CheckConstraint("num_nonnulls(loyalty_card, email, phone) > 0", name="identified"),)

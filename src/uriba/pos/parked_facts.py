@@ -90,7 +90,7 @@ async def _meeting(session: Session, row: Mapping[str, Any]) -> Meeting:
         row["terminal"],
     )
     assert till is not None
-    channel_id = await channels.of_store(session, till["location_id"])
+    channel_id = await channels.store_channel_of(session, till["location_id"])
     return Meeting(
         id=till["id"],
         key_id=row["terminal"],

@@ -65,7 +65,7 @@ async def gather(session: Session, meeting: Meeting, facts: Sequence[Told], *, c
             location_id=meeting.location_id,
         )
     if cards := {card for f in priced if (card := _card(f))}:
-        known.customers = await customers.by_card(session, sorted(cards))
+        known.customers = await customers.ids_by_loyalty_card(session, sorted(cards))
     if carts := [key for f in priced if f.cart_id and (key := uuid(f.cart_id, "Cart"))]:
         rows = await session.fetch("SELECT id FROM cart WHERE id = ANY($1)", carts)
         known.carts = frozenset(row["id"] for row in rows)
@@ -82,7 +82,7 @@ def _card(fact: Told) -> str | None:
 async def _goods(session: Session, meeting: Meeting, facts: Sequence[Told]) -> Mapping[str, Row]:
     named = {line.sku for fact in facts for line in fact.lines}
     asked = [name for name in named if len(name) <= CODE_SIZE_MAX and not has_control(name)]
-    return await queries.sold_at(session, asked, location_id=meeting.location_id) if asked else {}
+    return await queries.variants_at_location(session, asked, location_id=meeting.location_id) if asked else {}
 
 
 async def terms_of_channel(session: Session, channel_id: int) -> PricingTerms:

@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Protocol, TypeVar
 
 from uriba.catalog import channels, locations, products, queries
-from uriba.catalog.channels import ChannelRow, Rate
+from uriba.catalog.channels import ChannelRow, TaxRateRow
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
@@ -43,7 +43,7 @@ from uriba.sources.coupons import CampaignCoupons
 CALLER = "source:complete-journey"
 CURRENCY = "USD"
 SHIPPING_PRICE = "4.99"
-TAX_RATES = (Rate("standard", "0.06"), Rate("reduced", "0"))
+TAX_RATES = (TaxRateRow("standard", "0.06"), TaxRateRow("reduced", "0"))
 BATCH_ROWS = 1_000
 STORES_AT_ONCE = 4
 """Opening receipts posted at the same time. Stores share no level, so the receipts do not wait for each other."""

@@ -153,7 +153,7 @@ async def forget_old(context: WorkerContext) -> int:
     async with context.database.transaction(notify=False) as session:
         return (
             await idempotency.forget(session, older_than_s=context.settings.idempotency_term_s)
-            + await keys.forget_expired(session)
+            + await keys.delete_expired(session)
             + await guess_limits.forget(session, older_than_s=context.settings.handoff_term_s)
             + await deliveries.delete_ended(session, older_than_s=context.settings.delivery_term_s)
             + await feed.forget(

@@ -7,7 +7,7 @@ from datetime import datetime
 import strawberry
 
 from uriba.catalog import channels, locations, products
-from uriba.catalog.channels import ChannelRow, Issuer, Rate
+from uriba.catalog.channels import ChannelRow, IssuerRow, TaxRateRow
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import Capture, ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
@@ -153,8 +153,8 @@ upsert_prices = prices.upsert
 
 def _channel(row: ChannelInput) -> ChannelRow:
     given = vars(row) | {
-        "tax_rates": [Rate(**vars(rate)) for rate in row.tax_rates],
-        "issuer": Issuer(**vars(row.issuer)) if row.issuer else None,
+        "tax_rates": [TaxRateRow(**vars(rate)) for rate in row.tax_rates],
+        "issuer": IssuerRow(**vars(row.issuer)) if row.issuer else None,
     }
     return ChannelRow(**given)
 

@@ -44,7 +44,7 @@ class CatalogQueries:
     async def locations(self, info: Info, first: int | None = 50, after: str | None = None) -> LocationConnection:
         size = pages.check_first(50 if first is None else first)
         async with info.context.reading() as session:
-            rows = await locations.some(session, first=size, after=pages.after_number(after))
+            rows = await locations.page(session, first=size, after=pages.after_number(after))
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(LocationConnection, LocationEdge, page, location_of)  # type: ignore[no-any-return]
 
