@@ -1,4 +1,4 @@
-"""What the tests of the API share: a stage, and a way to see that nothing changed."""
+"""Fixtures of the API's tests: a scenario, and a check that nothing changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from stages import Stage, open_stage
+from api_scenario import Scenario, open_scenario
 
 from uriba import invariants
 
@@ -18,9 +18,9 @@ Unchanged = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture(scope="session")
-async def stage(hub: RunningHub) -> AsyncIterator[Stage]:
-    """One stage for all: its tests change nothing, or nothing that others look at."""
-    opened = await open_stage(hub)
+async def scenario(hub: RunningHub) -> AsyncIterator[Scenario]:
+    """One scenario for all tests, which change nothing, or nothing that other tests read."""
+    opened = await open_scenario(hub)
     yield opened
     await opened.shop.close()
     broken = [f for f in await invariants.check(hub.database) if f.rows]
@@ -29,7 +29,7 @@ async def stage(hub: RunningHub) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def unchanged(hub: RunningHub) -> Unchanged:
-    """`async with unchanged():` what happens in it adds, changes and removes no row of any table."""
+    """`async with unchanged():` checks that its block adds, changes and removes no row of any table."""
 
     @asynccontextmanager
     async def check() -> AsyncIterator[None]:
@@ -40,7 +40,7 @@ def unchanged(hub: RunningHub) -> Unchanged:
     return check
 
 
-# The relay numbers events whenever it likes: of those, only how many there are counts. Wrong codes are counted.
+# The relay may number events at any time, so events are only counted. Counts of wrong codes may change.
 _TABLES = """
     SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
         AND relname NOT IN ('alembic_version', 'feed', 'handoff_guess') ORDER BY relname
@@ -48,7 +48,7 @@ _TABLES = """
 
 
 async def _rows(hub: RunningHub) -> dict[str, tuple[int, int]]:
-    """Of each table, how many rows it has and the newest transaction that wrote one of them."""
+    """Return for each table its number of rows, and the newest transaction that wrote one of them."""
     async with hub.database.reading() as session:
         tables = [row["relname"] for row in await session.fetch(_TABLES)]
         counted = " UNION ALL ".join(

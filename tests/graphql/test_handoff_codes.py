@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bad_inputs import CLAIM, HANDOFF
+from invalid_inputs import CLAIM, HANDOFF
 
 from client import Client
 from shop import Shop
@@ -52,7 +52,7 @@ async def test_refuses_an_expired_code(shop: Shop, hub: RunningHub, unchanged: U
         assert await claim(till, code) == [("CODE_EXPIRED", ["code"])]
 
 
-async def test_refuses_a_code_that_was_never_given(shop: Shop, unchanged: Unchanged) -> None:
+async def test_refuses_an_unknown_code(shop: Shop, unchanged: Unchanged) -> None:
     till = await shop.terminal()
 
     async with unchanged():
@@ -60,7 +60,7 @@ async def test_refuses_a_code_that_was_never_given(shop: Shop, unchanged: Unchan
             assert await claim(till, code) == [("NOT_FOUND", ["code"])]
 
 
-async def test_anothers_code_is_like_one_that_was_never_given(shop: Shop, unchanged: Unchanged) -> None:
+async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop, unchanged: Unchanged) -> None:
     hana, ken = await shop.customer("HANA"), await shop.customer("KEN")
     code = await hand_off(hana, await shop.cart(hana, TEA=1))
 
@@ -71,7 +71,7 @@ async def test_anothers_code_is_like_one_that_was_never_given(shop: Shop, unchan
     assert await claim(hana, code) == []
 
 
-async def test_a_caller_guesses_ten_times(shop: Shop, unchanged: Unchanged) -> None:
+async def test_a_caller_may_guess_ten_times(shop: Shop, unchanged: Unchanged) -> None:
     till, other = await shop.terminal(), await shop.terminal()
     code = await hand_off(shop.guest(), await shop.cart(shop.guest(), TEA=1))
 
@@ -84,7 +84,7 @@ async def test_a_caller_guesses_ten_times(shop: Shop, unchanged: Unchanged) -> N
     assert await claim(other, code) == []
 
 
-async def test_a_caller_that_guesses_all_at_once_guesses_ten_times(shop: Shop, unchanged: Unchanged) -> None:
+async def test_a_caller_that_guesses_concurrently_may_guess_ten_times(shop: Shop, unchanged: Unchanged) -> None:
     till = await shop.terminal()
 
     async with unchanged():
@@ -93,11 +93,13 @@ async def test_a_caller_that_guesses_all_at_once_guesses_ten_times(shop: Shop, u
     assert Counter(code for ((code, _),) in answers) == {"NOT_FOUND": 10, "LIMIT_EXCEEDED": 20}
 
 
-async def test_without_turns_a_caller_guesses_more_often(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(*_: Any, **__: Any) -> None:
+async def test_without_the_lock_concurrent_guesses_exceed_the_limit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def without_lock(*_: Any, **__: Any) -> None:
         return
 
-    monkeypatch.setattr(guess_limits, "take_turn", at_once)
+    monkeypatch.setattr(guess_limits, "take_turn", without_lock)
     till = await shop.terminal()
 
     answers = await asyncio.gather(*(claim(till, UNKNOWN) for _ in range(30)))
@@ -105,7 +107,7 @@ async def test_without_turns_a_caller_guesses_more_often(shop: Shop, monkeypatch
     assert Counter(code for ((code, _),) in answers)["NOT_FOUND"] > 10
 
 
-async def test_used_codes_count_as_guesses_and_claims_do_not(shop: Shop) -> None:
+async def test_used_codes_count_as_guesses_and_successful_claims_do_not(shop: Shop) -> None:
     till, guest = await shop.terminal(), shop.guest()
     cart = await shop.cart(guest, TEA=1)
     codes = [await hand_off(guest, cart) for _ in range(12)]
@@ -117,7 +119,7 @@ async def test_used_codes_count_as_guesses_and_claims_do_not(shop: Shop) -> None
     assert again == [[("CODE_EXPIRED", ["code"])]] * 10 + [[("LIMIT_EXCEEDED", ["code"])]]
 
 
-async def test_guesses_are_forgotten_after_the_term(shop: Shop, hub: RunningHub) -> None:
+async def test_guesses_are_not_counted_after_the_term(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
     for _ in range(11):
         last = await claim(till, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Beside the API: health, metrics, and what is not there."""
+"""Health, metrics, and unknown paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from uriba.db import Database
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import RunningHub
 
@@ -36,7 +36,7 @@ async def test_a_hub_with_its_database_is_ready(http: httpx.AsyncClient) -> None
     assert (response.status_code, response.json()) == (200, {"status": "ready"})
 
 
-async def test_a_hub_without_its_database_is_live_and_not_ready(
+async def test_a_hub_without_its_database_is_live_but_not_ready(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
@@ -53,23 +53,25 @@ async def test_a_hub_without_its_database_is_live_and_not_ready(
 
 
 async def counted(http: httpx.AsyncClient, outcome: str) -> float:
-    """How many operations were timed so far."""
+    """Return how many operations were timed so far."""
     shown = (await http.get("/metrics")).text
     found = re.search(rf'^uriba_graphql_seconds_count{{outcome="{outcome}"}} (\S+)$', shown, re.M)
     return float(found[1]) if found else 0
 
 
 @pytest.mark.parametrize(("outcome", "document"), [("ok", "{ __typename }"), ("error", "{ nothing }")])
-async def test_metrics_count_operations(http: httpx.AsyncClient, stage: Stage, outcome: str, document: str) -> None:
+async def test_metrics_count_operations(
+    http: httpx.AsyncClient, scenario: Scenario, outcome: str, document: str
+) -> None:
     before = await counted(http, outcome)
 
     for _ in range(3):
-        await stage["guest"].raw(document)
+        await scenario["guest"].raw(document)
 
     assert await counted(http, outcome) == before + 3
 
 
-async def test_metrics_are_prometheus(http: httpx.AsyncClient) -> None:
+async def test_metrics_are_in_the_format_of_prometheus(http: httpx.AsyncClient) -> None:
     response = await http.get("/metrics")
 
     assert response.headers["content-type"].startswith("text/plain")
@@ -77,10 +79,10 @@ async def test_metrics_are_prometheus(http: httpx.AsyncClient) -> None:
         assert re.search(rf"^{name}", response.text, re.M), name
 
 
-async def test_metrics_count_subscribers(http: httpx.AsyncClient, stage: Stage) -> None:
+async def test_metrics_count_subscribers(http: httpx.AsyncClient, scenario: Scenario) -> None:
     document = "subscription ($c: ID!) { cartChanged(cartId: $c) { id } }"
 
-    async with stage["guest"].subscribe(document, c=stage.cart("guest")) as following:
+    async with scenario["guest"].subscribe(document, c=scenario.cart("guest")) as following:
         await following.next()
         shown = (await http.get("/metrics")).text
 
@@ -92,7 +94,7 @@ async def test_metrics_count_subscribers(http: httpx.AsyncClient, stage: Stage) 
 @pytest.mark.parametrize(
     "path", ["/", "/graphql/x", "/health", "/nothing", "/schema", "/docs", "/../etc/passwd", "/%00"]
 )
-async def test_what_is_not_there_is_said_in_the_apis_shape(http: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_path_is_answered_in_the_format_of_the_api(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path)
 
     (error,) = response.json()["errors"]

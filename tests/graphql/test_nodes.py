@@ -1,4 +1,4 @@
-"""What is not the caller's does not exist: node, cart and order for every type and every kind of caller."""
+"""Objects of others are not found: node, cart and order, for every type and every kind of caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uriba.graphql import nodes
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
 
 SHOPPERS = ("guest", "hana", "ken")
@@ -52,21 +52,21 @@ ORDER = "id number status payments { id status } fulfillments { id status } cust
 
 
 @dataclass
-class Things:
-    """The ids of one of each type, Hana's where they are somebody's; and of a guest's cart and order."""
+class Objects:
+    """The ids of one object of each type, Hana's where they belong to a customer; and of a guest's cart and order."""
 
-    stage: Stage
+    scenario: Scenario
     ids: dict[str, str]
     guests: dict[str, str]
     guests_number: str
 
 
 @pytest.fixture(scope="module")
-async def things(stage: Stage) -> AsyncIterator[Things]:
-    shop, staff = stage.shop, stage["staff"]
-    hanas = (await shop.check_out(stage["hana"], stage.carts["hana"]))["order"]
+async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
+    shop, staff = scenario.shop, scenario["staff"]
+    hanas = (await shop.check_out(scenario["hana"], scenario.carts["hana"]))["order"]
     read = f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} }}"
-    order, guests = [(await staff.run(read, id=one["id"]))["order"] for one in (hanas, stage.order)]
+    order, guests = [(await staff.run(read, id=one["id"]))["order"] for one in (hanas, scenario.order)]
     data = await staff.run(
         """query ($sku: String, $at: String, $skus: [String!]) {
             variant(sku: $sku) { id product { id } }
@@ -89,20 +89,20 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
             "idempotencyKey": "a plan",
         },
     )
-    conflict, returned = await _brought_back(stage, order)
-    endpoint, delivery = await _endpoint(stage)
-    yield Things(
-        stage,
+    conflict, returned = await _return_units(scenario, order)
+    endpoint, delivery = await _endpoint(scenario)
+    yield Objects(
+        scenario,
         {
-            "Alert": stage.alert,
-            "Cart": stage.cart("hana"),
+            "Alert": scenario.alert,
+            "Cart": scenario.cart("hana"),
             "Channel": data["channels"][0]["id"],
             "Conflict": conflict,
             "Customer": order["customer"]["id"],
             "Delivery": delivery,
             "Endpoint": endpoint,
             "Fulfillment": order["fulfillments"][0]["id"],
-            "GiftCard": await _gift_card(stage),
+            "GiftCard": await _gift_card(scenario),
             "Location": level["location"]["id"],
             "Order": order["id"],
             "Payment": order["payments"][0]["id"],
@@ -114,7 +114,7 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
             "Variant": data["variant"]["id"],
         },
         {
-            "Cart": stage.cart("ordered"),
+            "Cart": scenario.cart("ordered"),
             "Fulfillment": guests["fulfillments"][0]["id"],
             "Order": guests["id"],
             "Payment": guests["payments"][0]["id"],
@@ -123,9 +123,9 @@ async def things(stage: Stage) -> AsyncIterator[Things]:
     )
 
 
-async def _endpoint(stage: Stage) -> tuple[str, str]:
-    """An endpoint of the app's channel where nobody listens, and its first delivery."""
-    app = stage["app"]
+async def _endpoint(scenario: Scenario) -> tuple[str, str]:
+    """Create an endpoint of the app's channel without a receiver; return it and its first delivery."""
+    app = scenario["app"]
     made = await app.do(
         "mutation ($i: EndpointInput!) { endpointCreate(input: $i) { endpoint { id } errors { message } } }",
         i={"url": "http://127.0.0.1:9/", "types": ["endpoint.test"]},
@@ -143,8 +143,8 @@ async def _endpoint(stage: Stage) -> tuple[str, str]:
     return endpoint, (await eventually(first))[0]["node"]["id"]
 
 
-async def _gift_card(stage: Stage) -> str:
-    issued = await stage["staff"].do(
+async def _gift_card(scenario: Scenario) -> str:
+    issued = await scenario["staff"].do(
         "mutation ($i: GiftCardIssueInput!) { giftCardIssue(input: $i) { giftCard { id } errors { code } } }",
         i={"amount": {"amount": "500", "currency": "JPY"}, "idempotencyKey": "a card"},
     )
@@ -152,30 +152,30 @@ async def _gift_card(stage: Stage) -> str:
     return card
 
 
-async def _brought_back(stage: Stage, order: dict[str, Any]) -> tuple[str, str]:
-    """A till tells of units that came back, of that order, and of a SKU that there is not: the case, the return."""
-    told = {"type": "RETURN", "occurredAt": "2026-01-01T00:00:00Z"}
-    lines = [{"sku": stage.shop.sku("TEA"), "quantity": 1, "unitPrice": "1"}]
-    await stage["till"].do(
+async def _return_units(scenario: Scenario, order: dict[str, Any]) -> tuple[str, str]:
+    """Send a till's events of a return of this order, and of an unknown SKU; return the ids of the conflict and the return."""
+    event = {"type": "RETURN", "occurredAt": "2026-01-01T00:00:00Z"}
+    lines = [{"sku": scenario.shop.sku("TEA"), "quantity": 1, "unitPrice": "1"}]
+    await scenario["till"].do(
         "mutation ($i: PosSyncInput!) { posSync(input: $i) { results { status } } }",
         i={
             "sentAt": "2026-01-01T00:00:00Z",
             "events": [
-                told | {"eventId": "1", "sequence": 1, "lines": lines, "originalReceipt": order["number"]},
-                told | {"eventId": "2", "sequence": 2, "lines": [{"sku": "no such SKU", "quantity": 1}]},
+                event | {"eventId": "1", "sequence": 1, "lines": lines, "originalReceipt": order["number"]},
+                event | {"eventId": "2", "sequence": 2, "lines": [{"sku": "no such SKU", "quantity": 1}]},
             ],
         },
     )
-    data = await stage["staff"].run(
+    data = await scenario["staff"].run(
         """query ($id: ID!, $at: String) { order(id: $id) { returns { id } }
             conflicts(location: $at, kind: PARKED) { edges { node { id } } } }""",
         id=order["id"],
-        at=stage.shop.code("S1"),
+        at=scenario.shop.code("S1"),
     )
     return data["conflicts"]["edges"][0]["node"]["id"], data["order"]["returns"][0]["id"]
 
 
-def test_every_type_with_an_id_has_a_reader_and_rights() -> None:
+def test_every_type_with_an_id_has_a_reader_and_a_permission() -> None:
     schema = api_schema(Settings())._schema
     node = schema.type_map["Node"]
     assert isinstance(node, GraphQLInterfaceType)
@@ -185,55 +185,57 @@ def test_every_type_with_an_id_has_a_reader_and_rights() -> None:
 
 
 @pytest.mark.parametrize("kind", SEEN_BY)
-async def test_a_node_is_seen_by_those_it_is_for(things: Things, kind: str) -> None:
-    found = {who: await node(things.stage[who], things.ids[kind]) for who in EVERYBODY}
+async def test_a_node_is_found_by_those_who_may_read_it(objects: Objects, kind: str) -> None:
+    found = {who: await node(objects.scenario[who], objects.ids[kind]) for who in EVERYBODY}
 
     assert found == {who: kind if who in SEEN_BY[kind] else None for who in EVERYBODY}
 
 
 async def node(client: Client, node_id: str) -> str | None:
-    """The type of what a caller finds under an id."""
+    """Return the type of the object that a caller finds by its id."""
     found = (await client.run(NODE, id=node_id))["node"]
     assert found is None or found["id"] == node_id
     return found["__typename"] if found else None
 
 
 @pytest.mark.parametrize("kind", SEEN_BY)
-async def test_an_id_of_nothing_is_nothing(things: Things, kind: str) -> None:
-    staff = things.stage["staff"]
+async def test_an_unknown_id_is_not_found(objects: Objects, kind: str) -> None:
+    staff = objects.scenario["staff"]
 
     for key in (new_secret_id(), 10**17, 10**30, -1, "", " 1", "1:2:3", f"{10**17}:{10**17}", f"{10**30}:1"):
         assert await node(staff, global_id(kind, key)) is None, key
-    assert await node(staff, things.ids[kind] * 2) is None
+    assert await node(staff, objects.ids[kind] * 2) is None
 
 
 @pytest.mark.parametrize("written", ["", "x", "Cart", "VW5rbm93bjox", "Q2FydDo=", "💥", "Q2FydDox\n", " "])
-async def test_what_is_no_id_is_nothing(things: Things, written: str) -> None:
-    assert await node(things.stage["staff"], written) is None
+async def test_an_invalid_id_is_not_found(objects: Objects, written: str) -> None:
+    assert await node(objects.scenario["staff"], written) is None
 
 
 @pytest.mark.parametrize("who", ["guest", "ken"])
-async def test_anothers_cart_and_order_are_like_none(things: Things, who: str) -> None:
+async def test_another_customers_cart_and_order_are_answered_like_unknown_ones(objects: Objects, who: str) -> None:
     query = """query ($cart: ID!, $order: ID!, $number: String!) {
         cart(id: $cart) { id } byId: order(id: $order) { id } byNumber: order(number: $number) { id } }"""
-    number = (await things.stage["staff"].run("query ($i: ID!) { order(id: $i) { number } }", i=things.ids["Order"]))[
-        "order"
-    ]["number"]
+    number = (
+        await objects.scenario["staff"].run("query ($i: ID!) { order(id: $i) { number } }", i=objects.ids["Order"])
+    )["order"]["number"]
 
-    theirs = await things.stage[who].raw(query, cart=things.ids["Cart"], order=things.ids["Order"], number=number)
+    theirs = await objects.scenario[who].raw(query, cart=objects.ids["Cart"], order=objects.ids["Order"], number=number)
 
     assert theirs == {"data": {"cart": None, "byId": None, "byNumber": None}}
 
 
 @pytest.mark.parametrize("who", ["guest", "ken"])
 @pytest.mark.parametrize("field", ["cartChanged(cartId", "orderChanged(orderId"])
-async def test_what_is_anothers_cannot_be_followed(things: Things, who: str, field: str) -> None:
+async def test_refuses_a_subscription_to_another_customers_cart_or_order(
+    objects: Objects, who: str, field: str
+) -> None:
     kind = "Cart" if field.startswith("cart") else "Order"
     document = f"subscription ($id: ID!) {{ {field}: $id) {{ id }} }}"
 
     refused = []
-    for subject in (things.ids[kind], global_id(kind, new_secret_id())):
-        async with things.stage[who].subscribe(document, id=subject) as following:
+    for subject in (objects.ids[kind], global_id(kind, new_secret_id())):
+        async with objects.scenario[who].subscribe(document, id=subject) as following:
             refused.append(await following.message())
 
     theirs, nones = refused
@@ -241,32 +243,32 @@ async def test_what_is_anothers_cannot_be_followed(things: Things, who: str, fie
     assert theirs["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
-async def test_a_guest_follows_an_order_through_its_cart_only(things: Things) -> None:
-    guest, ids = things.stage["guest"], things.guests
+async def test_a_guest_reads_an_order_through_its_cart_only(objects: Objects) -> None:
+    guest, ids = objects.scenario["guest"], objects.guests
 
     found = {kind: await node(guest, ids[kind]) for kind in ids}
-    order = await guest.run("query ($n: String) { order(number: $n) { id } }", n=things.guests_number)
+    order = await guest.run("query ($n: String) { order(number: $n) { id } }", n=objects.guests_number)
     cart = await guest.run(f"query ($id: ID!) {{ cart(id: $id) {{ order {{ {ORDER} }} }} }}", id=ids["Cart"])
 
     assert found == {"Cart": "Cart", "Fulfillment": None, "Order": None, "Payment": None}
     assert order == {"order": None}
-    assert cart["cart"]["order"]["number"] == things.guests_number
+    assert cart["cart"]["order"]["number"] == objects.guests_number
     assert cart["cart"]["order"]["payments"] == [{"id": ids["Payment"], "status": "PAID"}]
 
 
-async def test_a_guest_follows_the_cart_of_an_order(things: Things) -> None:
+async def test_a_guest_subscribes_to_the_cart_of_an_order(objects: Objects) -> None:
     document = "subscription ($id: ID!) { cartChanged(cartId: $id) { status order { number } } }"
 
-    async with things.stage["guest"].subscribe(document, id=things.guests["Cart"]) as following:
+    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Cart"]) as following:
         state = await following.next()
 
-    assert state == {"status": "ORDERED", "order": {"number": things.guests_number}}
+    assert state == {"status": "ORDERED", "order": {"number": objects.guests_number}}
 
 
-async def test_a_guest_cannot_follow_an_order_by_its_id(things: Things) -> None:
+async def test_a_guest_cannot_subscribe_to_an_order_by_its_id(objects: Objects) -> None:
     document = "subscription ($id: ID!) { orderChanged(orderId: $id) { number } }"
 
-    async with things.stage["guest"].subscribe(document, id=things.guests["Order"]) as following:
+    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Order"]) as following:
         with pytest.raises(Refused) as refused:
             await following.next()
 
@@ -274,28 +276,28 @@ async def test_a_guest_cannot_follow_an_order_by_its_id(things: Things) -> None:
 
 
 @pytest.mark.parametrize("who", SHOPPERS)
-async def test_nobody_is_seen_through_a_guests_cart(things: Things, who: str) -> None:
+async def test_a_guests_cart_does_not_show_its_customer(objects: Objects, who: str) -> None:
     query = "query ($c: ID!) { cart(id: $c) { customer { id } order { customer { id } } } }"
 
-    data = await things.stage[who].run(query, c=things.guests["Cart"])
+    data = await objects.scenario[who].run(query, c=objects.guests["Cart"])
 
     assert data == {"cart": {"customer": None, "order": {"customer": None}}}
 
 
-async def test_everybody_is_only_themselves(things: Things) -> None:
-    found = {who: (await things.stage[who].run("{ me { id } }"))["me"] for who in EVERYBODY}
+async def test_a_customer_reads_only_the_own_record(objects: Objects) -> None:
+    found = {who: (await objects.scenario[who].run("{ me { id } }"))["me"] for who in EVERYBODY}
 
-    assert found["hana"] == {"id": things.ids["Customer"]}
+    assert found["hana"] == {"id": objects.ids["Customer"]}
     assert found["ken"] not in (None, found["hana"])
     assert [who for who in found if found[who] is None] == [who for who in found if who not in ("hana", "ken")]
 
 
-async def test_a_customer_reads_what_was_ordered(things: Things) -> None:
-    data = await things.stage["hana"].run(
+async def test_a_customer_reads_the_own_orders(objects: Objects) -> None:
+    data = await objects.scenario["hana"].run(
         f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} me {{ orders {{ edges {{ node {{ id }} }} }} }} }}",
-        id=things.ids["Order"],
+        id=objects.ids["Order"],
     )
 
-    assert data["order"]["customer"]["id"] == things.ids["Customer"]
-    assert data["order"]["payments"][0]["id"] == things.ids["Payment"]
-    assert [edge["node"]["id"] for edge in data["me"]["orders"]["edges"]] == [things.ids["Order"]]
+    assert data["order"]["customer"]["id"] == objects.ids["Customer"]
+    assert data["order"]["payments"][0]["id"] == objects.ids["Payment"]
+    assert [edge["node"]["id"] for edge in data["me"]["orders"]["edges"]] == [objects.ids["Order"]]

@@ -1,4 +1,4 @@
-"""Production settings: no introspection, no GraphiQL, no provider TEST, no hints about the schema."""
+"""Production settings: no introspection, no GraphiQL, no sandbox gateway, no field suggestions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uriba import app, logs
 from uriba.config import Env, UnsafeSettings
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import RunningHub
 
@@ -29,7 +29,7 @@ INTROSPECTION = {
 
 @asynccontextmanager
 async def in_production(hub: RunningHub) -> AsyncIterator[httpx.AsyncClient]:
-    """The same hub's engines behind an API with production settings, in this process."""
+    """An API with production settings on the same engines, in this process."""
     settings = hub.settings.model_copy(update={"env": Env.PRODUCTION}).check()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "configure", lambda _: None)
@@ -47,7 +47,7 @@ async def ask(client: httpx.AsyncClient, query: str, **variables: Any) -> dict[s
 
 
 @pytest.mark.parametrize("name", INTROSPECTION)
-async def test_production_tells_nothing_about_the_schema(hub: RunningHub, name: str) -> None:
+async def test_production_refuses_introspection(hub: RunningHub, name: str) -> None:
     async with in_production(hub) as client:
         answer = await ask(client, INTROSPECTION[name])
 
@@ -56,29 +56,29 @@ async def test_production_tells_nothing_about_the_schema(hub: RunningHub, name: 
 
 
 @pytest.mark.parametrize("name", INTROSPECTION)
-async def test_development_tells_about_the_schema(stage: Stage, name: str) -> None:
-    assert "errors" not in await stage["guest"].raw(INTROSPECTION[name])
+async def test_development_allows_introspection(scenario: Scenario, name: str) -> None:
+    assert "errors" not in await scenario["guest"].raw(INTROSPECTION[name])
 
 
-async def test_production_answers_what_clients_ask(hub: RunningHub, stage: Stage) -> None:
+async def test_production_answers_queries(hub: RunningHub, scenario: Scenario) -> None:
     async with in_production(hub) as client:
         answer = await ask(client, "{ channels { __typename code } }")
 
-    assert {"__typename": "Channel", "code": stage.shop.code("app")} in answer["data"]["channels"]
+    assert {"__typename": "Channel", "code": scenario.shop.code("app")} in answer["data"]["channels"]
 
 
-async def test_production_suggests_no_names(hub: RunningHub, stage: Stage) -> None:
+async def test_production_suggests_no_field_names(hub: RunningHub, scenario: Scenario) -> None:
     document = "{ channel { code } }"
 
     async with in_production(hub) as client:
         (theirs,) = (await ask(client, document))["errors"]
-    (ours,) = (await stage["guest"].raw(document))["errors"]
+    (ours,) = (await scenario["guest"].raw(document))["errors"]
 
     assert "Did you mean" in ours["message"]
     assert "Did you mean" not in theirs["message"]
 
 
-async def test_production_shows_no_graphiql(hub: RunningHub) -> None:
+async def test_production_serves_no_graphiql(hub: RunningHub) -> None:
     async with in_production(hub) as client:
         response = await client.get("/graphql", headers={"accept": "text/html"})
 
@@ -86,8 +86,8 @@ async def test_production_shows_no_graphiql(hub: RunningHub) -> None:
     assert "html" not in response.text
 
 
-async def test_development_shows_graphiql_to_browsers(stage: Stage) -> None:
-    web = stage["guest"]
+async def test_development_serves_graphiql_to_browsers(scenario: Scenario) -> None:
+    web = scenario["guest"]
 
     page = await web.http.get(web.url, headers={"accept": "text/html,application/xhtml+xml"})
 
@@ -97,11 +97,11 @@ async def test_development_shows_graphiql_to_browsers(stage: Stage) -> None:
     assert "query Browse" in page.text
 
 
-async def test_production_takes_no_test_money(hub: RunningHub, stage: Stage) -> None:
+async def test_production_has_no_sandbox_payments(hub: RunningHub, scenario: Scenario) -> None:
     mutation = "mutation ($i: CheckoutInput!) { checkout(input: $i) { order { id } errors { code path } } }"
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": "1796", "currency": "JPY"}}
 
-    asked = {"cartId": stage.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
+    asked = {"cartId": scenario.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
 
     async with in_production(hub) as client:
         answer = await ask(client, mutation, i=asked)
@@ -113,7 +113,7 @@ async def test_production_takes_no_test_money(hub: RunningHub, stage: Stage) -> 
 
 
 @pytest.mark.parametrize("given", [{"database_url": None}, {"valkey_url": None}, {"introspection": True}])
-def test_production_does_not_start_on_what_is_for_development(hub: RunningHub, given: dict[str, Any]) -> None:
+def test_production_does_not_start_with_development_settings(hub: RunningHub, given: dict[str, Any]) -> None:
     settings = hub.settings.model_copy(update={"env": Env.PRODUCTION, "data_dir": Path(), **given})
 
     with pytest.raises(UnsafeSettings):

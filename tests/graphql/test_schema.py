@@ -1,4 +1,4 @@
-"""The schema as clients rely on it: current, described, and true to its conventions."""
+"""The schema: its export is current, it is described, and it follows its conventions."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_the_exported_schema_is_current() -> None:
     assert EXPORTED.read_text() == sdl(), "run `uriba schema`"
 
 
-def test_the_exported_schema_is_one() -> None:
+def test_the_exported_schema_is_valid() -> None:
     assert build_schema(EXPORTED.read_text()).query_type is not None
 
 
-def test_every_code_of_the_hub_is_one_of_the_api() -> None:
+def test_every_error_code_is_in_the_api() -> None:
     codes = SCHEMA.type_map["ErrorCode"]
     assert isinstance(codes, GraphQLEnumType)
 
@@ -61,7 +61,7 @@ def test_amounts_are_decimals_and_decimals_are_text() -> None:
         }
 
 
-def test_nothing_but_degrees_distances_and_what_is_measured_is_a_float() -> None:
+def test_only_degrees_distances_and_measurements_are_floats() -> None:
     fields = {name for kind in OBJECTS for name, field in kind.fields.items() if named(field.type) == "Float"}
 
     assert fields <= {"latitude", "longitude", "distanceKm", "lagSeconds", "value", "threshold"}
@@ -87,7 +87,7 @@ def test_every_type_with_an_id_is_described(kind: GraphQLObjectType) -> None:
     assert str(kind.fields["id"].type) == "ID!"
 
 
-def test_every_mutation_answers_with_a_payload_of_errors() -> None:
+def test_every_mutation_returns_a_payload_with_errors() -> None:
     assert SCHEMA.mutation_type is not None
     for name, field in SCHEMA.mutation_type.fields.items():
         payload = get_nullable_type(field.type)
@@ -97,8 +97,8 @@ def test_every_mutation_answers_with_a_payload_of_errors() -> None:
         assert str(payload.fields["errors"].type) == "[UserError!]!", name
 
 
-def test_every_payloads_other_fields_may_be_absent() -> None:
-    """Where a mutation is refused, there is nothing to show."""
+def test_all_other_fields_of_payloads_are_nullable() -> None:
+    """A refused mutation has no result."""
     for kind in OBJECTS:
         synced = {"results", "acknowledged", "missing", "shortages"} if kind.name == "PosSyncPayload" else set()
         if kind.name.endswith("Payload"):
@@ -107,7 +107,7 @@ def test_every_payloads_other_fields_may_be_absent() -> None:
 
 
 @names(CONNECTIONS)
-def test_every_connection_is_relays(kind: GraphQLObjectType) -> None:
+def test_every_connection_has_the_fields_of_relay(kind: GraphQLObjectType) -> None:
     thing = kind.name.removesuffix("Connection")
     edge = SCHEMA.type_map[f"{thing}Edge"]
     assert isinstance(edge, GraphQLObjectType)
@@ -119,7 +119,7 @@ def test_every_connection_is_relays(kind: GraphQLObjectType) -> None:
     assert {name: str(field.type) for name, field in edge.fields.items()} == {"node": f"{thing}!", "cursor": "String!"}
 
 
-def test_page_info_is_relays() -> None:
+def test_page_info_has_the_fields_of_relay() -> None:
     info = SCHEMA.type_map["PageInfo"]
     assert isinstance(info, GraphQLObjectType)
 
@@ -131,7 +131,7 @@ def test_page_info_is_relays() -> None:
     }
 
 
-def test_every_connection_is_asked_for_by_first_and_after() -> None:
+def test_every_connection_takes_first_and_after() -> None:
     for kind in OBJECTS:
         for name, field in kind.fields.items():
             if named(field.type).endswith("Connection"):
@@ -141,7 +141,7 @@ def test_every_connection_is_asked_for_by_first_and_after() -> None:
                 assert required <= {"id"}, (kind.name, name)
 
 
-def test_no_list_holds_null() -> None:
+def test_no_list_has_nullable_items() -> None:
     holed = [
         (kind.name, name)
         for kind in (*OBJECTS, *INPUTS)
@@ -156,7 +156,7 @@ def test_no_list_holds_null() -> None:
 INPUTS = [kind for kind in SCHEMA.type_map.values() if isinstance(kind, GraphQLInputObjectType)]
 
 
-def test_names_are_written_as_clients_expect() -> None:
+def test_names_follow_the_conventions_of_graphql() -> None:
     fields = {name for kind in (*OBJECTS, *INPUTS) for name in kind.fields}
     values = {name for kind in SCHEMA.type_map.values() if isinstance(kind, GraphQLEnumType) for name in kind.values}
 

@@ -1,4 +1,4 @@
-"""Limits of a query: depth, aliases, tokens, cost and page size, however they are written."""
+"""Limits of a query: depth, aliases, tokens, cost and page size, in every way to write them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sockets import opened
+from websocket_client import open_websocket
 
 from graphql import OperationDefinitionNode, parse
 from shop import ORDER, Shop
@@ -14,12 +14,12 @@ from uriba.config import Settings
 from uriba.graphql.examples import EXAMPLES
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
 LIMITS = Settings()
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 SECONDS = 5
-"""More than any of these documents may take, however it is built."""
+"""More than the refusal of any of these documents may take."""
 
 TWELVE_DEEP = (
     "{ me { orders(first: 1) { edges { node { customer { orders(first: 1) { edges { node { customer { "
@@ -29,13 +29,13 @@ ROWS = "products(first: %s) { edges { node { variants { product { variants { pro
 
 
 def tower(levels: int, top: str) -> str:
-    """Fragments that spread each other twice each: 2 ** levels in a few words."""
+    """Return fragments that spread each other twice each: 2 ** levels fields in a short document."""
     floors = "".join(f" fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels))
     return f"{{ ...F0 }}{floors} fragment F{levels} on Query {{ {top} }}"
 
 
 def spread(count: int, selection: str) -> str:
-    """So many fragments that select the same."""
+    """Return this many fragments that select the same field."""
     fragments = " ".join(f"fragment F{n} on Query {{ {selection} }}" for n in range(count))
     return f"{{ {' '.join(f'...F{n}' for n in range(count))} }} {fragments}"
 
@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
         {},
     ),
     "one field 26 times": ("{ " + "__typename " * 26 + "}", {}),
-    "one field without end": ("{ " + "channels { code } " * 490 + "}", {}),
+    "one field 490 times": ("{ " + "channels { code } " * 490 + "}", {}),
     "one field in many fragments": (spread(140, "channels { code }"), {}),
     "one field of one field": ("{ %s }" % (("channels { " + "locations { code } " * 9 + "} ") * 9), {}),
     "more fields than there are words": (spread(25, "me { ...C }") + OF_CUSTOMER, {}),
@@ -104,45 +104,45 @@ ALLOWED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_refuses_what_is_too_complex(stage: Stage, name: str) -> None:
+async def test_refuses_a_too_complex_document(scenario: Scenario, name: str) -> None:
     document, variables = REFUSED[name]
 
     async with asyncio.timeout(SECONDS):
-        answer = await stage["staff"].raw(document, **variables)
+        answer = await scenario["staff"].raw(document, **variables)
 
     assert answer["data"] is None
     assert {error["extensions"]["code"] for error in answer["errors"]} == {TOO_COMPLEX}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_refuses_what_is_too_complex_over_a_socket(stage: Stage, name: str) -> None:
+async def test_refuses_a_too_complex_document_over_a_websocket(scenario: Scenario, name: str) -> None:
     document, variables = REFUSED[name]
 
-    async with opened(stage["guest"].url) as socket:
-        await socket.begin()
-        await socket.ask(document, **variables)
-        answer = await socket.next()
+    async with open_websocket(scenario["guest"].url) as socket:
+        await socket.init()
+        await socket.subscribe(document, **variables)
+        answer = await socket.receive()
 
     assert answer["type"] == "error"
     assert {error["extensions"]["code"] for error in answer["payload"]} == {TOO_COMPLEX}
 
 
-async def test_what_was_allowed_for_few_rows_is_still_refused_for_many(stage: Stage) -> None:
+async def test_checks_the_cost_again_for_other_variables(scenario: Scenario) -> None:
     document, few = ALLOWED["some rows by a variable"]
 
     codes = []
     for variables in (few, {"n": 100}, few, {"n": None}, {"n": "many"}, {}):
-        answer = await stage["staff"].raw(document, **variables)
+        answer = await scenario["staff"].raw(document, **variables)
         codes.append([error["extensions"]["code"] for error in answer.get("errors", ())])
 
     assert codes == [[], ["QUERY_TOO_COMPLEX"], [], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"]]
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-async def test_allows_what_a_shop_asks(stage: Stage, name: str) -> None:
+async def test_allows_the_queries_of_a_web_shop(scenario: Scenario, name: str) -> None:
     document, variables = ALLOWED[name]
 
-    answer = await stage["staff"].raw(document, c=stage.shop.code("app"), **variables)
+    answer = await scenario["staff"].raw(document, c=scenario.shop.code("app"), **variables)
 
     assert "errors" not in answer
 
@@ -152,23 +152,23 @@ def operations(document: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", operations(EXAMPLES))
-async def test_allows_the_examples_of_graphiql(stage: Stage, name: str) -> None:
-    async with opened(stage["staff"].url) as socket:
-        await socket.begin(**stage["staff"].headers)
+async def test_allows_the_examples_of_graphiql(scenario: Scenario, name: str) -> None:
+    async with open_websocket(scenario["staff"].url) as socket:
+        await socket.init(**scenario["staff"].headers)
         payload = {"query": EXAMPLES, "operationName": name}
         await socket.send({"id": "1", "type": "subscribe", "payload": payload})
-        answer = await socket.next()
+        answer = await socket.receive()
 
     assert answer["type"] == "next"
     codes = {error["extensions"]["code"] for error in answer["payload"].get("errors", ())}
     assert codes <= {"NOT_FOUND"}, answer
 
 
-async def test_refuses_mutations_by_the_dozen(stage: Stage) -> None:
-    """Each costs ten fields, so that one request cannot begin carts without end."""
+async def test_refuses_too_many_mutations_in_one_request(scenario: Scenario) -> None:
+    """Each costs as much as ten fields, so that one request cannot create any number of carts."""
     one = "cartCreate(input: {}) { cart { lines { variant { stockLevels(first: 100) { edges { node { id } } } } } } }"
 
-    answer = await stage["staff"].raw("mutation { " + " ".join(f"a{n}: {one}" for n in range(15)) + " }")
+    answer = await scenario["staff"].raw("mutation { " + " ".join(f"a{n}: {one}" for n in range(15)) + " }")
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == [TOO_COMPLEX]
 
@@ -184,19 +184,19 @@ async def test_refuses_mutations_by_the_dozen(stage: Stage) -> None:
     ],
     ids=["fields", "objects", "lists", "depth", "comment"],
 )
-async def test_refuses_an_endless_document(stage: Stage, document: str) -> None:
+async def test_refuses_a_document_with_too_many_tokens(scenario: Scenario, document: str) -> None:
     async with asyncio.timeout(SECONDS):
-        answer = await stage["guest"].raw(document)
+        answer = await scenario["guest"].raw(document)
 
     assert answer["data"] is None
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_PARSE_FAILED"]
 
 
-async def test_refuses_endless_introspection(stage: Stage) -> None:
+async def test_refuses_introspection_that_is_too_deep(scenario: Scenario) -> None:
     kind = "fields { type { %s } }"
     document = "{ __schema { types { " + kind % (kind % (kind % (kind % "name"))) + " } } }"
 
-    answer = await stage["guest"].raw(document)
+    answer = await scenario["guest"].raw(document)
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]
 
@@ -216,8 +216,8 @@ WITHIN = {
 
 @pytest.mark.parametrize("first", [101, -1, 1_000, 2**31 - 1])
 @pytest.mark.parametrize("field", PAGES)
-async def test_refuses_a_page_that_is_too_large_or_less_than_none(stage: Stage, field: str, first: int) -> None:
-    answer = await stage["staff"].raw(PAGES[field] % first)
+async def test_refuses_a_page_size_that_is_too_large_or_negative(scenario: Scenario, field: str, first: int) -> None:
+    answer = await scenario["staff"].raw(PAGES[field] % first)
 
     (error,) = answer["errors"]
     assert (error["extensions"], error["path"]) == ({"code": "INVALID", "argument": ["first"]}, [field])
@@ -226,11 +226,11 @@ async def test_refuses_a_page_that_is_too_large_or_less_than_none(stage: Stage, 
 
 @pytest.mark.parametrize("first", [101, -1])
 @pytest.mark.parametrize("field", WITHIN)
-async def test_refuses_a_page_within_a_row_that_is_too_large(stage: Stage, field: str, first: int) -> None:
-    part = WITHIN[field].replace("CHANNEL", stage.shop.code("app")) % first
+async def test_refuses_a_too_large_page_of_a_nested_connection(scenario: Scenario, field: str, first: int) -> None:
+    part = WITHIN[field].replace("CHANNEL", scenario.shop.code("app")) % first
 
-    answer = await stage["staff"].raw(
-        f"query ($sku: String) {{ variant(sku: $sku) {{ {part} }} }}", sku=stage.shop.sku("TEA")
+    answer = await scenario["staff"].raw(
+        f"query ($sku: String) {{ variant(sku: $sku) {{ {part} }} }}", sku=scenario.shop.sku("TEA")
     )
 
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID"}
@@ -238,15 +238,15 @@ async def test_refuses_a_page_within_a_row_that_is_too_large(stage: Stage, field
 
 
 @pytest.mark.parametrize("field", PAGES)
-async def test_a_page_of_none_tells_whether_there_is_more(stage: Stage, field: str) -> None:
-    data = await stage["staff"].run(PAGES[field] % 0)
+async def test_a_page_of_zero_rows_tells_whether_there_are_more(scenario: Scenario, field: str) -> None:
+    data = await scenario["staff"].run(PAGES[field] % 0)
 
     assert data[field] == {"edges": [], "pageInfo": {"hasNextPage": True}}
 
 
 @pytest.mark.parametrize("field", PAGES)
-async def test_a_page_of_null_is_one_of_the_usual_size(stage: Stage, field: str) -> None:
-    data = await stage["staff"].run(PAGES[field] % "null")
+async def test_a_page_size_of_null_is_the_default_size(scenario: Scenario, field: str) -> None:
+    data = await scenario["staff"].run(PAGES[field] % "null")
 
     assert 0 < len(data[field]["edges"]) <= 50
 
@@ -255,8 +255,8 @@ async def test_a_page_of_null_is_one_of_the_usual_size(stage: Stage, field: str)
     "cursor", ["", "x", "💥", "MQ", "LTE=", "MS41", "MTA6MTA6MTA=", "bm90aGluZw==", "OTk5OTk5OTk5OTk5OTk5OTk5OTk="]
 )
 @pytest.mark.parametrize("field", PAGES)
-async def test_refuses_a_cursor_that_was_never_given(stage: Stage, field: str, cursor: str) -> None:
-    answer = await stage["staff"].raw(
+async def test_refuses_an_invalid_cursor(scenario: Scenario, field: str, cursor: str) -> None:
+    answer = await scenario["staff"].raw(
         f"query ($after: String) {{ {field}(after: $after) {{ __typename }} }}", after=cursor
     )
 
@@ -265,7 +265,7 @@ async def test_refuses_a_cursor_that_was_never_given(stage: Stage, field: str, c
 
 
 @pytest.mark.parametrize("count", [0, 101])
-async def test_refuses_to_follow_no_sku_or_too_many(shop: Shop, count: int) -> None:
+async def test_refuses_a_subscription_to_no_sku_or_too_many(shop: Shop, count: int) -> None:
     document = "subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) { sku } }"
 
     async with shop.guest().subscribe(document, c=shop.code("app"), s=[shop.sku("TEA")] * count) as following:
@@ -275,17 +275,17 @@ async def test_refuses_to_follow_no_sku_or_too_many(shop: Shop, count: int) -> N
     assert error["extensions"] == {"code": "INVALID", "argument": ["skus"]}
 
 
-async def test_refuses_more_skus_than_one_call_may_name(stage: Stage) -> None:
+async def test_refuses_more_skus_than_one_call_may_have(scenario: Scenario) -> None:
     query = "query ($s: [String!]) { stockLevels(skus: $s) { edges { cursor } } }"
 
-    answer = await stage["staff"].raw(query, s=["x"] * 1_001)
+    answer = await scenario["staff"].raw(query, s=["x"] * 1_001)
 
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["skus"]}
 
 
-async def test_refuses_an_endless_search(stage: Stage) -> None:
-    answer = await stage["guest"].raw("query ($s: String) { products(search: $s) { __typename } }", s="x" * 101)
+async def test_refuses_a_too_long_search_text(scenario: Scenario) -> None:
+    answer = await scenario["guest"].raw("query ($s: String) { products(search: $s) { __typename } }", s="x" * 101)
 
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["search"]}

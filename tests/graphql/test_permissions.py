@@ -1,4 +1,4 @@
-"""Who may call what: every root field of the schema by every kind of caller."""
+"""Permissions: every root field of the schema, called by every kind of caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from bad_inputs import NOWHERE, fill
+from invalid_inputs import UNKNOWN_CART, fill
 
 from client import Client, Refused
 from shop import CHECKOUT, ERRORS
@@ -14,7 +14,7 @@ from uriba.config import Settings
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import Unchanged
 
@@ -49,7 +49,7 @@ NO_UNITS = {"sku": "$sku:TEA", "quantity": 0}
 NOTHING_MOVES = {"quantity": 0, "from": "SELLABLE", "to": "DAMAGED"}
 
 Operation = tuple[frozenset[str], str, dict[str, Any]]
-"""Who may, a document, and variables that do no harm where they are allowed."""
+"""By operation: who may call it, a document, and variables that change nothing even where they are allowed."""
 
 OPERATIONS: dict[str, Operation] = {
     "Query.node": (EVERYBODY, "query ($id: ID!) { node(id: $id) { id } }", {"id": "$cart:guest"}),
@@ -68,7 +68,7 @@ OPERATIONS: dict[str, Operation] = {
     "Query.customer": (COUNTER, 'query { customer(phone: "12345") { id } }', {}),
     "Query.order": (EVERYBODY, 'query { order(number: "x") { id } }', {}),
     "Query.orders": (RETAILER, "{ orders { edges { node { id } } } }", {}),
-    "Query.document": (EVERYBODY, "query ($id: ID) { document(orderId: $id) { number } }", {"id": NOWHERE}),
+    "Query.document": (EVERYBODY, "query ($id: ID) { document(orderId: $id) { number } }", {"id": UNKNOWN_CART}),
     "Query.stockLevels": (RETAILER, "{ stockLevels { edges { node { id } } } }", {}),
     "Query.stockLevel": (
         RETAILER,
@@ -80,7 +80,7 @@ OPERATIONS: dict[str, Operation] = {
         "query ($at: String) { workQueue(location: $at, statuses: []) { edges { node { id } } } }",
         {"at": "$code:S1"},
     ),
-    "Query.stockTransfer": (RETAILER, "query ($id: ID!) { stockTransfer(id: $id) { id } }", {"id": NOWHERE}),
+    "Query.stockTransfer": (RETAILER, "query ($id: ID!) { stockTransfer(id: $id) { id } }", {"id": UNKNOWN_CART}),
     "Query.stockTransfers": (RETAILER, "{ stockTransfers { edges { node { id } } } }", {}),
     "Query.conflicts": (OFFICE, "{ conflicts { edges { node { id } } } }", {}),
     "Query.posPull": (TILLS, "{ posPull(first: 1) { more } }", {}),
@@ -96,12 +96,12 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.cartCouponAdd": (
         EVERYBODY,
         f'mutation ($id: ID!) {{ cartCouponAdd(cartId: $id, code: "x") {CART} }}',
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.cartCouponRemove": (
         EVERYBODY,
         f'mutation ($id: ID!) {{ cartCouponRemove(cartId: $id, code: "x") {CART} }}',
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.customersUpsert": (CUSTOMERS, f"mutation {{ customersUpsert(customers: []) {EMPTY} }}", {}),
     "Mutation.customerToken": (CUSTOMERS, f"mutation {{ customerToken(input: {{}}) {{ token {ERRORS} }} }}", {}),
@@ -113,33 +113,33 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.cartLinesAdd": (
         EVERYBODY,
         f"mutation ($id: ID!) {{ cartLinesAdd(cartId: $id, lines: []) {CART} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.cartLinesUpdate": (
         EVERYBODY,
         f"mutation ($id: ID!) {{ cartLinesUpdate(cartId: $id, lines: []) {CART} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.cartHandoff": (
         EVERYBODY,
         f"mutation ($id: ID!) {{ cartHandoff(cartId: $id) {{ code {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.cartClaim": (EVERYBODY, f'mutation {{ cartClaim(code: "\\u0000") {CART} }}', {}),
     "Mutation.cartMerge": (
         EVERYBODY,
         f"mutation ($id: ID!) {{ cartMerge(fromCartId: $id) {CART} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.cartFulfillment": (
         EVERYBODY,
         f"mutation ($id: ID!) {{ cartFulfillment(cartId: $id, input: {{ method: SHIP }}) {CART} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.checkout": (
         BUYERS,
         CHECKOUT,
-        {"input": {"cartId": NOWHERE, "idempotencyKey": "$key", "payments": []}},
+        {"input": {"cartId": UNKNOWN_CART, "idempotencyKey": "$key", "payments": []}},
     ),
     "Mutation.stockAdjust": (
         STOCK_ROOM,
@@ -169,17 +169,17 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.stockTransferShip": (
         STOCK_ROOMS,
         f"mutation ($input: StockTransferShipInput!) {{ stockTransferShip(input: $input) {TRANSFER} }}",
-        {"input": {"id": NOWHERE, "idempotencyKey": "$key"}},
+        {"input": {"id": UNKNOWN_CART, "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferReceive": (
         STOCK_ROOMS,
         f"mutation ($input: StockTransferReceiveInput!) {{ stockTransferReceive(input: $input) {TRANSFER} }}",
-        {"input": {"id": NOWHERE, "lines": [], "close": True, "idempotencyKey": "$key"}},
+        {"input": {"id": UNKNOWN_CART, "lines": [], "close": True, "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferCancel": (
         STOCK_ROOMS,
         f"mutation ($input: StockTransferCancelInput!) {{ stockTransferCancel(input: $input) {TRANSFER} }}",
-        {"input": {"id": NOWHERE, "idempotencyKey": "$key"}},
+        {"input": {"id": UNKNOWN_CART, "idempotencyKey": "$key"}},
     ),
     "Mutation.posSync": (
         TILLS,
@@ -189,32 +189,32 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.conflictResolve": (
         OFFICE,
         f"mutation ($input: ConflictResolveInput!) {{ conflictResolve(input: $input) {{ conflict {{ id }} {ERRORS} }} }}",
-        {"input": {"id": NOWHERE, "action": "DISMISS", "note": "x"}},
+        {"input": {"id": UNKNOWN_CART, "action": "DISMISS", "note": "x"}},
     ),
     "Mutation.orderCancel": (
         RETAILER,
         f"mutation ($id: ID!) {{ orderCancel(orderId: $id) {{ order {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.fulfillmentUpdate": (
         RETAILER,
         f"mutation ($id: ID!) {{ fulfillmentUpdate(fulfillmentId: $id, status: PICKED) {{ order {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.orderReturn": (
         RETAILER,
         f"mutation ($input: OrderReturnInput!) {{ orderReturn(input: $input) {{ order {{ id }} {ERRORS} }} }}",
-        {"input": {"orderId": NOWHERE, "lines": [], "idempotencyKey": "$key"}},
+        {"input": {"orderId": UNKNOWN_CART, "lines": [], "idempotencyKey": "$key"}},
     ),
     "Mutation.orderExchange": (
         TILLS,
         f"mutation ($input: OrderExchangeInput!) {{ orderExchange(input: $input) {{ order {{ id }} {ERRORS} }} }}",
-        {"input": {"orderId": NOWHERE, "lines": [], "cartId": NOWHERE, "idempotencyKey": "$key"}},
+        {"input": {"orderId": UNKNOWN_CART, "lines": [], "cartId": UNKNOWN_CART, "idempotencyKey": "$key"}},
     ),
     "Mutation.refundPayOut": (
         TILLS,
         f"mutation ($id: ID!) {{ refundPayOut(refundId: $id) {{ order {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.giftCardIssue": (
         CUSTOMERS,
@@ -224,14 +224,14 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.giftCardBlock": (
         CUSTOMERS,
         f"mutation ($id: ID!) {{ giftCardBlock(id: $id) {{ giftCard {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.giftCardAdjust": (
         CUSTOMERS,
         f"mutation ($input: GiftCardAdjustInput!) {{ giftCardAdjust(input: $input) {{ giftCard {{ id }} {ERRORS} }} }}",
         {
             "input": {
-                "id": NOWHERE,
+                "id": UNKNOWN_CART,
                 "amount": {"amount": "1", "currency": "JPY"},
                 "reason": "x",
                 "idempotencyKey": "$key",
@@ -241,7 +241,7 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.pointsAdjust": (
         CUSTOMERS,
         f"mutation ($input: PointsAdjustInput!) {{ pointsAdjust(input: $input) {{ customer {{ id }} {ERRORS} }} }}",
-        {"input": {"customerId": NOWHERE, "points": 1, "reason": "x", "idempotencyKey": "$key"}},
+        {"input": {"customerId": UNKNOWN_CART, "points": 1, "reason": "x", "idempotencyKey": "$key"}},
     ),
     "Query.events": (FEED, "{ events(first: 1) { pageInfo { endCursor } } }", {}),
     "Query.feed": (FEED, "{ feed { earliest end } }", {}),
@@ -254,48 +254,48 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.endpointDelete": (
         FEED,
         f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ secret {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.endpointPause": (
         FEED,
         f"mutation ($id: ID!) {{ endpointPause(id: $id) {{ secret {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.endpointResume": (
         FEED,
         f"mutation ($id: ID!) {{ endpointResume(id: $id) {{ secret {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.endpointTest": (
         FEED,
         f"mutation ($id: ID!) {{ endpointTest(id: $id) {{ secret {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.endpointRotateSecret": (
         FEED,
         f"mutation ($id: ID!) {{ endpointRotateSecret(id: $id) {{ secret {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.endpointReplay": (
         FEED,
         f'mutation ($id: ID!) {{ endpointReplay(id: $id, after: "MA==") {{ secret {ERRORS} }} }}',
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.deliveryReplay": (
         FEED,
         f"mutation ($id: ID!) {{ deliveryReplay(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.deliveryGiveUp": (
         FEED,
         f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ delivery {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Query.connectors": (CATALOG, "{ connectors { id code runs { edges { node { sent } } } } }", {}),
     "Query.connectorDifferences": (
         CATALOG,
         "query ($id: ID!) { connectorDifferences(id: $id) { edges { node { sku } } } }",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.connectorCreate": (
         CATALOG,
@@ -305,17 +305,17 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.connectorUpdate": (
         CATALOG,
         f"mutation ($id: ID!) {{ connectorUpdate(input: {{ id: $id }}) {{ connector {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.connectorDelete": (
         CATALOG,
         f"mutation ($id: ID!) {{ connectorDelete(id: $id) {{ connector {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Mutation.connectorRun": (
         CATALOG,
         f"mutation ($id: ID!) {{ connectorRun(id: $id) {{ connector {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Query.channelHealth": (FEED, "{ channelHealth { endpoints { lagEvents } readers { key } } }", {}),
     "Query.channelParity": (FEED, "{ channelParity { count differences { subject } } }", {}),
@@ -328,7 +328,7 @@ OPERATIONS: dict[str, Operation] = {
     "Mutation.alertAcknowledge": (
         OFFICE,
         f"mutation ($id: ID!) {{ alertAcknowledge(id: $id) {{ alert {{ id }} {ERRORS} }} }}",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Subscription.alertsChanged": (
         OFFICE,
@@ -353,7 +353,7 @@ OPERATIONS: dict[str, Operation] = {
     "Subscription.orderChanged": (
         EVERYBODY,
         "subscription ($id: ID!) { orderChanged(orderId: $id) { id } }",
-        {"id": NOWHERE},
+        {"id": UNKNOWN_CART},
     ),
     "Subscription.stockChanged": (
         RETAILER,
@@ -376,12 +376,15 @@ def test_every_root_field_is_in_the_matrix() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_only_those_with_the_right_may_call(stage: Stage, unchanged: Unchanged, operation: str) -> None:
+async def test_only_callers_with_the_permission_may_call(
+    scenario: Scenario, unchanged: Unchanged, operation: str
+) -> None:
     allowed, document, variables = OPERATIONS[operation]
 
     async with unchanged():
         answers = {
-            caller: await refusals(stage[caller], operation, document, fill(variables, stage)) for caller in CALLERS
+            caller: await refusals(scenario[caller], operation, document, fill(variables, scenario))
+            for caller in CALLERS
         }
 
     assert answers == {
@@ -391,7 +394,7 @@ async def test_only_those_with_the_right_may_call(stage: Stage, unchanged: Uncha
 
 
 async def refusals(client: Client, operation: str, document: str, variables: dict[str, Any]) -> set[str]:
-    """The codes by which a caller was told that it may not."""
+    """Return the error codes that refuse a caller for lack of permission."""
     try:
         if operation.startswith("Subscription"):
             async with client.subscribe(document, **variables) as following:
@@ -404,16 +407,16 @@ async def refusals(client: Client, operation: str, document: str, variables: dic
 
 
 def _other(refused: Refused) -> set[str]:
-    """Who has the right is told what is wrong: something is not there, or another test had the feed forget."""
+    """Return no codes for other errors: an unknown object, or a feed that another test has shortened."""
     assert set(refused.codes) <= {"NOT_FOUND", "CURSOR_EXPIRED"}, refused
     return set()
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_stock_within_a_variant_is_the_retailers(stage: Stage, caller: str) -> None:
+async def test_stock_of_a_variant_is_for_the_retailers_keys(scenario: Scenario, caller: str) -> None:
     query = "query ($s: String) { variant(sku: $s) { sku stockLevels { edges { node { onHand } } } } }"
 
-    answer = await stage[caller].raw(query, s=stage.shop.sku("TEA"))
+    answer = await scenario[caller].raw(query, s=scenario.shop.sku("TEA"))
 
     if caller in RETAILER:
         assert answer["data"]["variant"]["stockLevels"]["edges"]
@@ -425,15 +428,19 @@ async def test_stock_within_a_variant_is_the_retailers(stage: Stage, caller: str
 
 
 @pytest.mark.parametrize("operation", ["Mutation.stockAdjust", "Mutation.stockSet"])
-async def test_a_terminal_changes_no_other_locations_stock(stage: Stage, unchanged: Unchanged, operation: str) -> None:
+async def test_a_terminal_changes_no_other_locations_stock(
+    scenario: Scenario, unchanged: Unchanged, operation: str
+) -> None:
     document = OPERATIONS[operation][1]
     change = {"delta": 1} if operation == "Mutation.stockAdjust" else {"onHand": 7}
-    changes = [{"sku": stage.shop.sku("TEA"), "location": stage.shop.code(place), **change} for place in ("S1", "S2")]
+    changes = [
+        {"sku": scenario.shop.sku("TEA"), "location": scenario.shop.code(place), **change} for place in ("S1", "S2")
+    ]
 
     async with unchanged():
         for rows in (changes, changes[1:], [*changes, {**changes[0], "sku": "NO-SUCH"}]):
             with pytest.raises(Refused) as refused:
-                await stage["till"].do(document, input={"changes": rows, "idempotencyKey": uuid4().hex})
+                await scenario["till"].do(document, input={"changes": rows, "idempotencyKey": uuid4().hex})
 
             assert refused.value.codes == ["FORBIDDEN"]
 

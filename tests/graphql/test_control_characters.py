@@ -1,4 +1,4 @@
-"""Control characters, NUL and half characters enter nowhere: every text of every field is tried, from the schema."""
+"""Control characters, NUL and lone surrogates are refused in every text of every field of the schema."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uriba.config import Settings
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import Unchanged
 
@@ -42,7 +42,7 @@ CONTROLS = ("\x00", "\x01", "\x0b", "\r", "\x1b", "\x7f", "\x85", "\x9f")
 
 
 def sample(kind: Any) -> Any:
-    """A value of an input type, with every field given, and one row in every list."""
+    """Return a value of an input type, with every field set, and one row in every list."""
     kind = get_nullable_type(kind)
     if isinstance(kind, GraphQLList):
         return [sample(kind.of_type)]
@@ -54,7 +54,7 @@ def sample(kind: Any) -> Any:
 
 
 def texts(kind: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    """The paths of all texts within an input type."""
+    """Yield the paths of all texts within an input type."""
     kind = get_nullable_type(kind)
     if isinstance(kind, GraphQLList):
         yield from texts(kind.of_type, (*path, 0))
@@ -66,7 +66,7 @@ def texts(kind: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, .
 
 
 def put(variables: dict[str, Any], path: tuple[str | int, ...], text: str) -> dict[str, Any]:
-    """The variables with a text at a path."""
+    """Return the variables with this text at a path."""
     changed: Any = deepcopy(variables)
     at = changed
     for step in path[:-1]:
@@ -75,8 +75,8 @@ def put(variables: dict[str, Any], path: tuple[str | int, ...], text: str) -> di
     return changed  # type: ignore[no-any-return]
 
 
-def spoilt(field: Any) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """Variables for a field's arguments with a control character in one text each, and where it is."""
+def with_control_characters(field: Any) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Yield variables for a field's arguments, with a control character in one text each, and its path."""
     variables = {name: sample(argument.type) for name, argument in field.args.items()}
     controls = cycle(CONTROLS)
     for name, argument in field.args.items():
@@ -91,7 +91,7 @@ def document(operation: str, name: str, field: Any, selection: str) -> str:
 
 
 ROW_BY_ROW = frozenset({"posSync"})
-"""Judges each fact by itself: tests/pos has its bad texts."""
+"""These check each fact by itself: tests/pos has their invalid texts."""
 
 
 def with_texts(root: GraphQLObjectType | None) -> list[str]:
@@ -101,16 +101,16 @@ def with_texts(root: GraphQLObjectType | None) -> list[str]:
 
 @pytest.mark.parametrize("name", [name for name in with_texts(SCHEMA.mutation_type) if name not in ROW_BY_ROW])
 async def test_refuses_control_characters_in_every_text_of_a_mutation(
-    stage: Stage, unchanged: Unchanged, name: str
+    scenario: Scenario, unchanged: Unchanged, name: str
 ) -> None:
     assert SCHEMA.mutation_type is not None
     field = SCHEMA.mutation_type.fields[name]
-    caller = stage["till" if name in {"checkout", "orderExchange", "refundPayOut"} else "staff"]
+    caller = scenario["till" if name in {"checkout", "orderExchange", "refundPayOut"} else "staff"]
     mutation = document("mutation", name, field, f"{{ {ERRORS} }}")
     tried = 0
 
     async with unchanged():
-        for path, variables in spoilt(field):
+        for path, variables in with_control_characters(field):
             payload = await caller.do(mutation, **variables)
 
             assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", path)]
@@ -120,14 +120,14 @@ async def test_refuses_control_characters_in_every_text_of_a_mutation(
 
 
 @pytest.mark.parametrize("name", with_texts(SCHEMA.query_type))
-async def test_refuses_control_characters_in_every_text_of_a_query(stage: Stage, name: str) -> None:
+async def test_refuses_control_characters_in_every_text_of_a_query(scenario: Scenario, name: str) -> None:
     assert SCHEMA.query_type is not None
     field = SCHEMA.query_type.fields[name]
     query = document("query", name, field, "{ __typename }")
     tried = 0
 
-    for path, variables in spoilt(field):
-        errors = (await stage["till" if name == "posPull" else "staff"].raw(query, **variables))["errors"]
+    for path, variables in with_control_characters(field):
+        errors = (await scenario["till" if name == "posPull" else "staff"].raw(query, **variables))["errors"]
 
         assert [(e["extensions"]["code"], e["extensions"]["argument"]) for e in errors] == [("INVALID", path)]
         tried += 1
@@ -136,14 +136,14 @@ async def test_refuses_control_characters_in_every_text_of_a_query(stage: Stage,
 
 
 @pytest.mark.parametrize("name", with_texts(SCHEMA.subscription_type))
-async def test_refuses_control_characters_in_every_text_of_a_subscription(stage: Stage, name: str) -> None:
+async def test_refuses_control_characters_in_every_text_of_a_subscription(scenario: Scenario, name: str) -> None:
     assert SCHEMA.subscription_type is not None
     field = SCHEMA.subscription_type.fields[name]
     subscription = document("subscription", name, field, "{ __typename }")
     tried = 0
 
-    for path, variables in spoilt(field):
-        async with stage["staff"].subscribe(subscription, **variables) as following:
+    for path, variables in with_control_characters(field):
+        async with scenario["staff"].subscribe(subscription, **variables) as following:
             with pytest.raises(Refused) as refused:
                 await following.next()
 
@@ -156,50 +156,52 @@ async def test_refuses_control_characters_in_every_text_of_a_subscription(stage:
 
 @pytest.mark.parametrize("field", ["price", "availability"])
 @pytest.mark.parametrize("root", ["variant", "products", "node"])
-async def test_refuses_control_characters_within_a_row(stage: Stage, field: str, root: str) -> None:
+async def test_refuses_control_characters_within_a_row(scenario: Scenario, field: str, root: str) -> None:
     part = f"{field}(channel: $text) {{ __typename }}"
     query = {
         "variant": f"query ($text: String, $sku: String) {{ variant(sku: $sku) {{ {part} }} }}",
         "products": f"query ($text: String) {{ products(first: 1) {{ edges {{ node {{ variants {{ {part} }}}}}}}}}}",
         "node": f"query ($text: String, $id: ID!) {{ node(id: $id) {{ ... on Variant {{ {part} }} }} }}",
     }[root]
-    data = await stage["guest"].run("query ($s: String) { variant(sku: $s) { id } }", s=stage.shop.sku("TEA"))
+    data = await scenario["guest"].run("query ($s: String) { variant(sku: $s) { id } }", s=scenario.shop.sku("TEA"))
 
-    answer = await stage["guest"].raw(query, text="a\x00b", sku=stage.shop.sku("TEA"), id=data["variant"]["id"])
+    answer = await scenario["guest"].raw(query, text="a\x00b", sku=scenario.shop.sku("TEA"), id=data["variant"]["id"])
 
     codes = {(e["extensions"]["code"], *e["extensions"]["argument"]) for e in answer["errors"]}
     assert codes == {("INVALID", "channel")}
 
 
 @pytest.mark.parametrize("written", ["\\u0000", "\x00", "\x1b"])
-async def test_refuses_a_control_character_within_a_document(stage: Stage, written: str) -> None:
+async def test_refuses_a_control_character_within_a_document(scenario: Scenario, written: str) -> None:
     with pytest.raises(Refused) as refused:
-        await stage["guest"].run(f'{{ variant(sku: "a{written}b") {{ sku }} }}')
+        await scenario["guest"].run(f'{{ variant(sku: "a{written}b") {{ sku }} }}')
 
     assert refused.value.codes == ["INVALID"]
 
 
 @pytest.mark.parametrize("written", ['"\\ud800"', '"\\udc00\\ud800"', "\x00"])
-async def test_refuses_a_document_with_half_characters_or_raw_controls(stage: Stage, written: str) -> None:
+async def test_refuses_a_document_with_lone_surrogates_or_raw_control_characters(
+    scenario: Scenario, written: str
+) -> None:
     with pytest.raises(Refused) as refused:
-        await stage["guest"].run(f"{{ variant(sku: {written}) {{ sku }} }}")
+        await scenario["guest"].run(f"{{ variant(sku: {written}) {{ sku }} }}")
 
     assert refused.value.codes == ["GRAPHQL_PARSE_FAILED"]
 
 
-async def test_keeps_text_of_every_script(stage: Stage) -> None:
+async def test_accepts_text_of_every_script(scenario: Scenario) -> None:
     name = "寿司 🍣 ñ \u202e \u200d é\u0301 'quoted' \"twice\" \\ ; DROP TABLE cart --"
     mutation = f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ {ERRORS} }} }}"
-    card = stage.shop.code("SCRIPT")
+    card = scenario.shop.code("SCRIPT")
 
-    payload = await stage["staff"].do(mutation, c=[{"loyaltyCard": card, "name": name}])
+    payload = await scenario["staff"].do(mutation, c=[{"loyaltyCard": card, "name": name}])
 
     assert payload["errors"] == []
-    found = await stage["staff"].run("query ($c: String) { customer(loyaltyCard: $c) { name } }", c=card)
+    found = await scenario["staff"].run("query ($c: String) { customer(loyaltyCard: $c) { name } }", c=card)
     assert found["customer"]["name"] == name
 
 
-def test_every_kind_of_text_is_known() -> None:
+def test_every_text_scalar_is_covered() -> None:
     kinds = {get_named_type(argument.type).name for root in ROOTS for argument in arguments(root)}
 
     assert kinds - set(SAMPLES) - INPUTS == set()

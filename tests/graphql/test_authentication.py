@@ -1,4 +1,4 @@
-"""Keys: what is forged, has expired or was revoked is UNAUTHENTICATED on every field, public ones too."""
+"""Keys: an invalid, expired or revoked key is UNAUTHENTICATED on every field, public ones too."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from uriba.core.errors import Unauthenticated
 from uriba.outbox.hints import KEYS
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import RunningHub
 
 PUBLIC = "{ channels { code } }"
-MOMENTS_S = CACHE_TTL_S / 2
-"""Far less than a key would be remembered for, did nobody tell."""
+REVOCATION_S = CACHE_TTL_S / 2
+"""Far less than a key stays cached where the hint of its revocation is lost."""
 
 
 def key_id(key: str) -> str:
@@ -42,28 +42,28 @@ FORGED = {
     "another role": lambda key: key.replace("_staff_", "_app_"),
     "more than the key": lambda key: f"{key}A",
     "other letters": str.upper,
-    "an endless key": lambda key: key + "A" * 100_000,
+    "a too long key": lambda key: key + "A" * 100_000,
     "half a key": lambda key: key[: len(key) // 2],
 }
 
 
 @pytest.mark.parametrize("name", FORGED)
-async def test_a_forged_key_opens_nothing_over_http(stage: Stage, name: str) -> None:
-    forged = FORGED[name](stage.shop.keys["staff"])[:50_000]
+async def test_refuses_an_invalid_key_over_http(scenario: Scenario, name: str) -> None:
+    forged = FORGED[name](scenario.shop.keys["staff"])[:50_000]
 
-    response = await stage["guest"].http.post(
-        stage["guest"].url, json={"query": PUBLIC}, headers={"authorization": f"Bearer {forged}"}
+    response = await scenario["guest"].http.post(
+        scenario["guest"].url, json={"query": PUBLIC}, headers={"authorization": f"Bearer {forged}"}
     )
 
     assert response.json() == {"data": None, "errors": [unauthenticated(response.json())]}
 
 
 @pytest.mark.parametrize("written", ["", "Basic eDp4", "Bearer", "Token {key}", "{key}"])
-async def test_a_key_that_is_no_bearer_key_opens_nothing(stage: Stage, written: str) -> None:
-    authorization = written.format(key=stage.shop.keys["staff"])
+async def test_refuses_a_header_that_is_not_a_bearer_key(scenario: Scenario, written: str) -> None:
+    authorization = written.format(key=scenario.shop.keys["staff"])
 
-    response = await stage["guest"].http.post(
-        stage["guest"].url, json={"query": PUBLIC}, headers={"authorization": authorization}
+    response = await scenario["guest"].http.post(
+        scenario["guest"].url, json={"query": PUBLIC}, headers={"authorization": authorization}
     )
 
     assert response.json() == {"data": None, "errors": [unauthenticated(response.json())]}
@@ -76,11 +76,11 @@ def unauthenticated(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("written", ["bearer {key}", "BEARER   {key}"])
-async def test_a_good_key_opens_however_its_scheme_is_written(stage: Stage, written: str) -> None:
-    authorization = written.format(key=stage.shop.keys["staff"])
+async def test_accepts_all_spellings_of_the_bearer_scheme(scenario: Scenario, written: str) -> None:
+    authorization = written.format(key=scenario.shop.keys["staff"])
 
-    response = await stage["guest"].http.post(
-        stage["guest"].url,
+    response = await scenario["guest"].http.post(
+        scenario["guest"].url,
         json={"query": "{ orders { edges { cursor } } }"},
         headers={"authorization": authorization},
     )
@@ -90,18 +90,18 @@ async def test_a_good_key_opens_however_its_scheme_is_written(stage: Stage, writ
 
 @pytest.mark.parametrize("name", FORGED)
 @pytest.mark.parametrize("where", ["authorization", "Authorization", "header"])
-async def test_a_forged_key_closes_the_socket(stage: Stage, name: str, where: str) -> None:
-    forged = f"Bearer {FORGED[name](stage.shop.keys['staff'])[:5_000]}"
+async def test_an_invalid_key_closes_the_websocket(scenario: Scenario, name: str, where: str) -> None:
+    forged = f"Bearer {FORGED[name](scenario.shop.keys['staff'])[:5_000]}"
     headers, payload = ({where: forged}, {}) if where == "header" else ({}, {where: forged})
 
-    code = await closed(stage["guest"].url, payload, {"authorization": forged} if headers else {})
+    code = await closed(scenario["guest"].url, payload, {"authorization": forged} if headers else {})
 
     assert code == 4403
 
 
 @pytest.mark.parametrize("value", [5, True, ["Bearer x"], {}, "Bearer uriba_staff_\x00_x", "Bearer 💥"])
-async def test_what_cannot_be_a_key_closes_the_socket(stage: Stage, value: object) -> None:
-    assert await closed(stage["guest"].url, {"authorization": value}) == 4403
+async def test_a_malformed_key_closes_the_websocket(scenario: Scenario, value: object) -> None:
+    assert await closed(scenario["guest"].url, {"authorization": value}) == 4403
 
 
 def open_socket(url: str, headers: dict[str, str]) -> AbstractAsyncContextManager[ClientConnection]:
@@ -113,7 +113,7 @@ def open_socket(url: str, headers: dict[str, str]) -> AbstractAsyncContextManage
 
 
 async def closed(url: str, payload: dict[str, Any], headers: dict[str, str] | None = None) -> int:
-    """The code that a socket is closed with after this connection_init."""
+    """Return the close code of a WebSocket after this connection_init."""
     async with asyncio.timeout(10), open_socket(url, headers or {}) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
         with pytest.raises(ConnectionClosed) as end:
@@ -123,10 +123,10 @@ async def closed(url: str, payload: dict[str, Any], headers: dict[str, str] | No
 
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization"])
-async def test_a_sockets_key_comes_with_connection_init_however_it_is_written(stage: Stage, name: str) -> None:
-    payload = {name: f"Bearer {stage.shop.keys['staff']}"}
+async def test_a_websockets_key_comes_with_connection_init_in_any_spelling(scenario: Scenario, name: str) -> None:
+    payload = {name: f"Bearer {scenario.shop.keys['staff']}"}
 
-    async with asyncio.timeout(10), open_socket(stage["guest"].url, {}) as socket:
+    async with asyncio.timeout(10), open_socket(scenario["guest"].url, {}) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
         await ask(socket, "{ orders { edges { cursor } } }")
         ack, answer = [json.loads(await socket.recv()) for _ in range(2)]
@@ -135,13 +135,13 @@ async def test_a_sockets_key_comes_with_connection_init_however_it_is_written(st
     assert "errors" not in answer["payload"]
 
 
-async def test_a_sockets_channel_comes_with_connection_init(stage: Stage) -> None:
-    payload = {"uriba-channel": stage.shop.code("web")}
+async def test_a_websockets_channel_comes_with_connection_init(scenario: Scenario) -> None:
+    payload = {"uriba-channel": scenario.shop.code("web")}
     query = "query ($s: String) { variant(sku: $s) { price { amount } } }"
 
-    async with asyncio.timeout(10), open_socket(stage["guest"].url, {}) as socket:
+    async with asyncio.timeout(10), open_socket(scenario["guest"].url, {}) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
-        await ask(socket, query, s=stage.shop.sku("TEA"))
+        await ask(socket, query, s=scenario.shop.sku("TEA"))
         _, answer = [json.loads(await socket.recv()) for _ in range(2)]
 
     assert answer["payload"]["data"] == {"variant": {"price": {"amount": "648"}}}
@@ -152,7 +152,7 @@ async def ask(socket: ClientConnection, query: str, **variables: Any) -> None:
     await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
 
 
-async def test_an_expired_token_opens_nothing(shop: Shop, hub: RunningHub) -> None:
+async def test_refuses_an_expired_token(shop: Shop, hub: RunningHub) -> None:
     hana = await shop.customer()
     assert hana.key is not None
     async with hub.database.transaction() as session:
@@ -167,7 +167,7 @@ async def test_an_expired_token_opens_nothing(shop: Shop, hub: RunningHub) -> No
 
 
 async def revoke(hub: RunningHub, client: Client) -> None:
-    """As `uriba key revoke` does."""
+    """Revoke a key as `uriba key revoke` does."""
     assert client.key is not None
     async with hub.database.transaction() as session:
         await keys.revoke(session, key_id=key_id(client.key))
@@ -175,13 +175,13 @@ async def revoke(hub: RunningHub, client: Client) -> None:
 
 
 async def until_refused(client: Client) -> dict[str, Any]:
-    async with asyncio.timeout(MOMENTS_S):
+    async with asyncio.timeout(REVOCATION_S):
         while "errors" not in (answer := await client.raw(PUBLIC)):
             pass
     return answer
 
 
-async def test_a_revoked_key_opens_nothing_within_moments(shop: Shop, hub: RunningHub) -> None:
+async def test_refuses_a_revoked_key_within_moments(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
     await till.run(PUBLIC)
 
@@ -192,7 +192,7 @@ async def test_a_revoked_key_opens_nothing_within_moments(shop: Shop, hub: Runni
     assert await closed(till.url, {"authorization": f"Bearer {till.key}"}) == 4403
 
 
-async def test_an_open_socket_ends_with_its_key(shop: Shop, hub: RunningHub) -> None:
+async def test_an_open_websocket_is_closed_when_its_key_is_revoked(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
 
     async with asyncio.timeout(10), open_socket(till.url, {}) as socket:
@@ -208,7 +208,7 @@ async def test_an_open_socket_ends_with_its_key(shop: Shop, hub: RunningHub) -> 
     assert end.value.rcvd.code == 4403
 
 
-async def test_a_subscription_ends_with_its_key(shop: Shop, hub: RunningHub) -> None:
+async def test_a_subscription_ends_when_its_key_is_revoked(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
     cart = await shop.cart(shop.guest(), TEA=1)
 
@@ -224,7 +224,7 @@ async def test_a_subscription_ends_with_its_key(shop: Shop, hub: RunningHub) -> 
     assert [error["extensions"]["code"] for error in ended["payload"]] == ["UNAUTHENTICATED"]
 
 
-async def test_what_is_read_while_keys_change_is_not_remembered(
+async def test_a_key_that_is_revoked_while_it_is_read_is_not_cached(
     shop: Shop, hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     till = await shop.terminal()
@@ -246,7 +246,7 @@ async def test_what_is_read_while_keys_change_is_not_remembered(
         await authenticator.authenticate(f"Bearer {till.key}", address="")
 
 
-async def test_a_secret_is_nowhere_in_the_database(shop: Shop, hub: RunningHub) -> None:
+async def test_no_secret_is_stored_in_the_database(shop: Shop, hub: RunningHub) -> None:
     till, app, hana = await shop.terminal(), await shop.app("app"), await shop.customer()
     cart = await shop.cart(hana, TEA=1)
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
@@ -261,7 +261,7 @@ async def test_a_secret_is_nowhere_in_the_database(shop: Shop, hub: RunningHub) 
 
 
 async def tables_with(hub: RunningHub, secret: str) -> list[str]:
-    """The tables that hold a text, as it is or as bytes."""
+    """Return the tables that hold a text, as text or as bytes."""
     async with hub.database.reading() as session:
         tables = await session.fetch(
             "SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"

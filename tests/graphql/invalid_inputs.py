@@ -1,6 +1,6 @@
-"""Requests that must be refused, with the code and the path that they are refused with.
+"""Requests with invalid input, with the codes and paths of their errors.
 
-"$cart:guest" and the like stand for what the stage knows: see `fill`.
+"$cart:guest" and the like stand for what the scenario knows: see `fill`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from shop import ADDRESS, CHECKOUT, ERRORS
 from uriba.core.ids import global_id, new_secret_id
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
-NOWHERE = global_id("Cart", new_secret_id())
+UNKNOWN_CART = global_id("Cart", new_secret_id())
 NO_LINE = global_id("CartLine", 0)
 
 CREATE = f"mutation ($input: CartCreateInput!) {{ cartCreate(input: $input) {{ cart {{ id }} {ERRORS} }} }}"
@@ -43,7 +43,7 @@ TOKEN = f"mutation ($input: CustomerTokenInput!) {{ customerToken(input: $input)
 
 
 class Request(NamedTuple):
-    """A mutation by one of the stage's callers."""
+    """A mutation by one of the scenario's callers."""
 
     caller: str
     document: str
@@ -51,32 +51,32 @@ class Request(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A request, and how it is refused; paths as in "lines.0.quantity", with a blank between two."""
+    """A request and its errors; paths as in "lines.0.quantity", with a space between two."""
 
     request: Request
     code: str
     paths: str
 
 
-def fill(value: Any, stage: Stage) -> Any:
-    """The value with the stage's own ids and codes in the places of "$cart:name", "$line:cart", "$sku:name" …"""
+def fill(value: Any, scenario: Scenario) -> Any:
+    """Replace "$cart:name", "$line:cart", "$sku:name" … by the scenario's ids and codes."""
     if isinstance(value, dict):
-        return {key: fill(part, stage) for key, part in value.items()}
+        return {key: fill(part, scenario) for key, part in value.items()}
     if isinstance(value, list):
-        return [fill(part, stage) for part in value]
+        return [fill(part, scenario) for part in value]
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     kind, _, name = value[1:].partition(":")
     match kind:
         case "cart":
-            return stage.cart(name)
+            return scenario.cart(name)
         case "line":
-            return stage.carts[name]["lines"][0]["id"]
+            return scenario.carts[name]["lines"][0]["id"]
         case "handoff":
-            return stage.codes[name]
+            return scenario.codes[name]
         case "key":
             return uuid4().hex
-    return stage.shop.code(name)
+    return scenario.shop.code(name)
 
 
 def create(caller: str = "guest", **given: Any) -> Request:
@@ -107,7 +107,7 @@ def coupon(what: str, cart: str) -> Request:
 
 
 def pay(amount: str = "1796", currency: str = "JPY", *, cart: str = "$cart:guest", **given: Any) -> Request:
-    """A checkout of the guest's cart that would do, but for what is given."""
+    """A checkout of the guest's cart, valid but for the given fields."""
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": amount, "currency": currency}}
     for field in ("method", "token"):
         payment |= {field: given.pop(field)} if field in given else {}
@@ -157,7 +157,7 @@ def token(**given: Any) -> Request:
 
 
 def times(request: Request, rows: int) -> Request:
-    """The request with its list of rows so many times over."""
+    """Repeat the list of rows in a request."""
 
     def repeat(value: Any) -> Any:
         if isinstance(value, dict):
@@ -183,13 +183,13 @@ UNKNOWN = {
     "location to price": Case(price(location="no-such"), "NOT_FOUND", "prices.0.location"),
     "location to sell from": Case(channel(locations=["no-such"]), "NOT_FOUND", "channels.0.locations.0"),
     "store of a pickup": Case(fulfil(method="PICKUP", location="no-such"), "NOT_FOUND", "location"),
-    "cart": Case(add(NOWHERE), "NOT_FOUND", "cartId"),
+    "cart": Case(add(UNKNOWN_CART), "NOT_FOUND", "cartId"),
     "cart without an id": Case(add("5"), "NOT_FOUND", "cartId"),
-    "cart to hand off": Case(Request("guest", HANDOFF, {"cartId": NOWHERE}), "NOT_FOUND", "cartId"),
-    "cart to fulfil": Case(fulfil(NOWHERE), "NOT_FOUND", "cartId"),
-    "cart to merge": Case(merge(NOWHERE, caller="hana"), "NOT_FOUND", "fromCartId"),
-    "cart to merge into": Case(merge("$cart:guest", NOWHERE), "NOT_FOUND", "intoCartId"),
-    "cart to check out": Case(pay(cart=NOWHERE), "NOT_FOUND", "cartId"),
+    "cart to hand off": Case(Request("guest", HANDOFF, {"cartId": UNKNOWN_CART}), "NOT_FOUND", "cartId"),
+    "cart to fulfil": Case(fulfil(UNKNOWN_CART), "NOT_FOUND", "cartId"),
+    "cart to merge": Case(merge(UNKNOWN_CART, caller="hana"), "NOT_FOUND", "fromCartId"),
+    "cart to merge into": Case(merge("$cart:guest", UNKNOWN_CART), "NOT_FOUND", "intoCartId"),
+    "cart to check out": Case(pay(cart=UNKNOWN_CART), "NOT_FOUND", "cartId"),
     "line": Case(set_lines(line=NO_LINE), "NOT_FOUND", "lines.0.lineId"),
     "line: another cart's": Case(set_lines(line="$line:full"), "NOT_FOUND", "lines.0.lineId"),
     "line to fulfil": Case(fulfil(lineIds=["$line:guest", NO_LINE]), "NOT_FOUND", "lineIds.1"),
@@ -202,37 +202,41 @@ QUANTITIES = {
     **{f"adjust by {n}": Case(adjust(delta=n), "INVALID_QUANTITY", "changes.0.delta") for n in (0, 100_001, -100_001)},
     **{f"count {n}": Case(count(onHand=n), "INVALID_QUANTITY", "changes.0.onHand") for n in (-1, 100_001)},
     "safety stock of -1": Case(count(safetyStock=-1), "INVALID_QUANTITY", "changes.0.safetyStock"),
-    "begin with 0": Case(create(lines=[{"sku": "$sku:TEA", "quantity": 0}]), "INVALID_QUANTITY", "lines.0.quantity"),
-    "take more than is there": Case(adjust(delta=-1_000_000), "INVALID_QUANTITY", "changes.0.delta"),
-    "grow past 100,000": Case(add("$cart:full", quantity=2), "INVALID_QUANTITY", "lines.0.quantity"),
-    "grow past 100,000 with several lines": Case(
+    "a new cart with quantity 0": Case(
+        create(lines=[{"sku": "$sku:TEA", "quantity": 0}]), "INVALID_QUANTITY", "lines.0.quantity"
+    ),
+    "remove more than on hand": Case(adjust(delta=-1_000_000), "INVALID_QUANTITY", "changes.0.delta"),
+    "more than 100,000 units": Case(add("$cart:full", quantity=2), "INVALID_QUANTITY", "lines.0.quantity"),
+    "more than 100,000 units in two lines": Case(
         times(add(quantity=50_001), 2), "INVALID_QUANTITY", "lines.0.quantity lines.1.quantity"
     ),
     "merge to more than 100,000": Case(merge("$cart:guest", "$cart:full"), "INVALID_QUANTITY", "fromCartId"),
 }
 
 IDENTIFIERS = {
-    "a line of two": Case(add(variantId="VmFyaWFudDox"), "INVALID", "lines.0"),
-    "a line of none": Case(add(sku=None), "INVALID", "lines.0"),
-    "a token for none": Case(token(), "INVALID", "loyaltyCard"),
-    "a token for two": Case(token(loyaltyCard="A", phone="12345"), "INVALID", "phone"),
-    "a customer of none": Case(customers({"name": "Ken"}), "INVALID", "customers.0"),
-    "one customer twice": Case(customers({"phone": "12345"}, {"phone": "1-23-45"}), "INVALID", "customers.1.phone"),
-    "one level twice": Case(times(count(), 2), "INVALID", "changes.1"),
-    "one price twice": Case(times(price(), 2), "INVALID", "prices.1"),
-    "one channel twice": Case(times(channel(), 2), "INVALID", "channels.1.code"),
+    "a line with SKU and variant": Case(add(variantId="VmFyaWFudDox"), "INVALID", "lines.0"),
+    "a line without SKU and variant": Case(add(sku=None), "INVALID", "lines.0"),
+    "a token without identifier": Case(token(), "INVALID", "loyaltyCard"),
+    "a token with two identifiers": Case(token(loyaltyCard="A", phone="12345"), "INVALID", "phone"),
+    "a customer without identifier": Case(customers({"name": "Ken"}), "INVALID", "customers.0"),
+    "the same customer twice": Case(
+        customers({"phone": "12345"}, {"phone": "1-23-45"}), "INVALID", "customers.1.phone"
+    ),
+    "the same level twice": Case(times(count(), 2), "INVALID", "changes.1"),
+    "the same price twice": Case(times(price(), 2), "INVALID", "prices.1"),
+    "the same channel twice": Case(times(channel(), 2), "INVALID", "channels.1.code"),
     "a cart into itself": Case(merge("$cart:guest", "$cart:guest"), "INVALID", "intoCartId"),
-    "a cart into nobody's": Case(merge("$cart:guest"), "INVALID", "intoCartId"),
+    "a cart into no customer's": Case(merge("$cart:guest"), "INVALID", "intoCartId"),
 }
 
 CURRENCIES = {
     "pay in dollars": Case(pay(currency="USD"), "CURRENCY_MISMATCH", "payments.0.amount.currency"),
     "expect dollars": Case(expect("1796", "USD"), "CURRENCY_MISMATCH", "expectedTotal.currency"),
     "a price in dollars": Case(price("6.50", "USD"), "CURRENCY_MISMATCH", "prices.0.amount.currency"),
-    "a price in none": Case(price(currency="YEN"), "INVALID", "prices.0.amount.currency"),
-    "a price in small letters": Case(price(currency="jpy"), "INVALID", "prices.0.amount.currency"),
-    "a channel in none": Case(channel(code="$code:new", currency="¥"), "INVALID", "channels.0.currency"),
-    "a channel that turns to dollars": Case(channel(currency="USD"), "INVALID", "channels.0.currency"),
+    "a price in an unknown currency": Case(price(currency="YEN"), "INVALID", "prices.0.amount.currency"),
+    "a price in a lower-case currency": Case(price(currency="jpy"), "INVALID", "prices.0.amount.currency"),
+    "a channel in an unknown currency": Case(channel(code="$code:new", currency="¥"), "INVALID", "channels.0.currency"),
+    "a channel that changes its currency": Case(channel(currency="USD"), "INVALID", "channels.0.currency"),
     "merge dollars into yen": Case(merge("$cart:dollars", "$cart:guest"), "CURRENCY_MISMATCH", "fromCartId"),
     "claim dollars at a till": Case(Request("till", CLAIM, {"code": "$handoff:dollars"}), "CURRENCY_MISMATCH", "code"),
 }
@@ -265,18 +269,20 @@ AMOUNTS = {
         )
         for rate in ("1.1", "-0.1", "10%", "1e-1", "0.1234567", "")
     },
-    "an endless price": Case(price("9" * 400), "INVALID", "prices.0.amount.amount"),
-    "more money than there is": Case(price("9" * 17), "INVALID", "prices.0.amount.amount"),
-    "a tenth of a cent": Case(price("4.505", "USD", channel="$code:usd"), "INVALID", "prices.0.amount.amount"),
+    "a price of 400 digits": Case(price("9" * 400), "INVALID", "prices.0.amount.amount"),
+    "a price of 17 digits": Case(price("9" * 17), "INVALID", "prices.0.amount.amount"),
+    "a price with too many decimals": Case(
+        price("4.505", "USD", channel="$code:usd"), "INVALID", "prices.0.amount.amount"
+    ),
 }
 
 PAYMENTS = {
     "too little": Case(pay("1795"), "PAYMENT_MISMATCH", "payments"),
     "too much": Case(pay("1797"), "PAYMENT_MISMATCH", "payments"),
-    "nothing": Case(pay(payments=[]), "PAYMENT_MISMATCH", "payments"),
-    "the sum twice": Case(times(pay(), 2), "PAYMENT_MISMATCH", "payments"),
-    "in too many parts": Case(times(pay("1"), 21), "LIMIT_EXCEEDED", "payments"),
-    "a total that is no longer true": Case(expect("1795"), "PRICE_CHANGED", "expectedTotal"),
+    "no payments": Case(pay(payments=[]), "PAYMENT_MISMATCH", "payments"),
+    "the total twice": Case(times(pay(), 2), "PAYMENT_MISMATCH", "payments"),
+    "too many payments": Case(times(pay("1"), 21), "LIMIT_EXCEEDED", "payments"),
+    "another total than expected": Case(expect("1795"), "PRICE_CHANGED", "expectedTotal"),
     "cash without a till": Case(pay(method="CASH"), "INVALID", "payments.0.method"),
     "with an unknown provider": Case(pay(method="NO-SUCH"), "INVALID", "payments.0.method"),
     "with an unknown token": Case(pay(token="no-such"), "INVALID", "payments.0.token"),
@@ -284,7 +290,7 @@ PAYMENTS = {
     "with no e-mail address": Case(pay(email="hana"), "INVALID", "email"),
     "with no phone number": Case(pay(phone="call me"), "INVALID", "phone"),
     "with an empty key": Case(pay(idempotencyKey=""), "INVALID", "idempotencyKey"),
-    "with an endless key": Case(pay(idempotencyKey="k" * 256), "INVALID", "idempotencyKey"),
+    "with a too long key": Case(pay(idempotencyKey="k" * 256), "INVALID", "idempotencyKey"),
 }
 
 CARTS = {
@@ -298,11 +304,11 @@ CARTS = {
     ),
     "merge an ordered one": Case(merge("$cart:ordered", "$cart:guest"), "CART_NOT_ACTIVE", "fromCartId"),
     "merge into an ordered one": Case(merge("$cart:guest", "$cart:ordered"), "CART_NOT_ACTIVE", "intoCartId"),
-    "set what others changed": Case(set_lines(version=0), "VERSION_CONFLICT", "expectedVersion"),
+    "set lines of another version": Case(set_lines(version=0), "VERSION_CONFLICT", "expectedVersion"),
     "add nothing": Case(times(add(), 0), "INVALID", "lines"),
-    "in another's channel": Case(create("app", channel="$code:web"), "INVALID", "channel"),
-    "carry out of a browser": Case(fulfil(method="CARRY_OUT"), "INVALID", "method"),
-    "pick up nowhere": Case(fulfil(method="PICKUP"), "INVALID", "location"),
+    "in the channel of another key": Case(create("app", channel="$code:web"), "INVALID", "channel"),
+    "carry out without a till": Case(fulfil(method="CARRY_OUT"), "INVALID", "method"),
+    "pick up without a location": Case(fulfil(method="PICKUP"), "INVALID", "location"),
     "pick up at a warehouse": Case(fulfil(method="PICKUP", location="$code:W1"), "INVALID", "location"),
     **{
         f"ship to {field} {value[:9]!r}": Case(fulfil(address=ADDRESS | {field: value}), "INVALID", f"address.{field}")
@@ -313,8 +319,8 @@ CARTS = {
 MASTER_DATA = {
     "another on hand than expected": Case(count(expectedOnHand=4), "VERSION_CONFLICT", "changes.0.expectedOnHand"),
     "a count as an adjustment": Case(adjust("COUNT"), "INVALID", "reason"),
-    "a token for no time": Case(token(loyaltyCard="A", ttlSeconds=0), "INVALID", "ttlSeconds"),
-    "a token for ever": Case(token(loyaltyCard="A", ttlSeconds=2**31 - 1), "INVALID", "ttlSeconds"),
+    "a token for 0 seconds": Case(token(loyaltyCard="A", ttlSeconds=0), "INVALID", "ttlSeconds"),
+    "a token for 68 years": Case(token(loyaltyCard="A", ttlSeconds=2**31 - 1), "INVALID", "ttlSeconds"),
     "a price that ends before it begins": Case(
         price(validFrom="2026-02-01T00:00:00Z", validTo="2026-02-01T08:59:59+09:00"), "INVALID", "prices.0.validTo"
     ),
@@ -349,9 +355,9 @@ OF_A_CART = {
     "merge into another": lambda cart: merge(cart, "$cart:guest"),
     "merge another into it": lambda cart: merge("$cart:guest", cart),
     "check out": lambda cart: pay("648", cart=cart),
-    "check out with nonsense": lambda cart: pay("nonsense", cart=cart, email="hana"),
+    "check out with an invalid amount": lambda cart: pay("nonsense", cart=cart, email="hana"),
 }
-"""All that can be done to a cart, by its id."""
+"""Every mutation of a cart by its id."""
 
 CASES = {
     f"{group}: {name}": case

@@ -1,4 +1,4 @@
-"""A stage for what is refused or allowed: a shop with a caller of every kind, and things of theirs."""
+"""A scenario for tests of the API: a shop with a caller of every kind, and carts, orders and codes of theirs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Stage:
-    """A shop, its callers by name, and ids of what they have. Tests on it change nothing, so that they share one."""
+class Scenario:
+    """A shop, its callers by name, and the ids of their objects. Its tests change nothing, so that they share one."""
 
     shop: Shop
     callers: dict[str, Client]
@@ -37,12 +37,12 @@ class Stage:
         return cart_id
 
 
-async def open_stage(hub: RunningHub) -> Stage:
+async def open_scenario(hub: RunningHub) -> Scenario:
     """Carts: "guest" ships 2 TEA (¥1,796 with shipping), "empty", "full" (99,999 TEA), "dollars" (another currency),
     "hana" (a customer's) and "ordered" (a guest's, checked out). One alert, about the warehouse, is open."""
     shop = await open_shop(hub)
     await shop.receive(TEA_S1=5, TEA_W1=50, POT_S1=5)
-    await _dollars(shop)
+    await _add_dollar_channel(shop)
     guest, hana = shop.guest(), await shop.customer("HANA")
     callers = {
         "guest": guest,
@@ -57,12 +57,12 @@ async def open_stage(hub: RunningHub) -> Stage:
         "staff": shop.staff,
     }
     carts = {
-        "guest": await _shipped(shop, guest, await shop.cart(guest, TEA=2)),
+        "guest": await _choose_shipping(shop, guest, await shop.cart(guest, TEA=2)),
         "empty": await shop.cart(guest),
         "full": await shop.cart(guest, TEA=99_999),
         "dollars": await shop.cart(guest, "usd", TEA=1),
-        "hana": await _shipped(shop, hana, await shop.cart(hana, TEA=1)),
-        "ordered": await _shipped(shop, guest, await shop.cart(guest, TEA=1)),
+        "hana": await _choose_shipping(shop, hana, await shop.cart(hana, TEA=1)),
+        "ordered": await _choose_shipping(shop, guest, await shop.cart(guest, TEA=1)),
     }
     order = (await shop.check_out(guest, carts["ordered"]))["order"]
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
@@ -72,17 +72,17 @@ async def open_stage(hub: RunningHub) -> Stage:
             "UPDATE handoff SET expires_at = now() + interval '1 day' WHERE cart_id = ANY($1)",
             [uuid(carts[name]["id"], "Cart") for name in codes],
         )
-    return Stage(shop, callers, carts, codes, order, await _alert(shop))
+    return Scenario(shop, callers, carts, codes, order, await _open_alert(shop))
 
 
-async def _shipped(shop: Shop, client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+async def _choose_shipping(shop: Shop, client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     payload = await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def _dollars(shop: Shop) -> None:
-    """A channel "usd" that sells TEA in dollars."""
+async def _add_dollar_channel(shop: Shop) -> None:
+    """Add a channel "usd" that sells TEA in dollars."""
     channel = {
         "code": shop.code("usd"),
         "name": "Abroad",
@@ -105,8 +105,8 @@ async def _dollars(shop: Shop) -> None:
     assert not any(payload["errors"] for payload in data.values()), data
 
 
-async def _alert(shop: Shop) -> str:
-    """Something about the warehouse."""
+async def _open_alert(shop: Shop) -> str:
+    """Open an alert about the warehouse; return its id."""
     database, place = shop.hub.database, shop.code("W1")
     async with database.transaction() as session:
         at = (await locations.by_code(session, [place]))[place]["id"]

@@ -1,4 +1,4 @@
-"""Pages by cursor: all rows, each once, in one order, whatever is added meanwhile."""
+"""Pages by cursor: all rows, each once, in one order, even while rows are added."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from client import Client
 from shop import ADDRESS, ERRORS, Shop, open_shop
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import RunningHub
 
@@ -20,8 +20,8 @@ INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A connection: its field with the arguments that narrow it to some rows, and who may walk it."""
+class ConnectionCase:
+    """A connection: its field with the arguments that select the test's rows, and the caller that reads it."""
 
     field: str
     given: dict[str, str]
@@ -36,25 +36,25 @@ class Walk:
 
 
 WALKS = {
-    "products": Walk("products", {"category": "category"}),
-    "products by words": Walk("products", {"search": "mark"}),
-    "locations": Walk("locations", {}),
-    "orders": Walk("orders", {"location": "S1"}, "staff"),
-    "stockLevels": Walk("stockLevels", {"location": "S1"}, "staff"),
+    "products": ConnectionCase("products", {"category": "category"}),
+    "products by words": ConnectionCase("products", {"search": "mark"}),
+    "locations": ConnectionCase("locations", {}),
+    "orders": ConnectionCase("orders", {"location": "S1"}, "staff"),
+    "stockLevels": ConnectionCase("stockLevels", {"location": "S1"}, "staff"),
 }
 
 
 @pytest.fixture(scope="module")
 async def filled(hub: RunningHub) -> AsyncIterator[tuple[Shop, dict[str, str]]]:
-    """A shop to look at, that is filled once."""
+    """A shop for reading only, filled once."""
     shop = await open_shop(hub)
     yield shop, await fill(shop)
     await shop.close()
 
 
 async def fill(shop: Shop) -> dict[str, str]:
-    """Seven goods of one category, seven levels and seven orders at S1."""
-    names = {"category": shop.code("Things"), "mark": shop.mark, "S1": shop.code("S1")}
+    """Add seven products of one category, seven levels and seven orders at S1."""
+    names = {"category": shop.code("ObjectIds"), "mark": shop.mark, "S1": shop.code("S1")}
     goods = [f"G{n}" for n in range(7)]
     await add_goods(shop, goods)
     await shop.receive(**{f"{name}_S1": 1 for name in goods})
@@ -71,7 +71,7 @@ async def add_goods(shop: Shop, names: list[str]) -> None:
         {
             "handle": shop.code(name.lower()),
             "name": f"{name} {shop.mark}",
-            "category": shop.code("Things"),
+            "category": shop.code("ObjectIds"),
             "variants": variants[name],
         }
         for name in names
@@ -90,7 +90,7 @@ async def add_goods(shop: Shop, names: list[str]) -> None:
 
 
 async def page(client: Client, document: str, size: int, after: str | None) -> dict[str, Any]:
-    """A page, true to itself."""
+    """Return a page, with consistent cursors and page info."""
     found: dict[str, Any] = (await client.run(document, n=size, a=after))["page"]
     cursors, info = [edge["cursor"] for edge in found["edges"]], found["pageInfo"]
     assert len(cursors) <= size
@@ -100,8 +100,8 @@ async def page(client: Client, document: str, size: int, after: str | None) -> d
     return found
 
 
-async def walk(client: Client, document: str, size: int) -> list[str]:
-    """The ids of all rows, page by page."""
+async def read_all(client: Client, document: str, size: int) -> list[str]:
+    """Return the ids of all rows, read page by page."""
     ids: list[str] = []
     after: str | None = None
     while True:
@@ -115,28 +115,28 @@ async def walk(client: Client, document: str, size: int) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 @pytest.mark.parametrize("name", ["products", "products by words", "orders", "stockLevels"])
-async def test_shows_every_row_once(filled: tuple[Shop, dict[str, str]], name: str, size: int) -> None:
+async def test_yields_every_row_once(filled: tuple[Shop, dict[str, str]], name: str, size: int) -> None:
     shop, names = filled
     client = shop.staff if WALKS[name].caller == "staff" else shop.guest()
     document = WALKS[name].document(names)
 
-    whole = await walk(client, document, 100)
-    paged = await walk(client, document, size)
+    whole = await read_all(client, document, 100)
+    paged = await read_all(client, document, size)
 
     assert paged == whole
     assert len(set(whole)) == len(whole) == 7
 
 
-async def test_shows_every_location_once(stage: Stage) -> None:
+async def test_yields_every_location_once(scenario: Scenario) -> None:
     document = WALKS["locations"].document({})
 
-    whole = await walk(stage["guest"], document, 100)
+    whole = await read_all(scenario["guest"], document, 100)
 
-    assert await walk(stage["guest"], document, 7) == whole
+    assert await read_all(scenario["guest"], document, 7) == whole
     assert len(set(whole)) == len(whole) >= 3
 
 
-async def test_shows_every_movement_once_newest_first(shop: Shop) -> None:
+async def test_yields_every_movement_once_newest_first(shop: Shop) -> None:
     for _ in range(7):
         await shop.receive(TEA_S1=1)
     level = (await shop.level("TEA", "S1"))["id"]
@@ -157,10 +157,10 @@ async def test_shows_every_movement_once_newest_first(shop: Shop) -> None:
     assert times == sorted(times, reverse=True)
 
 
-async def test_rows_added_meanwhile_move_nothing(shop: Shop) -> None:
+async def test_rows_added_between_pages_shift_no_page(shop: Shop) -> None:
     names = await fill(shop)
     documents = [WALKS[name].document(names) for name in ("products", "orders", "stockLevels")]
-    wholes = [await walk(shop.staff, document, 100) for document in documents]
+    wholes = [await read_all(shop.staff, document, 100) for document in documents]
     firsts = [await page(shop.staff, document, 3, None) for document in documents]
 
     await add_goods(shop, ["NEW"])

@@ -1,4 +1,4 @@
-"""A bare WebSocket of the API, for what a well-behaved client never does."""
+"""A WebSocket client that can also send what the protocol does not allow."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ TRANSPORT = Subprotocol("graphql-transport-ws")
 TIMEOUT_S = 15
 
 
-class Socket:
-    """Messages as they are on the wire."""
+class WebSocketClient:
+    """Sends and receives single messages."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     async def send(self, message: object) -> None:
-        """A message; text and bytes go as they are."""
+        """Send a message; text and bytes are sent unchanged."""
         await self._connection.send(message if isinstance(message, (str, bytes)) else json.dumps(message))
 
-    async def begin(self, **payload: Any) -> None:
+    async def init(self, **payload: Any) -> None:
         await self.send({"type": "connection_init", "payload": payload})
-        assert await self.next() == {"type": "connection_ack"}
+        assert await self.receive() == {"type": "connection_ack"}
 
-    async def ask(self, query: str, *, id: str = "1", **variables: Any) -> None:
+    async def subscribe(self, query: str, *, id: str = "1", **variables: Any) -> None:
         await self.send({"id": id, "type": "subscribe", "payload": {"query": query, "variables": variables}})
 
-    async def next(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(await self._connection.recv())
         return found
 
-    async def closed(self) -> int:
-        """The code that the hub closes with."""
+    async def close_code(self) -> int:
+        """Wait for the end of the connection and return its close code."""
         with pytest.raises(ConnectionClosed) as end:
             while True:
                 await self._connection.recv()
@@ -48,14 +48,14 @@ class Socket:
 
 
 @asynccontextmanager
-async def opened(
+async def open_websocket(
     url: str,
     *,
     protocols: Sequence[Subprotocol] | None = (TRANSPORT,),
     origin: str | None = None,
     headers: dict[str, str] | None = None,
-) -> AsyncIterator[Socket]:
-    """A socket on which nothing was said yet; whatever is done with it takes 15 seconds at most."""
+) -> AsyncIterator[WebSocketClient]:
+    """Open a connection without connection_init; the block may take `TIMEOUT_S` at most."""
     async with (
         asyncio.timeout(TIMEOUT_S),
         connect(
@@ -65,4 +65,4 @@ async def opened(
             additional_headers=headers or {},
         ) as connection,
     ):
-        yield Socket(connection)
+        yield WebSocketClient(connection)

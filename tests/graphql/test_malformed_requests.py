@@ -1,4 +1,4 @@
-"""Requests that are none: refused by HTTP, in the API's shape, before anything runs."""
+"""Malformed requests are refused before anything is executed, with errors in the API's format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import Unchanged
 
@@ -18,7 +18,7 @@ BEGIN = "mutation { cartCreate(input: {}) { cart { id } errors { code } } }"
 BEGUN = json.dumps({"query": BEGIN}).encode()
 
 BODIES: dict[str, tuple[bytes, str, int, str]] = {
-    "nothing": (b"", JSON, 400, "BAD_REQUEST"),
+    "an empty body": (b"", JSON, 400, "BAD_REQUEST"),
     "broken JSON": (BEGUN[:-1], JSON, 400, "BAD_REQUEST"),
     "two documents of JSON": (BEGUN + BEGUN, JSON, 400, "BAD_REQUEST"),
     "not UTF-8": (BEGUN.replace(b"cart", b"c\xe4rt"), JSON, 400, "BAD_REQUEST"),
@@ -33,11 +33,11 @@ BODIES: dict[str, tuple[bytes, str, int, str]] = {
     "a raw NUL": (b'{"query": "{ __typename }\x00"}', JSON, 400, "BAD_REQUEST"),
     "a batch": (b"[" + BEGUN + b"]", JSON, 400, "BAD_REQUEST"),
     "no query": (b"{}", JSON, 400, "BAD_REQUEST"),
-    "a query that is no text": (b'{"query": 5}', JSON, 400, "BAD_REQUEST"),
-    "variables that are no object": (b'{"query": "{ __typename }", "variables": [1]}', JSON, 400, "BAD_REQUEST"),
-    "a name that is no text": (b'{"query": "{ __typename }", "operationName": 5}', JSON, 400, "BAD_REQUEST"),
+    "a query that is not text": (b'{"query": 5}', JSON, 400, "BAD_REQUEST"),
+    "variables that are not an object": (b'{"query": "{ __typename }", "variables": [1]}', JSON, 400, "BAD_REQUEST"),
+    "a name that is not text": (b'{"query": "{ __typename }", "operationName": 5}', JSON, 400, "BAD_REQUEST"),
     "a number too large": (b'{"query": "{ __typename }", "variables": {"a": 1e999}}', JSON, 400, "BAD_REQUEST"),
-    "nested without end": (b'{"query": "", "variables": {"a": ' + b"[" * 99_999, JSON, 400, "BAD_REQUEST"),
+    "nested too deeply": (b'{"query": "", "variables": {"a": ' + b"[" * 99_999, JSON, 400, "BAD_REQUEST"),
     "10 MB": (b" " * 10_000_000 + BEGUN, JSON, 413, "PAYLOAD_TOO_LARGE"),
     "10 MB in a variable": (b'{"query": "", "variables": {"a": "' + b"x" * 10_000_000, JSON, 413, "PAYLOAD_TOO_LARGE"),
     "a form": (b"query=" + BEGIN.encode(), "application/x-www-form-urlencoded", 415, "BAD_REQUEST"),
@@ -49,9 +49,9 @@ BODIES: dict[str, tuple[bytes, str, int, str]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_refuses_a_body_that_is_no_request(stage: Stage, unchanged: Unchanged, name: str) -> None:
+async def test_refuses_a_body_that_is_not_a_request(scenario: Scenario, unchanged: Unchanged, name: str) -> None:
     body, kind, status, code = BODIES[name]
-    web = stage["guest"]
+    web = scenario["guest"]
 
     async with unchanged():
         response = await web.http.post(web.url, content=body, headers={"content-type": kind} if kind else {})
@@ -61,8 +61,8 @@ async def test_refuses_a_body_that_is_no_request(stage: Stage, unchanged: Unchan
     assert error["message"]
 
 
-async def test_refuses_a_body_that_grows_too_large_on_its_way(stage: Stage, unchanged: Unchanged) -> None:
-    web = stage["guest"]
+async def test_refuses_a_chunked_body_that_becomes_too_large(scenario: Scenario, unchanged: Unchanged) -> None:
+    web = scenario["guest"]
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(100):
@@ -77,8 +77,8 @@ async def test_refuses_a_body_that_grows_too_large_on_its_way(stage: Stage, unch
 
 
 @pytest.mark.parametrize("kind", [JSON, "Application/JSON; charset=utf-8", "application/graphql-response+json"])
-async def test_takes_json_however_its_type_is_written(stage: Stage, kind: str) -> None:
-    web = stage["guest"]
+async def test_accepts_all_spellings_of_the_json_content_type(scenario: Scenario, kind: str) -> None:
+    web = scenario["guest"]
 
     response = await web.http.post(web.url, content=b'{"query": "{ __typename }"}', headers={"content-type": kind})
 
@@ -87,8 +87,8 @@ async def test_takes_json_however_its_type_is_written(stage: Stage, kind: str) -
 
 @pytest.mark.parametrize("document", ["{ channels { code } }", BEGIN])
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
-async def test_executes_nothing_by_get(stage: Stage, unchanged: Unchanged, document: str, accept: str) -> None:
-    web = stage["guest"]
+async def test_get_executes_nothing(scenario: Scenario, unchanged: Unchanged, document: str, accept: str) -> None:
+    web = scenario["guest"]
 
     async with unchanged():
         response = await web.http.get(web.url, params={"query": document}, headers={"accept": accept})
@@ -98,8 +98,8 @@ async def test_executes_nothing_by_get(stage: Stage, unchanged: Unchanged, docum
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-async def test_refuses_other_methods(stage: Stage, method: str) -> None:
-    web = stage["guest"]
+async def test_refuses_other_methods(scenario: Scenario, method: str) -> None:
+    web = scenario["guest"]
 
     response = await web.http.request(method, web.url, content=BEGUN, headers={"content-type": JSON})
 
@@ -145,10 +145,10 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-async def test_refuses_a_document_that_cannot_run(stage: Stage, name: str) -> None:
+async def test_refuses_an_invalid_document(scenario: Scenario, name: str) -> None:
     document, variables, code = DOCUMENTS[name]
 
-    answer = await stage["guest"].raw(document, **variables)
+    answer = await scenario["guest"].raw(document, **variables)
 
     assert answer["data"] is None
     assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
@@ -158,12 +158,14 @@ LINES = "mutation ($c: ID!, $l: [CartLineInput!]!) { cartLinesAdd(cartId: $c, li
 
 
 @pytest.mark.parametrize("quantity", [2**31, -(2**31) - 1, 2**63, 2**64, 10**400, 1.5, "1", True, None, [1]])
-async def test_refuses_a_quantity_that_is_no_int(stage: Stage, unchanged: Unchanged, quantity: object) -> None:
-    line = {"sku": stage.shop.sku("TEA"), "quantity": quantity}
+async def test_refuses_a_quantity_that_is_not_an_int(
+    scenario: Scenario, unchanged: Unchanged, quantity: object
+) -> None:
+    line = {"sku": scenario.shop.sku("TEA"), "quantity": quantity}
 
     async with unchanged():
-        response = await stage["guest"].http.post(
-            stage["guest"].url, json={"query": LINES, "variables": {"c": stage.cart("guest"), "l": [line]}}
+        response = await scenario["guest"].http.post(
+            scenario["guest"].url, json={"query": LINES, "variables": {"c": scenario.cart("guest"), "l": [line]}}
         )
 
     codes = [error["extensions"]["code"] for error in response.json()["errors"]]
@@ -175,11 +177,11 @@ PRICES = "mutation ($p: [PriceInput!]!) { pricesUpsert(prices: $p) { count error
 
 @pytest.mark.parametrize("field", ["validFrom", "validTo"])
 @pytest.mark.parametrize("when", ["yesterday", "", "2026-02-30T00:00:00Z", "24:00", 5, True])
-async def test_refuses_a_time_that_is_none(stage: Stage, unchanged: Unchanged, field: str, when: object) -> None:
+async def test_refuses_an_invalid_time(scenario: Scenario, unchanged: Unchanged, field: str, when: object) -> None:
     amount = {"amount": "650", "currency": "JPY"}
-    row = {"sku": stage.shop.sku("TEA"), "channel": stage.shop.code("app"), "amount": amount, field: when}
+    row = {"sku": scenario.shop.sku("TEA"), "channel": scenario.shop.code("app"), "amount": amount, field: when}
 
     async with unchanged():
-        answer = await stage["staff"].raw(PRICES, p=[row])
+        answer = await scenario["staff"].raw(PRICES, p=[row])
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]

@@ -1,4 +1,4 @@
-"""Faults: the caller learns a reference and nothing else; the log has the reference and the cause."""
+"""Faults: the caller gets a reference and nothing else; the log has the reference and the cause."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sockets import opened
 from structlog.testing import capture_logs
+from websocket_client import open_websocket
 
 from shop import Shop
 from uriba.access import keys
@@ -15,17 +15,17 @@ from uriba.cart import carts
 from uriba.catalog import channels, locations
 
 if TYPE_CHECKING:
-    from stages import Stage
+    from api_scenario import Scenario
 
     from conftest import Unchanged
 
 SECRET = "secret detail of 東京"
-SENTENCE = re.compile(r"Something went wrong on our side\. Reference: ([0-9a-f]{32})")
+MESSAGE = re.compile(r"Something went wrong on our side\. Reference: ([0-9a-f]{32})")
 
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """`broken(module, "function")` has a function fail."""
+    """`broken(module, "function")` makes a function raise an unexpected error."""
 
     async def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError(SECRET)
@@ -34,9 +34,9 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def check(answer: dict[str, Any], text: str, logged: list[Any], path: list[str] | None) -> None:
-    """The one error of an answer is masked, and the log knows more."""
+    """Check that the one error of a response is masked, and that the log has its cause."""
     (error,) = answer["errors"]
-    found = SENTENCE.fullmatch(error["message"])
+    found = MESSAGE.fullmatch(error["message"])
     assert found
     assert error["extensions"]["code"] == "INTERNAL"
     assert error.get("path") == path
@@ -48,47 +48,49 @@ def check(answer: dict[str, Any], text: str, logged: list[Any], path: list[str] 
     assert str(entry["exc_info"]) == SECRET
 
 
-async def test_masks_a_fault_of_a_query(stage: Stage, broken: Any) -> None:
+async def test_masks_a_fault_of_a_query(scenario: Scenario, broken: Any) -> None:
     broken(channels, "all_channels")
 
     with capture_logs() as logged:
-        response = await stage["guest"].http.post(stage["guest"].url, json={"query": "{ channels { code } }"})
+        response = await scenario["guest"].http.post(scenario["guest"].url, json={"query": "{ channels { code } }"})
 
     assert response.status_code == 200
     check(response.json(), response.text, logged, ["channels"])
 
 
-async def test_masks_a_fault_of_a_mutation_and_changes_nothing(stage: Stage, broken: Any, unchanged: Unchanged) -> None:
+async def test_masks_a_fault_of_a_mutation_and_changes_nothing(
+    scenario: Scenario, broken: Any, unchanged: Unchanged
+) -> None:
     broken(carts, "current")
     mutation = "mutation { cartCreate(input: {}) { cart { id } errors { code } } }"
 
     async with unchanged():
         with capture_logs() as logged:
-            response = await stage["guest"].http.post(stage["guest"].url, json={"query": mutation})
+            response = await scenario["guest"].http.post(scenario["guest"].url, json={"query": mutation})
 
     check(response.json(), response.text, logged, ["cartCreate"])
 
 
-async def test_masks_a_fault_below_a_row_and_answers_the_rest(stage: Stage, broken: Any) -> None:
+async def test_masks_a_fault_of_a_nested_field_and_answers_the_other_fields(scenario: Scenario, broken: Any) -> None:
     broken(locations, "by_channel")
     query = "query ($i: ID!) { channels { code } a: cart(id: $i) { id channel { locations { code } } } }"
 
     with capture_logs() as logged:
-        answer = await stage["guest"].raw(query, i=stage.cart("guest"))
+        answer = await scenario["guest"].raw(query, i=scenario.cart("guest"))
 
     check(answer, str(answer), logged, ["a", "channel", "locations"])
     assert answer["data"]["channels"]
     assert answer["data"]["a"] is None
 
 
-async def test_masks_a_fault_of_a_socket(stage: Stage, broken: Any) -> None:
+async def test_masks_a_fault_over_a_websocket(scenario: Scenario, broken: Any) -> None:
     broken(channels, "all_channels")
 
-    async with opened(stage["guest"].url) as socket:
-        await socket.begin()
+    async with open_websocket(scenario["guest"].url) as socket:
+        await socket.init()
         with capture_logs() as logged:
-            await socket.ask("{ channels { code } }")
-            answer = await socket.next()
+            await socket.subscribe("{ channels { code } }")
+            answer = await socket.receive()
 
     check(answer["payload"], str(answer), logged, ["channels"])
 
@@ -105,7 +107,7 @@ async def test_masks_a_fault_of_a_subscription(shop: Shop, broken: Any) -> None:
     check(answer["payload"], str(answer), logged, None)
 
 
-async def test_masks_a_fault_before_anything_runs(stage: Stage, broken: Any, shop: Shop) -> None:
+async def test_masks_a_fault_of_authentication(scenario: Scenario, broken: Any, shop: Shop) -> None:
     till = await shop.terminal()
     broken(keys, "authenticate")
 
@@ -116,21 +118,23 @@ async def test_masks_a_fault_before_anything_runs(stage: Stage, broken: Any, sho
     check(response.json(), response.text, logged, None)
 
 
-async def test_a_fault_while_a_socket_begins_tells_nothing(shop: Shop, broken: Any) -> None:
+async def test_a_fault_during_connection_init_closes_the_websocket(shop: Shop, broken: Any) -> None:
     till = await shop.terminal()
     broken(keys, "authenticate")
 
-    async with opened(till.url) as socket:
+    async with open_websocket(till.url) as socket:
         await socket.send({"type": "connection_init", "payload": till.headers})
-        code = await socket.closed()
+        code = await socket.close_code()
 
     assert code >= 4000
 
 
-async def test_a_fault_is_the_next_callers_no_more(stage: Stage, broken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_after_a_fault_succeeds(
+    scenario: Scenario, broken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken(channels, "all_channels")
-    assert "errors" in await stage["guest"].raw("{ channels { code } }")
+    assert "errors" in await scenario["guest"].raw("{ channels { code } }")
 
     monkeypatch.undo()
 
-    assert "errors" not in await stage["guest"].raw("{ channels { code } }")
+    assert "errors" not in await scenario["guest"].raw("{ channels { code } }")
