@@ -58,7 +58,7 @@ def bench(
         with hub.run_hub(data_dir, processes=1) as running_hub:
             figures = asyncio.run(_measure(running_hub, count, seconds, events, only))
         clean, check_output = hub.check_invariants(data_dir)
-    report.print_report(figures, check_output)
+    report.print_report(figures, clean=clean, check_output=check_output)
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures | {"clean": clean})))
     raise typer.Exit(0 if clean else 1)

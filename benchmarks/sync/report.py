@@ -36,8 +36,8 @@ NOTES = (
 )
 
 
-def print_report(figures: dict[str, float], check_output: str) -> None:
-    """Print the table, its notes, and the last line of `uriba check`."""
+def print_report(figures: dict[str, float], *, clean: bool, check_output: str) -> None:
+    """Print the table and its notes, and the output of `uriba check` if an invariant is broken."""
     figures |= ratios_to_bare(figures)
     console = Console()
     table = Table("figure", "measured", "target", box=None if console.is_terminal else box.MARKDOWN)
@@ -51,7 +51,7 @@ def print_report(figures: dict[str, float], check_output: str) -> None:
     )
     for note in NOTES:
         console.print(f"- {note}", highlight=False)
-    console.print(check_output.splitlines()[-1])
+    console.print("All invariants hold." if clean else check_output, highlight=False, markup=False)
 
 
 def ratios_to_bare(figures: Figures) -> dict[str, float]:

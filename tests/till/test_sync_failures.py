@@ -1,4 +1,4 @@
-"""Failures of a batch: no event is lost, retries end, and the error says why.
+"""Failures of a batch: no event is lost, retries end, and the error states the reason.
 
 The hub is a fake, because a real one does not fail on demand.
 """

@@ -1,4 +1,4 @@
-"""A till with a running hub: stock levels end correctly, whatever faults happen between the two."""
+"""A till with a running hub: stock levels end correctly despite faults between the two."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def conform(
         str | None,
         typer.Option("--staff-key", envvar="URIBA_TILL_STAFF_KEY", help="To dismiss the events that the checks park."),
     ] = None,
-    location: Annotated[str | None, typer.Option(help="The key's location; by default it is found out.")] = None,
+    location: Annotated[str | None, typer.Option(help="The key's location; by default it is detected.")] = None,
     sku: Annotated[
         str | None, typer.Option(help="The SKU whose stock the checks move; by default one is chosen.")
     ] = None,
@@ -254,7 +254,7 @@ def conform(
 ) -> None:
     """Check that a hub conforms to the protocol. Exit status 1 if a check fails.
 
-    The checks record events at the key's location: use one where nobody trades. At the end they restore its stock
+    The checks record events at the key's location: use one that is not in use. At the end they restore its stock
     level.
     """
     raise typer.Exit(runner.conform(url, key, staff_key=staff_key, location=location, sku=sku, only=only or []))

@@ -76,10 +76,10 @@ class LocalCatalog:
 
     def search(self, text: str, at: datetime) -> Iterator[CatalogItem]:
         """Yield the items whose SKU, barcode or name contains the text, ignoring case."""
-        wanted = text.casefold()
+        folded = text.casefold()
         for entry in self._entries_of("VARIANT").values():
             variant = entry["variant"]
-            if any(wanted in str(variant[name] or "").casefold() for name in ("sku", "barcode", "name")):
+            if any(folded in str(variant[name] or "").casefold() for name in ("sku", "barcode", "name")):
                 yield self._item(entry, at)
 
     def items(self, at: datetime) -> Iterable[CatalogItem]:

@@ -93,7 +93,7 @@ class Till:
 def create_till(folder: Path, *, url: str, key: str) -> Journal:
     """Set up a till in a folder, or change the hub's address of an existing one.
 
-    Without a journal, or with another key, a new epoch starts; the hub is asked that it is unused. Errors:
+    Without a journal, or with another key, a new epoch starts, after a check with the hub that it is unused. Errors:
     `TillError` if another key would leave unsent events behind, and those of `HubClient.sync`.
     """
     folder.mkdir(parents=True, exist_ok=True)

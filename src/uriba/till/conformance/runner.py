@@ -120,7 +120,7 @@ def _find_location(probe: Probe, location: str | None) -> tuple[str, timedelta, 
     moved = [location] if location else [code for code in after if after[code].on_hand != before.get(code, 0)]
     if len(moved) != 1 or moved[0] not in after:
         raise TillError(
-            f"The key's location cannot be found out: {len(moved)} levels of {probe.item.sku} changed. "
+            f"The key's location cannot be detected: {len(moved)} levels of {probe.item.sku} changed. "
             "Give it with --location."
         )
     recorded_at = after[moved[0]].recorded_at
