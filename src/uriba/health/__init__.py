@@ -1,1 +1,1 @@
-"""Sync health: how far each endpoint, connector, reader and terminal has come."""
+"""Sync health: how far endpoints, connectors, readers of the feed and terminals have come."""

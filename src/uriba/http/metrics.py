@@ -14,8 +14,8 @@ from uriba import metrics as gauges
 from uriba.alerts.models import AlertKind
 from uriba.config import Settings
 from uriba.db import Database
-from uriba.health import sync_health
-from uriba.health.sync_health import Figures
+from uriba.health import metrics as health
+from uriba.health.metrics import HealthMetrics
 from uriba.webhooks.models import EndpointStatus
 
 
@@ -26,7 +26,7 @@ def metrics(database: Database, settings: Settings, subscribers: Callable[[], in
     async def get_metrics() -> Response[bytes]:
         gauges.SUBSCRIBERS.set(subscribers())
         async with database.reading() as session:
-            _set_gauges(await sync_health.figures(session, default_hours=settings.opening_hours))
+            _set_gauges(await health.measure(session, default_hours=settings.opening_hours))
         registry: CollectorRegistry = REGISTRY
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -37,16 +37,16 @@ def metrics(database: Database, settings: Settings, subscribers: Callable[[], in
     return get_metrics
 
 
-def _set_gauges(figures: Figures) -> None:
-    """Set every gauge; one without a figure is 0, not absent."""
-    gauges.EVENTS_WAITING.set(figures.waiting)
-    gauges.FEED_LAG_SECONDS.set(figures.feed_lag_s)
+def _set_gauges(measured: HealthMetrics) -> None:
+    """Set every gauge; one without a measurement is 0, not absent."""
+    gauges.EVENTS_WAITING.set(measured.events_waiting)
+    gauges.FEED_LAG_SECONDS.set(measured.feed_lag_s)
     for status in EndpointStatus:
-        gauges.ENDPOINTS.labels(status).set(figures.endpoints.get(status, 0))
-    gauges.ENDPOINT_LAG_SECONDS.set(figures.endpoint_lag_s)
-    gauges.DELIVERIES_PENDING.set(figures.deliveries)
-    gauges.TERMINALS_SILENT.set(figures.terminals_silent)
-    gauges.FACTS_PARKED.set(figures.parked)
+        gauges.ENDPOINTS.labels(status).set(measured.endpoints.get(status, 0))
+    gauges.ENDPOINT_LAG_SECONDS.set(measured.endpoint_lag_s)
+    gauges.DELIVERIES_PENDING.set(measured.deliveries_pending)
+    gauges.TERMINALS_SILENT.set(measured.terminals_silent)
+    gauges.FACTS_PARKED.set(measured.events_parked)
     for kind in AlertKind:
-        gauges.ALERTS_OPEN.labels(kind).set(figures.alerts.get(kind, 0))
-    gauges.SHORTAGES_OPEN.set(figures.shortages)
+        gauges.ALERTS_OPEN.labels(kind).set(measured.alerts.get(kind, 0))
+    gauges.SHORTAGES_OPEN.set(measured.shortages_open)

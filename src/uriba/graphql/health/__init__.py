@@ -1,1 +1,1 @@
-"""Sync health, parity and alerts."""
+"""Sync health, parity and alerts: types, queries, mutations and subscriptions."""

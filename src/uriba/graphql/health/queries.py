@@ -1,4 +1,4 @@
-"""How everybody is doing, what differs, and what people have to look at."""
+"""Queries of sync health and alerts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.alerts import queries
+from uriba.alerts import queries as alert_queries
 from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.core import ids, pages
 from uriba.core.actor import Role
@@ -28,7 +28,7 @@ from uriba.graphql.health.types import (
 )
 from uriba.graphql.orders.queries import location_key, workplace
 from uriba.graphql.permissions import FEED, OPERATIONS, STOCK_ROOM, query
-from uriba.health import parity, sync_health
+from uriba.health import channel_health, parity, terminal_health
 from uriba.webhooks import endpoints
 
 
@@ -36,28 +36,28 @@ from uriba.webhooks import endpoints
 class HealthQueries:
     @query(
         FEED,
-        "By channel, its endpoints, connectors and readers of the feed: how far each has come. Apps see their "
-        "channel's, staff all.",
+        "The endpoints, connectors and feed readers of each channel: how far each has come. Apps see their channel's, "
+        "staff all.",
     )
     async def channel_health(self, info: Info, channel: str | None = None) -> list[ChannelHealth]:
-        key = await _channel_key(info, channel)
+        channel_id = await _visible_channel(info, channel)
         async with info.context.reading() as session:
-            found = await sync_health.by_channel(session, actor=info.context.actor, channel_id=key)
-        return [channel_health_of(one) for one in found]
+            found = await channel_health.by_channel(session, actor=info.context.actor, channel_id=channel_id)
+        return [channel_health_of(health) for health in found]
 
     @query(
         FEED,
-        "What the endpoints of a channel have taken against the book: the first differences of each, all of them "
-        "counted. Apps see their channel's, staff all.",
+        "For each endpoint of a channel, the subjects of which it has not accepted the newest version: the number of "
+        "all, and the first of them. Apps see their channel's, staff all.",
     )
     async def channel_parity(
         self, info: Info, channel: str | None = None, first: int | None = 20
     ) -> list[EndpointParity]:
         size = pages.check_first(20 if first is None else first)
-        key = await _channel_key(info, channel)
+        channel_id = await _visible_channel(info, channel)
         async with info.context.reading() as session:
-            found = await parity.by_endpoint(session, actor=info.context.actor, channel_id=key, first=size)
-        return [parity_of(one) for one in found]
+            found = await parity.by_endpoint(session, actor=info.context.actor, channel_id=channel_id, first=size)
+        return [parity_of(endpoint) for endpoint in found]
 
     @query(
         STOCK_ROOM,
@@ -68,20 +68,20 @@ class HealthQueries:
         self, info: Info, location: str | None = None, first: int | None = 20, after: str | None = None
     ) -> TerminalHealthConnection:
         size = pages.check_first(20 if first is None else first)
-        anywhere = location is None and info.context.actor.role is not Role.TERMINAL
-        place = None if anywhere else await workplace(info, location)
+        all_locations = location is None and info.context.actor.role is not Role.TERMINAL
+        location_id = None if all_locations else await workplace(info, location)
         async with info.context.reading() as session:
-            found = await sync_health.terminals(
+            found = await terminal_health.terminals(
                 session,
-                location_id=place,
+                location_id=location_id,
                 default_hours=info.context.hub.settings.opening_hours,
                 first=size,
                 after=pages.after_key(after),
             )
-        page = pages.page(found, first=size, after=after, key=lambda one: one.row["key_id"])
+        page = pages.page(found, first=size, after=after, key=lambda health: health.key_id)
         return connect(TerminalHealthConnection, TerminalHealthEdge, page, terminal_health_of)  # type: ignore[no-any-return]
 
-    @query(OPERATIONS, "What people have to look at, newest first. For staff, and apps with the scope inventory.")
+    @query(OPERATIONS, "The alerts, newest first. For staff, and apps with the scope inventory.")
     async def alerts(
         self,
         info: Info,
@@ -92,32 +92,32 @@ class HealthQueries:
         after: str | None = None,
     ) -> AlertConnection:
         size = pages.check_first(20 if first is None else first)
-        place = None if location is None else await location_key(info, location)
+        location_id = None if location is None else await location_key(info, location)
         async with info.context.reading() as session:
-            rows = await queries.page(
+            found = await alert_queries.page(
                 session,
                 actor=info.context.actor,
                 status=status,
                 kind=kind,
-                location_id=place,
+                location_id=location_id,
                 first=size,
-                before=_after_alert(after),
+                before=_alert_key(after),
             )
-        page = pages.page(rows, first=size, after=after, key=lambda alert: alert.id)
+        page = pages.page(found, first=size, after=after, key=lambda alert: alert.id)
         return connect(AlertConnection, AlertEdge, page, alert_of)  # type: ignore[no-any-return]
 
 
-async def _channel_key(info: Info, code: str | None) -> int | None:
-    """The channel that is asked for. Errors: `NotFound`, also for an app that asks for another than its own."""
+async def _visible_channel(info: Info, code: str | None) -> int | None:
+    """Return the id of a channel. Errors: `NotFound`, also for an app that names another channel than its own."""
     if code is None:
         return None
-    named = await info.context.channel(code, "channel")
-    endpoints.check_channel(info.context.actor, named.id, "channel")
-    return named.id
+    channel = await info.context.channel(code, "channel")
+    endpoints.check_channel(info.context.actor, channel.id, "channel")
+    return channel.id
 
 
-def _after_alert(after: str | None) -> UUID | None:
-    """Errors: `Invalid`."""
+def _alert_key(after: str | None) -> UUID | None:
+    """Return the key of a cursor of alerts. Errors: `Invalid`."""
     key = pages.after_key(after)
     try:
         return None if key is None else UUID(key)
@@ -130,5 +130,5 @@ async def alert_by_id(info: Info, id: str) -> Alert | None:
     if key is None or not OPERATIONS.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
-        alert = await queries.by_id(session, key, actor=info.context.actor)
+        alert = await alert_queries.by_id(session, key, actor=info.context.actor)
     return alert_of(alert) if alert else None

@@ -1,4 +1,4 @@
-"""Sync health and alerts as the API shows them."""
+"""Sync health and alerts as the API returns them."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from uriba.alerts.queries import AlertRecord
 from uriba.connectors.models import ConnectorStatus
 from uriba.core import pages
 from uriba.core.ids import global_id
-from uriba.db import Row
 from uriba.graphql.catalog.types import Channel, Location, load_channel, load_location
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import Node, PageInfo, UserError
 from uriba.graphql.webhooks.types import Endpoint, endpoint_of
-from uriba.health import parity, sync_health
-from uriba.webhooks.endpoints import EndpointRecord
+from uriba.health import channel_health, parity, terminal_health
+from uriba.health.channel_health import ConnectorLag, EndpointLag
+from uriba.health.feed_readers import ReaderLag
 from uriba.webhooks.models import EndpointStatus
 
 strawberry.enum(
     AlertKind,
-    description="TERMINAL_SILENT: a till did not sync for 15 minutes of its store's opening hours. ENDPOINT_PAUSED: an "
-    "endpoint was given up. FEED_LAG: events wait for their place for more than 5 seconds. LOW_STOCK: a level fell. "
-    "SHORTAGES_OPEN: promised units are missing for more than 15 minutes.",
+    description="TERMINAL_SILENT: a till has not synced for 15 minutes of its store's opening hours. ENDPOINT_PAUSED: "
+    "deliveries to an endpoint failed until it was paused. FEED_LAG: events have waited for their position in the feed "
+    "for more than 5 seconds. LOW_STOCK: a stock level fell to the threshold. SHORTAGES_OPEN: promised units have been "
+    "missing for more than 15 minutes.",
 )
-strawberry.enum(AlertStatus, description="OPEN until what it is about is well again.")
+strawberry.enum(AlertStatus, description="OPEN until the cause of the alert is gone.")
 
 
-@strawberry.type(description="Something that people have to look at; one is open about a subject at a time.")
+@strawberry.type(description="An alert for staff. Of one kind, one alert is open about a subject at a time.")
 class Alert(Node):
     id: strawberry.ID
     kind: AlertKind
     status: AlertStatus
     subject: strawberry.ID = strawberry.field(
-        description="The global id of the terminal, endpoint, stock level, location or feed that it is about."
+        description="Global id of the terminal, endpoint, stock level, location or feed concerned."
     )
-    value: float = strawberry.field(description="What was measured when it opened: seconds, or units of stock.")
-    threshold: float
+    value: float = strawberry.field(description="The value measured when it opened: seconds, or units of stock.")
+    threshold: float = strawberry.field(description="The value at which it opens.")
     opened_at: datetime
     closed_at: datetime | None
-    acknowledged_at: datetime | None = strawberry.field(description="When somebody said that they look after it.")
+    acknowledged_at: datetime | None = strawberry.field(description="When it was first acknowledged.")
     acknowledged_by: str | None
     location_id: strawberry.Private[int | None]
 
@@ -89,21 +90,21 @@ class AlertPayload:
 class EndpointHealth:
     endpoint: Endpoint
     status: EndpointStatus
-    last_seen_at: datetime | None = strawberry.field(description="When it last took a delivery.")
-    acknowledged: str = strawberry.field(description="A cursor of the feed: all before was taken.")
-    lag_seconds: float = strawberry.field(description="Age of the oldest event that it has still to be told of.")
-    lag_events: int = strawberry.field(description="Events that it has still to be told of.")
+    last_seen_at: datetime | None = strawberry.field(description="When it last accepted a delivery.")
+    acknowledged: str = strawberry.field(description="A cursor of the feed: every delivery up to it was accepted.")
+    lag_seconds: float = strawberry.field(description="Age of the oldest event that it still has to accept.")
+    lag_events: int = strawberry.field(description="Events that it still has to accept.")
     failing_since: datetime | None
 
 
-@strawberry.type(description="How far a connector has come; connectorDifferences says what differs.")
+@strawberry.type(description="How far a connector has come; connectorDifferences lists the values that differ.")
 class ConnectorHealth:
     code: str
     status: ConnectorStatus
     last_seen_at: datetime | None = strawberry.field(description="When it last ran.")
-    acknowledged: str = strawberry.field(description="A cursor of the feed: what came before was looked at.")
-    lag_seconds: float = strawberry.field(description="Age of the oldest value that may differ from the book.")
-    differing: int = strawberry.field(description="Values that may differ from the book.")
+    acknowledged: str = strawberry.field(description="A cursor of the feed: the connector has read up to it.")
+    lag_seconds: float = strawberry.field(description="Age of the oldest value that may differ from the hub's.")
+    differing: int = strawberry.field(description="Values that may differ from the hub's.")
     problem: str | None
 
 
@@ -113,65 +114,65 @@ class FeedReaderHealth:
     name: str | None
     last_seen_at: datetime
     acknowledged: str = strawberry.field(description="The last cursor that it asked after.")
-    lag_seconds: float = strawberry.field(description="Age of the oldest event that comes after it.")
+    lag_seconds: float = strawberry.field(description="Age of the oldest event after that cursor.")
     lag_events: int
-    expired: bool = strawberry.field(description="The feed no longer has what it has to read next.")
+    expired: bool = strawberry.field(description="The feed has deleted the event that it has to read next.")
 
 
-@strawberry.type(description="Everybody that a channel is told through, or that reads for it.")
+@strawberry.type(description="The endpoints, connectors and feed readers of a channel.")
 class ChannelHealth:
     channel_id: strawberry.Private[int | None]
     endpoints: list[EndpointHealth]
     connectors: list[ConnectorHealth]
     readers: list[FeedReaderHealth]
 
-    @strawberry.field(description="Null: staff's own.")
+    @strawberry.field(description="Null for the endpoints and keys of staff, which belong to no channel.")
     async def channel(self, info: Info) -> Channel | None:
         return None if self.channel_id is None else await load_channel(info, self.channel_id)
 
 
-def channel_health_of(found: sync_health.Channel) -> ChannelHealth:
+def channel_health_of(health: channel_health.ChannelHealth) -> ChannelHealth:
     return ChannelHealth(
-        channel_id=found.channel_id,
-        endpoints=[_endpoint_health_of(row) for row in found.endpoints],
-        connectors=[_connector_health_of(row) for row in found.connectors],
-        readers=[_reader_of(row) for row in found.readers],
+        channel_id=health.channel_id,
+        endpoints=[_endpoint_health_of(lag) for lag in health.endpoints],
+        connectors=[_connector_health_of(lag) for lag in health.connectors],
+        readers=[_reader_of(lag) for lag in health.readers],
     )
 
 
-def _endpoint_health_of(row: Row) -> EndpointHealth:
+def _endpoint_health_of(lag: EndpointLag) -> EndpointHealth:
     return EndpointHealth(
-        endpoint=endpoint_of(EndpointRecord.from_row(row)),
-        status=EndpointStatus(row["status"]),
-        last_seen_at=row["delivered_at"],
-        acknowledged=pages.cursor(row["acknowledged"]),
-        lag_seconds=row["lag_s"] or 0.0,
-        lag_events=row["lag_events"],
-        failing_since=row["failing_since"],
+        endpoint=endpoint_of(lag.endpoint),
+        status=lag.endpoint.status,
+        last_seen_at=lag.endpoint.delivered_at,
+        acknowledged=pages.cursor(lag.acknowledged),
+        lag_seconds=lag.lag_s,
+        lag_events=lag.lag_events,
+        failing_since=lag.endpoint.failing_since,
     )
 
 
-def _connector_health_of(row: Row) -> ConnectorHealth:
+def _connector_health_of(lag: ConnectorLag) -> ConnectorHealth:
     return ConnectorHealth(
-        code=row["code"],
-        status=ConnectorStatus(row["status"]),
-        last_seen_at=row["ran_at"],
-        acknowledged=pages.cursor(row["acknowledged"]),
-        lag_seconds=row["lag_s"] or 0.0,
-        differing=row["differing"],
-        problem=row["problem"],
+        code=lag.code,
+        status=lag.status,
+        last_seen_at=lag.ran_at,
+        acknowledged=pages.cursor(lag.acknowledged),
+        lag_seconds=lag.lag_s,
+        differing=lag.differing,
+        problem=lag.problem,
     )
 
 
-def _reader_of(row: Row) -> FeedReaderHealth:
+def _reader_of(lag: ReaderLag) -> FeedReaderHealth:
     return FeedReaderHealth(
-        key=row["key_id"],
-        name=row["name"],
-        last_seen_at=row["at"],
-        acknowledged=pages.cursor(row["acknowledged"]),
-        lag_seconds=row["lag_s"] or 0.0,
-        lag_events=row["lag_events"],
-        expired=row["expired"],
+        key=lag.key_id,
+        name=lag.name,
+        last_seen_at=lag.at,
+        acknowledged=pages.cursor(lag.acknowledged),
+        lag_seconds=lag.lag_s,
+        lag_events=lag.lag_events,
+        expired=lag.expired,
     )
 
 
@@ -180,15 +181,15 @@ class TerminalHealth:
     terminal: str = strawberry.field(description="The id of its key.")
     name: str | None
     last_seen_at: datetime | None = strawberry.field(description="When it last synced; null: never.")
-    epoch: int | None = strawberry.field(description="Its newest.")
-    acknowledged: int = strawberry.field(description="Every sequence of that epoch up to here is safe.")
-    missing: int = strawberry.field(description="Gaps below the highest sequence.")
-    skew_ms: int = strawberry.field(description="How far its clock is ahead; 0 where it is right.")
-    parked: int = strawberry.field(description="Facts of it that people have to look at.")
-    newest_fact_at: datetime | None = strawberry.field(description="When the newest fact of it happened.")
-    lag_seconds: float | None = strawberry.field(description="Age of that fact.")
+    epoch: int | None = strawberry.field(description="The newest epoch of its journal.")
+    acknowledged: int = strawberry.field(description="Every sequence of that epoch up to this one is stored.")
+    missing: int = strawberry.field(description="Sequences that are missing below the highest.")
+    skew_ms: int = strawberry.field(description="How far its clock is ahead; 0 if it is right.")
+    parked: int = strawberry.field(description="Events of the till that are parked for people to settle.")
+    newest_fact_at: datetime | None = strawberry.field(description="When its newest event happened.")
+    lag_seconds: float | None = strawberry.field(description="Age of that event.")
     silent_since: datetime | None = strawberry.field(
-        description="Its last sync, where that is too long ago for the opening hours of its store."
+        description="Its last sync, if that is too long ago for the opening hours of its store."
     )
     location_id: strawberry.Private[int]
 
@@ -197,21 +198,20 @@ class TerminalHealth:
         return await load_location(info, self.location_id)
 
 
-def terminal_health_of(found: sync_health.Terminal) -> TerminalHealth:
-    row = found.row
+def terminal_health_of(health: terminal_health.TerminalHealth) -> TerminalHealth:
     return TerminalHealth(
-        terminal=row["key_id"],
-        name=row["name"],
-        last_seen_at=row["synced_at"],
-        epoch=row["epoch"],
-        acknowledged=row["acknowledged"] or 0,
-        missing=row["missing"],
-        skew_ms=row["skew_ms"] or 0,
-        parked=row["parked"],
-        newest_fact_at=row["newest_fact_at"],
-        lag_seconds=row["lag_s"],
-        silent_since=found.silent_since,
-        location_id=row["location_id"],
+        terminal=health.key_id,
+        name=health.name,
+        last_seen_at=health.synced_at,
+        epoch=health.epoch,
+        acknowledged=health.acknowledged,
+        missing=health.missing,
+        skew_ms=health.skew_ms,
+        parked=health.parked,
+        newest_fact_at=health.newest_event_at,
+        lag_seconds=health.lag_s,
+        silent_since=health.silent_since,
+        location_id=health.location_id,
     )
 
 
@@ -227,33 +227,37 @@ class TerminalHealthConnection:
     page_info: PageInfo
 
 
-@strawberry.type(description="A subject whose newest version an endpoint has not taken.")
+@strawberry.type(description="A subject whose newest version an endpoint has not accepted.")
 class ParityDifference:
     subject: strawberry.ID
-    version: int = strawberry.field(description="The newest in the book that the endpoint is to be told of.")
-    delivered: int | None = strawberry.field(description="The newest that it took, as far as the log goes back.")
-    since: datetime = strawberry.field(description="When the first event happened that it has not taken.")
+    version: int = strawberry.field(description="The newest version that the endpoint has to receive.")
+    delivered: int | None = strawberry.field(
+        description="The newest version that it accepted, as far as the log goes back."
+    )
+    since: datetime = strawberry.field(description="When the first event was written that it has not accepted.")
 
 
-@strawberry.type(description="What an endpoint has taken against the book.")
+@strawberry.type(description="The subjects of which an endpoint has not accepted the newest version.")
 class EndpointParity:
     endpoint: Endpoint
-    count: int = strawberry.field(description="Subjects that differ, all of them.")
-    differences: list[ParityDifference] = strawberry.field(description="The longest first.")
-
-
-def parity_of(found: parity.Parity) -> EndpointParity:
-    return EndpointParity(
-        endpoint=endpoint_of(EndpointRecord.from_row(found.endpoint)),
-        count=found.count,
-        differences=[_difference_of(row) for row in found.differences],
+    count: int = strawberry.field(description="The number of subjects that differ.")
+    differences: list[ParityDifference] = strawberry.field(
+        description="The first of them, those that differ longest first."
     )
 
 
-def _difference_of(row: Row) -> ParityDifference:
+def parity_of(found: parity.EndpointParity) -> EndpointParity:
+    return EndpointParity(
+        endpoint=endpoint_of(found.endpoint),
+        count=found.count,
+        differences=[_difference_of(difference) for difference in found.differences],
+    )
+
+
+def _difference_of(difference: parity.Difference) -> ParityDifference:
     return ParityDifference(
-        subject=strawberry.ID(subject_id(row["subject"])),
-        version=row["version"],
-        delivered=row["delivered"],
-        since=row["since"],
+        subject=strawberry.ID(subject_id(difference.subject)),
+        version=difference.version,
+        delivered=difference.delivered,
+        since=difference.since,
     )

@@ -17,7 +17,7 @@ from uriba.graphql.webhooks.types import (
     edge_of,
     endpoint_of,
 )
-from uriba.health import sync_health
+from uriba.health import feed_readers
 from uriba.outbox import feed
 from uriba.outbox.registry import check_types
 from uriba.webhooks import deliveries, endpoints
@@ -38,7 +38,7 @@ class WebhookQueries:
         position = pages.after_number(after)
         async with info.context.reading() as session:
             page = await feed.page(session, after=position, types=types, first=size)
-            await sync_health.note_reader(session, actor=info.context.actor, position=position)
+            await feed_readers.record_position(session, actor=info.context.actor, position=position)
         edges = [edge_of(row) for row in page.rows]
         return EventConnection(
             edges=edges,
