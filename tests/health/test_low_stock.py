@@ -1,61 +1,61 @@
-"""Low stock: told when a level falls, not while it is low, and closed once there is clearly more."""
+"""Low stock: an alert opens when a level falls to the threshold and closes above twice the threshold."""
 
 from __future__ import annotations
 
-from watching import about, look, remove, statuses, told
+from alert_sweeps import alert_events, alert_statuses, alerts_about, remove, run_alert_sweeps
 
 from shop import Shop
 from uriba.core.ids import local_id
 
 
-async def subject(shop: Shop, sku: str = "TEA") -> str:
+async def level_subject(shop: Shop, sku: str = "TEA") -> str:
     return f"StockLevel:{local_id((await shop.level(sku, 'S1'))['id'], 'StockLevel')}"
 
 
-async def test_a_level_that_falls_is_told_once_until_there_is_clearly_more(shop: Shop) -> None:
+async def test_a_level_that_falls_opens_one_alert_until_it_is_above_twice_the_threshold(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
-    await look(shop)
-    tea = await subject(shop)
-    assert await about(shop, tea) == []
+    await run_alert_sweeps(shop)
+    tea = await level_subject(shop)
+    assert await alerts_about(shop, tea) == []
 
     for gone, expected in ((4, []), (1, ["OPEN"]), (2, ["OPEN"])):
         await remove(shop, TEA_S1=gone)
-        await look(shop)
-        assert await statuses(shop, tea) == expected
-    (alert,) = await about(shop, tea, "LOW_STOCK")
+        await run_alert_sweeps(shop)
+        assert await alert_statuses(shop, tea) == expected
+    (alert,) = await alerts_about(shop, tea, "LOW_STOCK")
     await shop.receive(TEA_S1=7)
-    await look(shop)
-    wavering = await statuses(shop, tea)
+    await run_alert_sweeps(shop)
+    wavering = await alert_statuses(shop, tea)
     await shop.receive(TEA_S1=1)
-    await look(shop)
+    await run_alert_sweeps(shop)
 
     assert (alert["value"], alert["threshold"], alert["location"]) == (5, 5, {"code": shop.code("S1")})
     assert wavering == ["OPEN"]
-    assert await statuses(shop, tea) == ["CLOSED"]
-    assert [kind for kind, _, _ in await told(shop, alert["id"])] == ["alert.opened", "alert.closed"]
+    assert await alert_statuses(shop, tea) == ["CLOSED"]
+    assert [kind for kind, _, _ in await alert_events(shop, alert["id"])] == ["alert.opened", "alert.closed"]
     await remove(shop, TEA_S1=9)
-    await look(shop)
-    assert await statuses(shop, tea) == ["CLOSED", "OPEN"]
+    await run_alert_sweeps(shop)
+    assert await alert_statuses(shop, tea) == ["CLOSED", "OPEN"]
 
 
-async def test_what_was_always_low_and_what_recovered_before_anybody_looked_is_no_news(shop: Shop) -> None:
+async def test_a_level_that_was_always_low_or_recovered_before_the_scan_opens_no_alert(shop: Shop) -> None:
     await shop.receive(TEA_S1=3, POT_S1=20)
-    await look(shop)
+    await run_alert_sweeps(shop)
     await remove(shop, TEA_S1=1, POT_S1=18)
     await shop.receive(POT_S1=10)
-    await look(shop)
+    await run_alert_sweeps(shop)
 
-    assert await statuses(shop, await subject(shop)) == []
-    assert await statuses(shop, await subject(shop, "POT")) == []
+    assert await alert_statuses(shop, await level_subject(shop)) == []
+    assert await alert_statuses(shop, await level_subject(shop, "POT")) == []
 
 
-async def test_promises_make_stock_low_as_sales_do(shop: Shop) -> None:
+async def test_promises_lower_a_level_as_sales_do(shop: Shop) -> None:
     await shop.receive(TEA_S1=7)
-    await look(shop)
+    await run_alert_sweeps(shop)
     cart = await shop.cart(shop.guest(), TEA=3)
     cart = (await shop.fulfil(shop.guest(), cart, "PICKUP", location="S1"))["cart"]
     assert (await shop.check_out(shop.guest(), cart))["order"]
-    await look(shop)
+    await run_alert_sweeps(shop)
 
-    (alert,) = await about(shop, await subject(shop))
+    (alert,) = await alerts_about(shop, await level_subject(shop))
     assert (alert["status"], alert["value"]) == ("OPEN", 4)

@@ -1,4 +1,4 @@
-"""Sync health and parity: what staff and apps are shown is how far everybody has really come."""
+"""Sync health and parity: how far endpoints, readers and tills have come, as staff and apps see it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from alert_sweeps import execute, run_alert_sweeps, set_opening_hours
 from endpoint_api import change_endpoint, temporary_endpoint
 from tills import Till, open_till
-from watching import look, open_always, run
 from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client
@@ -40,8 +40,8 @@ async def health(client: Client, channel: str | None = None) -> list[dict[str, A
     return (await client.run(HEALTH, c=channel))["channelHealth"]  # type: ignore[no-any-return]
 
 
-async def of_endpoint(shop: Shop, id: str) -> dict[str, Any]:
-    """The health of one endpoint of web's."""
+async def endpoint_health(shop: Shop, id: str) -> dict[str, Any]:
+    """Return the health of one endpoint of the channel web."""
     (web,) = await health(shop.staff, shop.code("web"))
     assert web["channel"] == {"code": shop.code("web")}
     (found,) = [one for one in web["endpoints"] if one["endpoint"]["id"] == id]
@@ -54,20 +54,20 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
     return one  # type: ignore[no-any-return]
 
 
-async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop, receiver: WebhookReceiver) -> None:
+async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
     await numbered(shop.hub.database)
     tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
-        fresh = await of_endpoint(shop, made["id"])
+        fresh = await endpoint_health(shop, made["id"])
         for _ in range(3):
             await shop.receive(TEA_S1=1)
         await shop.receive(POT_S1=1)
         await numbered(shop.hub.database)
 
         async def gave_up() -> Any:
-            found = await of_endpoint(shop, made["id"])
+            found = await endpoint_health(shop, made["id"])
             return found if found["status"] == "PAUSED" else None
 
         behind = await eventually(gave_up, within_s=30)
@@ -77,7 +77,7 @@ async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop,
         await receiver.wait_until(lambda: receiver.accepted_versions(tea) == [2, 3, 4] and len(receiver.accepted) == 4)
 
         async def caught_up() -> Any:
-            found = await of_endpoint(shop, made["id"])
+            found = await endpoint_health(shop, made["id"])
             return found if not found["lagEvents"] else None
 
         well = await eventually(caught_up, within_s=30)
@@ -92,7 +92,7 @@ async def test_an_endpoint_that_fails_is_seen_to_lag_and_to_catch_up(shop: Shop,
         assert await parity(shop, made["id"]) == {"endpoint": {"id": made["id"]}, "count": 0, "differences": []}
 
 
-async def test_parity_counts_all_and_shows_the_first(shop: Shop, receiver: WebhookReceiver) -> None:
+async def test_parity_counts_all_differences_and_returns_the_first(shop: Shop, receiver: WebhookReceiver) -> None:
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         await shop.receive(TEA_S1=1)
@@ -106,7 +106,9 @@ async def test_parity_counts_all_and_shows_the_first(shop: Shop, receiver: Webho
         assert one["differences"][0]["subject"] == (await shop.level("TEA", "S1"))["id"]
 
 
-async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Shop, receiver: WebhookReceiver) -> None:
+async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accepted(
+    shop: Shop, receiver: WebhookReceiver
+) -> None:
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         await shop.receive(TEA_S1=1)
@@ -137,7 +139,7 @@ async def test_what_was_given_up_differs_until_something_newer_is_taken(shop: Sh
         await eventually(equal, within_s=30)
 
 
-async def test_readers_of_the_feed_are_known_by_what_they_asked_after(shop: Shop) -> None:
+async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(shop: Shop) -> None:
     reader, other = await shop.app("web"), await shop.app("app")
     read = "query ($a: String) { events(after: $a, first: 100) { pageInfo { endCursor hasNextPage } } }"
     start = (await reader.run("{ feed { end } }"))["feed"]["end"]
@@ -157,16 +159,16 @@ async def test_readers_of_the_feed_are_known_by_what_they_asked_after(shop: Shop
     assert [e["extensions"]["code"] for e in (await other.raw(HEALTH, c=shop.code("web")))["errors"]] == ["NOT_FOUND"]
 
 
-async def test_a_till_is_seen_with_its_gaps_its_parked_facts_and_its_silence(shop: Shop) -> None:
-    await open_always(shop)
+async def test_a_tills_health_has_its_gaps_parked_events_and_silence(shop: Shop) -> None:
+    await set_opening_hours(shop)
     till, never = await open_till(shop), await open_till(shop)
     first, skipped, third = (till.moved("RECEIPT", TEA=1) for _ in range(3))
     unknown = till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}])
     assert await till.verdicts(first, third, unknown) == ["APPLIED", "APPLIED", "PARKED"]
 
-    found = await tills(shop)
-    await run(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
-    silent = (await tills(shop))[key_of(till)]
+    found = await tills_by_key(shop)
+    await execute(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    silent = (await tills_by_key(shop))[key_of(till)]
 
     mine = found[key_of(till)]
     assert (mine["epoch"], mine["acknowledged"], mine["missing"], mine["parked"]) == (1, 1, 1, 1)
@@ -176,21 +178,21 @@ async def test_a_till_is_seen_with_its_gaps_its_parked_facts_and_its_silence(sho
     assert found[key_of(never)]["lastSeenAt"] is None
     assert found[key_of(never)]["silentSince"] is None
     await till.send(skipped)
-    assert (await tills(shop))[key_of(till)]["missing"] == 0
+    assert (await tills_by_key(shop))[key_of(till)]["missing"] == 0
 
 
-async def test_a_till_sees_the_tills_of_its_own_store(shop: Shop) -> None:
+async def test_a_till_sees_the_tills_of_its_own_store_only(shop: Shop) -> None:
     here, there = await open_till(shop, "S1"), await open_till(shop, "S2")
 
     edges = (await here.client.run(TILLS, n=100))["terminalHealth"]["edges"]
     refused = await here.client.raw(TILLS, l=shop.code("S2"))
 
     assert {edge["node"]["terminal"] for edge in edges} == {key_of(here)}
-    assert key_of(there) in await tills(shop, "S2")
+    assert key_of(there) in await tills_by_key(shop, "S2")
     assert [e["extensions"]["code"] for e in refused["errors"]] == ["NOT_FOUND"]
 
 
-async def test_tills_come_by_pages(shop: Shop) -> None:
+async def test_tills_are_returned_by_pages(shop: Shop) -> None:
     made = {key_of(await open_till(shop)) for _ in range(5)}
     found: list[str] = []
     after: str | None = None
@@ -204,19 +206,19 @@ async def test_tills_come_by_pages(shop: Shop) -> None:
     assert sorted(found) == sorted(made)
 
 
-async def test_metrics_show_how_everybody_is_doing(shop: Shop, receiver: WebhookReceiver) -> None:
-    await open_always(shop)
+async def test_metrics_have_the_health_of_all(shop: Shop, receiver: WebhookReceiver) -> None:
+    await set_opening_hours(shop)
     receiver.respond = refuse
     till = await open_till(shop)
     await till.verdicts(till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}]))
-    await run(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
-    await look(shop)
+    await execute(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    await run_alert_sweeps(shop)
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")):
-        before = await shown(shop)
+        before = await read_metrics(shop)
         await shop.receive(TEA_S1=1)
 
         async def waits() -> Any:
-            found = await shown(shop)
+            found = await read_metrics(shop)
             return found if found["uriba_deliveries_pending"] >= 1 else None
 
         after = await eventually(waits, within_s=30)
@@ -228,16 +230,16 @@ async def test_metrics_show_how_everybody_is_doing(shop: Shop, receiver: Webhook
         assert after["uriba_endpoint_lag_seconds"] > 0
 
 
-async def shown(shop: Shop) -> dict[str, float]:
-    """/metrics: values by name and labels."""
+async def read_metrics(shop: Shop) -> dict[str, float]:
+    """Return the values of /metrics by name and labels."""
     async with httpx.AsyncClient() as http:
         text = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 
 
-async def tills(shop: Shop, store: str = "S1") -> dict[str, dict[str, Any]]:
-    """By key, as staff see them."""
+async def tills_by_key(shop: Shop, store: str = "S1") -> dict[str, dict[str, Any]]:
+    """Return the health of a store's tills by key, as staff see it."""
     found = (await shop.staff.run(TILLS, l=shop.code(store), n=100))["terminalHealth"]["edges"]
     return {edge["node"]["terminal"]: edge["node"] for edge in found}
 

@@ -92,15 +92,15 @@ def _keep_or_close(alert: OpenAlert, value: float, now: datetime, decisions: Dec
         decisions.calm.append(alert.id)
 
 
-def silence_s(synced_at: datetime, open_hours: OpenPeriod | None, now: datetime) -> float | None:
+def silence_s(synced_at: datetime, open_period: OpenPeriod | None, now: datetime) -> float | None:
     """Return how long a till has been silent since its store opened; None while the store is closed."""
-    if open_hours is None:
+    if open_period is None:
         return None
-    return max(0.0, (now - max(synced_at, open_hours.start)).total_seconds())
+    return max(0.0, (now - max(synced_at, open_period.start)).total_seconds())
 
 
-def is_silent(synced_at: datetime, open_hours: OpenPeriod | None, now: datetime) -> bool:
-    silence = silence_s(synced_at, open_hours, now)
+def is_silent(synced_at: datetime, open_period: OpenPeriod | None, now: datetime) -> bool:
+    silence = silence_s(synced_at, open_period, now)
     return silence is not None and silence >= RULES[AlertKind.TERMINAL_SILENT].opens_at
 
 

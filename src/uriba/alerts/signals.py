@@ -25,13 +25,13 @@ FEED_SUBJECT = "Feed:feed"
 
 async def silent_terminals(session: Session, now: datetime, *, default_hours: str) -> list[Signal]:
     """Measure tills that have not synced for a while. A till that never synced is not missed."""
-    hours = present_hours(now, default_hours)
+    open_periods = present_hours(now, default_hours)
     tills = await pos.terminals_not_synced(session, for_s=RULES[AlertKind.TERMINAL_SILENT].closes_below)
     return [
         Signal(
             kind=AlertKind.TERMINAL_SILENT,
             subject=terminal_subject(till.key_id),
-            opening_value=silence_s(till.synced_at, hours(till.opening_hours, till.timezone), now),
+            opening_value=silence_s(till.synced_at, open_periods(till.opening_hours, till.timezone), now),
             closing_value=(now - till.synced_at).total_seconds(),
             location_id=till.location_id,
         )

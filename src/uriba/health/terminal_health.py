@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from uriba.alerts.rules import is_silent
-from uriba.catalog.opening_hours import HoursOf, present_hours
+from uriba.catalog.opening_hours import CurrentPeriods, present_hours
 from uriba.core import clock
 from uriba.db import Row, Session
 from uriba.db.statements import statement
@@ -37,12 +37,12 @@ async def terminals(
 ) -> list[TerminalHealth]:
     """Return the tills of one location or of all by key, one more than `first`, those that never synced included."""
     now = clock.now()
-    hours = present_hours(now, default_hours)
+    open_periods = present_hours(now, default_hours)
     rows = await session.fetch(_TERMINALS, location_id=location_id, after=after, limit=first + 1)
-    return [_terminal(row, hours, now) for row in rows]
+    return [_terminal(row, open_periods, now) for row in rows]
 
 
-def _terminal(row: Row, hours: HoursOf, now: datetime) -> TerminalHealth:
+def _terminal(row: Row, open_periods: CurrentPeriods, now: datetime) -> TerminalHealth:
     return TerminalHealth(
         key_id=row["key_id"],
         name=row["name"],
@@ -55,13 +55,13 @@ def _terminal(row: Row, hours: HoursOf, now: datetime) -> TerminalHealth:
         newest_event_at=row["newest_event_at"],
         lag_s=row["lag_s"],
         parked=row["parked"],
-        silent_since=row["synced_at"] if _is_silent(row, hours, now) else None,
+        silent_since=row["synced_at"] if _is_silent(row, open_periods, now) else None,
     )
 
 
-def _is_silent(row: Row, hours: HoursOf, now: datetime) -> bool:
+def _is_silent(row: Row, open_periods: CurrentPeriods, now: datetime) -> bool:
     synced_at = row["synced_at"]
-    return synced_at is not None and is_silent(synced_at, hours(row["opening_hours"], row["timezone"]), now)
+    return synced_at is not None and is_silent(synced_at, open_periods(row["opening_hours"], row["timezone"]), now)
 
 
 _TERMINALS = statement("""
@@ -94,8 +94,8 @@ _TERMINALS = statement("""
 async def count_silent(session: Session, *, default_hours: str) -> int:
     """Return how many tills are silent."""
     now = clock.now()
-    hours = present_hours(now, default_hours)
-    return sum(_is_silent(row, hours, now) for row in await session.fetch(_SYNCED))
+    open_periods = present_hours(now, default_hours)
+    return sum(_is_silent(row, open_periods, now) for row in await session.fetch(_SYNCED))
 
 
 _SYNCED = statement("""

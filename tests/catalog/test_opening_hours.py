@@ -1,4 +1,4 @@
-"""Opening hours: by a place's own clock, over midnight, and on days when the clock is changed."""
+"""Opening hours: by the local clock, over midnight, and on days when the clock changes."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ MOMENTS = st.integers(0, 4 * 366 * 24 * 60).map(
 )
 
 
-def written(opens: int, closes: int) -> str:
+def hours_text(opens: int, closes: int) -> str:
     return f"{opens // 60:02}:{opens % 60:02}-{closes // 60:02}:{closes % 60:02}"
 
 
 @pytest.mark.parametrize(
     "hours", ["", "9:00-21:00", "09:00-21:00\n", "09:00", "24:00-09:00", "09:60-10:00", "٠٩:٠٠-٢١:٠٠"]
 )
-def test_what_is_no_hours_is_none(hours: str) -> None:
+def test_text_that_is_not_opening_hours_is_none(hours: str) -> None:
     assert parse(hours) is None
 
 
 @settings(deadline=None)
 @given(MINUTES, MINUTES, ZONES, MOMENTS)
-def test_open_is_when_the_clock_on_the_wall_says_so(opens: int, closes: int, zone: str, now: datetime) -> None:
-    hours = parse(written(opens, closes))
+def test_open_by_the_local_clock(opens: int, closes: int, zone: str, now: datetime) -> None:
+    hours = parse(hours_text(opens, closes))
     assert hours is not None
     wall = now.astimezone(ZoneInfo(zone))
     minute = wall.hour * 60 + wall.minute
-    says_open = opens <= minute < closes if opens < closes else minute >= opens or minute < closes
+    open_by_clock = opens <= minute < closes if opens < closes else minute >= opens or minute < closes
     changed = any(
         (wall + timedelta(hours=h)).replace(tzinfo=ZoneInfo(zone)).utcoffset() != wall.utcoffset() for h in (-48, 48)
     )
 
     span = current_period(hours, zone, now)
 
-    # On a day when the clock is changed a place may be taken for open for longer, never for shorter.
-    assert span is not None if says_open else span is None or changed
+    # On a day when the clock changes, the open period may be longer than the hours say, never shorter.
+    assert span is not None if open_by_clock else span is None or changed
     assert span is None or span.start <= now < span.end
 
 
 @settings(deadline=None)
 @given(MINUTES, MINUTES, ZONES, MOMENTS)
-def test_all_moments_of_the_same_hours_agree_on_them(opens: int, closes: int, zone: str, now: datetime) -> None:
-    # With less between closing and opening, a change of the clock may leave nothing of it.
+def test_all_moments_of_an_open_period_have_the_same_period(opens: int, closes: int, zone: str, now: datetime) -> None:
+    # With less time between closing and opening, a change of the clock may leave none of it.
     assume((opens - closes) % (24 * 60) > 60)
-    hours = parse(written(opens, closes))
+    hours = parse(hours_text(opens, closes))
     assert hours is not None
 
     span = current_period(hours, zone, now)
@@ -83,7 +83,7 @@ def test_all_moments_of_the_same_hours_agree_on_them(opens: int, closes: int, zo
         ("09:00-21:00", "Asia/Tokyo", "2026-05-01T12:00Z", None),
         ("22:00-05:00", "Asia/Tokyo", "2026-05-01T18:00Z", "2026-05-01T13:00Z"),
         ("22:00-05:00", "Asia/Tokyo", "2026-05-01T20:00Z", None),
-        # The night that has no hour from 2 to 3, and the one that has it twice.
+        # The night without an hour from 2 to 3, and the night that has it twice.
         ("22:00-05:00", "Europe/Berlin", "2026-03-29T02:59Z", "2026-03-28T21:00Z"),
         ("22:00-05:00", "Europe/Berlin", "2026-03-29T03:00Z", None),
         ("22:00-05:00", "Europe/Berlin", "2026-10-25T03:59Z", "2026-10-24T20:00Z"),
@@ -91,7 +91,7 @@ def test_all_moments_of_the_same_hours_agree_on_them(opens: int, closes: int, zo
         ("02:30-04:00", "Europe/Berlin", "2026-03-29T01:00Z", "2026-03-29T00:30Z"),
     ],
 )
-def test_opened(hours: str, zone: str, at: str, opened: str | None) -> None:
+def test_the_open_period_of_a_moment(hours: str, zone: str, at: str, opened: str | None) -> None:
     found = parse(hours)
     assert found is not None
 
