@@ -104,7 +104,7 @@ def test_an_event_that_the_hub_misses_is_pending_again(path: Path) -> None:
         journal.append(EpochProgress(EPOCH, 1, [SequenceRange(2, 2), SequenceRange(9, 9)]))
 
         assert sequences(journal) == [2]
-        assert journal.missing_here_too == [(EPOCH, 9)]
+        assert journal.lost_events == [(EPOCH, 9)]
 
 
 def test_the_file_format_has_not_changed(path: Path) -> None:

@@ -83,8 +83,8 @@ def print_status(till: Till) -> None:
     out.print(table)
     _print_parked(journal)
     _print_unsendable(journal)
-    if journal.missing_here_too:
-        keys = ", ".join(f"{epoch}/{sequence}" for epoch, sequence in journal.missing_here_too[:ROWS_MAX])
+    if journal.lost_events:
+        keys = ", ".join(f"{epoch}/{sequence}" for epoch, sequence in journal.lost_events[:ROWS_MAX])
         out.print(
             f"[red]The hub misses events that this till no longer has:[/] {keys}. Report this to the hub's operators."
         )

@@ -163,7 +163,7 @@ class Journal:
         return [(self.entries[key], verdict) for key, verdict in found if key in self.entries]
 
     @property
-    def missing_here_too(self) -> list[EventKey]:
+    def lost_events(self) -> list[EventKey]:
         """The events that the hub reports as missing and this journal no longer has; at most 1,000 of each gap."""
         return [
             (progress.epoch, sequence)
