@@ -198,6 +198,34 @@ async def current(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
     return cart
 
 
+def close_for_payment(session: Session, *, cart_id: UUID, attempt_id: UUID) -> None:
+    """Close a locked cart to changes while a payment attempt is pending, with the next flush."""
+    session.defer(_CLOSE_FOR_PAYMENT, cart_id=cart_id, attempt_id=attempt_id)
+
+
+_CLOSE_FOR_PAYMENT = statement("UPDATE cart SET checkout_id = :attempt_id WHERE id = :cart_id")
+
+ORDER_PAID_CART = fragment("""
+    UPDATE cart c SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1,
+        updated_at = now()
+    FROM {attempt} a WHERE c.id = a.cart_id RETURNING c.version, c.events
+""")
+"""Marks the cart of a paid attempt as ordered. `attempt`: a relation with its `cart_id`."""
+
+
+async def reopen(session: Session, cart_id: UUID) -> None:
+    """Open a cart to changes again, after its payment attempt has ended without an order."""
+    row = await session.fetchrow(_REOPEN, cart_id=cart_id)
+    assert row is not None
+    state = {"status": row["status"], "version": row["version"]}
+    emit(session, CartUpdated(cart_subject(cart_id), row["events"], state))
+
+
+_REOPEN = statement("""
+    UPDATE cart SET checkout_id = NULL, events = events + 1 WHERE id = :cart_id RETURNING version, events, status
+""")
+
+
 async def close_sold(session: Session, orders: Mapping[UUID, UUID], *, channel_id: int) -> dict[UUID, Row]:
     """Close carts that a till has sold; `orders`: the order of each cart. Return the carts that this closed.
 

@@ -15,6 +15,16 @@ from uriba.db.statements import fragment, statement
 PRODUCT = fragment("p.id, p.handle, p.name, p.description, p.brand, p.category")
 VARIANT = fragment("v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued")
 
+COUNT_VARIANT_EVENTS = fragment("""
+    locked_variant AS (
+        SELECT id FROM variant WHERE id IN ({ids}) ORDER BY sku FOR NO KEY UPDATE
+    ), counted AS (
+        UPDATE variant v SET events = v.events + 1 FROM locked_variant l WHERE v.id = l.id
+        RETURNING v.id, v.sku, v.events
+    )
+""")
+"""CTEs that count one more event of variants; `counted` has their id, sku and events."""
+
 SEARCH_SIZE_MAX = 100
 SEARCH_WORDS_MAX = 8
 

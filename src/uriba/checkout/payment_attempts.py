@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from uriba.cart.events import CartOrdered, CartUpdated, cart_subject
+from uriba.cart import carts
+from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.checkout.gateways import Answer, ChargeState, PaymentGateway, ProviderEvent
 from uriba.checkout.models import AttemptStatus
@@ -78,7 +79,7 @@ async def begin_and_commit(
     """
     draft = agreed.draft
     assert draft.cart_id is not None
-    session.defer(_CLOSE_CART, attempt_id=attempt_id, cart_id=draft.cart_id)
+    carts.close_for_payment(session, cart_id=draft.cart_id, attempt_id=attempt_id)
     session.defer(
         _BEGIN,
         attempt_id=attempt_id,
@@ -106,8 +107,6 @@ async def begin_and_commit(
         actor=actor,
     )
 
-
-_CLOSE_CART = statement("UPDATE cart SET checkout_id = :attempt_id WHERE id = :cart_id")
 
 _BEGIN = statement("""
     INSERT INTO checkout_attempt (id, cart_id, order_id, draft, actor, next_at)
@@ -217,9 +216,7 @@ _COMPLETE = statement(f"""
             draft = jsonb_set(draft, '{{charges}}', :charges::jsonb)
         WHERE id = :attempt_id AND status = 'PENDING' RETURNING id, cart_id
     ), ordered AS (
-        UPDATE cart c SET status = 'ORDERED', checkout_id = NULL, version = version + 1, events = events + 1,
-            updated_at = now()
-        FROM attempt a WHERE c.id = a.cart_id RETURNING c.version, c.events
+        {carts.ORDER_PAID_CART.format(attempt="attempt")}
     ), held AS (
         {holds.END.format(owner="(SELECT id FROM attempt)", status="'SETTLED'")}
     )
@@ -299,10 +296,7 @@ async def end_without_order(session: Session, attempt_id: UUID, *, status: Attem
     if attempt.status not in (AttemptStatus.PENDING, AttemptStatus.ENDING):
         return attempt
     await _end(session, attempt, status, reason)
-    row = await session.fetchrow(_REOPEN_CART, cart_id=attempt.cart_id)
-    assert row is not None
-    state = {"status": row["status"], "version": row["version"]}
-    emit(session, CartUpdated(cart_subject(attempt.cart_id), row["events"], state))
+    await carts.reopen(session, attempt.cart_id)
     await redemptions.reverse(session, order_id=attempt.order_id)
     if any(charge.method in stored_value.METHODS for charge in attempt.agreed.charges):
         await stored_value.give_back(session, order_id=attempt.order_id, actor=attempt.actor)
@@ -311,11 +305,6 @@ async def end_without_order(session: Session, attempt_id: UUID, *, status: Attem
         movements = holds.release(released)
         await ledger.post(session, movements, reference=f"cart:{attempt.cart_id}", actor=attempt.actor)
     return attempt
-
-
-_REOPEN_CART = statement("""
-    UPDATE cart SET checkout_id = NULL, events = events + 1 WHERE id = :cart_id RETURNING version, events, status
-""")
 
 
 async def _end(session: Session, attempt: Attempt, status: AttemptStatus, reason: str | None) -> None:

@@ -116,7 +116,7 @@ def _to_columns(row: PriceRow, at: tuple[str, int], known: _References, refusals
     }
 
 
-_UPSERT = statement("""
+_UPSERT = statement(f"""
     WITH changed AS (
         INSERT INTO price AS p (variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to)
         SELECT variant_id, channel_id, location_id, amount_minor, currency, valid_from, valid_to
@@ -128,10 +128,8 @@ _UPSERT = statement("""
         WHERE (p.amount_minor, p.currency, p.valid_to)
             IS DISTINCT FROM (excluded.amount_minor, excluded.currency, excluded.valid_to)
         RETURNING variant_id
-    ), touched AS (
-        SELECT id FROM variant WHERE id IN (SELECT variant_id FROM changed) ORDER BY sku FOR NO KEY UPDATE
-    )
-    UPDATE variant v SET events = v.events + 1 FROM touched WHERE v.id = touched.id RETURNING v.id, v.sku, v.events
+    ), {queries.COUNT_VARIANT_EVENTS.format(ids="SELECT variant_id FROM changed")}
+    SELECT id, sku, events FROM counted
 """)
 
 PRICE_NOW = fragment("""
