@@ -1,1 +1,1 @@
-"""The public API: one thin layer that translates, and nothing else."""
+"""The GraphQL API: types and resolvers that translate between requests and the domains."""

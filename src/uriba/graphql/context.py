@@ -1,4 +1,4 @@
-"""What a resolver may use: the caller, the loaders and the hub."""
+"""The context of resolvers: the caller, the loaders and the hub."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Example queries that GraphiQL opens with."""
 
 EXAMPLES = """# Uriba: shared carts, orders and stock for app, web shop and stores.
-# Every query runs as it stands on the demo's goods. Headers (below) take a key: {"Authorization": "Bearer KEY"}
+# All examples run on the data of the demo. Set a key in the headers below: {"Authorization": "Bearer KEY"}
 
 query Browse {
   products(channel: "app", first: 5) {
@@ -26,7 +26,7 @@ query Find {
   }
 }
 
-# Whoever holds a guest's cart id may use that cart, on any device.
+# The id of a guest's cart is a secret: every device that has it may use the cart.
 mutation BeginCart {
   cartCreate(input: { channel: "app", lines: [{ sku: "CJ-1082185", quantity: 2 }] }) {
     cart { id version total { amount currency } lines { variant { name } quantity unitPrice { amount } } }
@@ -34,7 +34,7 @@ mutation BeginCart {
   }
 }
 
-# Runs until you stop it; sell the same goods in another tab and watch.
+# Runs until you stop it. Sell the same items in another tab, and the new availability appears here.
 subscription Watch {
   availabilityChanged(channel: "app", skus: ["CJ-1082185", "CJ-981760"]) {
     sku
@@ -42,7 +42,7 @@ subscription Watch {
   }
 }
 
-# With a terminal's, app's or staff key.
+# This needs the key of a terminal, an app or staff.
 query Why {
   stockLevels(skus: ["CJ-1082185"], first: 3) {
     edges {

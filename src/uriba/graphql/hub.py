@@ -1,4 +1,4 @@
-"""What one API process works with: made at its start, shared by all requests."""
+"""The resources of one API process: made at its start, shared by all requests."""
 
 from __future__ import annotations
 

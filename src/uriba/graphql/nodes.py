@@ -130,7 +130,7 @@ READERS: dict[str, NodeReader] = {
 
 @strawberry.type
 class NodeQueries:
-    @query(PUBLIC, "Any object by its global id.")
+    @query(PUBLIC, "An object by its global id; null where there is none, or none for the caller.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         reader = READERS.get(ids.kind_of(id) or "")
         if reader is None or not reader.permission.allows(info.context.actor):

@@ -52,14 +52,14 @@ DATE_TIME = strawberry.scalar(
     parse_value=_parse_time,
 )
 
-ErrorCode = strawberry.enum(Code, name="ErrorCode", description="What is wrong, for programs; codes never change.")
+ErrorCode = strawberry.enum(Code, name="ErrorCode", description="The reason of an error, for programs. Codes never change.")
 
 
-@strawberry.type(description="A refusal that the caller can act on. Nothing was changed.")
+@strawberry.type(description="The reason why an operation was refused. Nothing was changed.")
 class UserError:
-    code: ErrorCode = strawberry.field(description="For programs.")  # type: ignore[valid-type]
-    message: str = strawberry.field(description="A sentence that may be shown.")
-    path: list[str] | None = strawberry.field(description="The input field; rows are counted from 0.")
+    code: ErrorCode = strawberry.field(description="The reason, for programs.")  # type: ignore[valid-type]
+    message: str = strawberry.field(description="A sentence that may be shown to users.")
+    path: list[str] | None = strawberry.field(description="The input field that the error is about; rows are counted from 0.")
 
 
 def user_errors(error: DomainError) -> list[UserError]:
@@ -70,7 +70,7 @@ def user_errors_of(problems: Iterable[Problem]) -> list[UserError]:
     return [UserError(code=p.code, message=p.message, path=list(p.path) or None) for p in problems]
 
 
-@strawberry.type(description="An amount in major units, at the currency's own scale.")
+@strawberry.type(description="An amount in major units, with the currency's number of decimals.")
 class Money:
     amount: DecimalString
     currency: str
@@ -86,12 +86,12 @@ class MoneyInput:
     currency: str
 
 
-@strawberry.interface(description="Anything that has a global id.")
+@strawberry.interface(description="An object with a global id.")
 class Node:
     id: strawberry.ID
 
 
-@strawberry.type(description="Where a page stands among its neighbours (Relay).")
+@strawberry.type(description="The position of a page among all pages (Relay).")
 class PageInfo:
     has_next_page: bool
     has_previous_page: bool

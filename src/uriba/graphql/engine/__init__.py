@@ -1,1 +1,1 @@
-"""Executing GraphQL: endpoint, limits, subscriptions. Knows no domain."""
+"""The GraphQL engine: endpoint, execution, limits and subscriptions. It imports no domain and no type of the API."""

@@ -24,7 +24,7 @@ _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class OperationRequest(NamedTuple):
-    """What a client requested. `key` is equal for equal requests."""
+    """The request of a client. `key` is equal for equal requests."""
 
     query: str
     variables: dict[str, Any] | None
