@@ -35,8 +35,8 @@ COUNTER = frozenset({"till", "elsewhere", "staff"})
 BUYERS = EVERYBODY - {"staff"}
 CATALOG = frozenset({"app catalog", "staff"})
 CUSTOMERS = frozenset({"app customers", "staff"})
-STOCK_ROOM = frozenset({"till", "app inventory", "staff"})
-STOCK_ROOMS = STOCK_ROOM | {"elsewhere"}
+STOCK_KEYS = frozenset({"till", "app inventory", "staff"})
+STOCK_KEYS_OF_ALL_LOCATIONS = STOCK_KEYS | {"elsewhere"}
 OFFICE = frozenset({"app inventory", "staff"})
 TILLS = frozenset({"till", "elsewhere"})
 FEED = frozenset({"app", "app catalog", "app customers", "app inventory", "staff"})
@@ -142,42 +142,42 @@ OPERATIONS: dict[str, Operation] = {
         {"input": {"cartId": UNKNOWN_CART, "idempotencyKey": "$key", "payments": []}},
     ),
     "Mutation.stockAdjust": (
-        STOCK_ROOM,
+        STOCK_KEYS,
         f"mutation ($input: StockAdjustInput!) {{ stockAdjust(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
         {"input": {"changes": [STOCK | {"delta": 0}], "idempotencyKey": "$key"}},
     ),
     "Mutation.stockSet": (
-        STOCK_ROOM,
+        STOCK_KEYS,
         f"mutation ($input: StockSetInput!) {{ stockSet(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
         {"input": {"changes": [STOCK | {"onHand": -1}], "idempotencyKey": "$key"}},
     ),
     "Mutation.stockMove": (
-        STOCK_ROOM,
+        STOCK_KEYS,
         f"mutation ($input: StockMoveInput!) {{ stockMove(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
         {"input": {"moves": [STOCK | NOTHING_MOVES], "idempotencyKey": "$key"}},
     ),
     "Mutation.stockCountSubmit": (
-        STOCK_ROOM,
+        STOCK_KEYS,
         f"mutation ($input: StockCountInput!) {{ stockCountSubmit(input: $input) {{ levels {{ id }} {ERRORS} }} }}",
         {"input": {"location": "$code:S1", "lines": [{"sku": "$sku:TEA", "counted": -1}], "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferCreate": (
-        STOCK_ROOM,
+        STOCK_KEYS,
         f"mutation ($input: StockTransferCreateInput!) {{ stockTransferCreate(input: $input) {TRANSFER} }}",
         {"input": {"from": "$code:S1", "to": "$code:W1", "lines": [NO_UNITS], "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferShip": (
-        STOCK_ROOMS,
+        STOCK_KEYS_OF_ALL_LOCATIONS,
         f"mutation ($input: StockTransferShipInput!) {{ stockTransferShip(input: $input) {TRANSFER} }}",
         {"input": {"id": UNKNOWN_CART, "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferReceive": (
-        STOCK_ROOMS,
+        STOCK_KEYS_OF_ALL_LOCATIONS,
         f"mutation ($input: StockTransferReceiveInput!) {{ stockTransferReceive(input: $input) {TRANSFER} }}",
         {"input": {"id": UNKNOWN_CART, "lines": [], "close": True, "idempotencyKey": "$key"}},
     ),
     "Mutation.stockTransferCancel": (
-        STOCK_ROOMS,
+        STOCK_KEYS_OF_ALL_LOCATIONS,
         f"mutation ($input: StockTransferCancelInput!) {{ stockTransferCancel(input: $input) {TRANSFER} }}",
         {"input": {"id": UNKNOWN_CART, "idempotencyKey": "$key"}},
     ),
@@ -320,7 +320,7 @@ OPERATIONS: dict[str, Operation] = {
     "Query.channelHealth": (FEED, "{ channelHealth { endpoints { lagEvents } readers { key } } }", {}),
     "Query.channelParity": (FEED, "{ channelParity { count differences { subject } } }", {}),
     "Query.terminalHealth": (
-        STOCK_ROOMS,
+        STOCK_KEYS_OF_ALL_LOCATIONS,
         "{ terminalHealth { edges { node { terminal location { code } } } } }",
         {},
     ),

@@ -22,7 +22,7 @@ from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
 from uriba.graphql.orders.payments import Payment, payment_of
 from uriba.graphql.orders.queries import order_by_id
 from uriba.graphql.orders.returns import Return, return_of
-from uriba.graphql.permissions import OPERATIONS, PUBLIC, SHOP, Permission, query
+from uriba.graphql.permissions import INVENTORY_SCOPE, PUBLIC, RETAILER, Permission, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
 from uriba.graphql.stored_value.types import card_by_id
@@ -109,7 +109,7 @@ READERS: dict[str, NodeReader] = {
     "Alert": NodeReader(alert_by_id),
     "Cart": NodeReader(cart_by_id),
     "Channel": NodeReader(_channel),
-    "Conflict": NodeReader(_conflict, OPERATIONS),
+    "Conflict": NodeReader(_conflict, INVENTORY_SCOPE),
     "Customer": NodeReader(_customer),
     "Delivery": NodeReader(delivery_by_id),
     "Endpoint": NodeReader(endpoint_by_id),
@@ -120,9 +120,9 @@ READERS: dict[str, NodeReader] = {
     "Payment": NodeReader(_payment),
     "Product": NodeReader(product_by_id),
     "Return": NodeReader(_return),
-    "StockLevel": NodeReader(_level, SHOP),
-    "StockMovement": NodeReader(_movement, SHOP),
-    "StockTransfer": NodeReader(_transfer, SHOP),
+    "StockLevel": NodeReader(_level, RETAILER),
+    "StockMovement": NodeReader(_movement, RETAILER),
+    "StockTransfer": NodeReader(_transfer, RETAILER),
     "Variant": NodeReader(variant_by_id),
 }
 """One reader for each type that has a global id; `tests/graphql/test_nodes.py` compares them with the schema."""

@@ -52,17 +52,18 @@ class Permission:
             raise Denied(f"This key lacks the scope {self.scope}.")
 
 
+# Named after the callers that they allow. RETAILER: terminals, apps and staff. SCOPE: apps with the scope, and staff.
 PUBLIC = Permission(ANYONE)
-SHOPPER = Permission({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STAFF})
+ANY_CALLER = Permission({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP, Role.STAFF})
 BUYER = Permission({Role.ANONYMOUS, Role.CUSTOMER, Role.TERMINAL, Role.APP})
-TILL = Permission({Role.TERMINAL})
-OPERATIONS = Permission({Role.APP, Role.STAFF}, Scope.INVENTORY)
-FEED = Permission({Role.APP, Role.STAFF})
-SHOP = Permission({Role.TERMINAL, Role.APP, Role.STAFF})
-COUNTER = Permission({Role.TERMINAL, Role.STAFF})
-MASTER_DATA = Permission({Role.APP, Role.STAFF}, Scope.CATALOG)
-CUSTOMER_DESK = Permission({Role.APP, Role.STAFF}, Scope.CUSTOMERS)
-STOCK_ROOM = Permission({Role.TERMINAL, Role.APP, Role.STAFF}, Scope.INVENTORY)
+TERMINAL = Permission({Role.TERMINAL})
+INVENTORY_SCOPE = Permission({Role.APP, Role.STAFF}, Scope.INVENTORY)
+APP_OR_STAFF = Permission({Role.APP, Role.STAFF})
+RETAILER = Permission({Role.TERMINAL, Role.APP, Role.STAFF})
+TERMINAL_OR_STAFF = Permission({Role.TERMINAL, Role.STAFF})
+CATALOG_SCOPE = Permission({Role.APP, Role.STAFF}, Scope.CATALOG)
+CUSTOMERS_SCOPE = Permission({Role.APP, Role.STAFF}, Scope.CUSTOMERS)
+TERMINAL_OR_INVENTORY_SCOPE = Permission({Role.TERMINAL, Role.APP, Role.STAFF}, Scope.INVENTORY)
 
 
 def query(permission: Permission, description: str) -> Callable[[Resolver], Any]:

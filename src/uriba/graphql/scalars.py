@@ -52,14 +52,14 @@ DATE_TIME = strawberry.scalar(
     parse_value=_parse_time,
 )
 
-ErrorCode = strawberry.enum(Code, name="ErrorCode", description="The reason of an error, for programs. Codes never change.")
+ErrorCode = strawberry.enum(Code, name="ErrorCode", description="The reason of an error, for programs; stable.")
 
 
 @strawberry.type(description="The reason why an operation was refused. Nothing was changed.")
 class UserError:
     code: ErrorCode = strawberry.field(description="The reason, for programs.")  # type: ignore[valid-type]
     message: str = strawberry.field(description="A sentence that may be shown to users.")
-    path: list[str] | None = strawberry.field(description="The input field that the error is about; rows are counted from 0.")
+    path: list[str] | None = strawberry.field(description="The input field that is wrong; rows are counted from 0.")
 
 
 def user_errors(error: DomainError) -> list[UserError]:

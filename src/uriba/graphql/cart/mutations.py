@@ -25,7 +25,7 @@ from uriba.db.idempotency import Replayed
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Context, Info
 from uriba.graphql.hub import ChannelRef
-from uriba.graphql.permissions import SHOPPER, mutation
+from uriba.graphql.permissions import ANY_CALLER, mutation
 from uriba.graphql.scalars import UserError
 from uriba.pricing.coupons import CouponInvalid
 
@@ -86,7 +86,7 @@ class CartHandoffPayload:
 
 @strawberry.type
 class CartMutations:
-    @mutation(SHOPPER, "Begin a cart; a customer gets the active one back, lines added.")
+    @mutation(ANY_CALLER, "Begin a cart; a customer gets the active one back, lines added.")
     async def cart_create(self, info: Info, input: CartCreateInput) -> CartPayload:
         new = new_lines(input.lines or [])
         lines.check(new)
@@ -106,7 +106,7 @@ class CartMutations:
             created = await current_cart(info.context, UUID(created.answer))
         return CartPayload(cart=cart_of(created))
 
-    @mutation(SHOPPER, "Add quantities: two devices adding 1 make 2.")
+    @mutation(ANY_CALLER, "Add quantities: two devices adding 1 make 2.")
     async def cart_lines_add(
         self,
         info: Info,
@@ -122,7 +122,7 @@ class CartMutations:
             cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
+    @mutation(ANY_CALLER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
     async def cart_lines_update(
         self,
         info: Info,
@@ -142,7 +142,7 @@ class CartMutations:
         return CartPayload(cart=cart_of(cart))
 
     @mutation(
-        SHOPPER,
+        ANY_CALLER,
         "A short code that carries the cart to another device or a till, and the content of its QR code.",
     )
     async def cart_handoff(self, info: Info, cart_id: strawberry.ID) -> CartHandoffPayload:
@@ -155,13 +155,13 @@ class CartMutations:
             )
         return CartHandoffPayload(code=issued.code, qr=issued.qr, expires_at=issued.expires_at)
 
-    @mutation(SHOPPER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
+    @mutation(ANY_CALLER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
     async def cart_claim(self, info: Info, code: str) -> CartPayload:
         claim = partial(handoff.claim, actor=info.context.actor, code=code)
         cart = await info.context.attempt(CodeKind.HANDOFF, claim, wrong=(CodeUnknown, CodeExpired))
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
+    @mutation(ANY_CALLER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
     async def cart_merge(
         self,
         info: Info,
@@ -179,7 +179,7 @@ class CartMutations:
             )
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Choose how lines reach the customer: carried out, picked up at a store, or shipped.")
+    @mutation(ANY_CALLER, "Choose how lines reach the customer: carried out, picked up at a store, or shipped.")
     async def cart_fulfillment(self, info: Info, cart_id: strawberry.ID, input: CartFulfillmentInput) -> CartPayload:
         line_ids = input.line_ids
         async with info.context.transaction() as session:
@@ -194,7 +194,7 @@ class CartMutations:
             )
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Give the cart a coupon: whether it takes anything off is told by `promotions`.")
+    @mutation(ANY_CALLER, "Give the cart a coupon: whether it takes anything off is told by `promotions`.")
     async def cart_coupon_add(
         self, info: Info, cart_id: strawberry.ID, code: str, idempotency_key: str | None = None
     ) -> CartPayload:
@@ -206,7 +206,7 @@ class CartMutations:
             cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(SHOPPER, "Take a coupon out of the cart.")
+    @mutation(ANY_CALLER, "Take a coupon out of the cart.")
     async def cart_coupon_remove(self, info: Info, cart_id: strawberry.ID, code: str) -> CartPayload:
         async with info.context.transaction() as session:
             cart = await coupons.remove(session, actor=info.context.actor, cart_id=cart_key(cart_id), code=code)

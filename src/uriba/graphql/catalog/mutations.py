@@ -13,7 +13,7 @@ from uriba.catalog.models import Capture, ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.core.money import Rounding
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import MASTER_DATA, mutation
+from uriba.graphql.permissions import CATALOG_SCOPE, mutation
 from uriba.graphql.scalars import DecimalString, MoneyInput, UserError
 from uriba.pricing import prices
 from uriba.pricing.prices import PriceRow
@@ -124,22 +124,22 @@ class PriceInput:
 
 @strawberry.type
 class CatalogMutations:
-    @mutation(MASTER_DATA, "Make or change channels, by code.")
+    @mutation(CATALOG_SCOPE, "Make or change channels, by code.")
     async def channels_upsert(self, info: Info, channels: list[ChannelInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_channels(session, [_channel(row) for row in channels]))
 
-    @mutation(MASTER_DATA, "Make or change locations, by code.")
+    @mutation(CATALOG_SCOPE, "Make or change locations, by code.")
     async def locations_upsert(self, info: Info, locations: list[LocationInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations]))
 
-    @mutation(MASTER_DATA, "Make or change products and their variants, by handle and SKU.")
+    @mutation(CATALOG_SCOPE, "Make or change products and their variants, by handle and SKU.")
     async def products_upsert(self, info: Info, products: list[ProductInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_products(session, [_product(row) for row in products]))
 
-    @mutation(MASTER_DATA, "Make or change prices, by SKU, channel, location and begin.")
+    @mutation(CATALOG_SCOPE, "Make or change prices, by SKU, channel, location and begin.")
     async def prices_upsert(self, info: Info, prices: list[PriceInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_prices(session, [_price(row) for row in prices]))

@@ -13,7 +13,7 @@ from uriba.core.ids import global_id
 from uriba.core.pages import check_first
 from uriba.graphql.context import Info
 from uriba.graphql.hub import ChannelRef
-from uriba.graphql.permissions import SHOP
+from uriba.graphql.permissions import RETAILER
 from uriba.graphql.scalars import DecimalString, Money, Node, PageInfo, money_of
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Variant(Node):
     ) -> Annotated[StockLevelConnection, strawberry.lazy("uriba.graphql.inventory.types")]:
         from uriba.graphql.inventory.types import page_of_levels
 
-        SHOP.check(info.context.actor)
+        RETAILER.check(info.context.actor)
         return await page_of_levels(
             info, variant_ids=[self.key], location_id=None, first=20 if first is None else first, after=after
         )

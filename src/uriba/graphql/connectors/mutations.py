@@ -15,7 +15,7 @@ from uriba.core.errors import NotFound
 from uriba.db import Session
 from uriba.graphql.connectors.types import KIND, ConnectorInput, ConnectorPayload, ConnectorUpdateInput, connector_of
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import MASTER_DATA, mutation
+from uriba.graphql.permissions import CATALOG_SCOPE, mutation
 from uriba.outbound.client import check_url
 from uriba.webhooks import endpoints
 
@@ -25,7 +25,7 @@ Change = Callable[[Session, UUID], Awaitable[ConnectorRecord]]
 @strawberry.type
 class ConnectorMutations:
     @mutation(
-        MASTER_DATA,
+        CATALOG_SCOPE,
         "Create a connector, which pushes values to a channel and imports its orders. Its first run sends all values. "
         "A deleted connector with the same code is restored and knows the orders that it imported. An app's connectors "
         "belong to its channel.",
@@ -42,7 +42,7 @@ class ConnectorMutations:
         return ConnectorPayload(connector=connector_of(connector, ConnectorLag()))
 
     @mutation(
-        MASTER_DATA,
+        CATALOG_SCOPE,
         "Change a connector's settings, or pause or resume it. After a change of its url all values are sent again.",
     )
     async def connector_update(self, info: Info, input: ConnectorUpdateInput) -> ConnectorPayload:
@@ -52,12 +52,12 @@ class ConnectorMutations:
             info, input.id, lambda s, key: connectors.update(s, key, actor=info.context.actor, change=change), "input"
         )
 
-    @mutation(MASTER_DATA, "Delete a connector: it never runs again. The files in its folder are kept.")
+    @mutation(CATALOG_SCOPE, "Delete a connector: it never runs again. The files in its folder are kept.")
     async def connector_delete(self, info: Info, id: strawberry.ID) -> ConnectorPayload:
         return await _change(info, id, lambda s, key: connectors.delete(s, key, actor=info.context.actor))
 
     @mutation(
-        MASTER_DATA,
+        CATALOG_SCOPE,
         "Run a connector soon: compare all values with the sent ones, and try refused values and waiting orders again.",
     )
     async def connector_run(self, info: Info, id: strawberry.ID) -> ConnectorPayload:

@@ -14,13 +14,13 @@ from uriba.graphql.connectors.types import (
     difference_page_of,
 )
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import MASTER_DATA, query
+from uriba.graphql.permissions import CATALOG_SCOPE, query
 
 
 @strawberry.type
 class ConnectorQueries:
     @query(
-        MASTER_DATA,
+        CATALOG_SCOPE,
         "The connectors. Apps with the scope catalog see their channel's, staff all.",
     )
     async def connectors(self, info: Info) -> list[Connector]:
@@ -30,7 +30,7 @@ class ConnectorQueries:
         return [connector_of(connector, lags[connector.id]) for connector in found]
 
     @query(
-        MASTER_DATA,
+        CATALOG_SCOPE,
         "The values where what the channel was sent is not the current value. Empty if the channel is up to date. "
         "A page may be short, or longer by one; pageInfo tells whether there is more.",
     )

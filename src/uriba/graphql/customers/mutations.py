@@ -11,7 +11,7 @@ from uriba.customers import customers, identifiers
 from uriba.customers.customers import CustomerRow
 from uriba.graphql.catalog.mutations import UpsertPayload
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import CUSTOMER_DESK, mutation
+from uriba.graphql.permissions import CUSTOMERS_SCOPE, mutation
 from uriba.graphql.scalars import UserError
 
 
@@ -40,12 +40,12 @@ class CustomerTokenPayload:
 
 @strawberry.type
 class CustomerMutations:
-    @mutation(CUSTOMER_DESK, "Make or change customers, by loyalty card, else e-mail, else phone.")
+    @mutation(CUSTOMERS_SCOPE, "Make or change customers, by loyalty card, else e-mail, else phone.")
     async def customers_upsert(self, info: Info, customers: list[CustomerInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert(session, [CustomerRow(**vars(row)) for row in customers]))
 
-    @mutation(CUSTOMER_DESK, "A token for a customer whom the calling channel has signed in.")
+    @mutation(CUSTOMERS_SCOPE, "A token for a customer whom the calling channel has signed in.")
     async def customer_token(self, info: Info, input: CustomerTokenInput) -> CustomerTokenPayload:
         wanted = identifiers.one_of(card=input.loyalty_card, email_address=input.email, phone_number=input.phone)
         async with info.context.transaction() as session:

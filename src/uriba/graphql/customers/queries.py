@@ -7,7 +7,7 @@ import strawberry
 from uriba.customers import customers, identifiers
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, customer_of, load_customer
-from uriba.graphql.permissions import COUNTER, PUBLIC, query
+from uriba.graphql.permissions import PUBLIC, TERMINAL_OR_STAFF, query
 
 
 @strawberry.type
@@ -16,7 +16,7 @@ class CustomerQueries:
     async def me(self, info: Info) -> Customer | None:
         return await load_customer(info, info.context.actor.customer_id)
 
-    @query(COUNTER, "A customer by exactly one identifier. For terminals and staff.")
+    @query(TERMINAL_OR_STAFF, "A customer by exactly one identifier. For terminals and staff.")
     async def customer(
         self, info: Info, loyalty_card: str | None = None, email: str | None = None, phone: str | None = None
     ) -> Customer | None:

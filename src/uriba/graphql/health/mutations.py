@@ -9,13 +9,13 @@ from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.graphql.context import Info
 from uriba.graphql.health.types import AlertPayload, alert_of
-from uriba.graphql.permissions import OPERATIONS, mutation
+from uriba.graphql.permissions import INVENTORY_SCOPE, mutation
 
 
 @strawberry.type
 class HealthMutations:
     @mutation(
-        OPERATIONS,
+        INVENTORY_SCOPE,
         "Record that the caller takes care of an alert; the first acknowledgement stays. The alert closes by itself.",
     )
     async def alert_acknowledge(self, info: Info, id: strawberry.ID) -> AlertPayload:

@@ -27,7 +27,7 @@ from uriba.graphql.health.types import (
     terminal_health_of,
 )
 from uriba.graphql.orders.queries import location_key, workplace
-from uriba.graphql.permissions import FEED, OPERATIONS, STOCK_ROOM, query
+from uriba.graphql.permissions import APP_OR_STAFF, INVENTORY_SCOPE, TERMINAL_OR_INVENTORY_SCOPE, query
 from uriba.health import channel_health, parity, terminal_health
 from uriba.webhooks import endpoints
 
@@ -35,7 +35,7 @@ from uriba.webhooks import endpoints
 @strawberry.type
 class HealthQueries:
     @query(
-        FEED,
+        APP_OR_STAFF,
         "The endpoints, connectors and feed readers of each channel: how far each has come. Apps see their channel's, "
         "staff all.",
     )
@@ -46,7 +46,7 @@ class HealthQueries:
         return [channel_health_of(health) for health in found]
 
     @query(
-        FEED,
+        APP_OR_STAFF,
         "For each endpoint of a channel, the subjects of which it has not accepted the newest version: the number of "
         "all, and the first of them. Apps see their channel's, staff all.",
     )
@@ -60,7 +60,7 @@ class HealthQueries:
         return [parity_of(endpoint) for endpoint in found]
 
     @query(
-        STOCK_ROOM,
+        TERMINAL_OR_INVENTORY_SCOPE,
         "The tills of a location, or of all: how far each has come. For terminals (their own location), apps with the "
         "scope inventory, staff.",
     )
@@ -81,7 +81,7 @@ class HealthQueries:
         page = pages.page(found, first=size, after=after, key=lambda health: health.key_id)
         return connect(TerminalHealthConnection, TerminalHealthEdge, page, terminal_health_of)  # type: ignore[no-any-return]
 
-    @query(OPERATIONS, "The alerts, newest first. For staff, and apps with the scope inventory.")
+    @query(INVENTORY_SCOPE, "The alerts, newest first. For staff, and apps with the scope inventory.")
     async def alerts(
         self,
         info: Info,
@@ -127,7 +127,7 @@ def _alert_key(after: str | None) -> UUID | None:
 
 async def alert_by_id(info: Info, id: str) -> Alert | None:
     key = ids.uuid(id, "Alert")
-    if key is None or not OPERATIONS.allows(info.context.actor):
+    if key is None or not INVENTORY_SCOPE.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
         alert = await alert_queries.by_id(session, key, actor=info.context.actor)

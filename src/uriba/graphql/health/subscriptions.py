@@ -18,13 +18,13 @@ from uriba.graphql.engine.live_feed import Change
 from uriba.graphql.engine.subscriptions import State, subscribe
 from uriba.graphql.health.types import Alert, alert_of
 from uriba.graphql.orders.queries import location_key
-from uriba.graphql.permissions import OPERATIONS, subscription
+from uriba.graphql.permissions import INVENTORY_SCOPE, subscription
 
 
 @strawberry.type
 class HealthSubscriptions:
     @subscription(
-        OPERATIONS,
+        INVENTORY_SCOPE,
         "All open alerts, then each alert that opens or closes. For staff, and apps with the scope inventory.",
     )
     async def alerts_changed(self, info: Info, location: str | None = None) -> AsyncGenerator[Alert, None]:

@@ -11,7 +11,7 @@ from uriba.db import Row, Session
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.mutations import StockPayload, payload_or_replay
-from uriba.graphql.permissions import STOCK_ROOM, mutation
+from uriba.graphql.permissions import TERMINAL_OR_INVENTORY_SCOPE, mutation
 from uriba.inventory import counts, moves
 from uriba.inventory.counts import Counted
 from uriba.inventory.models import StockState
@@ -51,7 +51,10 @@ class StockCountInput:
 
 @strawberry.type
 class MoveMutations:
-    @mutation(STOCK_ROOM, "Move units between states: all rows or none. What is promised cannot be set aside.")
+    @mutation(
+        TERMINAL_OR_INVENTORY_SCOPE,
+        "Move units between states: all rows or none. What is promised cannot be set aside.",
+    )
     async def stock_move(self, info: Info, input: StockMoveInput) -> StockPayload:
         rows = [Move(**vars(row)) for row in input.moves]
         call = info.context.call("stockMove", input.idempotency_key, {"moves": rows, "reason": input.reason})
@@ -65,7 +68,9 @@ class MoveMutations:
         levels = await info.context.once(call, move)
         return await payload_or_replay(info, levels, [(row.sku, row.location) for row in rows])
 
-    @mutation(STOCK_ROOM, "Submit a stocktake as of when it was counted: what happened after it is added.")
+    @mutation(
+        TERMINAL_OR_INVENTORY_SCOPE, "Submit a stocktake as of when it was counted: what happened after it is added."
+    )
     async def stock_count_submit(self, info: Info, input: StockCountInput) -> StockPayload:
         lines = [Counted(**vars(line)) for line in input.lines]
         content = {

@@ -11,7 +11,7 @@ from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.types import StockLevel, level_of
-from uriba.graphql.permissions import STOCK_ROOM, mutation
+from uriba.graphql.permissions import TERMINAL_OR_INVENTORY_SCOPE, mutation
 from uriba.graphql.scalars import UserError
 from uriba.inventory import adjustments, queries
 from uriba.inventory.adjustments import Adjustment, Count
@@ -55,7 +55,7 @@ class StockPayload:
 
 @strawberry.type
 class InventoryMutations:
-    @mutation(STOCK_ROOM, "Add differences to levels: all rows or none, rows of one level summed.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Add differences to levels: all rows or none, rows of one level summed.")
     async def stock_adjust(self, info: Info, input: StockAdjustInput) -> StockPayload:
         changes = [Adjustment(**vars(change)) for change in input.changes]
         content = {"changes": changes, "reason": input.reason}
@@ -75,7 +75,7 @@ class InventoryMutations:
             info, await info.context.once(call, adjust), [(c.sku, c.location) for c in changes]
         )
 
-    @mutation(STOCK_ROOM, "Set what is on hand: a count as of now, or a compare and set.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Set what is on hand: a count as of now, or a compare and set.")
     async def stock_set(self, info: Info, input: StockSetInput) -> StockPayload:
         changes = [Count(**vars(change)) for change in input.changes]
         call = info.context.call("stockSet", input.idempotency_key, {"changes": changes})

@@ -12,13 +12,13 @@ from uriba.core.errors import NotFound
 from uriba.core.quantities import check_rows
 from uriba.graphql.context import Context, Info
 from uriba.graphql.inventory.types import StockLevel, StockLevelConnection, level_of, page_of_levels
-from uriba.graphql.permissions import SHOP, query
+from uriba.graphql.permissions import RETAILER, query
 from uriba.inventory import explain, queries
 
 
 @strawberry.type
 class InventoryQueries:
-    @query(SHOP, "Stock levels, by location and SKUs. For terminals, apps and staff.")
+    @query(RETAILER, "Stock levels, by location and SKUs. For terminals, apps and staff.")
     async def stock_levels(
         self,
         info: Info,
@@ -37,7 +37,7 @@ class InventoryQueries:
         )
 
     @query(
-        SHOP,
+        RETAILER,
         "One level as it is, or as the hub believed it to be at a time: the sum of what it had recorded by then, null "
         "where that was nothing. Its safetyStock is today's always. For terminals, apps and staff.",
     )

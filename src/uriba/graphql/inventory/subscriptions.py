@@ -18,7 +18,7 @@ from uriba.graphql.engine.live_feed import Change
 from uriba.graphql.engine.subscriptions import State, subscribe
 from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.inventory.types import StockLevel, level_of
-from uriba.graphql.permissions import PUBLIC, SHOP, subscription
+from uriba.graphql.permissions import PUBLIC, RETAILER, subscription
 from uriba.inventory import queries
 
 SKUS_MAX = 100
@@ -27,7 +27,7 @@ PAGE = 100
 
 @strawberry.type
 class InventorySubscriptions:
-    @subscription(SHOP, "Stock levels as they are, then each one as it changes. For terminals, apps and staff.")
+    @subscription(RETAILER, "Stock levels as they are, then each one as it changes. For terminals, apps and staff.")
     async def stock_changed(
         self, info: Info, location: str | None = None, skus: list[str] | None = None
     ) -> AsyncGenerator[StockLevel, None]:

@@ -15,7 +15,7 @@ from uriba.graphql.catalog.types import Location, Variant, load_location, load_v
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.queries import narrow
-from uriba.graphql.permissions import SHOP, query
+from uriba.graphql.permissions import RETAILER, query
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import transfer_queries
 from uriba.inventory.models import TransferStatus
@@ -109,12 +109,12 @@ class StockTransferConnection:
 
 @strawberry.type
 class TransferQueries:
-    @query(SHOP, "A transfer, by id. For terminals, apps and staff.")
+    @query(RETAILER, "A transfer, by id. For terminals, apps and staff.")
     async def stock_transfer(self, info: Info, id: strawberry.ID) -> StockTransfer | None:
         async with info.context.reading() as session:
             return await transfer_by_id(session, id)
 
-    @query(SHOP, "Transfers from or to a location, newest first. For terminals, apps and staff.")
+    @query(RETAILER, "Transfers from or to a location, newest first. For terminals, apps and staff.")
     async def stock_transfers(
         self,
         info: Info,

@@ -14,7 +14,7 @@ from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
-from uriba.graphql.permissions import STOCK_ROOM, mutation
+from uriba.graphql.permissions import TERMINAL_OR_INVENTORY_SCOPE, mutation
 from uriba.graphql.scalars import UserError
 from uriba.inventory import transfer_receipts, transfers
 from uriba.inventory.transfer_receipts import Arrival, Discrepancy
@@ -78,7 +78,7 @@ class StockTransferPayload:
 
 @strawberry.type
 class TransferMutations:
-    @mutation(STOCK_ROOM, "Plan a transfer: nothing moves yet.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Plan a transfer: nothing moves yet.")
     async def stock_transfer_create(self, info: Info, input: StockTransferCreateInput) -> StockTransferPayload:
         lines = [Units(**vars(line)) for line in input.lines]
         content = {"from": input.from_, "to": input.to, "reference": input.reference, "lines": lines}
@@ -98,7 +98,9 @@ class TransferMutations:
             transfer_id = created.answer
         return await _payload(info, global_id("StockTransfer", transfer_id))
 
-    @mutation(STOCK_ROOM, "Ship a transfer: its units leave the source, and are incoming where they go.")
+    @mutation(
+        TERMINAL_OR_INVENTORY_SCOPE, "Ship a transfer: its units leave the source, and are incoming where they go."
+    )
     async def stock_transfer_ship(self, info: Info, input: StockTransferShipInput) -> StockTransferPayload:
         lines = None if input.lines is None else [Units(**vars(line)) for line in input.lines]
         call = info.context.call("stockTransferShip", input.idempotency_key, {"id": input.id, "lines": lines})
@@ -106,7 +108,9 @@ class TransferMutations:
         await info.context.once(call, ship)
         return await _payload(info, input.id)
 
-    @mutation(STOCK_ROOM, "Receive units of a transfer, all at once or in parts; the last call closes it.")
+    @mutation(
+        TERMINAL_OR_INVENTORY_SCOPE, "Receive units of a transfer, all at once or in parts; the last call closes it."
+    )
     async def stock_transfer_receive(self, info: Info, input: StockTransferReceiveInput) -> StockTransferPayload:
         arrivals = [Arrival(**vars(line)) for line in input.lines]
         content = {"id": input.id, "lines": arrivals, "close": input.close}
@@ -122,7 +126,7 @@ class TransferMutations:
         await info.context.once(call, receive)
         return await _payload(info, input.id)
 
-    @mutation(STOCK_ROOM, "Give a transfer up: units on the way go back on hand where they came from.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Give a transfer up: units on the way go back on hand where they came from.")
     async def stock_transfer_cancel(self, info: Info, input: StockTransferCancelInput) -> StockTransferPayload:
         call = info.context.call("stockTransferCancel", input.idempotency_key, {"id": input.id, "reason": input.reason})
         actor, key = info.context.actor, _key(input.id)

@@ -29,7 +29,7 @@ from uriba.graphql.orders.mutations import PaymentInput, payment_of_input
 from uriba.graphql.orders.payments import Refund
 from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.orders.types import Order, order_of
-from uriba.graphql.permissions import SHOP, TILL, mutation
+from uriba.graphql.permissions import RETAILER, TERMINAL, mutation
 from uriba.graphql.scalars import UserError
 from uriba.orders import payment_operations
 from uriba.orders.models import ReturnCondition
@@ -116,7 +116,7 @@ class RefundPayload:
 @strawberry.type
 class AfterSalesMutations:
     @mutation(
-        SHOP,
+        RETAILER,
         "Cancel an order before anything of it leaves, or units of its lines that have not left: stock goes back to "
         "where it was promised, money to whom it came from. For terminals of a place that has a part in it, apps and "
         "staff.",
@@ -145,7 +145,7 @@ class AfterSalesMutations:
         return OrderPayload(order=await settled(info, key))
 
     @mutation(
-        SHOP,
+        RETAILER,
         "Say how far a fulfillment is, or a part of it. A terminal handles its own location's. Stock and money move "
         "with the goods: hand-over and shipment take from on hand; what is rejected comes from elsewhere, or waits.",
     )
@@ -175,7 +175,7 @@ class AfterSalesMutations:
         return FulfillmentPayload(fulfillment=fulfillment_of(row), order=order)
 
     @mutation(
-        SHOP,
+        RETAILER,
         "Take back goods of an order of any channel, at any location: what was paid for them goes back the way it was "
         "paid, and the goods land where they were handed in.",
     )
@@ -202,7 +202,7 @@ class AfterSalesMutations:
         return OrderReturnPayload(order_return=return_of(row), order=order)
 
     @mutation(
-        TILL,
+        TERMINAL,
         "Exchange goods at a till: what comes back pays for the cart; only the difference is paid, in cash, or given "
         "back the way the first order was paid. One document: a return with its new order.",
     )
@@ -237,7 +237,7 @@ class AfterSalesMutations:
         assert row is not None and new is not None
         return OrderExchangePayload(order_return=return_of(row), order=order, exchange=order_of(new))
 
-    @mutation(TILL, "Cash that waited to be given back was paid out at this till. Again: nothing more.")
+    @mutation(TERMINAL, "Cash that waited to be given back was paid out at this till. Again: nothing more.")
     async def refund_pay_out(self, info: Info, refund_id: strawberry.ID) -> RefundPayload:
         key = _key(refund_id, "Refund", "refundId")
         async with info.context.transaction() as session:

@@ -17,7 +17,7 @@ from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import FulfillmentConnection, FulfillmentEdge, fulfillment_of
 from uriba.graphql.orders.types import Order, OrderConnection, order_of, page_of_orders
-from uriba.graphql.permissions import PUBLIC, SHOP, query
+from uriba.graphql.permissions import PUBLIC, RETAILER, query
 from uriba.orders import queries
 from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.search import OrderFilter
@@ -37,7 +37,7 @@ class OrderQueries:
             row = await queries.by_number(session, number or "", actor=info.context.actor)
         return order_of(row) if row else None
 
-    @query(SHOP, "Orders, newest first, by whatever is known of them. For terminals, apps and staff.")
+    @query(RETAILER, "Orders, newest first, by whatever is known of them. For terminals, apps and staff.")
     async def orders(
         self,
         info: Info,
@@ -69,7 +69,8 @@ class OrderQueries:
         return await page_of_orders(info, search, first=20 if first is None else first, after=after)
 
     @query(
-        SHOP, "What a location has to do for orders, the oldest promise first. A terminal's own, where none is named."
+        RETAILER,
+        "What a location has to do for orders, the oldest promise first. A terminal's own, where none is named.",
     )
     async def work_queue(
         self,

@@ -19,7 +19,7 @@ from uriba.graphql.engine.subscriptions import State, not_found, subscribe, subs
 from uriba.graphql.orders.fulfillments import Fulfillment, fulfillment_of
 from uriba.graphql.orders.queries import workplace
 from uriba.graphql.orders.types import Order, order_of
-from uriba.graphql.permissions import PUBLIC, SHOP, subscription
+from uriba.graphql.permissions import PUBLIC, RETAILER, subscription
 from uriba.orders.events import order_subject
 
 PAGE = 100
@@ -41,7 +41,7 @@ class OrderSubscriptions:
             yield order
 
     @subscription(
-        SHOP,
+        RETAILER,
         "What a location has to do for orders: all of it now, then each part as it changes. One that is no longer to "
         "be worked on says so by its status. For terminals (their own location), apps and staff.",
     )

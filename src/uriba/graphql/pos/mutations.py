@@ -9,7 +9,7 @@ import strawberry
 from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import OPERATIONS, TILL, mutation
+from uriba.graphql.permissions import INVENTORY_SCOPE, TERMINAL, mutation
 from uriba.graphql.pos.types import (
     Conflict,
     PosEventInput,
@@ -48,7 +48,7 @@ class ConflictPayload:
 @strawberry.type
 class PosMutations:
     @mutation(
-        TILL,
+        TERMINAL,
         "Facts from a till, in any order, any number of times: each is applied once, whatever the batch.",
         checks_text=False,
     )
@@ -71,7 +71,7 @@ class PosMutations:
         )
 
     @mutation(
-        OPERATIONS, "Settle a conflict: apply a fact that was put aside, repaired or as it is, or close the case."
+        INVENTORY_SCOPE, "Settle a conflict: apply a fact that was put aside, repaired or as it is, or close the case."
     )
     async def conflict_resolve(self, info: Info, input: ConflictResolveInput) -> ConflictPayload:
         key = ids.number(input.id, "Conflict")

@@ -11,7 +11,7 @@ import strawberry
 from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import TILL, query
+from uriba.graphql.permissions import TERMINAL, query
 from uriba.graphql.scalars import DecimalString, Money, money_of
 from uriba.pos import pull
 from uriba.pos.pull import Entry, EntryKind
@@ -90,7 +90,7 @@ class PosPullPage:
 
 @strawberry.type
 class PosPullQueries:
-    @query(TILL, "What a till has to know, as one stream of states, first everything, then what changes.")
+    @query(TERMINAL, "What a till has to know, as one stream of states, first everything, then what changes.")
     async def pos_pull(self, info: Info, cursor: str | None = None, first: int | None = 500) -> PosPullPage:
         size = 500 if first is None else first
         async with info.context.reading() as session:

@@ -11,13 +11,15 @@ from uriba.core import pages
 from uriba.core.errors import NotFound
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import OPERATIONS, query
+from uriba.graphql.permissions import INVENTORY_SCOPE, query
 from uriba.graphql.pos.types import ConflictConnection, ConflictEdge, conflict_of
 
 
 @strawberry.type
 class PosQueries:
-    @query(OPERATIONS, "What the hub could not settle by itself, newest first. For staff, and apps with the scope.")
+    @query(
+        INVENTORY_SCOPE, "What the hub could not settle by itself, newest first. For staff, and apps with the scope."
+    )
     async def conflicts(
         self,
         info: Info,

@@ -8,7 +8,7 @@ import strawberry
 
 from uriba.graphql.catalog.mutations import UpsertPayload
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import MASTER_DATA, mutation
+from uriba.graphql.permissions import CATALOG_SCOPE, mutation
 from uriba.graphql.pricing.types import PromotionEffect, PromotionStacking
 from uriba.graphql.scalars import DecimalString, MoneyInput
 from uriba.pricing import coupons as codes
@@ -72,12 +72,12 @@ class CouponInput:
 
 @strawberry.type
 class PricingMutations:
-    @mutation(MASTER_DATA, "Make or change promotions, by code.")
+    @mutation(CATALOG_SCOPE, "Make or change promotions, by code.")
     async def promotions_upsert(self, info: Info, promotions: list[PromotionInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await promotion_setup.upsert(session, [_promotion(row) for row in promotions]))
 
-    @mutation(MASTER_DATA, "Make or change coupons, by code. What was used stays used.")
+    @mutation(CATALOG_SCOPE, "Make or change coupons, by code. What was used stays used.")
     async def coupons_upsert(self, info: Info, coupons: list[CouponInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await codes.upsert(session, [codes.CouponInput(**vars(row)) for row in coupons]))

@@ -18,7 +18,7 @@ from uriba.core.ids import new_id
 from uriba.db.idempotency import Replayed
 from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
-from uriba.graphql.permissions import CUSTOMER_DESK, mutation
+from uriba.graphql.permissions import CUSTOMERS_SCOPE, mutation
 from uriba.graphql.scalars import MoneyInput, UserError
 from uriba.graphql.stored_value.types import KIND, GiftCard, card_of
 from uriba.stored_value import gift_cards, points, queries
@@ -73,7 +73,7 @@ class PointsPayload:
 
 @strawberry.type
 class StoredValueMutations:
-    @mutation(CUSTOMER_DESK, "A new gift card, with a code of its own or that of a printed card.")
+    @mutation(CUSTOMERS_SCOPE, "A new gift card, with a code of its own or that of a printed card.")
     async def gift_card_issue(self, info: Info, input: GiftCardIssueInput) -> GiftCardIssuePayload:
         content = {
             "amount": vars(input.amount),
@@ -96,14 +96,14 @@ class StoredValueMutations:
             return GiftCardIssuePayload(gift_card=await _card(info, UUID(code.answer["card"])))
         return GiftCardIssuePayload(code=code, gift_card=await _card(info, card_id))
 
-    @mutation(CUSTOMER_DESK, "Have a gift card pay nothing any more, or again; its money stays on it.")
+    @mutation(CUSTOMERS_SCOPE, "Have a gift card pay nothing any more, or again; its money stays on it.")
     async def gift_card_block(self, info: Info, id: strawberry.ID, blocked: bool = True) -> GiftCardPayload:
         key = _key(id)
         async with info.context.transaction() as session:
             await gift_cards.block(session, key, blocked=blocked)
         return GiftCardPayload(gift_card=await _card(info, key))
 
-    @mutation(CUSTOMER_DESK, "Put money on a gift card, or take some off it, with a reason.")
+    @mutation(CUSTOMERS_SCOPE, "Put money on a gift card, or take some off it, with a reason.")
     async def gift_card_adjust(self, info: Info, input: GiftCardAdjustInput) -> GiftCardPayload:
         key, reason = _key(input.id), text.text(input.reason, "reason")
         content = {"card": key, "amount": vars(input.amount), "reason": reason}
@@ -119,7 +119,7 @@ class StoredValueMutations:
         await info.context.once(call, adjust)
         return GiftCardPayload(gift_card=await _card(info, key))
 
-    @mutation(CUSTOMER_DESK, "Give a customer points or take some, with a reason; never below zero.")
+    @mutation(CUSTOMERS_SCOPE, "Give a customer points or take some, with a reason; never below zero.")
     async def points_adjust(self, info: Info, input: PointsAdjustInput) -> PointsPayload:
         key, reason = ids.uuid(input.customer_id, "Customer"), text.text(input.reason, "reason")
         if key is None:

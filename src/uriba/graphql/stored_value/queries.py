@@ -8,7 +8,7 @@ import strawberry
 
 from uriba.access.guess_limits import CodeKind
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import SHOP, query
+from uriba.graphql.permissions import RETAILER, query
 from uriba.graphql.stored_value.types import GiftCard, card_of
 from uriba.stored_value import queries
 
@@ -16,7 +16,7 @@ from uriba.stored_value import queries
 @strawberry.type
 class StoredValueQueries:
     @query(
-        SHOP,
+        RETAILER,
         "The gift card of a code, for terminals, apps and staff; null where it cannot be used: unknown, blocked or "
         "expired. Too many wrong codes: LIMIT_EXCEEDED.",
     )

@@ -13,7 +13,7 @@ from uriba.core import ids, pages
 from uriba.core.ids import global_id
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import CUSTOMER_DESK, query
+from uriba.graphql.permissions import CUSTOMERS_SCOPE, query
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
 from uriba.stored_value import queries
 from uriba.stored_value.models import CardEntryKind, PointsEntryKind
@@ -82,7 +82,7 @@ class GiftCard(Node):
     blocked: bool
     created_at: datetime
 
-    @query(CUSTOMER_DESK, "Newest first. For apps with the scope customers, and staff.")
+    @query(CUSTOMERS_SCOPE, "Newest first. For apps with the scope customers, and staff.")
     async def entries(self, info: Info, first: int | None = 20, after: str | None = None) -> GiftCardEntryConnection:
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
@@ -106,7 +106,7 @@ def card_of(row: Mapping[str, Any]) -> GiftCard:
 async def card_by_id(info: Info, id: str) -> GiftCard | None:
     """A card by its global id, for who may look after cards."""
     key = ids.uuid(id, KIND)
-    if key is None or not CUSTOMER_DESK.allows(info.context.actor):
+    if key is None or not CUSTOMERS_SCOPE.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
         row = (await queries.cards(session, [key])).get(key)

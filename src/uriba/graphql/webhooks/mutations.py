@@ -11,7 +11,7 @@ from uriba.core import ids
 from uriba.core.errors import NotFound
 from uriba.db import Session
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import FEED, mutation
+from uriba.graphql.permissions import APP_OR_STAFF, mutation
 from uriba.graphql.webhooks.types import DeliveryPayload, EndpointInput, EndpointPayload, delivery_of, endpoint_of
 from uriba.outbound.client import check_url
 from uriba.outbox.registry import check_types
@@ -26,7 +26,7 @@ DeliveryChange = Callable[[Session, int], Awaitable[DeliveryRecord | None]]
 @strawberry.type
 class WebhookMutations:
     @mutation(
-        FEED,
+        APP_OR_STAFF,
         "Create an endpoint, which receives events from now on. `secret` verifies the signatures of its webhooks and "
         "is shown only now. An app's endpoints belong to its channel.",
     )
@@ -39,24 +39,24 @@ class WebhookMutations:
             created = await endpoints.create(session, url=url, types=input.types, channel_id=channel_id)
         return EndpointPayload(endpoint=endpoint_of(created.endpoint), secret=created.secret)
 
-    @mutation(FEED, "Delete an endpoint. Nothing is sent to it any more.")
+    @mutation(APP_OR_STAFF, "Delete an endpoint. Nothing is sent to it any more.")
     async def endpoint_delete(self, info: Info, id: strawberry.ID) -> EndpointPayload:
         return await _change_endpoint(info, id, lambda s, key: endpoints.delete(s, key, actor=info.context.actor))
 
-    @mutation(FEED, "Send nothing until the endpoint is resumed. Events of the meantime are kept for it.")
+    @mutation(APP_OR_STAFF, "Send nothing until the endpoint is resumed. Events of the meantime are kept for it.")
     async def endpoint_pause(self, info: Info, id: strawberry.ID) -> EndpointPayload:
         return await _change_endpoint(info, id, lambda s, key: endpoints.pause(s, key, actor=info.context.actor))
 
-    @mutation(FEED, "Send pending deliveries again, with all their retries.")
+    @mutation(APP_OR_STAFF, "Send pending deliveries again, with all their retries.")
     async def endpoint_resume(self, info: Info, id: strawberry.ID) -> EndpointPayload:
         return await _change_endpoint(info, id, lambda s, key: endpoints.resume(s, key, actor=info.context.actor))
 
-    @mutation(FEED, "Send an event of type endpoint.test to this endpoint only.")
+    @mutation(APP_OR_STAFF, "Send an event of type endpoint.test to this endpoint only.")
     async def endpoint_test(self, info: Info, id: strawberry.ID) -> EndpointPayload:
         return await _change_endpoint(info, id, lambda s, key: endpoints.send_test(s, key, actor=info.context.actor))
 
     @mutation(
-        FEED,
+        APP_OR_STAFF,
         "Send all events after a cursor of the feed again, in order, with the same ids. CURSOR_EXPIRED if the feed no "
         "longer has them.",
     )
@@ -65,7 +65,8 @@ class WebhookMutations:
         return await _change_endpoint(info, id, lambda s, key: endpoints.replay(s, key, actor=actor, after=after))
 
     @mutation(
-        FEED, "Create a new secret, shown only now. For some time deliveries are signed with the previous one too."
+        APP_OR_STAFF,
+        "Create a new secret, shown only now. For some time deliveries are signed with the previous one too.",
     )
     async def endpoint_rotate_secret(self, info: Info, id: strawberry.ID) -> EndpointPayload:
         context = info.context
@@ -75,11 +76,13 @@ class WebhookMutations:
             )
         return EndpointPayload(endpoint=endpoint_of(rotated.endpoint), secret=rotated.secret)
 
-    @mutation(FEED, "Send one delivery again, with the same id.")
+    @mutation(APP_OR_STAFF, "Send one delivery again, with the same id.")
     async def delivery_replay(self, info: Info, id: strawberry.ID) -> DeliveryPayload:
         return await _change_delivery(info, id, lambda s, key: deliveries.replay(s, key, actor=info.context.actor))
 
-    @mutation(FEED, "Give up a delivery that the endpoint cannot accept, so that later ones of its subject are sent.")
+    @mutation(
+        APP_OR_STAFF, "Give up a delivery that the endpoint cannot accept, so that later ones of its subject are sent."
+    )
     async def delivery_give_up(self, info: Info, id: strawberry.ID) -> DeliveryPayload:
         return await _change_delivery(info, id, lambda s, key: deliveries.give_up(s, key, actor=info.context.actor))
 

@@ -6,7 +6,7 @@ import strawberry
 
 from uriba.core import ids, pages
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import FEED, query
+from uriba.graphql.permissions import APP_OR_STAFF, query
 from uriba.graphql.scalars import PageInfo
 from uriba.graphql.webhooks.types import (
     Delivery,
@@ -26,7 +26,7 @@ from uriba.webhooks import deliveries, endpoints
 @strawberry.type
 class WebhookQueries:
     @query(
-        FEED,
+        APP_OR_STAFF,
         "The events after a cursor, oldest first: each event once, without a gap, in order per subject. Continue after "
         "pageInfo.endCursor. A cursor older than the feed is CURSOR_EXPIRED: start with feed.end. For apps and staff.",
     )
@@ -50,13 +50,13 @@ class WebhookQueries:
             ),
         )
 
-    @query(FEED, "The cursors of the feed's start and end now. For apps and staff.")
+    @query(APP_OR_STAFF, "The cursors of the feed's start and end now. For apps and staff.")
     async def feed(self, info: Info) -> Feed:
         async with info.context.reading() as session:
             kept = await feed.kept_range(session)
         return Feed(earliest=pages.cursor(kept.forgotten), end=pages.cursor(kept.position))
 
-    @query(FEED, "The endpoints that receive webhooks. Apps see their channel's, staff all.")
+    @query(APP_OR_STAFF, "The endpoints that receive webhooks. Apps see their channel's, staff all.")
     async def endpoints(self, info: Info) -> list[Endpoint]:
         async with info.context.reading() as session:
             found = await endpoints.all_visible(session, actor=info.context.actor)
@@ -65,7 +65,7 @@ class WebhookQueries:
 
 async def endpoint_by_id(info: Info, id: str) -> Endpoint | None:
     key = ids.uuid(id, "Endpoint")
-    if key is None or not FEED.allows(info.context.actor):
+    if key is None or not APP_OR_STAFF.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
         endpoint = await endpoints.by_id(session, key, actor=info.context.actor)
@@ -74,7 +74,7 @@ async def endpoint_by_id(info: Info, id: str) -> Endpoint | None:
 
 async def delivery_by_id(info: Info, id: str) -> Delivery | None:
     key = ids.number(id, "Delivery")
-    if key is None or not FEED.allows(info.context.actor):
+    if key is None or not APP_OR_STAFF.allows(info.context.actor):
         return None
     async with info.context.reading() as session:
         delivery = await deliveries.by_id(session, key, actor=info.context.actor)

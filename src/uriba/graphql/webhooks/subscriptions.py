@@ -8,7 +8,7 @@ from contextlib import aclosing
 import strawberry
 
 from uriba.graphql.context import Info
-from uriba.graphql.permissions import FEED, subscription
+from uriba.graphql.permissions import APP_OR_STAFF, subscription
 from uriba.graphql.webhooks.types import EventEdge, edge_of
 from uriba.outbox import feed
 from uriba.outbox.registry import check_types
@@ -17,7 +17,7 @@ from uriba.outbox.registry import check_types
 @strawberry.type
 class WebhookSubscriptions:
     @subscription(
-        FEED,
+        APP_OR_STAFF,
         "The events after a cursor, then each new event; without a cursor only new events. After a lost connection "
         "subscribe again with the last cursor: no event is missed, none comes twice. For apps and staff.",
     )
