@@ -17,7 +17,7 @@ SUBJECT_PREFIX = "Alert:"
 
 
 class AlertPayload(Payload):
-    """What staff have to look at."""
+    """The state of an alert."""
 
     kind: Annotated[AlertKind, Meta(description="The kind of alert.")]
     about: Annotated[

@@ -1,1 +1,1 @@
-"""What a shopper is choosing: one basket for every device and till."""
+"""Carts: one basket of a customer for every device and till."""

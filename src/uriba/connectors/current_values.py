@@ -17,7 +17,7 @@ ValueKey = tuple[ValueKind, int]
 
 @dataclass(frozen=True, slots=True)
 class SentValue:
-    """What a channel was sent for a variant. `value`: the last accepted one, None without one. `in_doubt`: another
+    """A value that a channel was sent. `value`: the last accepted one, None without one. `in_doubt`: another
     value was sent, and it is unknown whether the channel accepted it. `refusals`: refusals since the last acceptance.
     """
 

@@ -23,7 +23,7 @@ class ReportedRefusal(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class RunReport:
-    """What a run looked at, sent and imported. `more`: the run's time ended before its work."""
+    """Counts of what a run compared, sent and imported. `more`: the run's time ended before its work."""
 
     seen: int = 0
     sent: int = 0

@@ -1,4 +1,4 @@
-"""What the demo prints before and after its steps: a title, the result, and how to use the running hub."""
+"""The demo's output before and after its steps: a title, the result, and how to use the running hub."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ItemTraits:
-    """What promotions select items by. `named_by`, `rewarded_by`: the promotions that list this variant itself."""
+    """Attributes that promotions select items by. `named_by`, `rewarded_by`: the promotions that list this variant."""
 
     category: str | None = None
     brand: str | None = None

@@ -41,7 +41,7 @@ class Basket:
         return cls(items, [item.amount_minor for item in items], [shipping_minor])
 
     def remaining(self, index: int, units: int) -> int:
-        """What units of an item still cost, rounded down where an earlier discount did not divide evenly."""
+        """Return the remaining price of units of an item, rounded down if an earlier discount did not divide evenly."""
         return self.left[index] * units // self.items[index].quantity
 
 

@@ -20,7 +20,7 @@ from uriba.pricing.discounts import Basket, BuyXGetY, Effect
 
 
 class Stacking(StrEnum):
-    """What a promotion may be combined with: anything, nothing, or nothing of its own group."""
+    """Combination with other promotions: with any, with none, or with none of its own group."""
 
     STACKABLE = "STACKABLE"
     EXCLUSIVE = "EXCLUSIVE"

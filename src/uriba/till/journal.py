@@ -71,7 +71,7 @@ class UnsendableEvent(msgspec.Struct, frozen=True, tag="unsendable", tag_field="
 
 
 class EpochProgress(msgspec.Struct, frozen=True, tag="heard", tag_field="record"):
-    """What the hub last answered about an epoch: `acknowledged`, and the gaps in ascending order."""
+    """The hub's last answer about an epoch: `acknowledged`, and the gaps in ascending order."""
 
     epoch: int
     acknowledged: int

@@ -12,7 +12,7 @@ import msgspec
 
 
 class EventType(StrEnum):
-    """What happened at the till."""
+    """The types of events."""
 
     SALE = "SALE"
     RETURN = "RETURN"
