@@ -85,7 +85,7 @@ async def _stock_statement(database_url: str, sku: str) -> str:
         reason=StockReason.SALE,
         quantity=1,
         on_hand=-1,
-        shelf_need=1,
+        till_need=1,
     )
     # pgbench would take :false for one of its variables, so a space follows every colon that is not of a cast.
     rows = msgspec.json.format(msgspec.json.encode([sale]), indent=1).decode().replace("\n", " ")

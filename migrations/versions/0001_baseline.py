@@ -1106,7 +1106,7 @@ def _pos() -> None:
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("skew_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.CheckConstraint("octet_length(digest) = 32", name=op.f("ck_pos_event_digest")),
+        sa.CheckConstraint("octet_length(digest) = 33", name=op.f("ck_pos_event_digest")),
         sa.PrimaryKeyConstraint("terminal_id", "epoch", "sequence", name=op.f("pk_pos_event")),
     )
     op.create_index("uq_pos_event_event_id", "pos_event", ["terminal_id", "event_id"], unique=True)

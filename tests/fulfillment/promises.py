@@ -14,7 +14,7 @@ from uriba.core import ids
 from uriba.db import Database, Row, Session
 from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
-from uriba.inventory.ledger import Fact, Movement
+from uriba.inventory.ledger import Movement, StockFact
 from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
 
@@ -100,7 +100,7 @@ async def sold(shop: Shop, sku: str, place: str, units: int) -> None:
     """A till has sold units, whatever was promised."""
     async with shop.hub.database.transaction() as session:
         variant_id, location_id = await level_key(session, shop, sku, place)
-        fact = Fact(
+        fact = StockFact(
             variant_id=variant_id,
             location_id=location_id,
             reason=StockReason.SALE,

@@ -9,7 +9,7 @@ from stockroom import adjust, codes, committed, count, shortages, variant_and_pl
 from shop import Shop
 from uriba.core.actor import SYSTEM
 from uriba.inventory import adjustments
-from uriba.inventory.adjustments import Adjustment, Count
+from uriba.inventory.adjustments import Adjustment, LevelSetting
 from uriba.inventory.models import StockReason
 
 
@@ -128,7 +128,7 @@ async def test_a_change_that_waited_for_a_count_happened_after_it(shop: Shop) ->
         await early.fetchval("SELECT now()")
 
         async with shop.hub.database.transaction() as session:
-            await adjustments.count(session, actor=SYSTEM, changes=[Count(tea, here, 5)], reference="count")
+            await adjustments.set_levels(session, actor=SYSTEM, changes=[LevelSetting(tea, here, 5)], reference="count")
         await adjustments.adjust(
             early, actor=SYSTEM, changes=[Adjustment(tea, here, 2)], reason=StockReason.RECEIPT, reference="late"
         )

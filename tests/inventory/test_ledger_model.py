@@ -103,9 +103,9 @@ def movement(step: Step, key: Key, level: Level, left: dict[str, int]) -> Moveme
         case "reserve":
             return _of(key, StockReason.RESERVE, units, reserved=units, need=units)
         case "reserve on the shelf":
-            return _of(key, StockReason.RESERVE, units, reserved=units, shelf_need=units)
+            return _of(key, StockReason.RESERVE, units, reserved=units, till_need=units)
         case "sell from the shelf":
-            return _of(key, StockReason.SALE, units, on_hand=-units, shelf_need=units)
+            return _of(key, StockReason.SALE, units, on_hand=-units, till_need=units)
         case "adjust":
             return _of(key, StockReason.RECEIPT, units, on_hand=units, floor=True)
         case "take away":
@@ -141,7 +141,7 @@ def _of(key: Key, reason: StockReason, quantity: int, **given: int | bool | None
 
 def refusal(level: Level, moved: Sequence[Movement]) -> tuple[str, int] | None:
     """Why a level does not allow its movements, and how much there was."""
-    need, shelf_need = sum(m.need for m in moved), sum(m.shelf_need for m in moved)
+    need, till_need = sum(m.need for m in moved), sum(m.till_need for m in moved)
     counted = next((m.counted for m in moved if m.counted is not None), None)
     expected = next((m.expected for m in moved if m.expected is not None), None)
     floor = any(m.floor for m in moved)
@@ -150,7 +150,7 @@ def refusal(level: Level, moved: Sequence[Movement]) -> tuple[str, int] | None:
         there = level.on_hand
     else:
         there = max(0, level.free - (level.safety_stock if need else 0))
-    if (need and need > level.free - level.safety_stock) or (need + shelf_need and need + shelf_need > level.free):
+    if (need and need > level.free - level.safety_stock) or (need + till_need and need + till_need > level.free):
         return "SHORT", there
     if floor and on_hand < 0:
         return "FLOOR", there

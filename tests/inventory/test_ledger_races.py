@@ -27,7 +27,7 @@ def sale(key: Key, units: int = 1, *, guarded: bool = True) -> Movement:
         reason=StockReason.SALE,
         quantity=units,
         on_hand=-units,
-        shelf_need=units if guarded else 0,
+        till_need=units if guarded else 0,
     )
 
 

@@ -18,7 +18,7 @@ from uriba.catalog.models import LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.db import Database, Session
 from uriba.inventory import ledger
-from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
@@ -53,8 +53,8 @@ def move(chance: random.Random) -> Movement:
         [
             {"reason": StockReason.COMMIT, "committed": units, "need": units},
             {"reason": StockReason.RESERVE, "reserved": units, "need": units},
-            {"reason": StockReason.RESERVE, "reserved": units, "shelf_need": units},
-            {"reason": StockReason.SALE, "on_hand": -units, "shelf_need": units},
+            {"reason": StockReason.RESERVE, "reserved": units, "till_need": units},
+            {"reason": StockReason.SALE, "on_hand": -units, "till_need": units},
             {"reason": StockReason.SALE, "on_hand": -units},
             {"reason": StockReason.ADJUSTMENT, "on_hand": -units, "floor": True},
             {"reason": StockReason.DAMAGE, "unavailable": units},
@@ -70,7 +70,7 @@ def receipts(chance: random.Random) -> list[Movement]:
     ]
 
 
-async def posted(database: Database, movements: Sequence[Movement]) -> list[Refusal]:
+async def posted(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
     try:
         async with database.transaction() as session:
             await ledger.post(session, at(ONE_WAY, movements), reference="same", actor="same")
@@ -79,7 +79,7 @@ async def posted(database: Database, movements: Sequence[Movement]) -> list[Refu
     return []
 
 
-async def posted_last(database: Database, movements: Sequence[Movement]) -> list[Refusal]:
+async def posted_last(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
     try:
         async with database.transaction() as session:
             await ledger.post_and_commit(session, at(OTHER_WAY, movements), reference="same", actor="same")
@@ -130,7 +130,7 @@ async def test_both_ways_of_posting_end_in_the_same_state_and_refuse_the_same(da
 
 
 async def test_what_was_written_before_stands_with_it_or_falls_with_it(database: Database) -> None:
-    sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, shelf_need=1)
+    sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, till_need=1)
     receipt = Movement(variant_id=1, location_id=1, reason=StockReason.RECEIPT, quantity=1, on_hand=1)
     async with database.transaction() as session:
         await ledger.post(session, [receipt], reference="goods", actor="test")
@@ -154,7 +154,7 @@ async def test_what_was_written_before_stands_with_it_or_falls_with_it(database:
 
 async def test_its_locks_are_free_when_it_answers(database: Database) -> None:
     receipt = Movement(variant_id=1, location_id=1, reason=StockReason.RECEIPT, quantity=9, on_hand=9)
-    sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, shelf_need=1)
+    sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, till_need=1)
     async with database.transaction() as session:
         await ledger.post(session, [receipt], reference="goods", actor="test")
 
@@ -173,7 +173,7 @@ async def test_one_that_waited_for_another_change_starts_from_what_that_left(
 ) -> None:
     def change(units: int, *, need: int = 0) -> Movement:
         return Movement(
-            variant_id=1, location_id=1, reason=StockReason.SALE, quantity=units, on_hand=units, shelf_need=need
+            variant_id=1, location_id=1, reason=StockReason.SALE, quantity=units, on_hand=units, till_need=need
         )
 
     async with database.transaction() as session:

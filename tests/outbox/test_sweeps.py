@@ -27,7 +27,7 @@ from uriba.core.actor import SYSTEM
 from uriba.db import Database
 from uriba.inventory import adjustments, holds
 from uriba.inventory.adjustments import Adjustment
-from uriba.inventory.holds import Held
+from uriba.inventory.holds import HeldUnits
 from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
@@ -81,7 +81,7 @@ async def hold(database: Database) -> None:
     async with database.transaction() as session:
         row = await session.fetchrow("SELECT variant_id, location_id FROM stock_level")
         assert row is not None
-        units = [Held(row["variant_id"], row["location_id"], 3)]
+        units = [HeldUnits(row["variant_id"], row["location_id"], 3)]
         await holds.place_and_commit(session, owner_id=uuid4(), units=units, term_s=0, reference="test", actor="test")
 
 

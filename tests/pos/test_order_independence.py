@@ -22,7 +22,7 @@ from uriba.core.actor import Actor
 from uriba.db import Session
 from uriba.outbox import event
 from uriba.pos import sync
-from uriba.pos.facts import Line, Tendered, Told
+from uriba.pos.facts import FactLine, FactTender, TillFact
 from uriba.pos.models import PosEventStatus, PosEventType
 
 if TYPE_CHECKING:
@@ -121,11 +121,11 @@ async def test_any_arrival_ends_as_the_model_says(hub: RunningHub, example: tupl
     facts, arrival = example
     (stage,) = _STAGE
     now = datetime.now(UTC)
-    told = [(f.till, as_told(stage.shop, f, n, now)) for n, f in enumerate(facts)]
+    sent = [(f.till, to_fact(stage.shop, f, n, now)) for n, f in enumerate(facts)]
 
     try:
         async with hub.database.transaction(notify=False) as session:
-            verdicts = await bring(session, stage, told, arrival)
+            verdicts = await bring(session, stage, sent, arrival)
             await compare(session, stage, facts, verdicts)
             raise Undo
     except Undo:
@@ -142,23 +142,23 @@ def test_so_much_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
     assert stage.seen["examples"] >= 100
 
 
-def as_told(shop: Shop, fact: Happened, n: int, now: datetime) -> Told:
+def to_fact(shop: Shop, fact: Happened, n: int, now: datetime) -> TillFact:
     """The fact as its till tells it. Half a minute keeps the tills' times apart: each has its own clock."""
     at = now - timedelta(minutes=fact.minutes, seconds=30 * fact.till) + WRONG * fact.till
     sale = fact.kind is PosEventType.SALE
     priced = sale or fact.kind is PosEventType.RETURN
     total = PRICE * sum(fact.units.values())
-    return Told(
+    return TillFact(
         event_id=f"{n}",
         sequence=n + 1,
         type=fact.kind,
         occurred_at=at,
         lines=tuple(
-            Line(shop.sku(sku), quantity, str(PRICE) if priced else None) for sku, quantity in fact.units.items()
+            FactLine(shop.sku(sku), quantity, str(PRICE) if priced else None) for sku, quantity in fact.units.items()
         ),
         receipt=receipt(shop, n) if sale else None,
         original_receipt=None if fact.of_sale is None else receipt(shop, fact.of_sale),
-        tenders=(Tendered("CASH", str(total)),) if priced else None,
+        tenders=(FactTender("CASH", str(total)),) if priced else None,
     )
 
 
@@ -167,13 +167,13 @@ def receipt(shop: Shop, n: int) -> str:
 
 
 async def bring(
-    session: Session, stage: Stage, told: Sequence[tuple[int, Told]], arrival: Arrival
+    session: Session, stage: Stage, sent: Sequence[tuple[int, TillFact]], arrival: Arrival
 ) -> dict[int, PosEventStatus]:
     """Send the facts as they arrive; what became of each the first time."""
     first: dict[int, PosEventStatus] = {}
     batch: dict[int, list[int]] = defaultdict(list)
     for n, place in enumerate(arrival.order):
-        batch[told[place][0]].append(place)
+        batch[sent[place][0]].append(place)
         if n in arrival.ends or n == len(arrival.order) - 1:
             for till, places in sorted(batch.items()):
                 synced = await sync.sync(
@@ -182,7 +182,7 @@ async def bring(
                     settings=stage.shop.hub.settings,
                     sent_at=datetime.now(UTC) + WRONG * till,
                     epoch=1,
-                    told=[told[place][1] for place in places],
+                    facts=[sent[place][1] for place in places],
                 )
                 await settle(session)
                 for place, verdict in zip(places, synced.verdicts, strict=True):

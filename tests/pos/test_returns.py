@@ -9,7 +9,7 @@ from tills import Fact, Till, conflicts, now, on_hand, open_till, orders, status
 from shop import ERRORS, ORDER, Shop
 from uriba.access import keys
 from uriba.pos import sync
-from uriba.pos.facts import Line, Told
+from uriba.pos.facts import FactLine, TillFact
 from uriba.pos.models import PosEventType
 
 BY_RECEIPT = f"query ($r: String) {{ orders(receipt: $r) {{ edges {{ node {{ {ORDER} }} }} }} }}"
@@ -193,12 +193,12 @@ async def test_prices_off_the_list_are_shown_once_while_open(shop: Shop) -> None
 async def test_prices_off_the_list_can_be_left_to_the_tills(shop: Shop) -> None:
     till = await open_till(shop)
     assert till.client.key is not None
-    sold = Told(
+    sold = TillFact(
         event_id="quiet",
         sequence=1,
         type=PosEventType.SALE,
         occurred_at=now(hours=1),
-        lines=(Line(shop.sku("TEA"), 1, "1"),),
+        lines=(FactLine(shop.sku("TEA"), 1, "1"),),
     )
     async with shop.hub.database.reading() as session:
         found = await keys.authenticate(session, till.client.key)
@@ -211,7 +211,7 @@ async def test_prices_off_the_list_can_be_left_to_the_tills(shop: Shop) -> None:
             settings=shop.hub.settings.model_copy(update={"price_variance": False}),
             sent_at=now(),
             epoch=1,
-            told=[sold],
+            facts=[sold],
         )
 
     assert [(v.status, list(v.warnings)) for v in synced.verdicts] == [("APPLIED", [])]

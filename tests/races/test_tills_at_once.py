@@ -18,7 +18,7 @@ from patience import backend
 from pos.tills import Fact, Till, conflicts, key_id, now, on_hand, open_till
 from shop import Shop
 from uriba.inventory import ledger
-from uriba.inventory.ledger import Fact as FactOfLevel
+from uriba.inventory.ledger import StockFact as FactOfLevel
 from uriba.inventory.models import StockReason
 from uriba.orders import till_returns
 

@@ -165,6 +165,16 @@ _REVOKE = statement("""
 """)
 
 
+async def revoked_at_location(session: Session, location_id: int) -> list[Row]:
+    """Return the ids of a location's keys that were revoked."""
+    return await session.fetch(_REVOKED_AT_LOCATION, location_id=location_id)
+
+
+_REVOKED_AT_LOCATION = statement(
+    "SELECT id FROM access_key WHERE location_id = :location_id AND revoked_at IS NOT NULL ORDER BY id"
+)
+
+
 async def delete_expired(session: Session) -> int:
     """Delete customers' tokens that expired more than a day ago; return how many."""
     return len(await session.fetch(_DELETE_EXPIRED))

@@ -19,7 +19,7 @@ from uriba.core.actor import Actor, Role
 from uriba.core.errors import CurrencyMismatch, InvalidState
 from uriba.db import Session
 from uriba.db.statements import statement
-from uriba.inventory.queries import shelf_by_variant
+from uriba.inventory.queries import available_at_till_by_variant
 from uriba.outbox import emit
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -127,7 +127,9 @@ async def _claim_for_terminal(session: Session, actor: Actor, cart: CartView) ->
         raise CurrencyMismatch(
             f"This till sells in {channel['currency']}, the cart is in {cart.terms.currency}.", "code"
         )
-    units = await shelf_by_variant(session, [line.variant_id for line in cart.lines], location_id=actor.location_id)
+    units = await available_at_till_by_variant(
+        session, [line.variant_id for line in cart.lines], location_id=actor.location_id
+    )
     await carts.replace_lines(session, cart, lines_at_terminal(cart.lines, units, actor.location_id))
     await session.run(_MOVE_TO_TERMINAL, cart_id=cart.id, channel_id=actor.channel_id, location_id=actor.location_id)
 

@@ -9,7 +9,7 @@ from uriba.cart.view import LineView
 from uriba.core import money
 from uriba.core.errors import Code, Problem
 from uriba.db import Row
-from uriba.inventory.queries import shelf_quantity
+from uriba.inventory.queries import available_at_till
 
 ReadLevel = Callable[[tuple[int, int]], Awaitable[Row | None]]
 """Reads the level of a variant at a location."""
@@ -42,7 +42,7 @@ async def available_quantity(line: LineView, *, read_level: ReadLevel, read_supp
     """Return the units that are available now by the line's fulfillment method."""
     if line.method is FulfillmentMethod.CARRY_OUT and line.location_id is not None:
         level = await read_level((line.variant_id, line.location_id))
-        return shelf_quantity(level) if level else 0
+        return available_at_till(level) if level else 0
     supply = await read_supply(line.variant_id) or ()
     if line.method is FulfillmentMethod.PICKUP:
         return sum(row["quantity"] for row in supply if row["location_id"] == line.location_id)

@@ -108,3 +108,23 @@ async def ids_of_customer(session: Session, customer_id: UUID, *, limit: int) ->
 _OF_CUSTOMER = statement("""
     SELECT id FROM cart WHERE customer_id = :customer_id ORDER BY status <> 'ACTIVE', updated_at DESC LIMIT :limit
 """)
+
+
+async def existing(session: Session, ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Return those ids that are carts'."""
+    return frozenset(row["id"] for row in await session.fetch(_EXISTING, ids=ids))
+
+
+_EXISTING = statement("SELECT id FROM cart WHERE id = ANY(:ids)")
+
+
+async def active_at_location(session: Session, location_id: int) -> list[Row]:
+    """Return the active carts of a store's tills (id, version, quantity), by id."""
+    return await session.fetch(_ACTIVE_AT_LOCATION, location_id=location_id)
+
+
+_ACTIVE_AT_LOCATION = statement("""
+    SELECT c.id, c.version,
+        (SELECT coalesce(sum(l.quantity), 0)::bigint FROM cart_line l WHERE l.cart_id = c.id) AS quantity
+    FROM cart c WHERE c.location_id = :location_id AND c.status = 'ACTIVE' ORDER BY c.id
+""")

@@ -280,3 +280,13 @@ _WITH_RATES = statement(f"""
     ) AS rates
     FROM channel c WHERE c.id = :channel_id
 """)
+
+
+async def tax_rates(session: Session, channel_id: int) -> list[Row]:
+    """Return a channel's tax rates (tax_class, rate as text), by class."""
+    return await session.fetch(_TAX_RATES, channel_id=channel_id)
+
+
+_TAX_RATES = statement("""
+    SELECT tax_class, trim_scale(rate)::text AS rate FROM tax_rate WHERE channel_id = :channel_id ORDER BY tax_class
+""")

@@ -123,6 +123,20 @@ _UPSERT = statement("""
         pickup_hold_days = excluded.pickup_hold_days, opening_hours = excluded.opening_hours
 """)
 
+LOCATION_ID_OF_CODE = fragment("SELECT o.id FROM location o WHERE o.code = {code}")
+"""A scalar subquery, for statements of other domains that get location codes."""
+
+LOCATIONS_OF_CHANNEL = fragment(
+    "SELECT c.location_id, c.position FROM channel_location c WHERE c.channel_id = {channel}"
+)
+"""A subquery: the locations whose stock a channel may promise; `position`: the best has the lowest."""
+
+SELLING_LOCATIONS_OF_CHANNEL = fragment("""
+    SELECT c.location_id, c.position, o.offers_pickup, o.ships_orders
+    FROM channel_location c JOIN location o ON o.id = c.location_id WHERE c.channel_id = {channel}
+""")
+"""The same, with what each location offers."""
+
 _COLUMNS = fragment("""
     l.id, l.code, l.name, l.kind, l.timezone, l.offers_pickup, l.ships_orders, l.region, l.latitude, l.longitude,
     l.address, l.phone, l.pickup_ready_minutes, l.pickup_hold_days, l.opening_hours

@@ -24,6 +24,11 @@ COUNT_VARIANT_EVENTS = fragment("""
     )
 """)
 """CTEs that count one more event of variants; `counted` has their id, sku and events."""
+VARIANT_ID_OF_SKU = fragment("SELECT v.id FROM variant v WHERE v.sku = {sku}")
+"""A scalar subquery, for statements of other domains that get SKUs."""
+
+SKU_OF_VARIANT = fragment("SELECT v.sku FROM variant v WHERE v.id = {variant}")
+"""A scalar subquery, for statements of other domains that return SKUs."""
 
 SEARCH_SIZE_MAX = 100
 SEARCH_WORDS_MAX = 8
@@ -88,6 +93,14 @@ async def ids_by_sku(session: Session, skus: Sequence[str]) -> dict[str, int]:
 
 
 _IDS_BY_SKU = statement("SELECT sku, id FROM variant WHERE sku = ANY(:skus)")
+
+
+async def variant_ids_after(session: Session, after: int, *, limit: int) -> list[int]:
+    """Return the ids of variants in their order, from the first one after an id."""
+    return [row["id"] for row in await session.fetch(_VARIANT_IDS_AFTER, after=after, limit=limit)]
+
+
+_VARIANT_IDS_AFTER = statement("SELECT id FROM variant WHERE id > :after ORDER BY id LIMIT :limit")
 
 
 async def variants_at_location(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:

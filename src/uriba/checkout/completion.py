@@ -40,7 +40,7 @@ from uriba.db import Database, Row, Session, idempotency
 from uriba.db.idempotency import Call, Replayed
 from uriba.fulfillment.allocation import initial
 from uriba.inventory import holds, ledger
-from uriba.inventory.errors import LedgerRefused, OutOfStock, Refusal
+from uriba.inventory.errors import LedgerRefused, LevelRefusal, OutOfStock
 from uriba.orders import payment_operations, placement, queries
 from uriba.outbox import emit
 from uriba.stored_value.errors import CardRefused
@@ -65,7 +65,7 @@ log = structlog.get_logger()
 class DraftRefused(Exception):
     """The ledger refused the stock of an order draft: another checkout took it first."""
 
-    def __init__(self, plan: Plan, channel_id: int, refusals: Sequence[Refusal]) -> None:
+    def __init__(self, plan: Plan, channel_id: int, refusals: Sequence[LevelRefusal]) -> None:
         self.plan = plan
         self.channel_id = channel_id
         self.refusals = refusals

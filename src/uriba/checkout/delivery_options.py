@@ -31,7 +31,7 @@ from uriba.fulfillment.sourcing.selection import (
     plan_sourcing,
 )
 from uriba.fulfillment.sourcing.stock import SourcingStock, load_stock
-from uriba.inventory.queries import shelf_by_variant
+from uriba.inventory.queries import available_at_till_by_variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ async def of_cart(
     stock = await load_stock(session, sold, channel_id=cart.priced_in_id)
     shelf = None
     if actor.role is Role.TERMINAL and actor.location_id is not None:
-        shelf = await shelf_by_variant(session, sold, location_id=actor.location_id)
+        shelf = await available_at_till_by_variant(session, sold, location_id=actor.location_id)
     return Options(cart, stock, shelf, near, clock.now())
 
 

@@ -19,7 +19,7 @@ from uriba.db.statements import fragment, statement
 from uriba.fulfillment.allocation import initial
 from uriba.fulfillment.allocation.initial import InitialFulfillment
 from uriba.inventory import holds, ledger
-from uriba.inventory.holds import Held
+from uriba.inventory.holds import HeldUnits
 from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
 from uriba.orders.placement import OrderDraft, Tender
@@ -114,14 +114,14 @@ _BEGIN = statement("""
 """)
 
 
-def _units(of: Sequence[InitialFulfillment]) -> list[Held]:
+def _units(of: Sequence[InitialFulfillment]) -> list[HeldUnits]:
     """Return the units to hold. What a till hands over may be safety stock; what is promised may not."""
     return [
-        Held(
+        HeldUnits(
             line.variant_id,
             parcel.location_id,
             line.quantity,
-            shelf=parcel.method is FulfillmentMethod.CARRY_OUT,
+            at_till=parcel.method is FulfillmentMethod.CARRY_OUT,
         )
         for parcel in of
         for line in parcel.lines
@@ -203,7 +203,7 @@ async def complete_and_commit(session: Session, attempt: Attempt, answers: Seque
     tenders = [_tender(charge, answer) for charge, answer in zip(attempt.agreed.charges, answers, strict=True)]
     _record_answers(session, attempt, answers)
     placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
-    held = [Held(*units) for units in row["held"] or ()]
+    held = [HeldUnits(*units) for units in row["held"] or ()]
     moved = initial.stock_movements(attempt.agreed.parcels, held=held)
     await ledger.post_and_commit(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return placed
@@ -218,7 +218,7 @@ _COMPLETE = statement(f"""
     ), ordered AS (
         {carts.ORDER_PAID_CART.format(attempt="attempt")}
     ), held AS (
-        {holds.END.format(owner="(SELECT id FROM attempt)", status="'SETTLED'")}
+        {holds.END_HOLDS.format(owner="(SELECT id FROM attempt)", status="'SETTLED'")}
     )
     SELECT version, events,
         (SELECT json_agg(json_build_array(variant_id, location_id, quantity)) FROM held) AS held

@@ -1,1 +1,1 @@
-"""Conflicts: what the hub could not settle by itself, for people to look at."""
+"""Conflicts: what the hub cannot settle by itself, for people to decide."""

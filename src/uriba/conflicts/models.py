@@ -14,13 +14,13 @@ from uriba.db.base import Base
 
 
 class ConflictKind(StrEnum):
-    """What is in conflict.
+    """What a conflict is about.
 
-    SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: the
-    identity of an earlier fact with other content. PARKED: a fact that cannot be applied as it is. PRICE_VARIANCE: a
-    till printed another price than the price list had. RETURN_MISMATCH: more came back than was bought. STOCK_CHECK: a
-    location did not find what it should have; count it. PAYMENT_FAILED: a provider refused to move money.
-    COUPON_OVERUSED: a till took a coupon that is unknown or used up.
+    SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: a
+    fact with the identity of an earlier one and another content. PARKED: a fact that cannot be applied as it is.
+    PRICE_VARIANCE: a till printed a price that is not in the price list. RETURN_MISMATCH: more units were returned than
+    bought. STOCK_CHECK: a location did not find units that it should have, and has to count them. PAYMENT_FAILED: a
+    provider refused to move money. COUPON_OVERUSED: a till accepted a coupon that is unknown or used up.
     """
 
     SHORTAGE = "SHORTAGE"
@@ -35,14 +35,14 @@ class ConflictKind(StrEnum):
 
 
 class ConflictStatus(StrEnum):
-    """A conflict is open until the hub or a person has settled it."""
+    """A conflict is OPEN until the hub or a person has resolved it."""
 
     OPEN = "OPEN"
     RESOLVED = "RESOLVED"
 
 
 class Conflict(Base):
-    """One case. `event`: a till's fact as it was sent. `key` tells cases of one kind apart."""
+    """A conflict. `key` distinguishes conflicts of one kind. `event`: the fact of a till, with how it was received."""
 
     __tablename__ = "conflict"
     __table_args__ = (

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from uriba.db import Session
 from uriba.fulfillment import queries as fulfillments
 from uriba.inventory import explain, queries
-from uriba.inventory.explain import Key, Term
+from uriba.inventory.explain import AvailabilityTerm
+from uriba.inventory.queries import LevelKey
 
 
-async def by_level(session: Session, keys: Sequence[Key]) -> dict[Key, list[Term]]:
+async def by_level(session: Session, keys: Sequence[LevelKey]) -> dict[LevelKey, list[AvailabilityTerm]]:
     """All in one snapshot, so that terms add up and rows add up to terms."""
     await session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
@@ -22,6 +23,8 @@ async def by_level(session: Session, keys: Sequence[Key]) -> dict[Key, list[Term
     finally:
         await session.run("ROLLBACK")
     return {
-        key: explain.terms(level, states[key], count=counts.get(key), promises=promises[key], holds=holds[key])
+        key: explain.availability_terms(
+            level, states[key], count=counts.get(key), promises=promises[key], holds=holds[key]
+        )
         for key, level in levels.items()
     }

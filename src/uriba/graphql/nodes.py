@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import strawberry
 
-from uriba.conflicts import cases
+from uriba.conflicts import queries as conflicts
 from uriba.core import ids
 from uriba.core.errors import Invalid
 from uriba.graphql.cart.queries import cart_by_id
@@ -88,7 +88,7 @@ async def _conflict(info: Info, id: str) -> Conflict | None:
     if key is None:
         return None
     async with info.context.reading() as session:
-        row = await cases.by_id(session, key)
+        row = await conflicts.by_id(session, key)
     return conflict_of(row) if row else None
 
 

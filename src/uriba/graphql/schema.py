@@ -29,12 +29,11 @@ from uriba.graphql.engine.schema import AcceptText, Schema
 from uriba.graphql.health.mutations import HealthMutations
 from uriba.graphql.health.queries import HealthQueries
 from uriba.graphql.health.subscriptions import HealthSubscriptions
-from uriba.graphql.inventory.moves import MoveMutations
 from uriba.graphql.inventory.mutations import InventoryMutations
 from uriba.graphql.inventory.queries import InventoryQueries
 from uriba.graphql.inventory.subscriptions import InventorySubscriptions
+from uriba.graphql.inventory.transfer_mutations import TransferMutations
 from uriba.graphql.inventory.transfers import StockTransfer, TransferQueries
-from uriba.graphql.inventory.transfers_mutations import TransferMutations
 from uriba.graphql.inventory.types import StockLevel, StockMovement
 from uriba.graphql.nodes import NodeQueries
 from uriba.graphql.orders.after_sales import AfterSalesMutations
@@ -87,7 +86,6 @@ class Mutation(
     OrderMutations,
     AfterSalesMutations,
     InventoryMutations,
-    MoveMutations,
     TransferMutations,
     PosMutations,
     PricingMutations,

@@ -1,1 +1,1 @@
-"""Stock: an append-only ledger of movements with a level beside it."""
+"""Stock: an append-only ledger of movements, and the levels that are its sums."""

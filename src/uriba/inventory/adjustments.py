@@ -1,22 +1,20 @@
-"""Changes that people make: adjustments by a difference, and counts."""
+"""Changes by people and systems: adjustments by a difference, and levels that are set as of now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from uriba.catalog import locations, queries
-from uriba.core import quantities, text
-from uriba.core.actor import Actor, Role
-from uriba.core.errors import Code, Denied, DomainError, Invalid, InvalidQuantity, Refusals
+from uriba.core import quantities
+from uriba.core.actor import Actor
+from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
-from uriba.inventory import ledger
+from uriba.inventory import ledger, lookups
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
-BY_HAND = frozenset(
+MANUAL_REASONS = frozenset(
     {
         StockReason.SALE,
         StockReason.RETURN,
@@ -26,12 +24,12 @@ BY_HAND = frozenset(
         StockReason.IMPORT,
     }
 )
-"""Reasons that a person may give; the others belong to counts, promises and transfers."""
+"""Reasons that callers may give; the others belong to counts, promises and transfers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """So many units more (or fewer) of a SKU at a location."""
+    """A difference in units of a SKU at a location."""
 
     sku: str
     location: str
@@ -39,8 +37,8 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """A SKU's on hand at a location as of now; `expected_on_hand` makes it a compare and set."""
+class LevelSetting:
+    """A SKU's new on hand at a location, only where the present one is `expected_on_hand`, if that is given."""
 
     sku: str
     location: str
@@ -52,103 +50,69 @@ class Count:
 async def adjust(
     session: Session, *, actor: Actor, changes: Sequence[Adjustment], reason: StockReason, reference: str
 ) -> list[Row]:
-    """Add differences to levels, all or none; rows of one level are summed.
+    """Add differences to levels, all or none, and return the levels. Rows of one level are added up.
 
     Errors: `NotFound` SKU or location, `InvalidQuantity` (0, above 100,000, or on hand below zero), `Invalid` reason.
     """
     quantities.check_rows(len(changes), "changes")
-    if reason not in BY_HAND:
+    if reason not in MANUAL_REASONS:
         raise Invalid(f"{reason} is not a reason for an adjustment.", "reason")
     refusals = Refusals()
     for index, change in enumerate(changes):
         if not 1 <= abs(change.delta) <= quantities.QUANTITY_MAX:
-            refusals.add(
-                Code.INVALID_QUANTITY,
-                f"delta is from 1 to {quantities.QUANTITY_MAX:,} or below zero.",
-                "changes",
-                index,
-                "delta",
-            )
-    levels = await _levels(session, actor, changes, refusals)
+            sentence = f"delta is from 1 to {quantities.QUANTITY_MAX:,}, or from -{quantities.QUANTITY_MAX:,} to -1."
+            refusals.add(Code.INVALID_QUANTITY, sentence, "changes", index, "delta")
+    names = [(change.sku, change.location) for change in changes]
+    levels = await lookups.open_levels(session, actor, names, field="changes", refusals=refusals)
     movements = [
         Movement(
             variant_id=variant_id,
             location_id=location_id,
             reason=reason,
-            quantity=c.delta,
-            on_hand=c.delta,
+            quantity=change.delta,
+            on_hand=change.delta,
             floor=True,
         )
-        for c, (variant_id, location_id) in zip(changes, levels, strict=True)
+        for change, (variant_id, location_id) in zip(changes, levels, strict=True)
     ]
     return await _post(session, movements, levels, actor=actor, reference=reference)
 
 
-async def count(session: Session, *, actor: Actor, changes: Sequence[Count], reference: str) -> list[Row]:
-    """Set what is on hand, all or none: a count as of now.
+async def set_levels(session: Session, *, actor: Actor, changes: Sequence[LevelSetting], reference: str) -> list[Row]:
+    """Set what is on hand, all or none, as a count as of now, and return the levels.
 
     Errors: `NotFound`, `InvalidQuantity`, `VersionConflict`-coded problems where on hand is not as expected,
-    `Invalid` for a level that stands twice.
+    `Invalid` for a level that occurs twice.
     """
     quantities.check_rows(len(changes), "changes")
     refusals = Refusals()
-    seen: set[tuple[str, str]] = set()
     for index, change in enumerate(changes):
-        _check_count(change, index, refusals)
-        if (change.sku, change.location) in seen:
-            refusals.add(Code.INVALID, "This level stands twice in one call.", "changes", index)
-        seen.add((change.sku, change.location))
-    levels = await _levels(session, actor, changes, refusals)
+        _check_setting(change, index, refusals)
+    names = [(change.sku, change.location) for change in changes]
+    lookups.refuse_duplicates(names, field="changes", refusals=refusals)
+    levels = await lookups.open_levels(session, actor, names, field="changes", refusals=refusals)
     movements = [
         Movement(
             variant_id=variant_id,
             location_id=location_id,
             reason=StockReason.COUNT,
-            quantity=c.on_hand,
-            counted=c.on_hand,
-            expected=c.expected_on_hand,
-            safety_stock=c.safety_stock,
+            quantity=change.on_hand,
+            counted=change.on_hand,
+            expected=change.expected_on_hand,
+            safety_stock=change.safety_stock,
         )
-        for c, (variant_id, location_id) in zip(changes, levels, strict=True)
+        for change, (variant_id, location_id) in zip(changes, levels, strict=True)
     ]
     return await _post(session, movements, levels, actor=actor, reference=reference)
 
 
-def _check_count(change: Count, index: int, refusals: Refusals) -> None:
+def _check_setting(change: LevelSetting, index: int, refusals: Refusals) -> None:
     try:
         quantities.quantity(change.on_hand, "changes", index, "onHand", least=0)
         if change.safety_stock is not None:
             quantities.quantity(change.safety_stock, "changes", index, "safetyStock", least=0)
     except InvalidQuantity as error:
         refusals.caught(error)
-
-
-class _Named(Protocol):
-    @property
-    def sku(self) -> str: ...
-    @property
-    def location(self) -> str: ...
-
-
-async def _levels(
-    session: Session, actor: Actor, changes: Sequence[_Named], refusals: Refusals
-) -> list[tuple[int, int]]:
-    """The (variant, location) of each row, with a level opened for it; refuses what is unknown."""
-    skus = {c.sku for c in changes if not text.has_control(c.sku)}
-    codes = {c.location for c in changes if not text.has_control(c.location)}
-    variants = await queries.ids_by_sku(session, list(skus))
-    places = await locations.by_code(session, list(codes))
-    for index, change in enumerate(changes):
-        if change.sku not in variants:
-            refusals.add(Code.NOT_FOUND, "There is no such SKU.", "changes", index, "sku")
-        if change.location not in places:
-            refusals.add(Code.NOT_FOUND, "There is no such location.", "changes", index, "location")
-        elif actor.role is Role.TERMINAL and places[change.location]["id"] != actor.location_id:
-            raise Denied("A terminal writes its own location's stock only.")
-    refusals.raise_any()
-    pairs = [(variants[c.sku], int(places[c.location]["id"])) for c in changes]
-    await ledger.open_levels(session, pairs)
-    return pairs
 
 
 async def _post(
@@ -166,9 +130,9 @@ async def _post(
         for refusal in refused.refusals:
             index = levels.index((refusal.variant_id, refusal.location_id))
             if refusal.why == "EXPECTED":
-                sentence = f"On hand is {refusal.available}, not what you expected."
+                sentence = f"On hand is {refusal.available}, not the expected number."
                 problems.add(Code.VERSION_CONFLICT, sentence, "changes", index, "expectedOnHand")
             else:
-                sentence = f"Only {refusal.available} are on hand: it cannot fall below zero."
+                sentence = f"Only {refusal.available} are on hand. On hand cannot fall below zero."
                 problems.add(Code.INVALID_QUANTITY, sentence, "changes", index, "delta")
         raise DomainError.of(problems.problems) from refused

@@ -15,8 +15,12 @@ class OutOfStock(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A level that does not allow a change. `available` is what there was: units, or the on hand of a comparison."""
+class LevelRefusal:
+    """A level that does not allow a change.
+
+    why: SHORT (too few available), FLOOR (on hand below zero), EXPECTED (another on hand) or ABSENT (no such level).
+    available: the available units; of FLOOR and EXPECTED what is on hand.
+    """
 
     variant_id: int
     location_id: int
@@ -25,8 +29,8 @@ class Refusal:
 
 
 class LedgerRefused(Exception):
-    """The ledger took nothing. Callers know which input each level stands for, and turn this into a DomainError."""
+    """The ledger has changed nothing. Callers know which input each level belongs to and raise a `DomainError`."""
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
+    def __init__(self, refusals: Sequence[LevelRefusal]) -> None:
         self.refusals = refusals
         super().__init__(", ".join(f"{r.variant_id}@{r.location_id}: {r.why}" for r in refusals))

@@ -1,4 +1,4 @@
-"""Holds: stock kept for a cart while it pays. A hold ends exactly once: settled, released or expired."""
+"""Holds: stock reserved for a cart while it pays. A hold ends exactly once: settled, released or expired."""
 
 from __future__ import annotations
 
@@ -8,70 +8,79 @@ from uuid import UUID
 
 from uriba.core.actor import SYSTEM
 from uriba.db import Session
+from uriba.db.statements import fragment, statement
 from uriba.inventory.ledger import Movement, post, post_and_commit
 from uriba.inventory.models import HoldStatus, StockReason
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """So many units of a variant at a location."""
+class HeldUnits:
+    """Units of a variant at a location. `at_till`: safety stock may be held too, for the location's own till."""
 
     variant_id: int
     location_id: int
     quantity: int
-    shelf: bool = False
+    at_till: bool = False
 
 
 async def place_and_commit(
-    session: Session, *, owner_id: UUID, units: Sequence[Held], term_s: int, reference: str, actor: str
+    session: Session, *, owner_id: UUID, units: Sequence[HeldUnits], term_s: int, reference: str, actor: str
 ) -> None:
-    """Hold all the units for a term, or refuse all of them; the last act of a transaction, which it commits.
+    """Hold all units for a term, or none, and commit, as the last step of a transaction.
 
     Errors: `LedgerRefused`.
     """
     session.defer(
-        "INSERT INTO hold (owner_id, variant_id, location_id, quantity, expires_at) "
-        "SELECT $1, v, l, q, now() + make_interval(secs => $5) "
-        "FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(v, l, q)",
-        owner_id,
-        [u.variant_id for u in units],
-        [u.location_id for u in units],
-        [u.quantity for u in units],
-        term_s,
+        _INSERT,
+        owner_id=owner_id,
+        variant_ids=[u.variant_id for u in units],
+        location_ids=[u.location_id for u in units],
+        quantities=[u.quantity for u in units],
+        term_s=term_s,
     )
     await post_and_commit(session, [_reserve(unit) for unit in units], reference=reference, actor=actor)
 
 
-def _reserve(unit: Held) -> Movement:
+_INSERT = statement("""
+    INSERT INTO hold (owner_id, variant_id, location_id, quantity, expires_at)
+    SELECT :owner_id, variant_id, location_id, quantity, now() + make_interval(secs => :term_s)
+    FROM unnest(:variant_ids::bigint[], :location_ids::bigint[], :quantities::bigint[])
+        AS u(variant_id, location_id, quantity)
+""")
+
+
+def _reserve(unit: HeldUnits) -> Movement:
     return Movement(
         variant_id=unit.variant_id,
         location_id=unit.location_id,
         reason=StockReason.RESERVE,
         quantity=unit.quantity,
         reserved=unit.quantity,
-        need=0 if unit.shelf else unit.quantity,
-        shelf_need=unit.quantity if unit.shelf else 0,
+        need=0 if unit.at_till else unit.quantity,
+        till_need=unit.quantity if unit.at_till else 0,
     )
 
 
-async def end(session: Session, *, owner_id: UUID, status: HoldStatus) -> list[Held]:
-    """End the owner's live holds with this status and return them; the caller posts what becomes of the units.
+async def end(session: Session, *, owner_id: UUID, status: HoldStatus) -> list[HeldUnits]:
+    """End the owner's live holds with this status and return their units; the caller posts what becomes of them.
 
-    The change is conditional on the hold being live: of several callers at once one gets the units, the others none.
+    Only live holds are changed: of several callers at once, one gets the units and the others none.
     """
-    rows = await session.fetch(END.format(owner="$1", status="$2"), owner_id, status)
-    return [Held(row["variant_id"], row["location_id"], row["quantity"]) for row in rows]
+    rows = await session.fetch(_END, owner_id=owner_id, status=status)
+    return [HeldUnits(row["variant_id"], row["location_id"], row["quantity"]) for row in rows]
 
 
-END = """
+END_HOLDS = fragment("""
     UPDATE hold SET status = {status} WHERE owner_id = {owner} AND status = 'HELD'
     RETURNING variant_id, location_id, quantity
-"""
-"""What `end` does, for a hot statement to do as a CTE."""
+""")
+"""The statement of `end`, for statements of checkout to run as a CTE."""
+
+_END = statement(END_HOLDS.format(owner=":owner_id", status=":status"))
 
 
-def release(units: Sequence[Held]) -> list[Movement]:
-    """The movements that put held units back."""
+def release(units: Sequence[HeldUnits]) -> list[Movement]:
+    """Return the movements that release held units."""
     return [
         Movement(
             variant_id=unit.variant_id,
@@ -85,14 +94,18 @@ def release(units: Sequence[Held]) -> list[Movement]:
 
 
 async def expire(session: Session, *, limit: int = 200) -> int:
-    """End holds whose term is over and put their units back; how many. A checkout completing now may win instead."""
-    rows = await session.fetch(
-        "UPDATE hold SET status = 'EXPIRED' WHERE id IN (SELECT id FROM hold WHERE status = 'HELD' "
-        "AND expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED) "
-        "RETURNING variant_id, location_id, quantity",
-        limit,
-    )
+    """End holds whose term is over, release their units, and return how many holds. Locked holds are skipped."""
+    rows = await session.fetch(_EXPIRE, limit=limit)
     if rows:
-        units = [Held(row["variant_id"], row["location_id"], row["quantity"]) for row in rows]
+        units = [HeldUnits(row["variant_id"], row["location_id"], row["quantity"]) for row in rows]
         await post(session, release(units), reference="hold expired", actor=SYSTEM.label)
     return len(rows)
+
+
+_EXPIRE = statement("""
+    UPDATE hold SET status = 'EXPIRED' WHERE id IN (
+        SELECT id FROM hold WHERE status = 'HELD' AND expires_at <= now()
+        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING variant_id, location_id, quantity
+""")

@@ -15,7 +15,7 @@ import msgspec
 
 from uriba.db import Row, Session
 from uriba.db.statements import statement
-from uriba.inventory.errors import LedgerRefused, Refusal
+from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger_sql import POST, POST_AND_COMMIT, POST_FACTS, REFUSED, SET_POST_PARAMETERS, SETTLE_SHORTAGES
 from uriba.inventory.models import StockReason, StockState
 
@@ -23,8 +23,8 @@ from uriba.inventory.models import StockReason, StockState
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
     """A change of one level, in units.
 
-    need: units that must be available, without the safety stock; shelf_need: the same, safety stock included (for the
-    location's own till). floor: on hand may not fall below zero. counted: sets on hand, as a count as of now; with
+    need: units that must be available; till_need: units that must be available to the location's own till, which may
+    sell safety stock. floor: on hand may not fall below zero. counted: sets on hand, as a count as of now; with
     `expected` only where on hand is that number. state: why units become unavailable, or were. Movements of one level
     are added up before anything is checked.
     """
@@ -38,7 +38,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int = 0
     unavailable: int = 0
     need: int = 0
-    shelf_need: int = 0
+    till_need: int = 0
     floor: bool = False
     counted: int | None = None
     expected: int | None = None
@@ -47,7 +47,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     state: StockState | None = None
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True):
+class StockFact(msgspec.Struct, frozen=True, kw_only=True):
     """A change of one level that has happened already, in units. It is applied whatever it makes of the level.
 
     counted: makes it a count of what was there. The facts of a level are ordered by (`occurred_at`, `reference`);
@@ -87,12 +87,12 @@ async def post(
     )
     refused = [row for row in rows if row["why"] is not None]
     if refused:
-        raise LedgerRefused([Refusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
+        raise LedgerRefused([LevelRefusal(r["variant_id"], r["location_id"], r["why"], r["on_hand"]) for r in refused])
     await _settle(session, rows)
     return rows
 
 
-async def post_facts(session: Session, facts: Sequence[Fact], *, actor: str) -> list[Row]:
+async def post_facts(session: Session, facts: Sequence[StockFact], *, actor: str) -> list[Row]:
     """Post facts, whatever they make of the levels; return the changed levels in (variant, location) order.
 
     Counts are barriers: on hand is the last count (by `occurred_at`) plus what was added after it, in whatever order
@@ -161,7 +161,7 @@ async def post_and_commit(session: Session, movements: Sequence[Movement], *, re
     except asyncpg.PostgresError as error:
         if error.sqlstate != REFUSED:
             raise
-        refused = msgspec.json.decode(error.detail or "[]", type=list[Refusal])
+        refused = msgspec.json.decode(error.detail or "[]", type=list[LevelRefusal])
         raise LedgerRefused(refused) from error
 
 

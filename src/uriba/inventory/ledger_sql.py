@@ -7,8 +7,11 @@ lock the levels (`_LOCKED_LEVELS`), compute what each level will be (`target_lev
 
 from __future__ import annotations
 
+from uriba.conflicts.conflicts import OPEN_SHORTAGE_CONFLICTS, RESOLVE_SHORTAGE_CONFLICTS
 from uriba.db.session import PreparedStatement
 from uriba.db.statements import statement
+from uriba.inventory.queries import AVAILABLE
+from uriba.outbox.event import INSERT_EVENTS
 
 # A lateral lookup locks one row after the other in key order; a join could read the whole table. `changed` updates only
 # rows that `level` has locked. It sets absolute numbers made from the locked row, because under READ COMMITTED an
@@ -29,7 +32,7 @@ _LOCKED_LEVELS = """
 # Writes `target_level` and `movement_line`, which are empty where the ledger refuses. `now` is the moment at which all
 # locks are held, so the moments of a level's changes are in the order of the changes, and no two are equal, even where
 # the clock is set back. There are few joins, because PostgreSQL expects one row of each CTE and plans nested loops.
-_WRITE = """
+_WRITE = f"""
     target AS (
         SELECT *, greatest(0, committed + reserved + unavailable - on_hand) AS shortage FROM target_level
     ), changed AS (
@@ -57,11 +60,9 @@ _WRITE = """
         SELECT variant_id, location_id, shortage - shortage_before, because FROM changed
         WHERE shortage > shortage_before RETURNING *
     ), conflict_opened AS (
-        INSERT INTO conflict (kind, location_id, variant_id, shortage_id, quantity, message)
-        SELECT 'SHORTAGE', location_id, variant_id, id, quantity,
-            quantity || ' units are missing here: more were sold, promised or put aside than are on hand.' FROM opened
+        {OPEN_SHORTAGE_CONFLICTS.format(shortages="opened")}
     ), emitted AS (
-        INSERT INTO outbox_event (type, subject, version, data)
+        {INSERT_EVENTS}
         SELECT e.type, 'StockLevel:' || c.variant_id || ':' || c.location_id, e.version, jsonb_build_object(
             'onHand', c.on_hand, 'committed', c.committed, 'reserved', c.reserved, 'unavailable', c.unavailable,
             'incoming', c.incoming, 'safetyStock', c.safety_stock, 'shortage', c.shortage)
@@ -79,18 +80,18 @@ _CHANGE = f"""
     WITH movement AS MATERIALIZED (
         SELECT * FROM json_to_recordset(:movements::json) AS m(
             variant_id bigint, location_id bigint, reason text, quantity bigint, on_hand bigint, committed bigint,
-            reserved bigint, unavailable bigint, incoming bigint, state text, need bigint, shelf_need bigint,
+            reserved bigint, unavailable bigint, incoming bigint, state text, need bigint, till_need bigint,
             floor boolean, counted bigint, expected bigint, safety_stock bigint)
     ), change AS (
         SELECT variant_id, location_id, sum(on_hand) AS on_hand, sum(committed) AS committed,
             sum(reserved) AS reserved, sum(unavailable) AS unavailable, sum(incoming) AS incoming, sum(need) AS need,
-            sum(shelf_need) AS shelf_need, bool_or(floor) AS floor, max(counted) AS counted,
+            sum(till_need) AS till_need, bool_or(floor) AS floor, max(counted) AS counted,
             max(expected) AS expected, max(safety_stock) AS safety_stock
         FROM movement GROUP BY variant_id, location_id
     ), {_LOCKED_LEVELS.format(keys="change")}, refused AS (
         SELECT c.variant_id, c.location_id, CASE
-            WHEN c.need + c.shelf_need > 0 AND (
-                c.need + c.shelf_need > coalesce(l.free, 0)
+            WHEN c.need + c.till_need > 0 AND (
+                c.need + c.till_need > coalesce(l.free, 0)
                 OR c.need > 0 AND c.need > coalesce(l.free - l.safety_stock, 0)) THEN 'SHORT'
             WHEN c.floor AND coalesce(c.counted, l.on_hand) + c.on_hand < 0 THEN 'FLOOR'
             WHEN l.on_hand <> c.expected THEN 'EXPECTED'
@@ -120,12 +121,12 @@ _CHANGE = f"""
     ), {_WRITE}
 """
 
-_CHANGED_LEVEL = """
+_CHANGED_LEVEL = f"""
     variant_id, location_id, on_hand, committed, reserved, unavailable, safety_stock, incoming, shortage,
     shortage_before, greatest(0, least(shortage, committed + reserved) - promised_short_before) AS broken,
-    version, updated_at
+    version, updated_at, {AVAILABLE} AS available
 """
-"""A level after a change. `broken`: promised units that the change made impossible."""
+"""A level `l` after a change. `broken`: promised units that the change made impossible."""
 
 # Of each level, the first row of `w` is the newest count among the facts, if it is newer than the level's last count
 # (`recounted`). A fact changes on hand only if it occurred after the newer of the two. A new last count sets on hand to
@@ -176,18 +177,18 @@ POST_FACTS = statement(f"""
         GROUP BY variant_id, location_id, shortage, committed, reserved, version, was_on_hand, was_unavailable,
             incoming, safety_stock, now.moment
     ), {_WRITE}
-    SELECT {_CHANGED_LEVEL} FROM changed ORDER BY variant_id, location_id
+    SELECT {_CHANGED_LEVEL} FROM changed l ORDER BY variant_id, location_id
 """)
 
 POST = statement(f"""{_CHANGE}
-    SELECT NULL AS why, {_CHANGED_LEVEL} FROM changed
+    SELECT NULL AS why, {_CHANGED_LEVEL} FROM changed l
     UNION ALL
-    SELECT why, variant_id, location_id, available, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    SELECT why, variant_id, location_id, available, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM refused WHERE why IS NOT NULL
     ORDER BY variant_id, location_id
 """)
 
-SETTLE_SHORTAGES = statement("""
+SETTLE_SHORTAGES = statement(f"""
     WITH level AS (
         SELECT l.variant_id, l.location_id, l.shortage FROM stock_level l
         JOIN unnest(:variant_ids::bigint[], :location_ids::bigint[]) AS p(variant_id, location_id)
@@ -205,9 +206,10 @@ SETTLE_SHORTAGES = statement("""
         UPDATE shortage s SET settled = due.settled,
             settled_at = CASE WHEN due.settled = s.quantity THEN now() ELSE s.settled_at END
         FROM due WHERE s.id = due.id AND due.settled <> s.settled RETURNING s.id, due.settled = s.quantity AS whole
+    ), settled_whole AS (
+        SELECT id FROM settled WHERE whole
     )
-    UPDATE conflict SET status = 'RESOLVED', resolved_at = now(), resolved_by = 'system:hub'
-    WHERE status = 'OPEN' AND shortage_id IN (SELECT id FROM settled WHERE whole)
+    {RESOLVE_SHORTAGE_CONFLICTS.format(shortages="settled_whole")}
 """)
 
 REFUSED = "UR001"

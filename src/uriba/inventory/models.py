@@ -31,7 +31,7 @@ class StockReason(StrEnum):
 
 
 class StockState(StrEnum):
-    """What units on hand are fit for: all but SELLABLE are `unavailable`."""
+    """What units on hand are fit for. All states but SELLABLE make them `unavailable`."""
 
     SELLABLE = "SELLABLE"
     DAMAGED = "DAMAGED"
@@ -44,8 +44,8 @@ class StockLevel(Base):
 
     on_hand: physically there. committed: promised to placed orders. reserved: held by carts that are paying.
     unavailable: damaged, on display, in inspection. safety_stock: kept back from all but the location's own tills.
-    incoming: on its way here. shortage: promised units that facts took away, not settled yet. `version` counts the
-    level's events. The last count is that of `counted_at` and, of two at that time, of the later `counted_by`.
+    incoming: on its way here. shortage: promised units that are not there any more, not settled yet. version: counts
+    the level's events. counted_at, counted_by: time and reference of the last count.
     """
 
     __tablename__ = "stock_level"
@@ -76,9 +76,9 @@ class StockLevel(Base):
 class StockMovement(Base):
     """One line of the ledger; never changed, never deleted (a trigger refuses it).
 
-    `quantity` is what was said (units moved, or counted); the deltas are what it did to each bucket. Of one level, the
-    order of `id` is that of `recorded_at`; facts are ordered by `occurred_at`, then `reference`. `state`: which units
-    became unavailable, or fit for sale again.
+    quantity: the reported number (units moved, or counted). The deltas are what it changed. state: which units became
+    unavailable, or fit for sale again. Of one level, the order of `id` is that of `recorded_at`; facts are ordered by
+    `occurred_at`, then `reference`.
     """
 
     __tablename__ = "stock_movement"
@@ -113,7 +113,7 @@ class StockUnavailable(Base):
 
 
 class Shortage(Base):
-    """Promised units that a fact took away; settled as units come in again, first come first served."""
+    """Promised units that a fact made impossible; settled as units become available again, the oldest first."""
 
     __tablename__ = "shortage"
     __table_args__ = (
@@ -132,7 +132,7 @@ class Shortage(Base):
 
 
 class HoldStatus(StrEnum):
-    """A hold lives until it is settled, released or its term ends; exactly one of them happens."""
+    """A hold is HELD until it is settled, released, or its term ends; exactly one of them happens."""
 
     HELD = "HELD"
     SETTLED = "SETTLED"
@@ -141,7 +141,7 @@ class HoldStatus(StrEnum):
 
 
 class Hold(Base):
-    """Units reserved for a cart that is paying, for one attempt at checkout (`owner_id`)."""
+    """Units reserved for one payment attempt (`owner_id`)."""
 
     __tablename__ = "hold"
     __table_args__ = (
@@ -162,7 +162,7 @@ class Hold(Base):
 
 
 class TransferStatus(StrEnum):
-    """How far a transfer is."""
+    """The status of a transfer."""
 
     DRAFT = "DRAFT"
     IN_TRANSIT = "IN_TRANSIT"
@@ -172,7 +172,7 @@ class TransferStatus(StrEnum):
 
 
 class StockTransfer(Base):
-    """Goods on their way from one location to another."""
+    """Goods that one location ships to another."""
 
     __tablename__ = "stock_transfer"
     __table_args__ = (
@@ -194,9 +194,10 @@ class StockTransfer(Base):
 
 
 class StockTransferLine(Base):
-    """Units of a variant in a transfer: planned, shipped, received; `returned` went back to where they came from.
+    """Units of a variant in a transfer.
 
-    `discrepancy` says why more or less arrived than was shipped.
+    quantity: planned. returned: put back at the source by a cancellation. discrepancy: why received units differ from
+    the shipped ones.
     """
 
     __tablename__ = "stock_transfer_line"

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
+from uriba.db.statements import statement
 from uriba.inventory.models import TransferStatus
 
-_TRANSFER = """
+_TRANSFER_COLUMNS = """
     t.id, t.from_location_id, t.to_location_id, t.status, t.reference, t.reason, t.actor, t.created_at, t.shipped_at,
     t.closed_at, (
         SELECT json_agg(json_build_object('variant_id', l.variant_id, 'quantity', l.quantity, 'shipped', l.shipped,
@@ -20,27 +21,31 @@ _TRANSFER = """
 
 
 async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    """Transfers with their lines."""
-    rows = await session.fetch(f"SELECT {_TRANSFER} FROM stock_transfer t WHERE t.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+    """Return transfers with their lines."""
+    return {row["id"]: row for row in await session.fetch(_BY_ID, ids=ids)}
 
 
-async def some(
+_BY_ID = statement(f"SELECT {_TRANSFER_COLUMNS} FROM stock_transfer t WHERE t.id = ANY(:ids)")
+
+
+async def newest(
     session: Session, *, location_id: int | None, status: TransferStatus | None, first: int, before: str | None
 ) -> list[Row]:
-    """Transfers from or to a location, newest first, one more than asked for. Errors: `Invalid` cursor."""
+    """Return transfers from or to a location, the newest first, one more than asked for. Errors: `Invalid` cursor."""
     return await session.fetch(
-        f"SELECT {_TRANSFER} FROM stock_transfer t "
-        "WHERE ($1::bigint IS NULL OR t.from_location_id = $1 OR t.to_location_id = $1) "
-        "AND ($2::text IS NULL OR t.status = $2) AND ($3::uuid IS NULL OR t.id < $3) ORDER BY t.id DESC LIMIT $4",
-        location_id,
-        status,
-        _key(before),
-        first + 1,
+        _NEWEST, location_id=location_id, status=status, before=_cursor_key(before), limit=first + 1
     )
 
 
-def _key(cursor: str | None) -> UUID | None:
+_NEWEST = statement(f"""
+    SELECT {_TRANSFER_COLUMNS} FROM stock_transfer t
+    WHERE (:location_id::bigint IS NULL OR t.from_location_id = :location_id OR t.to_location_id = :location_id)
+        AND (:status::text IS NULL OR t.status = :status) AND (:before::uuid IS NULL OR t.id < :before)
+    ORDER BY t.id DESC LIMIT :limit
+""")
+
+
+def _cursor_key(cursor: str | None) -> UUID | None:
     try:
         return UUID(cursor) if cursor is not None else None
     except ValueError:

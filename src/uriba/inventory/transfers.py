@@ -1,4 +1,4 @@
-"""Transfers: goods that one location ships to another, from the plan to the last unit."""
+"""Transfers: goods that one location ships to another. Planned, shipped, cancelled; see `transfer_receipts`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from uriba.catalog.queries import SKU_OF_VARIANT
 from uriba.core import quantities, text
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, InvalidState, NotFound, Refusals
 from uriba.db import Row, Session
+from uriba.db.statements import statement
 from uriba.inventory import ledger, lookups
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, TransferStatus
 
-NEXT = {
+NEXT_STATUSES = {
     TransferStatus.DRAFT: (TransferStatus.IN_TRANSIT, TransferStatus.CANCELLED),
     TransferStatus.IN_TRANSIT: (
         TransferStatus.PARTIALLY_RECEIVED,
@@ -30,12 +32,12 @@ NEXT = {
     TransferStatus.RECEIVED: (),
     TransferStatus.CANCELLED: (),
 }
-"""What a transfer may become."""
+"""The statuses that may follow each status."""
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
-    """So many units of a SKU."""
+class SkuUnits:
+    """A number of units of a SKU."""
 
     sku: str
     quantity: int
@@ -43,7 +45,7 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class TransferLine:
-    """A line as the hub knows it, in units. `discrepancy`: why what arrived is not what was shipped."""
+    """A line of a locked transfer, in units. `discrepancy`: why the received units differ from the shipped ones."""
 
     variant_id: int
     sku: str
@@ -55,13 +57,13 @@ class TransferLine:
 
     @property
     def open(self) -> int:
-        """Still on the way."""
+        """Units that are still on the way."""
         return max(0, self.shipped - self.received - self.returned)
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer that this transaction has locked, and its lines in their order."""
+    """A locked transfer with its lines in their order."""
 
     id: UUID
     source: int
@@ -71,15 +73,15 @@ class Transfer:
 
     @property
     def reference(self) -> str:
-        """How the ledger names it."""
+        """The reference of its movements."""
         return f"transfer:{self.id}"
 
     def check_next(self, *wanted: TransferStatus) -> None:
-        """Errors: `InvalidState`, naming what may be."""
-        legal = NEXT[self.status]
-        if not set(wanted) & set(legal):
-            then = f"can become {' or '.join(legal)}" if legal else "stays so"
-            raise InvalidState(f"This transfer is {self.status} and {then}.", "id")
+        """Check that one of these statuses may follow. Errors: `InvalidState`, with those that may."""
+        allowed = NEXT_STATUSES[self.status]
+        if not set(wanted) & set(allowed):
+            then = f"It can become {' or '.join(allowed)}." if allowed else "Its status cannot change any more."
+            raise InvalidState(f"This transfer is {self.status}. {then}", "id")
 
 
 async def create(
@@ -90,104 +92,124 @@ async def create(
     source: str,
     destination: str,
     note: str | None,
-    lines: Sequence[Units],
+    lines: Sequence[SkuUnits],
 ) -> None:
-    """Plan a transfer between two locations, by their codes; nothing moves yet. `note` is the caller's own reference.
+    """Plan a transfer between two locations, by code; no stock moves yet. `note`: the caller's own reference.
 
-    Errors: `NotFound` SKU or location, `Invalid` (no line, a SKU twice, to where it comes from), `InvalidQuantity`,
+    Errors: `NotFound` SKU or location, `Invalid` (no line, a SKU twice, the same location), `InvalidQuantity`,
     `LimitExceeded`.
     """
     quantities.check_rows(len(lines), "lines")
     if not lines:
         raise Invalid("Give at least one line.", "lines")
     refusals = Refusals()
-    noted = text.optional_text(note, "reference")
+    own_reference = text.optional_text(note, "reference")
     if source == destination:
-        refusals.add(Code.INVALID, "Goods go to another location than they come from.", "to")
-    source_id = await lookups.place(session, source, "from", refusals=refusals)
-    destination_id = await lookups.place(session, destination, "to", refusals=refusals)
+        refusals.add(Code.INVALID, "The destination must differ from the source.", "to")
+    source_id = await lookups.location_id(session, source, "from", refusals=refusals)
+    destination_id = await lookups.location_id(session, destination, "to", refusals=refusals)
     check_units(lines, refusals)
-    variants = await lookups.variants(session, [line.sku for line in lines], field="lines", refusals=refusals)
+    variants = await lookups.variant_ids(session, [line.sku for line in lines], "sku", field="lines", refusals=refusals)
     if source_id is not None and destination_id is not None:
-        lookups.check_own(actor, source_id, destination_id)
+        lookups.check_terminal_location(actor, source_id, destination_id)
     refusals.raise_any()
     session.defer(
-        "INSERT INTO stock_transfer (id, from_location_id, to_location_id, reference, actor) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        transfer_id,
-        source_id,
-        destination_id,
-        noted,
-        actor.label,
+        _INSERT,
+        transfer_id=transfer_id,
+        source_id=source_id,
+        destination_id=destination_id,
+        reference=own_reference,
+        actor=actor.label,
     )
     session.defer(
-        "INSERT INTO stock_transfer_line (transfer_id, variant_id, position, quantity) "
-        "SELECT $1, v, n, q FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS u(v, q, n)",
-        transfer_id,
-        [variants[line.sku] for line in lines],
-        [line.quantity for line in lines],
+        _INSERT_LINES,
+        transfer_id=transfer_id,
+        variant_ids=[variants[line.sku] for line in lines],
+        quantities=[line.quantity for line in lines],
     )
     await session.flush()
 
 
-async def ship(session: Session, *, actor: Actor, transfer_id: UUID | None, lines: Sequence[Units] | None) -> list[Row]:
-    """The goods leave: out of the source's on hand, and incoming at the destination. None: all that was planned.
+_INSERT = statement("""
+    INSERT INTO stock_transfer (id, from_location_id, to_location_id, reference, actor)
+    VALUES (:transfer_id, :source_id, :destination_id, :reference, :actor)
+""")
 
-    Nothing leaves that is not available. The levels as they are then.
+_INSERT_LINES = statement("""
+    INSERT INTO stock_transfer_line (transfer_id, variant_id, position, quantity)
+    SELECT :transfer_id, variant_id, position, quantity
+    FROM unnest(:variant_ids::bigint[], :quantities::bigint[]) WITH ORDINALITY AS u(variant_id, quantity, position)
+""")
+
+
+async def ship(
+    session: Session, *, actor: Actor, transfer_id: UUID | None, lines: Sequence[SkuUnits] | None
+) -> list[Row]:
+    """Ship available units of a transfer: off the source's on hand, incoming at the destination. Return the levels.
+
+    `lines`: what is shipped, None for all that was planned.
 
     Errors: `NotFound`, `InvalidState`, `Invalid`, `InvalidQuantity` (more than was planned), `OutOfStock` with the
     line's path.
     """
     quantities.check_rows(len(lines or ()), "lines")
-    transfer = await locked(session, transfer_id)
-    lookups.check_own(actor, transfer.source)
+    transfer = await lock_transfer(session, transfer_id)
+    lookups.check_terminal_location(actor, transfer.source)
     transfer.check_next(TransferStatus.IN_TRANSIT)
     planned = {line.sku: line for line in transfer.lines}
-    chosen = [Units(line.sku, line.quantity) for line in transfer.lines] if lines is None else lines
+    chosen = [SkuUnits(line.sku, line.quantity) for line in transfer.lines] if lines is None else lines
     _check_shipped(chosen, planned)
     units = {planned[line.sku].variant_id: line.quantity for line in chosen}
     await session.run(
-        "WITH shipped AS (UPDATE stock_transfer_line l SET shipped = u.q FROM unnest($2::bigint[], $3::bigint[]) "
-        "AS u(v, q) WHERE l.transfer_id = $1 AND l.variant_id = u.v) "
-        "UPDATE stock_transfer SET status = $4, shipped_at = clock_timestamp() WHERE id = $1",
-        transfer.id,
-        list(units),
-        list(units.values()),
-        TransferStatus.IN_TRANSIT,
+        _SHIP,
+        transfer_id=transfer.id,
+        variant_ids=list(units),
+        shipped=list(units.values()),
+        status=TransferStatus.IN_TRANSIT,
     )
     await ledger.open_levels(session, [(v, place) for v in units for place in (transfer.source, transfer.destination)])
-    movements = [m for v, quantity in units.items() for m in _leaving(transfer, v, quantity)]
+    movements = [m for v, quantity in units.items() for m in _shipping_movements(transfer, v, quantity)]
     try:
         return await ledger.post(session, movements, reference=transfer.reference, actor=actor.label)
     except LedgerRefused as refused:
-        raise _short(refused, list(units)) from refused
+        raise _out_of_stock(refused, list(units)) from refused
 
 
-def check_units(lines: Sequence[Units], refusals: Refusals) -> None:
-    """Refuse quantities out of bounds, and SKUs that stand twice."""
+_SHIP = statement("""
+    WITH shipped AS (
+        UPDATE stock_transfer_line l SET shipped = u.shipped
+        FROM unnest(:variant_ids::bigint[], :shipped::bigint[]) AS u(variant_id, shipped)
+        WHERE l.transfer_id = :transfer_id AND l.variant_id = u.variant_id
+    )
+    UPDATE stock_transfer SET status = :status, shipped_at = clock_timestamp() WHERE id = :transfer_id
+""")
+
+
+def check_units(lines: Sequence[SkuUnits], refusals: Refusals) -> None:
+    """Refuse quantities that are out of bounds, and SKUs that occur twice."""
     for index, line in enumerate(lines):
         try:
             quantities.quantity(line.quantity, "lines", index, "quantity")
         except InvalidQuantity as error:
             refusals.caught(error)
-    lookups.refuse_repeats([line.sku for line in lines], field="lines", key="sku", refusals=refusals)
+    lookups.refuse_duplicates([line.sku for line in lines], "sku", field="lines", refusals=refusals)
 
 
-def _check_shipped(lines: Sequence[Units], planned: dict[str, TransferLine]) -> None:
+def _check_shipped(lines: Sequence[SkuUnits], planned: dict[str, TransferLine]) -> None:
     if not lines:
-        raise Invalid("Ship at least one line, or leave out lines for all.", "lines")
+        raise Invalid("Give at least one line, or leave out lines to ship everything.", "lines")
     refusals = Refusals()
     check_units(lines, refusals)
     for index, line in enumerate(lines):
         if line.sku not in planned:
             refusals.add(Code.NOT_FOUND, "This SKU is not in the transfer.", "lines", index, "sku")
         elif line.quantity > planned[line.sku].quantity:
-            sentence = f"Only {planned[line.sku].quantity} are planned."
+            sentence = f"Only {planned[line.sku].quantity} units are planned."
             refusals.add(Code.INVALID_QUANTITY, sentence, "lines", index, "quantity")
     refusals.raise_any()
 
 
-def _leaving(transfer: Transfer, variant_id: int, units: int) -> tuple[Movement, Movement]:
+def _shipping_movements(transfer: Transfer, variant_id: int, units: int) -> tuple[Movement, Movement]:
     return (
         Movement(
             variant_id=variant_id,
@@ -207,40 +229,44 @@ def _leaving(transfer: Transfer, variant_id: int, units: int) -> tuple[Movement,
     )
 
 
-def _short(refused: LedgerRefused, variant_ids: Sequence[int]) -> DomainError:
+def _out_of_stock(refused: LedgerRefused, variant_ids: Sequence[int]) -> DomainError:
     problems = Refusals()
     for refusal in refused.refusals:
         index = variant_ids.index(refusal.variant_id)
-        sentence = f"Only {refusal.available} are available there."
+        sentence = f"Only {refusal.available} are available at the source."
         problems.add(Code.OUT_OF_STOCK, sentence, "lines", index, "quantity")
     return DomainError.of(problems.problems)
 
 
 async def cancel(session: Session, *, actor: Actor, transfer_id: UUID | None, reason: str | None) -> list[Row]:
-    """Give a transfer up: what is still on the way goes back on hand at the source. The levels as they are then.
+    """Cancel a transfer: units still on the way go back on hand at the source. Return the levels.
 
-    A terminal cancels a plan of its location's, and what its location has shipped. Errors: `NotFound`, `InvalidState`.
+    A terminal can cancel a plan of its location, and what its location has shipped.
+
+    Errors: `NotFound`, `InvalidState`.
     """
-    because = text.optional_text(reason, "reason")
-    transfer = await locked(session, transfer_id)
+    own_reason = text.optional_text(reason, "reason")
+    transfer = await lock_transfer(session, transfer_id)
     planned = transfer.status is TransferStatus.DRAFT
-    lookups.check_own(actor, transfer.source, *([transfer.destination] if planned else []))
+    lookups.check_terminal_location(actor, transfer.source, *([transfer.destination] if planned else []))
     transfer.check_next(TransferStatus.CANCELLED)
-    await session.run(
-        "WITH returned AS (UPDATE stock_transfer_line SET returned = returned + greatest(0, shipped - received "
-        "- returned) WHERE transfer_id = $1) "
-        "UPDATE stock_transfer SET status = $2, reason = $3, closed_at = clock_timestamp() WHERE id = $1",
-        transfer.id,
-        TransferStatus.CANCELLED,
-        because,
-    )
-    movements = [m for line in transfer.lines if line.open for m in _coming_back(transfer, line)]
+    await session.run(_CANCEL, transfer_id=transfer.id, status=TransferStatus.CANCELLED, reason=own_reason)
+    movements = [m for line in transfer.lines if line.open for m in _returning_movements(transfer, line)]
     if not movements:
         return []
     return await ledger.post(session, movements, reference=transfer.reference, actor=actor.label)
 
 
-def _coming_back(transfer: Transfer, line: TransferLine) -> tuple[Movement, Movement]:
+_CANCEL = statement("""
+    WITH returned AS (
+        UPDATE stock_transfer_line SET returned = returned + greatest(0, shipped - received - returned)
+        WHERE transfer_id = :transfer_id
+    )
+    UPDATE stock_transfer SET status = :status, reason = :reason, closed_at = clock_timestamp() WHERE id = :transfer_id
+""")
+
+
+def _returning_movements(transfer: Transfer, line: TransferLine) -> tuple[Movement, Movement]:
     return (
         Movement(
             variant_id=line.variant_id,
@@ -259,19 +285,13 @@ def _coming_back(transfer: Transfer, line: TransferLine) -> tuple[Movement, Move
     )
 
 
-async def locked(session: Session, transfer_id: UUID | None) -> Transfer:
-    """The transfer as it is now; whoever else would change it waits. Errors: `NotFound`."""
-    row = await session.fetchrow(
-        "SELECT id, from_location_id, to_location_id, status FROM stock_transfer WHERE id = $1 FOR UPDATE", transfer_id
-    )
+async def lock_transfer(session: Session, transfer_id: UUID | None) -> Transfer:
+    """Lock a transfer and return it with its lines. Errors: `NotFound`."""
+    row = await session.fetchrow(_LOCK, transfer_id=transfer_id)
     if row is None:
         raise NotFound("There is no such transfer.", "id")
-    # Only now: lines that were read together with the lock could be those of before whoever held it.
-    lines = await session.fetch(
-        "SELECT l.variant_id, v.sku, l.quantity, l.shipped, l.received, l.returned, l.discrepancy "
-        "FROM stock_transfer_line l JOIN variant v ON v.id = l.variant_id WHERE l.transfer_id = $1 ORDER BY l.position",
-        transfer_id,
-    )
+    # A second statement: the one that waits for the lock would read the lines as they were before.
+    lines = await session.fetch(_LINES, transfer_id=transfer_id)
     return Transfer(
         row["id"],
         row["from_location_id"],
@@ -279,3 +299,14 @@ async def locked(session: Session, transfer_id: UUID | None) -> Transfer:
         TransferStatus(row["status"]),
         tuple(TransferLine(**dict(line)) for line in lines),
     )
+
+
+_LOCK = statement("""
+    SELECT id, from_location_id, to_location_id, status FROM stock_transfer WHERE id = :transfer_id FOR UPDATE
+""")
+
+_LINES = statement(f"""
+    SELECT l.variant_id, ({SKU_OF_VARIANT.format(variant="l.variant_id")}) AS sku, l.quantity, l.shipped, l.received,
+        l.returned, l.discrepancy
+    FROM stock_transfer_line l WHERE l.transfer_id = :transfer_id ORDER BY l.position
+""")

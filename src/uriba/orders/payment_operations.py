@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from uriba.conflicts import cases
-from uriba.conflicts.cases import Case
+from uriba.conflicts import conflicts
+from uriba.conflicts.conflicts import NewConflict
 from uriba.conflicts.models import ConflictKind
 from uriba.core.actor import SYSTEM, Actor
 from uriba.core.errors import InvalidState, NotFound
@@ -88,26 +88,26 @@ async def mark_failed(session: Session, operation: DueOperation, why: str) -> No
         "reason": why,
     }
     await timeline.record(session, [TimelineEntry(operation.order_id, PaymentUpdated, data)], actor=SYSTEM.label)
-    case = Case(
+    case = NewConflict(
         kind=ConflictKind.PAYMENT_FAILED,
         message=f"{operation.method} refused to {operation.kind.lower()} {amount} of order {order['number']}: {why}",
         location_id=order["location_id"],
         order_id=operation.order_id,
     )
-    cases.open_cases(session, [case])
+    conflicts.open_conflicts(session, [case])
 
 
 async def report_failed_refund(session: Session, provider: str, order_id: UUID) -> None:
     """A provider could not give back what it had promised to: people find another way."""
     order = await session.fetchrow("SELECT id, number, location_id FROM orders WHERE id = $1", order_id)
     if order is not None:
-        case = Case(
+        case = NewConflict(
             kind=ConflictKind.PAYMENT_FAILED,
             message=f"A refund of order {order['number']} did not arrive, says {provider}: pay it back another way.",
             location_id=order["location_id"],
             order_id=order["id"],
         )
-        cases.open_cases(session, [case])
+        conflicts.open_conflicts(session, [case])
 
 
 _UNDO = f"""

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from uriba.conflicts import cases
-from uriba.conflicts.cases import Case
+from uriba.conflicts import conflicts
+from uriba.conflicts.conflicts import NewConflict
 from uriba.conflicts.models import ConflictKind
 from uriba.core import clock
 from uriba.core.actor import SYSTEM
@@ -87,7 +87,7 @@ async def link_to_sales(session: Session, receipts: Sequence[str], *, actor: str
         for r in linked
     ]
     await timeline.record(session, told, actor=actor)
-    cases.open_cases(session, [case for r in linked for case in _mismatches(r, meant[r["id"]], matched)])
+    conflicts.open_conflicts(session, [case for r in linked for case in _mismatches(r, meant[r["id"]], matched)])
     return len(linked)
 
 
@@ -226,9 +226,9 @@ _REFUND = """
 """
 
 
-def _mismatches(returned: Row, order: Row, matched: Sequence[_Matched]) -> Iterator[Case]:
+def _mismatches(returned: Row, order: Row, matched: Sequence[_Matched]) -> Iterator[NewConflict]:
     if units := sum(m.quantity for m in matched if m.return_id == returned["id"] and m.order_line_id is None):
-        yield Case(
+        yield NewConflict(
             kind=ConflictKind.RETURN_MISMATCH,
             message=f"{units} units came back that order {order['number']} did not have, or that had come back before.",
             location_id=returned["location_id"],

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from uriba.db.session import Insert, Session
-from uriba.db.statements import statement
+from uriba.db.statements import fragment, statement
 from uriba.outbox import payloads
 from uriba.outbox.payloads import Data
 
@@ -92,8 +92,11 @@ def _row(event: Event) -> dict[str, object]:
     return {"type": event.type, "subject": event.subject, "version": event.version, "data": event.data}
 
 
-_INSERT = statement("""
-    INSERT INTO outbox_event (type, subject, version, data)
+INSERT_EVENTS = fragment("INSERT INTO outbox_event (type, subject, version, data)")
+"""Begins an INSERT of events, for statements that emit events about the rows that they change."""
+
+_INSERT = statement(f"""
+    {INSERT_EVENTS}
     SELECT e.type, e.subject, e.version, e.data
     FROM json_to_recordset(:events::json) AS e(type text, subject text, version bigint, data jsonb)
 """)

@@ -1,1 +1,1 @@
-"""The till: its facts, whatever happened on the way, and what it has to know."""
+"""Tills: their events, the data that they pull, and the repair of parked events."""

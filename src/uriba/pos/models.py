@@ -1,4 +1,4 @@
-"""Tables of tills and of their facts."""
+"""Tables of terminals and their events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uriba.db.base import Base
 
 
 class PosEventType(StrEnum):
-    """What a till reports."""
+    """What an event says happened."""
 
     SALE = "SALE"
     RETURN = "RETURN"
@@ -25,7 +25,7 @@ class PosEventType(StrEnum):
 
 
 class PosEventStatus(StrEnum):
-    """What became of a fact: it stands now, it stood already, or a person has to look at it."""
+    """What became of an event: applied now, applied before, or kept for people to repair."""
 
     APPLIED = "APPLIED"
     DUPLICATE = "DUPLICATE"
@@ -33,8 +33,10 @@ class PosEventStatus(StrEnum):
 
 
 class PosTerminal(Base):
-    """A till that has synced. `skew_ms`: how far its clock is ahead of ours, as it was last measured to be another;
-    `version` counts its events.
+    """A till that has synced.
+
+    skew_ms: how far its clock is ahead of the hub's; measurements close to this one do not change it. version: counts
+    the events emitted about it.
     """
 
     __tablename__ = "pos_terminal"
@@ -48,7 +50,7 @@ class PosTerminal(Base):
 
 
 class PosEpoch(Base):
-    """The sequences that the hub has of one epoch of a till: with their gaps, whatever the order they came in."""
+    """The sequences of one epoch that the hub has, as ranges with gaps."""
 
     __tablename__ = "pos_epoch"
     __table_args__ = (CheckConstraint("epoch > 0", name="epoch"),)
@@ -59,14 +61,16 @@ class PosEpoch(Base):
 
 
 class PosEvent(Base):
-    """A fact that the hub has, for ever. (terminal, epoch, sequence) and the till's own id name it, the digest proves
-    that the same was sent again. `occurred_at` is the till's time less `skew_ms`, and never later than its receipt.
-    `movements`: lines of the ledger that it made.
+    """An event of a till, kept forever.
+
+    It is identified by (terminal, epoch, sequence) and by the till's event id. digest: of its content in a canonical
+    form, the first byte is the form's version; an event that is sent again has the same. occurred_at: the till's time
+    less `skew_ms`, never later than the time of receipt. movements: how many movements of stock it has made.
     """
 
     __tablename__ = "pos_event"
     __table_args__ = (
-        CheckConstraint("octet_length(digest) = 32", name="digest"),
+        CheckConstraint("octet_length(digest) = 33", name="digest"),
         Index("uq_pos_event_event_id", "terminal_id", "event_id", unique=True),
     )
 

@@ -1,14 +1,14 @@
-"""Pull: what a till keeps on its disk, as one stream of states. Whoever applies all of it, in order, has the same.
+"""Pull: the goods, prices and stock that a till stores, as one stream of entries to apply in order.
 
-Without a cursor it begins with every variant, its prices and the store's stock of it; then it follows the feed and
-gives the present state of whatever changed. Small sets (taxes, carts, revocations) come whole, whenever they differ
-from what the cursor has. A till that was away for very long begins anew: that is shorter than all the changes.
+Without a cursor the stream starts with every variant, its prices and the store's stock of it. Then it follows the feed
+and returns the present state of everything that has changed. Small sets (taxes, carts, revocations) are returned whole
+whenever they differ from those of the cursor. A till that is very far behind starts again, which is less to read.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
@@ -16,11 +16,13 @@ from typing import Any
 
 import msgspec
 
-from uriba.catalog import queries
+from uriba.access import keys
+from uriba.cart import queries as carts
+from uriba.catalog import channels, queries
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
-from uriba.inventory.queries import levels_by_key, split_level_key
+from uriba.inventory.queries import level_of_subject, levels_by_key
 from uriba.outbox import feed, relay
 from uriba.pos.reference_data import terms_of_channel, with_tax
 from uriba.pricing import prices
@@ -28,13 +30,13 @@ from uriba.pricing.quote import PricingTerms
 
 PAGE_MAX = 1_000
 SCANNED_MAX = 5_000
-"""Events that one page looks at."""
+"""Events of the feed that are read for one page."""
 
 BEHIND_MAX = 100_000
-"""A till that is further behind begins anew."""
+"""A till that is more events behind starts again."""
 
 
-class EntryKind(StrEnum):
+class PullEntryKind(StrEnum):
     """What an entry is about."""
 
     VARIANT = "VARIANT"
@@ -44,9 +46,12 @@ class EntryKind(StrEnum):
     REVOCATIONS = "REVOCATIONS"
 
 
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """How far a till has come: the feed's position, the last variant while it reads all, digests of its sets, and of
-    how its channel counts: prices are printed by that."""
+class PullCursor(msgspec.Struct, frozen=True, array_like=True):
+    """A till's position in the stream.
+
+    position: in the feed. variant_id: the last variant read so far, None after the initial reading. sets: digests of
+    the small sets. terms: a digest of the channel's terms, which printed prices depend on.
+    """
 
     position: int
     variant_id: int | None
@@ -55,10 +60,13 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """The present state of one thing; it replaces what the till has under this kind and key."""
+class PullEntry:
+    """The present state of one thing, which replaces the till's entry of this kind and key.
 
-    kind: EntryKind
+    row, prices: of a variant or a level. rows: of a set.
+    """
+
+    kind: PullEntryKind
     key: str
     row: Row | None = None
     prices: Sequence[Row] = ()
@@ -66,43 +74,43 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Page:
-    """Entries in order, where the next page begins, and whether there is more now."""
+class PullPage:
+    """Entries in order, the cursor of the next page, and whether there is more now."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[PullEntry] = field(default_factory=list)
     cursor: str = ""
     more: bool = False
 
 
-async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int) -> Page:
-    """The next entries for a terminal.
+async def pull(session: Session, *, actor: Actor, cursor: str | None, first: int) -> PullPage:
+    """Return the next entries for a terminal.
 
-    Errors: `Invalid` for a cursor that is none of ours, or a page outside of 1 to 1,000.
+    Errors: `Invalid` for a cursor that is not of this hub, or a page size outside 1 to 1,000.
     """
     if not 1 <= first <= PAGE_MAX:
         raise Invalid(f"first is from 1 to {PAGE_MAX:,}.", "first")
     kept = await feed.kept_range(session)
     end = kept.position
-    terms = await _terms(session, actor)
-    at = _read(cursor) if cursor is not None else Cursor(end, 0, terms=terms)
+    terms = await _terms_digest(session, actor)
+    at = _decode(cursor) if cursor is not None else PullCursor(end, 0, terms=terms)
     if at.position > end:
-        raise Invalid("This cursor is ahead of the hub, which was restored: begin anew, without a cursor.", "cursor")
+        raise Invalid("This cursor is ahead of the hub, which was restored. Pull again without a cursor.", "cursor")
     behind = at.variant_id is None and end - at.position > BEHIND_MAX
     if at.terms != terms or behind or at.position < kept.forgotten:
-        at = Cursor(end, 0, at.sets, terms)
+        at = PullCursor(end, 0, at.sets, terms)
     if at.variant_id is not None:
-        entries, reached = await _all(session, actor, at.variant_id, max(1, first // 2))
-        return Page(entries, _written(Cursor(at.position, reached, at.sets, terms)), more=True)
-    entries, position = await _changed(session, actor, at.position, first)
-    sets, whole = at.sets, position >= end
-    if whole:
-        changed, sets, whole = await _sets(session, actor, at.sets, first - len(entries))
+        entries, reached = await _initial_entries(session, actor, at.variant_id, max(1, first // 2))
+        return PullPage(entries, _encode(PullCursor(at.position, reached, at.sets, terms)), more=True)
+    entries, position = await _changed_entries(session, actor, at.position, first)
+    sets, complete = at.sets, position >= end
+    if complete:
+        changed, sets, complete = await _changed_sets(session, actor, at.sets, first - len(entries))
         entries += changed
-    return Page(entries, _written(Cursor(position, None, sets, terms)), more=not whole)
+    return PullPage(entries, _encode(PullCursor(position, None, sets, terms)), more=not complete)
 
 
-async def _terms(session: Session, actor: Actor) -> str:
-    """A digest of what printed prices depend on besides the price list: which channel it is, and how that counts."""
+async def _terms_digest(session: Session, actor: Actor) -> str:
+    """Return a digest of what printed prices depend on besides the price list: the channel and its tax rules."""
     if actor.channel_id is None:
         return ""
     terms = await terms_of_channel(session, actor.channel_id)
@@ -114,32 +122,31 @@ def _digest(value: object) -> str:
     return sha256(msgspec.json.encode(value)).hexdigest()[:16]
 
 
-def _read(cursor: str) -> Cursor:
+def _decode(cursor: str) -> PullCursor:
     try:
-        found = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Cursor)
+        found = msgspec.json.decode(urlsafe_b64decode(cursor.encode("ascii")), type=PullCursor)
     except (ValueError, msgspec.MsgspecError):
-        raise Invalid("This is not a cursor of this list.", "cursor") from None
+        raise Invalid("This is not a cursor of this list. Pull again without a cursor.", "cursor") from None
     if found.position < 0 or not 0 <= (found.variant_id or 0) < 2**63 or len(found.sets) != len(_SETS):
-        raise Invalid("This is not a cursor of this list.", "cursor")
+        raise Invalid("This is not a cursor of this list. Pull again without a cursor.", "cursor")
     return found
 
 
-def _written(cursor: Cursor) -> str:
+def _encode(cursor: PullCursor) -> str:
     return urlsafe_b64encode(msgspec.json.encode(cursor)).decode()
 
 
-async def _all(session: Session, actor: Actor, after: int, limit: int) -> tuple[list[Entry], int | None]:
-    """Variants with their stock, by id; where to go on, None at the end."""
-    rows = await session.fetch(
-        f"SELECT {queries.VARIANT} FROM variant v WHERE v.id > $1 ORDER BY v.id LIMIT $2", after, limit
-    )
-    ids = [row["id"] for row in rows]
+async def _initial_entries(
+    session: Session, actor: Actor, after: int, limit: int
+) -> tuple[list[PullEntry], int | None]:
+    """Return variants by id with their stock, and the id to continue after, None at the end."""
+    ids = await queries.variant_ids_after(session, after, limit=limit)
     entries = await _variants(session, actor, ids) + await _stock(session, actor, ids)
-    return entries, ids[-1] if len(rows) == limit else None
+    return entries, ids[-1] if len(ids) == limit else None
 
 
-async def _changed(session: Session, actor: Actor, after: int, limit: int) -> tuple[list[Entry], int]:
-    """What changed after a position, each thing once, as it is now; how far that goes."""
+async def _changed_entries(session: Session, actor: Actor, after: int, limit: int) -> tuple[list[PullEntry], int]:
+    """Return the present state of what has changed since a position, each thing once, and the position reached."""
     variants: dict[int, None] = {}
     stocked: dict[int, None] = {}
     position = after
@@ -147,10 +154,8 @@ async def _changed(session: Session, actor: Actor, after: int, limit: int) -> tu
         kind, _, key = event["subject"].partition(":")
         if kind == "Variant":
             variants[int(key)] = None
-        elif kind == "StockLevel":
-            variant_id, location_id = split_level_key(key)
-            if location_id == actor.location_id:
-                stocked[variant_id] = None
+        elif (level := level_of_subject(event["subject"])) is not None and level[1] == actor.location_id:
+            stocked[level[0]] = None
         position = event["position"]
         if len(variants) + len(stocked) >= limit:
             break
@@ -158,12 +163,12 @@ async def _changed(session: Session, actor: Actor, after: int, limit: int) -> tu
     return entries, position
 
 
-async def _variants(session: Session, actor: Actor, ids: Sequence[int]) -> list[Entry]:
+async def _variants(session: Session, actor: Actor, ids: Sequence[int]) -> list[PullEntry]:
     if not ids:
         return []
     rows = await queries.variants_by_id(session, ids)
     if actor.channel_id is None or actor.location_id is None:
-        return [Entry(EntryKind.VARIANT, rows[i]["sku"], rows[i]) for i in ids if i in rows]
+        return [PullEntry(PullEntryKind.VARIANT, rows[i]["sku"], rows[i]) for i in ids if i in rows]
     terms = await terms_of_channel(session, actor.channel_id)
     listed = await prices.listed_by_variant(
         session,
@@ -174,54 +179,63 @@ async def _variants(session: Session, actor: Actor, ids: Sequence[int]) -> list[
         ended=False,
     )
     return [
-        Entry(EntryKind.VARIANT, rows[i]["sku"], rows[i], [_printed(p, rows[i], terms) for p in listed[i]])
+        PullEntry(
+            PullEntryKind.VARIANT, rows[i]["sku"], rows[i], [_printed_price(p, rows[i], terms) for p in listed[i]]
+        )
         for i in ids
         if i in rows
     ]
 
 
-def _printed(listed: Row, variant: Row, terms: PricingTerms) -> Row:
-    """A price as a till prints it: with its tax."""
+def _printed_price(listed: Row, variant: Row, terms: PricingTerms) -> Row:
+    """Return a listed price with tax included, as a till prints it."""
     return {**listed, "amount_minor": with_tax(listed["amount_minor"], variant["tax_class"], terms)}
 
 
-async def _stock(session: Session, actor: Actor, ids: Sequence[int]) -> list[Entry]:
+async def _stock(session: Session, actor: Actor, ids: Sequence[int]) -> list[PullEntry]:
     if not ids:
         return []
     assert actor.location_id is not None
     levels = await levels_by_key(session, [(variant_id, actor.location_id) for variant_id in ids])
     skus = await queries.variants_by_id(session, ids)
-    return [Entry(EntryKind.STOCK, skus[v]["sku"], levels[v, at]) for v, at in sorted(levels) if v in skus]
+    return [PullEntry(PullEntryKind.STOCK, skus[v]["sku"], levels[v, at]) for v, at in sorted(levels) if v in skus]
 
 
-async def _sets(
+async def _changed_sets(
     session: Session, actor: Actor, known: Sequence[str], room: int
-) -> tuple[list[Entry], tuple[str, ...], bool]:
-    """The sets that are not as the till has them, as many as there is room for; the digests of what it has then, and
-    whether those are all."""
-    entries: list[Entry] = []
-    digests, whole = [], True
-    for (kind, sql), before in zip(_SETS.items(), known, strict=True):
-        by_channel = kind is EntryKind.TAXES
-        rows = await session.fetch(sql, actor.channel_id if by_channel else actor.location_id)
-        values = [dict(row) for row in rows]
+) -> tuple[list[PullEntry], tuple[str, ...], bool]:
+    """Return the sets that differ from the till's, as many as there is room for.
+
+    Also the digests of the sets that the till has then, and whether that is all of them.
+    """
+    entries: list[PullEntry] = []
+    digests, complete = [], True
+    for (kind, read), before in zip(_SETS.items(), known, strict=True):
+        values = [dict(row) for row in await read(session, actor)]
         digest = _digest(values)
         if digest != before and len(entries) == room:
-            digest, whole = before, False
+            digest, complete = before, False
         elif digest != before:
-            entries.append(Entry(kind, kind.lower(), rows=values))
+            entries.append(PullEntry(kind, kind.lower(), rows=values))
         digests.append(digest)
-    return entries, tuple(digests), whole
+    return entries, tuple(digests), complete
 
 
-_SETS = {
-    EntryKind.TAXES: "SELECT tax_class, trim_scale(rate)::text AS rate FROM tax_rate WHERE channel_id = $1 ORDER BY 1",
-    EntryKind.CARTS: """
-        SELECT c.id, c.version, (SELECT coalesce(sum(quantity), 0)::bigint FROM cart_line l WHERE l.cart_id = c.id)
-            AS quantity FROM cart c WHERE c.location_id = $1 AND c.status = 'ACTIVE' ORDER BY c.id
-    """,
-    EntryKind.REVOCATIONS: """
-        SELECT id FROM access_key WHERE location_id = $1 AND revoked_at IS NOT NULL ORDER BY id
-    """,
+async def _taxes(session: Session, actor: Actor) -> Sequence[Row]:
+    return [] if actor.channel_id is None else await channels.tax_rates(session, actor.channel_id)
+
+
+async def _carts(session: Session, actor: Actor) -> Sequence[Row]:
+    return [] if actor.location_id is None else await carts.active_at_location(session, actor.location_id)
+
+
+async def _revocations(session: Session, actor: Actor) -> Sequence[Row]:
+    return [] if actor.location_id is None else await keys.revoked_at_location(session, actor.location_id)
+
+
+_SETS: dict[PullEntryKind, Callable[[Session, Actor], Awaitable[Sequence[Row]]]] = {
+    PullEntryKind.TAXES: _taxes,
+    PullEntryKind.CARTS: _carts,
+    PullEntryKind.REVOCATIONS: _revocations,
 }
-"""The small sets, each whole. Their key is the kind itself: a till has one of each."""
+"""The small sets, each returned whole. The key of their entry is the kind: a till has one of each."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from uriba.core.actor import SYSTEM
 from uriba.db import Row, Session
@@ -12,7 +12,7 @@ from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
-from uriba.inventory.queries import AVAILABLE
+from uriba.inventory.queries import AVAILABLE, levels_by_key
 
 RECEIPT = "RECEIPT"
 """Why a back-order waits no more."""
@@ -32,6 +32,18 @@ async def fill(session: Session, rows: Sequence[Row], *, actor: str) -> int:
         return 0
     waiting = await _take(session, free, limit=SERVED_MAX)
     return await _give(session, waiting, free, actor=actor)
+
+
+async def fill_after(
+    session: Session, *, change: Callable[[Session], Awaitable[Sequence[Row]]], actor: str
+) -> Sequence[Row]:
+    """Change stock, fill back-orders from the changed levels, and return these levels as they are then."""
+    levels = await change(session)
+    if not levels or not await fill(session, levels, actor=actor):
+        return levels
+    keys = [(row["variant_id"], row["location_id"]) for row in levels]
+    found = await levels_by_key(session, keys)
+    return [found[key] for key in keys]
 
 
 async def fill_waiting(session: Session, limit: int) -> int:

@@ -12,7 +12,7 @@ import msgspec
 from uriba.cart.models import FulfillmentMethod
 from uriba.db.session import Insert, Session
 from uriba.fulfillment.models import FulfillmentStatus
-from uriba.inventory.holds import Held
+from uriba.inventory.holds import HeldUnits
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
@@ -82,7 +82,7 @@ _PARCELS = Insert(
 _LINES = Insert("fulfillment_line", (("fulfillment_id", "uuid"), ("order_line_id", "uuid"), ("quantity", "bigint")))
 
 
-def stock_movements(parcels: Sequence[InitialFulfillment], *, held: Sequence[Held] = ()) -> list[Movement]:
+def stock_movements(parcels: Sequence[InitialFulfillment], *, held: Sequence[HeldUnits] = ()) -> list[Movement]:
     """What the parcels do to stock: goods carried out leave the shelf, the others are committed.
 
     `held`: what is still reserved for them, a hold for each line, and is taken out of there. A line whose hold has
@@ -110,5 +110,5 @@ def _movement(parcel: InitialFulfillment, line: InitialFulfillmentLine, *, held:
         committed=0 if carried else units,
         reserved=-units if held else 0,
         need=0 if carried or held else units,
-        shelf_need=units if carried and not held else 0,
+        till_need=units if carried and not held else 0,
     )

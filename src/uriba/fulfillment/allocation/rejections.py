@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from uriba.cart.models import FulfillmentMethod
-from uriba.conflicts import cases
-from uriba.conflicts.cases import Case
+from uriba.conflicts import conflicts
+from uriba.conflicts.conflicts import NewConflict
 from uriba.conflicts.models import ConflictKind
 from uriba.db import Session
 from uriba.fulfillment.allocation import level_locks, reallocate
@@ -53,7 +53,7 @@ async def reject(
     for part in parts:
         units[variants[part.line_id]] += part.quantity
     await ledger.post(session, _aside(units, here), reference=f"order:{book.order['id']}", actor=actor)
-    cases.open_cases(session, [_case(book, v, here, n, reason) for v, n in units.items()])
+    conflicts.open_conflicts(session, [_case(book, v, here, n, reason) for v, n in units.items()])
 
 
 async def _elsewhere(
@@ -136,9 +136,9 @@ def _aside(units: Counter[int], location_id: int) -> list[Movement]:
     ]
 
 
-def _case(book: OrderSnapshot, variant_id: int, location_id: int, units: int, reason: str | None) -> Case:
+def _case(book: OrderSnapshot, variant_id: int, location_id: int, units: int, reason: str | None) -> NewConflict:
     why = f" ({reason})" if reason else ""
-    return Case(
+    return NewConflict(
         kind=ConflictKind.STOCK_CHECK,
         message=f"{units} units for order {book.order['number']} were not found here{why}. They are put aside until "
         "this shelf is counted.",
@@ -163,7 +163,7 @@ async def resolve_counted(session: Session, *, limit: int = 100) -> int:
         )
         if row["back"]:
             await ledger.post(session, [back], reference=f"conflict:{row['id']}", actor="hub")
-        await cases.resolve(session, conflict_id=row["id"], actor="hub", note="counted")
+        await conflicts.resolve(session, conflict_id=row["id"], actor="hub", note="counted")
     return len(rows)
 
 

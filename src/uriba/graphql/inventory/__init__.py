@@ -1,1 +1,1 @@
-"""Stock levels in the API."""
+"""Stock levels, movements and transfers in the API."""

@@ -1,4 +1,4 @@
-"""Why a level's available is what it is, in the API."""
+"""Explanations of levels in the API: unavailable units by state, and the terms of what is available."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import strawberry
 
 from uriba.core.ids import global_id
-from uriba.db import Row
 from uriba.graphql.context import Info
 from uriba.inventory import explain
-from uriba.inventory.explain import Cause, CauseKind, Key, Term, TermName
+from uriba.inventory.explain import AvailabilityCause, AvailabilityTerm, CauseKind, StateUnits, TermName
 from uriba.inventory.models import StockState
+from uriba.inventory.queries import LevelKey
 
-strawberry.enum(StockState, description="What units on hand are fit for; all but SELLABLE are unavailable.")
+strawberry.enum(StockState, description="What units on hand are fit for. All states but SELLABLE are unavailable.")
 strawberry.enum(TermName, name="StockTermName", description="A term of what is available.")
 strawberry.enum(
     CauseKind,
     name="StockCauseKind",
-    description="What a term comes from: the last count, the sum of what moved since then (or ever), an open "
-    "fulfillment of an order, or a hold of a cart that is paying.",
+    description="What a term comes from: the last count, the sum of the movements since then (or ever), an open "
+    "fulfillment of an order, or a hold of a cart that is being paid.",
 )
 
 _NODES = {CauseKind.COUNT: "StockMovement", CauseKind.FULFILLMENT: "Fulfillment"}
@@ -33,30 +33,32 @@ class StockStateUnits:
     quantity: int
 
 
-@strawberry.type(description="What a term comes from, in part.")
+@strawberry.type(description="A part of what a term comes from.")
 class StockCause:
-    id: strawberry.ID | None = strawberry.field(description="For node, where it is a row that may be seen.")
+    id: strawberry.ID | None = strawberry.field(description="The global id, if it is an object that may be read.")
     kind: CauseKind
-    label: str = strawberry.field(description="An order's number, a count's reference, or words.")
+    label: str = strawberry.field(description="An order's number, a count's reference, or a description.")
     quantity: int
-    at: datetime | None = strawberry.field(description="Counted, last moved, or ordered; of a hold: its end.")
+    at: datetime | None = strawberry.field(
+        description="When it was counted, last moved, or ordered. Of a hold: its end."
+    )
 
 
 @strawberry.type(description="One term of what is available: sign times quantity.")
 class StockTerm:
     name: TermName
-    state: StockState | None = strawberry.field(description="Of UNAVAILABLE: in which state.")
+    state: StockState | None = strawberry.field(description="Of UNAVAILABLE: the state of the units.")
     sign: int = strawberry.field(description="1 or -1.")
     quantity: int
-    references: list[StockCause] = strawberry.field(description="The first 20.")
+    references: list[StockCause] = strawberry.field(description="What the term comes from, the first 20.")
     total: int = strawberry.field(description="How many references there are.")
 
 
-def units_of(row: Row) -> StockStateUnits:
-    return StockStateUnits(state=StockState(row["state"]), quantity=row["quantity"])
+def units_of(units: StateUnits) -> StockStateUnits:
+    return StockStateUnits(state=units.state, quantity=units.quantity)
 
 
-def term_of(term: Term) -> StockTerm:
+def term_of(term: AvailabilityTerm) -> StockTerm:
     return StockTerm(
         name=term.name,
         state=term.state,
@@ -67,7 +69,7 @@ def term_of(term: Term) -> StockTerm:
     )
 
 
-def _cause_of(cause: Cause) -> StockCause:
+def _cause_of(cause: AvailabilityCause) -> StockCause:
     node = _NODES.get(cause.kind)
     return StockCause(
         id=strawberry.ID(global_id(node, cause.key)) if node else None,
@@ -78,19 +80,19 @@ def _cause_of(cause: Cause) -> StockCause:
     )
 
 
-async def states(info: Info, key: Key, as_of: datetime | None) -> list[StockStateUnits]:
-    """The units of a level that are unavailable, or were believed to be, by state."""
-    return [units_of(row) for row in await _states(info, key, as_of)]
+async def states(info: Info, key: LevelKey, as_of: datetime | None) -> list[StockStateUnits]:
+    """Return the unavailable units of a level by state, as they are or as the hub knew them at a time."""
+    return [units_of(units) for units in await _states(info, key, as_of)]
 
 
-async def explained(info: Info, key: Key, level: Mapping[str, Any], as_of: datetime | None) -> list[StockTerm]:
-    """The terms of a level. Which orders and carts those of the past stood for is not kept."""
+async def terms(info: Info, key: LevelKey, level: Mapping[str, Any], as_of: datetime | None) -> list[StockTerm]:
+    """Return the terms of a level. Those of an earlier time have no orders and carts, which are not recorded."""
     if as_of is None:
         return [term_of(term) for term in await info.context.loaders.terms_of_level.get(key) or ()]
-    return [term_of(term) for term in explain.terms(level, await _states(info, key, as_of))]
+    return [term_of(term) for term in explain.availability_terms(level, await _states(info, key, as_of))]
 
 
-async def _states(info: Info, key: Key, as_of: datetime | None) -> Sequence[Row]:
+async def _states(info: Info, key: LevelKey, as_of: datetime | None) -> Sequence[StateUnits]:
     if as_of is None:
         return await info.context.loaders.states_of_level.get(key) or ()
     async with info.context.reading() as session:

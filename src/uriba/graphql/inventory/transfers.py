@@ -1,4 +1,4 @@
-"""Transfers between locations: types and reads."""
+"""Transfers between locations: types and queries."""
 
 from __future__ import annotations
 
@@ -14,25 +14,24 @@ from uriba.db import Session
 from uriba.graphql.catalog.types import Location, Variant, load_location, load_variant
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
-from uriba.graphql.inventory.queries import narrow
 from uriba.graphql.permissions import RETAILER, query
 from uriba.graphql.scalars import Node, PageInfo
-from uriba.inventory import transfer_queries
+from uriba.inventory import lookups, transfer_queries
 from uriba.inventory.models import TransferStatus
 from uriba.inventory.transfer_receipts import Discrepancy
 
-strawberry.enum(TransferStatus, name="StockTransferStatus", description="How far a transfer is.")
-strawberry.enum(Discrepancy, name="TransferDiscrepancy", description="Why what arrived is not what was shipped.")
+strawberry.enum(TransferStatus, name="StockTransferStatus", description="The status of a transfer.")
+strawberry.enum(Discrepancy, name="TransferDiscrepancy", description="Why received units differ from the shipped ones.")
 
 
 @strawberry.type(description="Units of a variant in a transfer.")
 class StockTransferLine:
     variant_key: strawberry.Private[int]
-    quantity: int = strawberry.field(description="Planned.")
+    quantity: int = strawberry.field(description="Planned units.")
     shipped: int
-    received: int = strawberry.field(description="Damaged ones too.")
-    returned: int = strawberry.field(description="Back where they came from, after it was cancelled.")
-    discrepancy: Discrepancy | None = strawberry.field(description="Why what arrived is not what was shipped.")
+    received: int = strawberry.field(description="Received units, damaged ones included.")
+    returned: int = strawberry.field(description="Units put back at the source by a cancellation.")
+    discrepancy: Discrepancy | None = strawberry.field(description="Why received units differ from the shipped ones.")
 
     @strawberry.field
     async def variant(self, info: Info) -> Variant:
@@ -45,19 +44,19 @@ class StockTransfer(Node):
     destination_key: strawberry.Private[int]
     id: strawberry.ID
     status: TransferStatus
-    reference: str | None = strawberry.field(description="The caller's own.")
-    reason: str | None = strawberry.field(description="Why it was cancelled.")
-    actor: str = strawberry.field(description="Who planned it.")
+    reference: str | None = strawberry.field(description="The caller's own reference.")
+    reason: str | None = strawberry.field(description="Why the transfer was cancelled.")
+    actor: str = strawberry.field(description="Who planned the transfer.")
     lines: list[StockTransferLine]
     created_at: datetime
     shipped_at: datetime | None
-    closed_at: datetime | None = strawberry.field(description="Received or cancelled.")
+    closed_at: datetime | None = strawberry.field(description="When the transfer was received or cancelled.")
 
-    @strawberry.field(name="from", description="Where the goods come from.")
+    @strawberry.field(name="from", description="The source.")
     async def source(self, info: Info) -> Location:
         return await load_location(info, self.source_key)
 
-    @strawberry.field(name="to", description="Where they go.")
+    @strawberry.field(name="to", description="The destination.")
     async def destination(self, info: Info) -> Location:
         return await load_location(info, self.destination_key)
 
@@ -124,9 +123,9 @@ class TransferQueries:
         status: TransferStatus | None = None,
     ) -> StockTransferConnection:
         size = pages.check_first(20 if first is None else first)
-        _, location_id = await narrow(info.context, location, None)
         async with info.context.reading() as session:
-            rows = await transfer_queries.some(
+            _, location_id = await lookups.filter_keys(session, location=location, skus=None)
+            rows = await transfer_queries.newest(
                 session, location_id=location_id, status=status, first=size, before=pages.after_key(after)
             )
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])

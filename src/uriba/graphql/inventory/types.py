@@ -1,4 +1,4 @@
-"""Types of stock."""
+"""Types of stock levels and movements."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from uriba.inventory.models import StockReason, StockState
 strawberry.enum(StockReason, description="Why a level changed.")
 
 
-@strawberry.type(description="One line of the ledger: append-only, its sums are the level.")
+@strawberry.type(description="One line of the append-only ledger. A level is the sum of its movements.")
 class StockMovement(Node):
     id: strawberry.ID
     reason: StockReason
-    quantity: int = strawberry.field(description="What was said: units moved, or units counted.")
+    quantity: int = strawberry.field(description="The reported number: units moved, or units counted.")
     on_hand_delta: int
     committed_delta: int
     reserved_delta: int
@@ -34,7 +34,7 @@ class StockMovement(Node):
     incoming_delta: int
     state: StockState | None = strawberry.field(description="Which units became unavailable, or fit for sale again.")
     reference: str | None = strawberry.field(description="The order, cart, count or change that caused it.")
-    actor: str = strawberry.field(description="Who did it.")
+    actor: str = strawberry.field(description="Who caused it.")
     occurred_at: datetime
     recorded_at: datetime
 
@@ -77,12 +77,12 @@ class StockLevel(Node):
     id: strawberry.ID
     on_hand: int = strawberry.field(description="Physically there.")
     committed: int = strawberry.field(description="Promised to placed orders, not handed over yet.")
-    reserved: int = strawberry.field(description="Held for carts that are paying.")
+    reserved: int = strawberry.field(description="Held for carts that are being paid.")
     unavailable: int = strawberry.field(description="Damaged, on display, in inspection.")
     safety_stock: int = strawberry.field(description="Kept back from all but the location's own terminals.")
-    incoming: int = strawberry.field(description="On its way here.")
+    incoming: int = strawberry.field(description="On the way here in transfers.")
     available: int = strawberry.field(description="onHand - unavailable - committed - reserved - safetyStock.")
-    shortage: int = strawberry.field(description="Promised units that facts took away, not settled yet.")
+    shortage: int = strawberry.field(description="Promised units that are not there any more, not settled yet.")
     updated_at: datetime
 
     @strawberry.field
@@ -97,9 +97,9 @@ class StockLevel(Node):
     async def unavailable_by_state(self, info: Info) -> list[StockStateUnits]:
         return await explain.states(info, (self.variant_key, self.location_key), self.as_of)
 
-    @strawberry.field(description="The terms of available, which they add up to, read in one moment.")
+    @strawberry.field(description="The terms that add up to available, read at one moment.")
     async def explain(self, info: Info) -> list[StockTerm]:
-        return await explain.explained(info, (self.variant_key, self.location_key), vars(self), self.as_of)
+        return await explain.terms(info, (self.variant_key, self.location_key), vars(self), self.as_of)
 
     @strawberry.field(description="Newest first.")
     async def movements(self, info: Info, first: int | None = 20, after: str | None = None) -> StockMovementConnection:
@@ -117,8 +117,7 @@ class StockLevel(Node):
 
 
 def level_of(row: Mapping[str, Any], *, as_of: datetime | None = None) -> StockLevel:
-    """A level as it is, or as it was believed to be."""
-    available = row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] - row["safety_stock"]
+    """Return a level as it is, or as the hub knew it at a time."""
     return StockLevel(
         variant_key=row["variant_id"],
         location_key=row["location_id"],
@@ -130,7 +129,7 @@ def level_of(row: Mapping[str, Any], *, as_of: datetime | None = None) -> StockL
         unavailable=row["unavailable"],
         safety_stock=row["safety_stock"],
         incoming=row["incoming"],
-        available=available,
+        available=row["available"],
         shortage=row["shortage"],
         updated_at=row["updated_at"],
     )

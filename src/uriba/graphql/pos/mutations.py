@@ -1,13 +1,10 @@
-"""Facts from tills, and what staff do about those that were put aside."""
+"""Events of tills, and the resolution of conflicts by staff."""
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 import strawberry
 
 from uriba.core import ids
-from uriba.core.errors import NotFound
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import INVENTORY_SCOPE, TERMINAL, mutation
 from uriba.graphql.pos.types import (
@@ -21,21 +18,21 @@ from uriba.graphql.pos.types import (
 )
 from uriba.graphql.scalars import UserError
 from uriba.pos import parked_facts, sync
+from uriba.pos.parked_facts import ConflictAction
 
-
-@strawberry.enum(description="APPLY: apply the fact now, with its own time. DISMISS: close the case; a note says why.")
-class ConflictAction(StrEnum):
-    APPLY = "APPLY"
-    DISMISS = "DISMISS"
+strawberry.enum(
+    ConflictAction,
+    description="APPLY: apply the parked event now, with its own time. DISMISS: resolve the conflict with a note.",
+)
 
 
 @strawberry.input
 class ConflictResolveInput:
     id: strawberry.ID
     action: ConflictAction
-    note: str | None = strawberry.field(default=None, description="Needed to dismiss.")
+    note: str | None = strawberry.field(default=None, description="Required for DISMISS.")
     event: PosEventInput | None = strawberry.field(
-        default=None, description="APPLY: the fact as it should have been; where it is not given, as it was sent."
+        default=None, description="APPLY: the event as it should have been sent. Default: as it was sent."
     )
 
 
@@ -49,7 +46,7 @@ class ConflictPayload:
 class PosMutations:
     @mutation(
         TERMINAL,
-        "Facts from a till, in any order, any number of times: each is applied once, whatever the batch.",
+        "Send events of a till, in any order and any number of times. Each is applied once.",
         checks_text=False,
     )
     async def pos_sync(self, info: Info, input: PosSyncInput) -> PosSyncPayload:
@@ -61,7 +58,7 @@ class PosMutations:
                 settings=context.hub.settings,
                 sent_at=input.sent_at,
                 epoch=input.epoch,
-                told=[event.told() for event in input.events],
+                facts=[event.to_fact() for event in input.events],
             )
         return PosSyncPayload(
             results=[result_of(verdict) for verdict in synced.verdicts],
@@ -71,23 +68,19 @@ class PosMutations:
         )
 
     @mutation(
-        INVENTORY_SCOPE, "Settle a conflict: apply a fact that was put aside, repaired or as it is, or close the case."
+        INVENTORY_SCOPE,
+        "Resolve a conflict: apply a parked event, repaired or as it was sent, or dismiss the conflict.",
     )
     async def conflict_resolve(self, info: Info, input: ConflictResolveInput) -> ConflictPayload:
-        key = ids.number(input.id, "Conflict")
-        if key is None:
-            raise NotFound("There is no such conflict.", "id")
         context = info.context
         async with context.transaction() as session:
-            if input.action is ConflictAction.DISMISS:
-                row = await parked_facts.dismiss(session, conflict_id=key, actor=context.actor, note=input.note)
-            else:
-                row = await parked_facts.apply(
-                    session,
-                    conflict_id=key,
-                    actor=context.actor,
-                    settings=context.hub.settings,
-                    note=input.note,
-                    repaired=input.event.told() if input.event else None,
-                )
+            row = await parked_facts.resolve(
+                session,
+                conflict_id=ids.number(input.id, "Conflict"),
+                action=input.action,
+                actor=context.actor,
+                settings=context.hub.settings,
+                note=input.note,
+                repaired=input.event.to_fact() if input.event else None,
+            )
         return ConflictPayload(conflict=conflict_of(row))

@@ -1,4 +1,4 @@
-"""What a till pulls."""
+"""The entries that a till pulls."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from uriba.graphql.context import Info
 from uriba.graphql.permissions import TERMINAL, query
 from uriba.graphql.scalars import DecimalString, Money, money_of
 from uriba.pos import pull
-from uriba.pos.pull import Entry, EntryKind
+from uriba.pos.pull import PullEntry, PullEntryKind
 
-strawberry.enum(EntryKind, name="PosEntryKind", description="What an entry is about.")
+strawberry.enum(PullEntryKind, name="PosEntryKind", description="What an entry is about.")
 
 
-@strawberry.type(description="A price with its time; of those that are valid, the first one stands.")
+@strawberry.type(description="A price with its validity. Of several valid prices the first one applies.")
 class PosPrice:
-    amount: Money = strawberry.field(description="As a till prints it: tax included.")
-    channel: str | None = strawberry.field(description="None: in every channel.")
-    location: str | None = strawberry.field(description="None: at every location.")
+    amount: Money = strawberry.field(description="The price to print, tax included.")
+    channel: str | None = strawberry.field(description="Null: in every channel.")
+    location: str | None = strawberry.field(description="Null: at every location.")
     valid_from: datetime | None
     valid_to: datetime | None
 
 
-@strawberry.type(description="A variant with every price that is valid now or later here, best first.")
+@strawberry.type(description="A variant with all prices that are valid here now or later, the best first.")
 class PosVariant:
     sku: str
     barcode: str | None
@@ -38,7 +38,7 @@ class PosVariant:
     prices: list[PosPrice]
 
 
-@strawberry.type(description="The store's level of a variant, in units.")
+@strawberry.type(description="The store's stock level of a variant, in units.")
 class PosStock:
     on_hand: int
     available: int
@@ -55,31 +55,31 @@ class PosTax:
     rate: DecimalString
 
 
-@strawberry.type(description="A cart that the store has claimed, or begun, and that is still open.")
+@strawberry.type(description="An open cart that the store has claimed or created.")
 class PosCart:
     id: strawberry.ID
     version: int
     quantity: int
 
 
-@strawberry.type(description="The state of one thing: it replaces what the till has under this kind and key.")
+@strawberry.type(description="The state of one thing. It replaces the till's entry of this kind and key.")
 class PosEntry:
-    kind: EntryKind
-    key: str = strawberry.field(description="The SKU; of a set, its name: a till has one of each.")
+    kind: PullEntryKind
+    key: str = strawberry.field(description="The SKU, or the name of a set, of which a till has one each.")
     variant: PosVariant | None = None
     stock: PosStock | None = None
-    taxes: list[PosTax] | None = strawberry.field(default=None, description="All rates of the store's channel.")
+    taxes: list[PosTax] | None = strawberry.field(default=None, description="All tax rates of the store's channel.")
     carts: list[PosCart] | None = strawberry.field(default=None, description="All open carts of the store.")
     revocations: list[str] | None = strawberry.field(
-        default=None, description="Ids of all keys of the store's terminals that were revoked."
+        default=None, description="The ids of the store's terminal keys that were revoked."
     )
 
 
 @strawberry.type
 class PosPullPage:
     entries: list[PosEntry]
-    cursor: str = strawberry.field(description="Keep it with the state, and ask with it next time.")
-    more: bool = strawberry.field(description="There is more now.")
+    cursor: str = strawberry.field(description="Store it together with the entries, and send it with the next pull.")
+    more: bool = strawberry.field(description="Whether there are more entries now.")
 
     @strawberry.field(description="The terminal's own location.")
     async def location(self, info: Info) -> Location:
@@ -90,7 +90,7 @@ class PosPullPage:
 
 @strawberry.type
 class PosPullQueries:
-    @query(TERMINAL, "What a till has to know, as one stream of states, first everything, then what changes.")
+    @query(TERMINAL, "Pull what a till stores, as one stream of entries: first everything, then what has changed.")
     async def pos_pull(self, info: Info, cursor: str | None = None, first: int | None = 500) -> PosPullPage:
         size = 500 if first is None else first
         async with info.context.reading() as session:
@@ -98,24 +98,24 @@ class PosPullQueries:
         return PosPullPage(entries=[_entry(e) for e in page.entries], cursor=page.cursor, more=page.more)
 
 
-def _entry(entry: Entry) -> PosEntry:
+def _entry(entry: PullEntry) -> PosEntry:
     match entry.kind:
-        case EntryKind.VARIANT:
+        case PullEntryKind.VARIANT:
             assert entry.row is not None
             return PosEntry(kind=entry.kind, key=entry.key, variant=_variant(entry.row, entry.prices))
-        case EntryKind.STOCK:
+        case PullEntryKind.STOCK:
             assert entry.row is not None
             return PosEntry(kind=entry.kind, key=entry.key, stock=_stock(entry.row))
-        case EntryKind.TAXES:
+        case PullEntryKind.TAXES:
             taxes = [PosTax(tax_class=r["tax_class"], rate=DecimalString(r["rate"])) for r in entry.rows]
             return PosEntry(kind=entry.kind, key=entry.key, taxes=taxes)
-        case EntryKind.CARTS:
+        case PullEntryKind.CARTS:
             carts = [
                 PosCart(id=strawberry.ID(global_id("Cart", r["id"])), version=r["version"], quantity=r["quantity"])
                 for r in entry.rows
             ]
             return PosEntry(kind=entry.kind, key=entry.key, carts=carts)
-        case EntryKind.REVOCATIONS:
+        case PullEntryKind.REVOCATIONS:
             return PosEntry(kind=entry.kind, key=entry.key, revocations=[r["id"] for r in entry.rows])
 
 
@@ -140,10 +140,9 @@ def _variant(row: Mapping[str, Any], prices: Sequence[Mapping[str, Any]]) -> Pos
 
 
 def _stock(row: Mapping[str, Any]) -> PosStock:
-    free = row["on_hand"] - row["unavailable"] - row["committed"] - row["reserved"] - row["safety_stock"]
     return PosStock(
         on_hand=row["on_hand"],
-        available=free,
+        available=row["available"],
         committed=row["committed"],
         reserved=row["reserved"],
         unavailable=row["unavailable"],

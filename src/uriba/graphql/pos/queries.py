@@ -1,24 +1,23 @@
-"""Reads for staff and tills."""
+"""Queries of conflicts."""
 
 from __future__ import annotations
 
 import strawberry
 
-from uriba.catalog import locations
-from uriba.conflicts import cases as conflicts
+from uriba.conflicts import queries
 from uriba.conflicts.models import ConflictKind, ConflictStatus
 from uriba.core import pages
-from uriba.core.errors import NotFound
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import INVENTORY_SCOPE, query
 from uriba.graphql.pos.types import ConflictConnection, ConflictEdge, conflict_of
+from uriba.inventory import lookups
 
 
 @strawberry.type
 class PosQueries:
     @query(
-        INVENTORY_SCOPE, "What the hub could not settle by itself, newest first. For staff, and apps with the scope."
+        INVENTORY_SCOPE, "Cases that the hub cannot settle by itself, newest first. For staff, and apps with the scope."
     )
     async def conflicts(
         self,
@@ -31,14 +30,12 @@ class PosQueries:
     ) -> ConflictConnection:
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
-            place = (await locations.by_code(session, [location])).get(location) if location is not None else None
-            if location is not None and place is None:
-                raise NotFound("There is no such location.", "location")
-            rows = await conflicts.some(
+            _, location_id = await lookups.filter_keys(session, location=location, skus=None)
+            rows = await queries.newest(
                 session,
                 status=status,
                 kind=kind,
-                location_id=place["id"] if place else None,
+                location_id=location_id,
                 first=size,
                 before=pages.after_number(after),
             )

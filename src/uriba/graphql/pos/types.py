@@ -1,8 +1,8 @@
-"""Types of facts, their verdicts, and conflicts."""
+"""Types of events, their verdicts, and conflicts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,34 +10,37 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from uriba.conflicts.cases import fact_of
 from uriba.conflicts.models import ConflictKind, ConflictStatus
-from uriba.core.errors import Code, Problem
+from uriba.conflicts.queries import problems_of, sent_fact
+from uriba.core.errors import Problem
 from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Location, Variant, load_location, load_variant
 from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.scalars import DecimalString, Node, PageInfo, UserError
-from uriba.pos.facts import Line, Tendered, Told
+from uriba.pos.facts import FactLine, FactTender, TillFact
+from uriba.pos.identity import Verdict
 from uriba.pos.models import PosEventStatus, PosEventType
-from uriba.pos.sync import Verdict
 
-strawberry.enum(PosEventType, description="What a till reports. It has happened already.")
-strawberry.enum(PosEventStatus, description="What became of a fact.")
-strawberry.enum(ConflictKind, description="What is in conflict.")
-strawberry.enum(ConflictStatus, description="Whether somebody has still to look at it.")
+strawberry.enum(PosEventType, description="What an event says happened.")
+strawberry.enum(PosEventStatus, description="What became of an event.")
+strawberry.enum(ConflictKind, description="What a conflict is about.")
+strawberry.enum(ConflictStatus, description="Whether a conflict still has to be resolved.")
 
 
 @strawberry.input(
-    description="COUNT: the counted on hand; ADJUSTMENT: signed; else units. Prices as printed, with tax."
+    description="quantity: units; of a COUNT the counted on hand, of an ADJUSTMENT a signed difference. Prices: as "
+    "printed, tax included."
 )
 class PosLineInput:
-    sku: str = strawberry.field(description="The SKU, or the barcode.")
+    sku: str = strawberry.field(description="A SKU or a barcode.")
     quantity: int
     unit_price: DecimalString | None = strawberry.field(
-        default=None, description="Where it is not said: the hub's price at that time."
+        default=None, description="Default: the hub's price at that time."
     )
-    discount: DecimalString = strawberry.field(default=DecimalString("0"), description="Of the whole line.")
+    discount: DecimalString = strawberry.field(
+        default=DecimalString("0"), description="The discount of the whole line."
+    )
 
 
 @strawberry.input
@@ -47,31 +50,31 @@ class PosTenderInput:
     reference: str | None = None
 
 
-@strawberry.input(description="A fact. It is kept whatever the hub thinks of it.")
+@strawberry.input(description="An event. The hub keeps every event, also one that it cannot apply.")
 class PosEventInput:
-    event_id: str = strawberry.field(description="The till's own, unique for ever.")
-    sequence: int = strawberry.field(description="1, 2, 3 … per terminal and epoch.")
+    event_id: str = strawberry.field(description="The till's own id of the event, unique forever.")
+    sequence: int = strawberry.field(description="1, 2, 3 … for each terminal and epoch.")
     type: PosEventType
-    occurred_at: datetime = strawberry.field(description="By the till's clock.")
+    occurred_at: datetime = strawberry.field(description="The time of the till's clock.")
     lines: list[PosLineInput]
     receipt: str | None = None
     original_receipt: str | None = None
     tenders: list[PosTenderInput] | None = None
     loyalty_card: str | None = None
     cart_id: strawberry.ID | None = None
-    coupons: list[str] | None = strawberry.field(default=None, description="SALE: codes that the till took.")
+    coupons: list[str] | None = strawberry.field(default=None, description="SALE: the codes that the till accepted.")
 
-    def told(self) -> Told:
+    def to_fact(self) -> TillFact:
         tenders = self.tenders
-        return Told(
+        return TillFact(
             event_id=self.event_id,
             sequence=self.sequence,
             type=self.type,
             occurred_at=self.occurred_at,
-            lines=tuple(Line(l.sku, l.quantity, l.unit_price, l.discount) for l in self.lines),  # noqa: E741
+            lines=tuple(FactLine(line.sku, line.quantity, line.unit_price, line.discount) for line in self.lines),
             receipt=self.receipt,
             original_receipt=self.original_receipt,
-            tenders=None if tenders is None else tuple(Tendered(t.method, t.amount, t.reference) for t in tenders),
+            tenders=None if tenders is None else tuple(FactTender(t.method, t.amount, t.reference) for t in tenders),
             loyalty_card=self.loyalty_card,
             cart_id=self.cart_id,
             coupons=tuple(self.coupons or ()),
@@ -81,22 +84,26 @@ class PosEventInput:
 @strawberry.input
 class PosSyncInput:
     sent_at: datetime = strawberry.field(
-        description="The till's clock at this very sending: the hub measures it by that."
+        description="The time of the till's clock when this request is sent, from which the hub measures its skew."
     )
     events: list[PosEventInput]
-    epoch: int = strawberry.field(default=1, description="A till that lost its journal begins a new one.")
+    epoch: int = strawberry.field(
+        default=1, description="The life of one journal. A till that lost its journal starts a new one."
+    )
 
 
-def errors_of(problems: Any) -> list[UserError]:
-    return [UserError(code=Code(p.code), message=p.message, path=list(p.path) or None) for p in problems]
+def errors_of(problems: Sequence[Problem]) -> list[UserError]:
+    return [UserError(code=p.code, message=p.message, path=list(p.path) or None) for p in problems]
 
 
 @strawberry.type
 class PosEventResult:
     event_id: str
     status: PosEventStatus
-    errors: list[UserError] = strawberry.field(description="Why it was put aside.")
-    warnings: list[UserError] = strawberry.field(description="Applied, and worth saying: a clock that was corrected.")
+    errors: list[UserError] = strawberry.field(description="Why the event is parked.")
+    warnings: list[UserError] = strawberry.field(
+        description="Of an applied event: for example that its time was corrected."
+    )
 
 
 def result_of(verdict: Verdict) -> PosEventResult:
@@ -108,7 +115,7 @@ def result_of(verdict: Verdict) -> PosEventResult:
     )
 
 
-@strawberry.type(description="From and to, both included.")
+@strawberry.type(description="A range of sequences, both ends included.")
 class SequenceRange:
     from_: int = strawberry.field(name="from")
     to: int
@@ -116,20 +123,24 @@ class SequenceRange:
 
 @strawberry.type
 class PosSyncPayload:
-    results: list[PosEventResult] = strawberry.field(default_factory=list, description="In the order sent.")
+    results: list[PosEventResult] = strawberry.field(
+        default_factory=list, description="One per event, in the order sent."
+    )
     acknowledged: int = strawberry.field(
-        default=0, description="Every sequence of this epoch up to here is safe; the till may forget those."
+        default=0, description="The hub has all sequences of this epoch up to here. The till may delete them."
     )
     missing: list[SequenceRange] = strawberry.field(
-        default_factory=list, description="Gaps below the highest sequence; the first 1,000."
+        default_factory=list, description="Gaps below the highest sequence, the first 1,000."
     )
-    shortages: int = strawberry.field(default=0, description="Promised units that these facts made impossible to keep.")
+    shortages: int = strawberry.field(
+        default=0, description="Promised units that are not there any more because of these events."
+    )
     errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Of the batch as a whole; then nothing was kept."
+        default_factory=list, description="Errors of the batch as a whole. Nothing of it was kept."
     )
 
 
-@strawberry.type(description="What the hub could not settle by itself.")
+@strawberry.type(description="A case that the hub cannot settle by itself.")
 class Conflict(Node):
     row: strawberry.Private[Mapping[str, Any]]
     id: strawberry.ID
@@ -137,9 +148,9 @@ class Conflict(Node):
     status: ConflictStatus
     message: str = strawberry.field(description="What happened, for store and operations staff.")
     terminal: str | None = strawberry.field(description="The id of the till's key.")
-    quantity: int | None = strawberry.field(description="Units concerned.")
-    event: JSON | None = strawberry.field(description="PARKED and TAMPERED: the fact as the till sent it.")
-    errors: list[UserError] = strawberry.field(description="PARKED and TAMPERED: why it was put aside.")
+    quantity: int | None = strawberry.field(description="The units that it is about.")
+    event: JSON | None = strawberry.field(description="PARKED and TAMPERED: the event as the till sent it.")
+    errors: list[UserError] = strawberry.field(description="PARKED and TAMPERED: why the event is parked.")
     opened_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
@@ -163,8 +174,7 @@ class Conflict(Node):
 
 
 def conflict_of(row: Mapping[str, Any]) -> Conflict:
-    sent = fact_of(row)
-    problems = [Problem(Code(p["code"]), p["message"], tuple(p["path"])) for p in row["problems"] or ()]
+    sent = sent_fact(row)
     return Conflict(
         row=row,
         id=strawberry.ID(global_id("Conflict", row["id"])),
@@ -174,7 +184,7 @@ def conflict_of(row: Mapping[str, Any]) -> Conflict:
         terminal=row["terminal"],
         quantity=row["quantity"],
         event=None if sent is None else JSON(sent),
-        errors=errors_of(problems),
+        errors=errors_of(problems_of(row)),
         opened_at=row["opened_at"],
         resolved_at=row["resolved_at"],
         resolved_by=row["resolved_by"],

@@ -1,4 +1,4 @@
-"""Transfers between locations: changes."""
+"""Mutations of transfers between locations."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import strawberry
 
 from uriba.core import ids
 from uriba.core.ids import global_id, new_id
-from uriba.db import Session
 from uriba.db.idempotency import Replayed
+from uriba.fulfillment.allocation import backorders
 from uriba.graphql.context import Info
-from uriba.graphql.inventory.backorders import served
 from uriba.graphql.inventory.transfers import StockTransfer, transfer_by_id
 from uriba.graphql.permissions import TERMINAL_OR_INVENTORY_SCOPE, mutation
 from uriba.graphql.scalars import UserError
 from uriba.inventory import transfer_receipts, transfers
-from uriba.inventory.transfer_receipts import Arrival, Discrepancy
-from uriba.inventory.transfers import Units
+from uriba.inventory.transfer_receipts import Discrepancy, ReceivedUnits
+from uriba.inventory.transfers import SkuUnits
 
 
 @strawberry.input
@@ -41,17 +40,18 @@ class StockTransferShipInput:
     id: strawberry.ID
     idempotency_key: str
     lines: list[StockTransferLineInput] | None = strawberry.field(
-        default=None, description="All that was planned, where it is not said."
+        default=None, description="What is shipped. Default: all planned units."
     )
 
 
 @strawberry.input
 class StockTransferArrivalInput:
     sku: str
-    quantity: int = strawberry.field(description="0 only with a reason, in a call that closes.")
+    quantity: int = strawberry.field(description="0 is allowed with a reason, in a call that closes the transfer.")
     reason: Discrepancy | None = strawberry.field(
         default=None,
-        description="DAMAGED: these units are. Else, or with 0: why more or fewer arrived than were shipped.",
+        description="DAMAGED: these units are damaged. Otherwise, or with 0 units: why more or fewer arrived than were "
+        "shipped.",
     )
 
 
@@ -60,7 +60,7 @@ class StockTransferReceiveInput:
     id: strawberry.ID
     idempotency_key: str
     lines: list[StockTransferArrivalInput]
-    close: bool = strawberry.field(default=False, description="Nothing else will come.")
+    close: bool = strawberry.field(default=False, description="No more units will arrive.")
 
 
 @strawberry.input
@@ -78,9 +78,9 @@ class StockTransferPayload:
 
 @strawberry.type
 class TransferMutations:
-    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Plan a transfer: nothing moves yet.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Plan a transfer. No stock moves yet.")
     async def stock_transfer_create(self, info: Info, input: StockTransferCreateInput) -> StockTransferPayload:
-        lines = [Units(**vars(line)) for line in input.lines]
+        lines = [SkuUnits(**vars(line)) for line in input.lines]
         content = {"from": input.from_, "to": input.to, "reference": input.reference, "lines": lines}
         call = info.context.call("stockTransferCreate", input.idempotency_key, content)
         transfer_id = str(new_id())
@@ -99,43 +99,36 @@ class TransferMutations:
         return await _payload(info, global_id("StockTransfer", transfer_id))
 
     @mutation(
-        TERMINAL_OR_INVENTORY_SCOPE, "Ship a transfer: its units leave the source, and are incoming where they go."
+        TERMINAL_OR_INVENTORY_SCOPE, "Ship a transfer: its units leave the source and are incoming at the destination."
     )
     async def stock_transfer_ship(self, info: Info, input: StockTransferShipInput) -> StockTransferPayload:
-        lines = None if input.lines is None else [Units(**vars(line)) for line in input.lines]
+        lines = None if input.lines is None else [SkuUnits(**vars(line)) for line in input.lines]
         call = info.context.call("stockTransferShip", input.idempotency_key, {"id": input.id, "lines": lines})
         ship = partial(transfers.ship, actor=info.context.actor, transfer_id=_key(input.id), lines=lines)
         await info.context.once(call, ship)
         return await _payload(info, input.id)
 
     @mutation(
-        TERMINAL_OR_INVENTORY_SCOPE, "Receive units of a transfer, all at once or in parts; the last call closes it."
+        TERMINAL_OR_INVENTORY_SCOPE,
+        "Receive units of a transfer, all at once or in parts. A call can close the transfer.",
     )
     async def stock_transfer_receive(self, info: Info, input: StockTransferReceiveInput) -> StockTransferPayload:
-        arrivals = [Arrival(**vars(line)) for line in input.lines]
-        content = {"id": input.id, "lines": arrivals, "close": input.close}
+        actor, units = info.context.actor, [ReceivedUnits(**vars(line)) for line in input.lines]
+        content = {"id": input.id, "lines": units, "close": input.close}
         call = info.context.call("stockTransferReceive", input.idempotency_key, content)
-        actor, key = info.context.actor, _key(input.id)
-
-        async def receive(session: Session) -> None:
-            rows = await transfer_receipts.receive(
-                session, actor=actor, transfer_id=key, arrivals=arrivals, close=input.close
-            )
-            await served(session, rows, actor=actor)
-
-        await info.context.once(call, receive)
+        transfer_id = _key(input.id)
+        receive = partial(
+            transfer_receipts.receive, actor=actor, transfer_id=transfer_id, units=units, close=input.close
+        )
+        await info.context.once(call, partial(backorders.fill_after, change=receive, actor=actor.label))
         return await _payload(info, input.id)
 
-    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Give a transfer up: units on the way go back on hand where they came from.")
+    @mutation(TERMINAL_OR_INVENTORY_SCOPE, "Cancel a transfer: units on the way go back on hand at the source.")
     async def stock_transfer_cancel(self, info: Info, input: StockTransferCancelInput) -> StockTransferPayload:
         call = info.context.call("stockTransferCancel", input.idempotency_key, {"id": input.id, "reason": input.reason})
-        actor, key = info.context.actor, _key(input.id)
-
-        async def cancel(session: Session) -> None:
-            rows = await transfers.cancel(session, actor=actor, transfer_id=key, reason=input.reason)
-            await served(session, rows, actor=actor)
-
-        await info.context.once(call, cancel)
+        actor = info.context.actor
+        cancel = partial(transfers.cancel, actor=actor, transfer_id=_key(input.id), reason=input.reason)
+        await info.context.once(call, partial(backorders.fill_after, change=cancel, actor=actor.label))
         return await _payload(info, input.id)
 
 
