@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from api_server import serve
 from client import Client
 from event_conformity import ConformityCheck
-from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants
 from uriba.checkout.completion import Checkout
@@ -85,7 +85,7 @@ async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPa
         asyncio.create_task(runner.run_relay(work)),
         asyncio.create_task(Dispatcher(database, hints, settings).run()),
     ]
-    async with serving(app.create(settings)) as url:
+    async with serve(app.create(settings)) as url:
         yield RunningHub(url, settings, database, work)
     for loop in loops:
         loop.cancel()

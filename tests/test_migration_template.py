@@ -14,7 +14,7 @@ from alembic.config import Config
 from sqlalchemy.exc import IntegrityError
 
 from schema_catalog import catalog, rows, run
-from scratch import migrated_database
+from scratch_database import migrated_database
 from uriba.migrate import revisions, runner
 from uriba.migrate.errors import MigrationBlocked
 from uriba.migrate.runner import migrate

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schema_catalog import CATALOG, catalog, differences, rows, run
-from scratch import empty_database
+from scratch_database import empty_database
 from uriba.migrate import sql_files
 from uriba.migrate.errors import MigrationBlocked, SchemaMismatch
 from uriba.migrate.revisions import config, known_revisions

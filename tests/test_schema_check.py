@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from schema_catalog import catalog, rows, run
-from scratch import empty_database, migrated_database
+from scratch_database import empty_database, migrated_database
 from uriba import __version__
 from uriba.cli import cli
 from uriba.migrate import revisions

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from client import Client
-from patience import eventually
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
 from uriba.core import ids
+from waiting import eventually
 
 
 def codes(payload: dict[str, Any]) -> list[str]:

@@ -13,9 +13,9 @@ import msgspec
 from fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
 from paying import attempts, codes, shipped
 
+from api_server import serve
 from client import Client
 from conftest import RunningHub, make_settings
-from serving import serving
 from shop import Shop, open_shop
 from uriba import app, embedded, invariants
 from uriba.checkout import completion
@@ -43,7 +43,7 @@ async def stripe_hub(
     )
     checkout = Checkout(hub.database, settings, gateways(hub.database, settings))
     work = replace(hub.work, settings=settings, checkout=checkout)
-    async with serving(app.create(settings)) as url:
+    async with serve(app.create(settings)) as url:
         yield replace(hub, url=url, settings=settings, work=work)
         async with hub.database.transaction(notify=False) as session:
             await session.run("UPDATE checkout_attempt SET next_at = now() WHERE draft::text LIKE '%STRIPE%'")

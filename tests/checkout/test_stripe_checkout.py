@@ -15,11 +15,11 @@ from stripe_hub import pay, ready, stripe_shop, tell, waiting
 
 from client import Client
 from conftest import RunningHub
-from patience import eventually
 from shop import ERRORS, Shop
 from uriba import embedded
 from uriba.checkout import completion
 from uriba.core import ids
+from waiting import eventually
 
 
 @pytest.fixture

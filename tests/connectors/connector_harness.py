@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from patience import eventually, numbered
 from shop import ADDRESS, ERRORS, Shop
 from uriba.connectors import leases
 from uriba.connectors.port import Batch, ConnectorPort, ImportOutcome, OrderPage, PushResult
@@ -19,6 +18,7 @@ from uriba.connectors.runs import ConnectorRunner
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
 from uriba.outbound.client import OutboundClient
+from waiting import eventually, wait_for_positions
 
 # No other test uses it: prices of other tests that hold in every channel are in JPY, so they do not apply in this one.
 CURRENCY = "KRW"
@@ -48,7 +48,7 @@ class ConnectorHarness:
 
     async def run(self, port: ConnectorPort | None = None) -> RunReport:
         """Run the connector once, when all events are in the feed and no worker runs it."""
-        await numbered(self.shop.hub.database)
+        await wait_for_positions(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
         database, settings = self.runner.database, self.runner.connector_settings
         lease, connector = await eventually(

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from connector_harness import RUN, ConnectorHarness, Killed, open_connector
 
-from patience import eventually, numbered
 from shop import Shop
 from uriba.catalog import channels
 from uriba.connectors import leases, order_import, order_inbox
@@ -23,6 +22,7 @@ from uriba.connectors.port import ImportOutcome, OrderPage
 from uriba.connectors.run_report import RunReport
 from uriba.core import ids
 from uriba.db.statements import statement
+from waiting import eventually, wait_for_positions
 
 
 @pytest.fixture
@@ -254,7 +254,7 @@ async def test_a_crash_after_the_acknowledgement_repeats_it_unchanged(shop: Shop
 async def test_a_worker_runs_due_connectors(shop: Shop, harness: ConnectorHarness) -> None:
     await shop.receive(TEA_W1=5)
     harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
     await shop.staff.do(RUN, id=harness.id)
 
     async def look() -> bool:

@@ -18,7 +18,6 @@ from connector_harness import (
     set_market_locations,
 )
 
-from patience import eventually
 from shop import Shop
 from uriba.connectors import leases
 from uriba.connectors.file_connector import FileConnector
@@ -27,6 +26,7 @@ from uriba.connectors.port import Batch, PushResult, Refusal
 from uriba.core import clock, ids
 from uriba.db.statements import statement
 from uriba.outbound.client import OutboundClient
+from waiting import eventually
 
 _FENCE = statement("SELECT fence FROM connector WHERE id = :connector_id")
 _LOCK_CONNECTOR = statement("UPDATE connector SET every_s = every_s WHERE code = :code")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from patience import backend, is_blocked
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba.core.errors import IdempotencyKeyReused, Invalid
 from uriba.db import Database, Session, idempotency
 from uriba.db.idempotency import Call, Replayed
+from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def database(hub: RunningHub) -> AsyncIterator[Database]:
-    async with scratch_hub(hub.settings) as (_, found):
+    async with open_scratch_database(hub.settings) as (_, found):
         yield found
 
 
@@ -143,7 +143,7 @@ async def test_a_second_call_waits_for_the_first_and_takes_its_answer_or_its_pla
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def second(session: Session) -> str:
-        pid.set_result(await backend(session))
+        pid.set_result(await backend_pid(session))
         return "done"
 
     waiting = None
@@ -152,7 +152,7 @@ async def test_a_second_call_waits_for_the_first_and_takes_its_answer_or_its_pla
             idempotency.record(session, call(), answer="first")
             await session.flush()
             waiting = asyncio.create_task(idempotency.once(database, call(), second, answer="second"))
-            await is_blocked(database, await pid)
+            await wait_until_blocked(database, await pid)
             if not first_stands:
                 raise ZeroDivisionError
     except ZeroDivisionError:

@@ -10,8 +10,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from api_server import serve
 from client import Client, Refused
-from serving import serving
 from shop import CART, ERRORS, Shop
 from uriba import app
 from uriba.config import Settings
@@ -82,7 +82,7 @@ async def unlucky(hub: RunningHub) -> AsyncIterator[Unlucky]:
 async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """The address of an API server that works on the unlucky database."""
     monkeypatch.setattr(app, "open_database", lambda _: unlucky)
-    async with serving(app.create(hub.settings)) as found:
+    async with serve(app.create(hub.settings)) as found:
         yield found
 
 

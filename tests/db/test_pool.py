@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
-from patience import backend, eventually, terminate
-from scratch import empty_database, migrated_database
+from scratch_database import empty_database, migrated_database
 from uriba.catalog.models import Location
 from uriba.db import Database, session
+from waiting import backend_pid, eventually, terminate_backend
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -51,7 +51,7 @@ async def test_who_finds_no_connection_in_time_is_told_so_and_the_next_one_is_se
 async def test_a_crowd_shares_two_connections(small: Database) -> None:
     async def turn() -> int:
         async with small.reading() as found:
-            return await backend(found)
+            return await backend_pid(found)
 
     async with asyncio.timeout(10):
         pids = await asyncio.gather(*(turn() for _ in range(60)))
@@ -63,14 +63,14 @@ async def test_connections_that_ended_while_nobody_used_them_are_replaced(hub: R
     for _ in range(3):
         async with AsyncExitStack() as turns:
             sessions = [await turns.enter_async_context(small.reading()) for _ in range(2)]
-            pids = [await backend(found) for found in sessions]
+            pids = [await backend_pid(found) for found in sessions]
             connections = [found.driver._con for found in sessions]
         for pid, connection in zip(pids, connections, strict=True):
-            await terminate(hub.database, pid)
+            await terminate_backend(hub.database, pid)
             await eventually(partial(is_closed, connection))
 
         async with AsyncExitStack() as turns:
-            anew = [await backend(await turns.enter_async_context(small.reading())) for _ in range(2)]
+            anew = [await backend_pid(await turns.enter_async_context(small.reading())) for _ in range(2)]
 
         assert set(anew).isdisjoint(pids)
 

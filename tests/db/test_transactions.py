@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from patience import eventually
 from sample_events import SampleEvent
-from scratch import migrated_database
+from scratch_database import migrated_database
 from uriba.db import Database
 from uriba.db.session import PreparedStatement
 from uriba.db.statements import statement
 from uriba.outbox import emit, event
+from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -245,9 +245,11 @@ async def test_a_lock_that_is_never_free_is_given_up(hub: RunningHub, database: 
     assert hub.settings.database_url
     async with database.reading() as session:
         name = await session.fetchval("SELECT current_database()")
-    from scratch import address
+    from scratch_database import database_url
 
-    hasty = Database(address(hub.settings.database_url, name), hub.settings.model_copy(update={"lock_timeout_s": 0.05}))
+    hasty = Database(
+        database_url(hub.settings.database_url, name), hub.settings.model_copy(update={"lock_timeout_s": 0.05})
+    )
 
     async with database.transaction() as session:
         await session.run("LOCK note")

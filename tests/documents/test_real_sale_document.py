@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from document_support import pdf_text
 
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba import supervisor
 from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
@@ -34,7 +34,7 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 @pytest.fixture(scope="module")
 async def replayed(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """A hub with two days of sales of one store."""
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         target = ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("year"))
         await replay(target, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
         yield database

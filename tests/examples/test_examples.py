@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from endpoint_api import change_endpoint, temporary_endpoint
 
-from patience import eventually
 from shop import Shop
 from uriba.core.actor import Scope
 from uriba.outbox import feed
+from waiting import eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 60

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 from export_client import csv_rows, export_url, get_export, parse_csv
 
-from patience import eventually
 from shop import Shop
 from uriba.core.errors import DomainError
 from uriba.db import Row, Session
@@ -24,6 +23,7 @@ from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable, par
 from uriba.exports.snapshot import CURSOR_KEY, Export
 from uriba.exports.tables import TABLES, TableDefinition
 from uriba.http.exports import CONCURRENT_EXPORTS_MAX
+from waiting import eventually
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { endCursor hasNextPage } } }"""

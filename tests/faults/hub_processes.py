@@ -20,7 +20,6 @@ import httpx
 from fault_proxy import FaultProxy, fault_proxy
 
 from client import Client
-from patience import eventually
 from uriba import embedded
 from uriba.config import Settings
 from uriba.db import Database
@@ -28,6 +27,7 @@ from uriba.db.statements import statement
 from uriba.embedded import data_dir, locks, postgres, valkey
 from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
+from waiting import eventually
 
 READY_S = 60
 UNREACHABLE_VALKEY = "redis://127.0.0.1:1"

@@ -16,11 +16,11 @@ from faulty_receiver import FAILURES, FaultyReceiver, faulty_receiver
 from hub_processes import HubProcesses, hub_processes
 from workload import CartFollower, Workload
 
-from patience import eventually
 from shop import ERRORS, Shop, open_shop
 from uriba import invariants
 from uriba.core import ids
 from uriba.db.statements import statement
+from waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from client import Client
-from patience import eventually
 from shop import ADDRESS, ORDER, Shop
 from uriba.core import ids
 from uriba.db import Database, Row, Session
@@ -17,6 +16,7 @@ from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement, StockFact
 from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
+from waiting import eventually
 
 Part = tuple[str, str, str, dict[str, int]]
 """Status, method, location and units by SKU of a fulfillment, as the shop names them."""

@@ -27,12 +27,12 @@ from promises import (
     waits,
 )
 
-from patience import backend
 from shop import ERRORS, ORDER, Shop
 from uriba.db import Row, Session
 from uriba.fulfillment.allocation import backorders
 from uriba.fulfillment.allocation.backorders import assign
 from uriba.inventory import queries
+from waiting import backend_pid
 
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"
 
@@ -280,7 +280,7 @@ async def test_a_buyer_who_is_faster_than_the_sweep_has_the_unit(shop: Shop) -> 
     async with shop.hub.database.transaction() as buyer:
         await take(buyer, shop, "TEA", "S1")
         sweep = asyncio.create_task(serve_waiting(shop))
-        await somebody_waits_for(shop.hub.database, await backend(buyer))
+        await somebody_waits_for(shop.hub.database, await backend_pid(buyer))
     await sweep
 
     assert await now_open(shop, placed) == [[("BACKORDERED", "S1", 1)]]

@@ -23,12 +23,12 @@ from promises import (
     told,
 )
 
-from patience import backend
 from shop import ERRORS, Shop
 from uriba.db import Session
 from uriba.fulfillment.allocation import shortages
 from uriba.fulfillment.allocation.shortages import plan_reallocations
 from uriba.fulfillment.sourcing.selection import Supply
+from waiting import backend_pid
 
 
 async def test_what_is_to_be_shipped_comes_from_another_location(shop: Shop) -> None:
@@ -237,7 +237,7 @@ async def test_a_buyer_who_is_faster_has_the_last_unit_elsewhere(shop: Shop) -> 
     async with shop.hub.database.transaction() as buyer:
         await take(buyer, shop, "TEA", "W1")
         sweep = asyncio.create_task(resource(shop))
-        await somebody_waits_for(shop.hub.database, await backend(buyer))
+        await somebody_waits_for(shop.hub.database, await backend_pid(buyer))
     await sweep
 
     assert [part[0::2] for part in await parts(shop, placed)] == [("REJECTED", "S1"), ("BACKORDERED", "S1")]
@@ -252,7 +252,7 @@ async def test_goods_that_come_before_the_sweep_has_the_lock_need_no_sweep(shop:
     async with shop.hub.database.transaction() as receipt:
         assert await received(receipt, shop, TEA_S1=1) == 0
         sweep = asyncio.create_task(resource(shop))
-        await somebody_waits_for(shop.hub.database, await backend(receipt))
+        await somebody_waits_for(shop.hub.database, await backend_pid(receipt))
     await sweep
 
     assert await parts(shop, placed) == [

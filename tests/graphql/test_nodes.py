@@ -10,11 +10,11 @@ import pytest
 
 from client import Client, Refused
 from graphql import GraphQLInterfaceType
-from patience import eventually
 from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes
 from uriba.graphql.schema import api_schema
+from waiting import eventually
 
 if TYPE_CHECKING:
     from api_scenario import Scenario

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from patience import numbered
 from shop import ERRORS, Shop
 from uriba.core.ids import global_id
 from uriba.db import Session
 from uriba.worker import sweeps
+from waiting import wait_for_positions
 
 ALERTS = """query ($s: AlertStatus, $k: AlertKind, $l: String) { alerts(status: $s, kind: $k, location: $l, first: 100) {
     edges { node { id kind status subject value threshold location { code } openedAt closedAt acknowledgedAt
@@ -21,7 +21,7 @@ ALERT_EVENTS = """query ($after: String) {
 
 async def run_alert_sweeps(shop: Shop) -> None:
     """Run both sweeps once, over all events until now."""
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
     await sweeps.watch_alerts(shop.hub.work)
     await sweeps.watch_stock(shop.hub.work)
 
@@ -41,7 +41,7 @@ async def alert_statuses(shop: Shop, subject: str) -> list[str]:
 
 async def alert_events(shop: Shop, alert_id: str) -> list[tuple[str, int, Any]]:
     """Return the events of an alert: types, versions and data."""
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
     nodes, after, more = [], None, True
     while more:
         page = (await shop.staff.run(ALERT_EVENTS, after=after))["events"]

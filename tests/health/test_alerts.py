@@ -20,8 +20,7 @@ from endpoint_api import change_endpoint, temporary_endpoint
 from tills import Till, open_till
 from webhook_receiver import webhook_receiver
 
-from patience import backend, eventually, is_blocked, numbered
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from shop import Shop
 from uriba import invariants
 from uriba.alerts import alerts, signals
@@ -30,6 +29,7 @@ from uriba.core.actor import Scope
 from uriba.core.ids import global_id, local_id
 from uriba.health.alert_sources import alert_sources
 from uriba.outbox import relay
+from waiting import backend_pid, eventually, wait_for_positions, wait_until_blocked
 
 
 def terminal_subject(till: Till) -> str:
@@ -199,7 +199,7 @@ async def test_shortages_that_stay_open_open_an_alert_about_their_location(shop:
 
 
 async def test_a_feed_lag_opens_one_alert_that_closes_after_the_relay_went_on(shop: Shop) -> None:
-    async with scratch_hub(shop.hub.settings) as (_, database):
+    async with open_scratch_database(shop.hub.settings) as (_, database):
 
         async def sweep() -> list[str]:
             async with database.transaction() as session:
@@ -246,11 +246,11 @@ async def test_two_sweeps_at_once_open_one_alert(shop: Shop) -> None:
 
         async def second() -> int:
             async with database.transaction() as session:
-                entered.set_result(await backend(session))
+                entered.set_result(await backend_pid(session))
                 return await alerts.evaluate(session, sources, now=clock.now())
 
         other = asyncio.create_task(second())
-        await is_blocked(database, await entered)
+        await wait_until_blocked(database, await entered)
 
     assert await other == 0
     assert await alert_statuses(shop, terminal_subject(till)) == ["OPEN"]
@@ -306,7 +306,7 @@ async def test_a_sweep_takes_as_many_statements_for_many_tills_as_for_few(shop: 
         till = await open_till(shop)
         await till.send()
         await set_last_sync(shop, till, 1_000)
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
 
     async with shop.hub.database.transaction() as session:
         counted = CountingSession(session.driver)

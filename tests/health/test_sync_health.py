@@ -13,8 +13,8 @@ from tills import Till, open_till
 from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client
-from patience import eventually, numbered
 from shop import ERRORS, Shop
+from waiting import eventually, wait_for_positions
 
 HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
     endpoints { endpoint { id } status lastSeenAt acknowledged lagSeconds lagEvents failingSince }
@@ -56,7 +56,7 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
 
 async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
     tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
@@ -64,7 +64,7 @@ async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver:
         for _ in range(3):
             await shop.receive(TEA_S1=1)
         await shop.receive(POT_S1=1)
-        await numbered(shop.hub.database)
+        await wait_for_positions(shop.hub.database)
 
         async def gave_up() -> Any:
             found = await endpoint_health(shop, made["id"])
@@ -97,7 +97,7 @@ async def test_parity_counts_all_differences_and_returns_the_first(shop: Shop, r
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         await shop.receive(TEA_S1=1)
         await shop.receive(POT_S1=1, CUP_S1=1)
-        await numbered(shop.hub.database)
+        await wait_for_positions(shop.hub.database)
 
         one, none = await parity(shop, made["id"], first=1), await parity(shop, made["id"], first=0)
 
@@ -147,7 +147,7 @@ async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(sh
     await reader.run(read, a=start)
     await shop.receive(TEA_S1=1)
     await shop.receive(TEA_S1=1)
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
 
     (behind,) = await health(reader)
     mine = behind["readers"]

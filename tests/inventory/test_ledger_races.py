@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 from stockroom import adjust, count, variant_and_place
 
-from patience import backend, is_blocked
 from shop import Shop
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
+from waiting import backend_pid, wait_until_blocked
 
 Key = tuple[int, int]
 
@@ -110,13 +110,13 @@ async def test_a_sale_that_waited_for_another_change_starts_from_what_that_left(
 
     async def sell() -> None:
         async with shop.hub.database.transaction() as session:
-            pid.set_result(await backend(session))
+            pid.set_result(await backend_pid(session))
             await ledger.post(session, [sale(tea, sold)], reference="second", actor="test")
 
     async with shop.hub.database.transaction() as first:
         await ledger.post(first, [sale(tea, -received, guarded=False)], reference="first", actor="test")
         second = asyncio.create_task(sell())
-        await is_blocked(shop.hub.database, await pid)
+        await wait_until_blocked(shop.hub.database, await pid)
     await second
 
     assert await on_hand(shop, tea) == there + received - sold

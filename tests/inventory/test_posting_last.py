@@ -10,8 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from patience import backend, is_blocked
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -21,6 +20,7 @@ from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
+from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -31,7 +31,7 @@ ONE_WAY, OTHER_WAY = 1, 2
 
 @pytest.fixture
 async def database(hub: RunningHub) -> AsyncIterator[Database]:
-    async with scratch_hub(hub.settings) as (_, found):
+    async with open_scratch_database(hub.settings) as (_, found):
         async with found.transaction() as session:
             await locations.upsert(session, [LocationRow(f"S{n}", "Store", LocationKind.STORE) for n in (1, 2)])
             await products.upsert(session, [ProductRow(f"p{n}", "Tea", [VariantRow(f"P{n}", "Tea")]) for n in range(4)])
@@ -182,13 +182,13 @@ async def test_one_that_waited_for_another_change_starts_from_what_that_left(
 
     async def sell() -> None:
         async with database.transaction() as session:
-            pid.set_result(await backend(session))
+            pid.set_result(await backend_pid(session))
             await ledger.post_and_commit(session, [change(-sold, need=sold)], reference="second", actor="test")
 
     async with database.transaction() as first:
         await ledger.post(first, [change(received)], reference="first", actor="test")
         second = asyncio.create_task(sell())
-        await is_blocked(database, await pid)
+        await wait_until_blocked(database, await pid)
     await second
 
     async with database.reading() as session:

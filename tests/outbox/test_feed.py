@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from client import Client, Refused
-from patience import eventually
 from sample_events import SampleEvent
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from shop import ERRORS, Shop
 from uriba import invariants
 from uriba.core import pages
@@ -20,6 +19,7 @@ from uriba.core.errors import CursorExpired
 from uriba.db import Database
 from uriba.outbox import emit, feed, relay
 from uriba.webhooks import deliveries
+from waiting import eventually
 
 EVENTS = """query ($a: String, $f: Int, $t: [String!]) { events(after: $a, first: $f, types: $t) {
     edges { cursor node { id type subject version at data } } pageInfo { hasNextPage endCursor } } }"""
@@ -209,7 +209,7 @@ async def test_queries_and_refusals_over_server_sent_events(shop: Shop) -> None:
 
 
 async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(shop: Shop) -> None:
-    async with scratch_hub(shop.hub.settings) as (_, database):
+    async with open_scratch_database(shop.hub.settings) as (_, database):
         await _events(database, 30)
         async with database.transaction() as session:
             await session.run("UPDATE outbox_event SET at = now() - interval '2 days' WHERE position <= 20")
@@ -232,7 +232,7 @@ async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(sho
 
 
 async def test_what_an_endpoint_has_still_to_be_told_is_kept(shop: Shop) -> None:
-    async with scratch_hub(shop.hub.settings) as (_, database):
+    async with open_scratch_database(shop.hub.settings) as (_, database):
         await _events(database, 30)
         async with database.transaction() as session:
             await session.run("UPDATE outbox_event SET at = now() - interval '2 days'")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from wire import wire_to
 
-from patience import eventually
 from uriba.outbox import hints as hinting
 from uriba.outbox.hints import Hints
+from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub

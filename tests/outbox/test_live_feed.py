@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from patience import backend, eventually, terminate
 from sample_events import number_all, write_sample
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.graphql.engine.live_feed import LiveFeed, SubjectWatch
 from uriba.orders.events import watched_subjects
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
+from waiting import backend_pid, eventually, terminate_backend
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -30,7 +30,7 @@ WAIT_S = 15.0
 
 @pytest.fixture
 async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
-    async with scratch_hub(hub.settings) as found:
+    async with open_scratch_database(hub.settings) as found:
         yield found
 
 
@@ -279,10 +279,10 @@ async def test_the_live_feed_continues_after_its_connections_were_terminated(
 
         async with database.reading() as session:
             rows = await session.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-            others = {row["pid"] for row in rows} - {await backend(session)}
+            others = {row["pid"] for row in rows} - {await backend_pid(session)}
         assert others
         for pid in others:
-            await terminate(hub.database, pid)
+            await terminate_backend(hub.database, pid)
         await write_sample(database, "Cart:1", 2)
         await number_all(database)
 

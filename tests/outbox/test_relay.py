@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from patience import backend, eventually, is_blocked, terminate
 from sample_events import SampleEvent, number_all, positions, write_sample
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -28,6 +27,7 @@ from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints
 from uriba.worker import runner
 from uriba.worker.sweeps import WorkerContext
+from waiting import backend_pid, eventually, terminate_backend, wait_until_blocked
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -38,7 +38,7 @@ NOWHERE = "redis://127.0.0.1:1"
 
 @pytest.fixture
 async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
-    async with scratch_hub(hub.settings) as found:
+    async with open_scratch_database(hub.settings) as found:
         yield found
 
 
@@ -122,13 +122,13 @@ async def test_two_relays_without_turns_number_the_same_facts_twice(database: Da
 
     async def number_again() -> int | None:
         async with database.transaction() as session:
-            pid.set_result(await backend(session))
+            pid.set_result(await backend_pid(session))
             return await session.fetchval(relay._NUMBER, end=0)
 
     async with database.transaction() as first:
         assert await first.fetchval(relay._NUMBER, end=0) == 1
         second = asyncio.create_task(number_again())
-        await is_blocked(database, await pid)
+        await wait_until_blocked(database, await pid)
 
     assert await second == 1
 
@@ -241,10 +241,10 @@ async def _end_all_others(server: Database, mine: Database, settings: Settings) 
     """End every backend of the scratch database but the one that writes; how many they were."""
     async with mine.reading() as session:
         rows = await session.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-        me = await backend(session)
+        me = await backend_pid(session)
         name = await session.fetchval("SELECT current_database()")
     assert settings.database_url and name in settings.database_url
     others = {row["pid"] for row in rows} - {me}
     for pid in others:
-        await terminate(server, pid)
+        await terminate_backend(server, pid)
     return len(others)

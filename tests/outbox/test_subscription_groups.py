@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from client import Client, Following
-from patience import eventually
 from shop import Shop
 from uriba.core.actor import Actor, Role
 from uriba.graphql.engine import subscription_groups
@@ -21,6 +20,7 @@ from uriba.graphql.engine.subscription_groups import (
     SubscriptionGroup,
 )
 from uriba.graphql.loaders import BatchLoader
+from waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

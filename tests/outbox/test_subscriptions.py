@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from client import Refused
-from patience import eventually
 from shop import CART, ERRORS, ORDER, Shop
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
+from waiting import eventually
 
 CART_CHANGED = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"

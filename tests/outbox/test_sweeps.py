@@ -14,9 +14,8 @@ import pytest
 from redis.asyncio import Redis
 from wire import wire_to
 
-from patience import eventually
 from sample_events import positions, write_sample
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -32,6 +31,7 @@ from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
 from uriba.worker.sweeps import Sweep, WorkerContext
+from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -43,7 +43,7 @@ NOWHERE = "redis://127.0.0.1:1"
 @pytest.fixture
 async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
     """A hub's settings and database with ten TEA on the shelf of S1."""
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         async with database.transaction() as session:
             await locations.upsert(session, [LocationRow("S1", "Shibuya", LocationKind.STORE)])
             await products.upsert(session, [ProductRow("tea", "Tea", [VariantRow("TEA", "Tea")])])

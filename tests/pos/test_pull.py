@@ -9,10 +9,10 @@ import pytest
 from tills import conflicts, key_id, now, on_hand, open_till
 
 from client import Client, Refused
-from patience import eventually
 from shop import ERRORS, Shop
 from uriba.access import keys
 from uriba.pos import pull
+from waiting import eventually
 
 PULL = """query ($c: String, $f: Int) { posPull(cursor: $c, first: $f) { cursor more location { code } entries {
     kind key

@@ -9,10 +9,10 @@ import pytest
 from tills import SYNC, conflicts, key_id, left_behind, now, on_hand, open_till, reasons, statuses
 
 from client import Refused
-from patience import eventually
 from shop import Shop
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
+from waiting import eventually
 
 
 def batch(*facts: dict[str, Any], epoch: int = 1) -> dict[str, Any]:

@@ -25,10 +25,10 @@ from purses import (
     terms,
 )
 
-from patience import backend, is_blocked
 from uriba.core.ids import new_id
 from uriba.stored_value import tenders
 from uriba.stored_value.errors import NotEnough, TenderRefused
+from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
     from shop import Shop
@@ -89,13 +89,13 @@ async def test_a_second_till_waits_for_the_first_and_is_told_what_is_left(shop: 
 
     async def second() -> list[str]:
         async with shop.hub.database.transaction() as session:
-            started.set_result(await backend(session))
+            started.set_result(await backend_pid(session))
             return await debit(session, (CARD, 600, code(issued)), order_id=new_id())
 
     async with shop.hub.database.transaction() as session:
         await debit(session, (CARD, 600, code(issued)), order_id=new_id())
         later = asyncio.create_task(second())
-        await is_blocked(shop.hub.database, await started)
+        await wait_until_blocked(shop.hub.database, await started)
 
     (end,) = await asyncio.gather(later, return_exceptions=True)
     assert isinstance(end, NotEnough)
@@ -109,7 +109,7 @@ async def test_a_second_till_gets_what_the_first_gives_up(shop: Shop) -> None:
 
     async def second() -> list[str]:
         async with shop.hub.database.transaction() as session:
-            started.set_result(await backend(session))
+            started.set_result(await backend_pid(session))
             return await debit(session, (CARD, 600, code(issued)), order_id=new_id())
 
     class GivenUp(Exception):
@@ -119,7 +119,7 @@ async def test_a_second_till_gets_what_the_first_gives_up(shop: Shop) -> None:
         async with shop.hub.database.transaction() as session:
             await debit(session, (CARD, 600, code(issued)), order_id=new_id())
             later = asyncio.create_task(second())
-            await is_blocked(shop.hub.database, await started)
+            await wait_until_blocked(shop.hub.database, await started)
             raise GivenUp
     except GivenUp:
         pass

@@ -12,7 +12,6 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from patience import eventually
 from shop import ERRORS, Shop
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
@@ -22,6 +21,7 @@ from uriba.till.journal import JournalEntry
 from uriba.till.protocol import EventLine, EventType, Tender, TillEvent, total_of
 from uriba.till.synchronization import SendOptions, SyncReport
 from uriba.till.till_folder import Till
+from waiting import eventually
 
 EVENTS = 300
 ON_HAND_SIGNS = {

@@ -11,12 +11,12 @@ from endpoint_api import change_endpoint, temporary_endpoint
 from webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
 from client import Refused
-from patience import eventually
 from shop import ERRORS, Shop
 from uriba.core import ids
 from uriba.db.statements import statement
 from uriba.outbox.hints import Hints
 from uriba.webhooks.dispatcher import Dispatcher
+from waiting import eventually
 
 _END_LEASE = statement("UPDATE endpoint SET fence = fence + 1, lease_until = NULL WHERE id = :endpoint_id")
 _SECRET_BYTES = statement("SELECT octet_length(secret) FROM endpoint_secret WHERE endpoint_id = :endpoint_id")

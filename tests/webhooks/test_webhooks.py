@@ -11,8 +11,8 @@ from aiohttp import web
 from endpoint_api import change_endpoint, endpoint_log, log_if_all_delivered, temporary_endpoint
 from webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
-from patience import eventually, numbered
 from shop import ERRORS, Shop
+from waiting import eventually, wait_for_positions
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_sends_events_signed_and_in_order(shop: Shop, receiver: WebhookRec
 
 async def test_retries_with_the_same_id_and_delays_no_other_subject(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
-    await numbered(shop.hub.database)
+    await wait_for_positions(shop.hub.database)
     failing_level = (await shop.level("TEA", "S1"))["id"]
     tries: list[ReceivedWebhook] = []
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba import invariants, supervisor
 from uriba.access import keys
 from uriba.db.statements import statement
@@ -42,13 +42,13 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 
 @pytest.fixture(scope="module")
 async def orderly_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("orderly"))
 
 
 @pytest.fixture(scope="module")
 async def chaotic_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("chaotic"))
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from patience import eventually
-from scratch import scratch_hub
+from scratch_database import open_scratch_database
 from uriba import supervisor
 from uriba.db import Database
 from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
+from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -51,7 +51,7 @@ async def count_events(database: Database) -> int:
 
 @pytest.mark.timeout(300)
 async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tmp_path: Path) -> None:
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         environment = supervisor.to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
 
         interrupted = start(environment, *SLICE)
@@ -74,7 +74,7 @@ async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tm
 
 @pytest.mark.timeout(300)
 async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: Path) -> None:
-    async with scratch_hub(hub.settings) as (settings, database):
+    async with open_scratch_database(hub.settings) as (settings, database):
         environment = supervisor.to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
         target = ReplayTarget(database, environment, tmp_path)
         await replay(

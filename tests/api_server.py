@@ -1,4 +1,4 @@
-"""An API server within a test's own process."""
+"""Run an API server within the test's process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import uvicorn
 
 
 @asynccontextmanager
-async def serving(application: Any) -> AsyncIterator[str]:
-    """Serve while the block lasts, as `uriba api` does; the address of its GraphQL.
+async def serve(application: Any) -> AsyncIterator[str]:
+    """Serve the application as `uriba api` does, and yield the URL of its GraphQL endpoint.
 
-    uvicorn makes the socket: from one that `socket.create_server` made, asyncio sends answers 40 ms late, because it
-    switches Nagle's algorithm off only where a socket names its protocol.
+    uvicorn creates the socket: with a socket of `socket.create_server`, asyncio sends responses 40 ms late, because
+    it disables Nagle's algorithm only for sockets that name their protocol.
     """
     config = uvicorn.Config(
         application, port=0, http="httptools", ws="websockets-sansio", log_config=None, access_log=False

@@ -1,4 +1,4 @@
-"""The same work with the guard taken out, on copies of the real rows: it shows that there is a race to win."""
+"""The same work without the guard, on copies of the real rows: it shows that the race exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uriba.db import Database
 
 @asynccontextmanager
 async def copy_of(database: Database, table: str, where: str, *args: object) -> AsyncIterator[str]:
-    """The name of a table with a copy of some rows; gone at the end."""
+    """Copy some rows of a table into a new table and yield its name; drop it at the end."""
     name = f"copy_{uuid4().hex}"
     async with database.transaction(notify=False) as session:
         await session.run(f"CREATE TABLE {name} (LIKE {table})")
@@ -27,8 +27,8 @@ async def copy_of(database: Database, table: str, where: str, *args: object) -> 
             await session.run(f"DROP TABLE {name}")
 
 
-async def level_of(shop: Shop, name: str, location: str) -> tuple[int, int]:
-    """The key of a level."""
+async def level_key(shop: Shop, name: str, location: str) -> tuple[int, int]:
+    """Return the key (variant, location) of a stock level."""
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
             "SELECT v.id AS variant_id, l.id AS location_id FROM variant v, location l WHERE v.sku = $1 AND l.code = $2",
@@ -39,15 +39,15 @@ async def level_of(shop: Shop, name: str, location: str) -> tuple[int, int]:
     return row["variant_id"], row["location_id"]
 
 
-async def sell_after_looking(database: Database, table: str, *, buyers: int) -> int:
-    """Each buyer looks whether a unit is there, and takes one if so, in a transaction of its own; how many were sold."""
-    all_have_looked = asyncio.Barrier(buyers)
+async def sell_without_guard(database: Database, table: str, *, buyers: int) -> int:
+    """Let each buyer read the available units, then take one in another transaction; return how many were sold."""
+    all_have_read = asyncio.Barrier(buyers)
 
     async def buy() -> int:
         async with database.reading() as session:
-            there = await session.fetchval(f"SELECT on_hand - committed - reserved FROM {table}")
-        await all_have_looked.wait()
-        if there < 1:
+            available = await session.fetchval(f"SELECT on_hand - committed - reserved FROM {table}")
+        await all_have_read.wait()
+        if available < 1:
             return 0
         async with database.transaction(notify=False) as session:
             await session.run(f"UPDATE {table} SET on_hand = on_hand - 1")
@@ -56,25 +56,25 @@ async def sell_after_looking(database: Database, table: str, *, buyers: int) -> 
     return sum(await asyncio.gather(*(buy() for _ in range(buyers))))
 
 
-async def order_after_looking(database: Database, table: str, *, doors: int) -> int:
-    """Each door looks whether the cart is active, and orders it if so; how many orders it became."""
-    all_have_looked = asyncio.Barrier(doors)
+async def order_without_guard(database: Database, table: str, *, buyers: int) -> int:
+    """Let each buyer read the cart's status, then order it in another transaction; return how many orders were placed."""
+    all_have_read = asyncio.Barrier(buyers)
 
     async def check_out() -> int:
         async with database.reading() as session:
             status = await session.fetchval(f"SELECT status FROM {table}")
-        await all_have_looked.wait()
+        await all_have_read.wait()
         if status != "ACTIVE":
             return 0
         async with database.transaction(notify=False) as session:
             await session.run(f"UPDATE {table} SET status = 'ORDERED'")
         return 1
 
-    return sum(await asyncio.gather(*(check_out() for _ in range(doors))))
+    return sum(await asyncio.gather(*(check_out() for _ in range(buyers))))
 
 
-async def take_line_by_line(database: Database, table: str, carts: Sequence[Sequence[int]]) -> int:
-    """Each cart takes a unit of each variant in its own order; how many carts waited in a circle and were ended."""
+async def take_in_cart_order(database: Database, table: str, carts: Sequence[Sequence[int]]) -> int:
+    """Let each cart take one unit of each variant in its own order; return how many were ended by a deadlock."""
     all_hold_one = asyncio.Barrier(len(carts))
 
     async def take(variants: Sequence[int]) -> None:
@@ -84,5 +84,5 @@ async def take_line_by_line(database: Database, table: str, carts: Sequence[Sequ
                 if n == 0:
                     await all_hold_one.wait()
 
-    ends = await asyncio.gather(*(take(variants) for variants in carts), return_exceptions=True)
-    return sum(isinstance(end, asyncpg.DeadlockDetectedError) for end in ends)
+    results = await asyncio.gather(*(take(variants) for variants in carts), return_exceptions=True)
+    return sum(isinstance(result, asyncpg.DeadlockDetectedError) for result in results)

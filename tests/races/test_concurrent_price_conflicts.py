@@ -1,5 +1,5 @@
-"""Tills of one store print prices that are not the list's, in different orders: one case for each, and nobody waits
-for somebody who waits."""
+"""Tills of one store report sales with wrong prices at the same time, in different orders: one conflict is opened per
+variant, without a deadlock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shop import Shop
 GOODS = ("TEA", "POT", "CUP")
 
 
-async def test_wrong_prices_at_many_tills_at_once_open_one_case_each(shop: Shop) -> None:
+async def test_concurrent_wrong_prices_open_one_conflict_per_variant(shop: Shop) -> None:
     tills = [await open_till(shop) for _ in range(6)]
     for _ in range(6):
         orders = [GOODS if n % 2 else GOODS[::-1] for n in range(len(tills))]

@@ -17,10 +17,10 @@ from tills import open_till
 from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client, Following
-from patience import eventually
 from shop import ADDRESS, ERRORS, Shop
 from uriba.core import ids
 from uriba.worker import sweeps
+from waiting import eventually
 
 ORDER_CHANGED = """subscription ($o: ID!) { orderChanged(orderId: $o) {
     id status paymentStatus fulfillments { id status } returns { id } timeline { type } } }"""
