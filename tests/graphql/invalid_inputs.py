@@ -79,21 +79,21 @@ def fill(value: Any, scenario: Scenario) -> Any:
     return scenario.shop.code(name)
 
 
-def create(caller: str = "guest", **given: Any) -> Request:
-    return Request(caller, CREATE, {"input": given})
+def create(caller: str = "guest", **fields: Any) -> Request:
+    return Request(caller, CREATE, {"input": fields})
 
 
 def add(cart: str = "$cart:guest", **line: Any) -> Request:
     return Request("guest", ADD, {"cartId": cart, "lines": [{"sku": "$sku:TEA"} | line]})
 
 
-def set_lines(cart: str = "guest", line: str | None = None, **given: Any) -> Request:
-    lines = [{"lineId": line or f"$line:{cart}", "quantity": given.pop("quantity", 1)}]
-    return Request("guest", SET, {"cartId": f"$cart:{cart}", "lines": lines} | given)
+def set_lines(cart: str = "guest", line: str | None = None, **fields: Any) -> Request:
+    lines = [{"lineId": line or f"$line:{cart}", "quantity": fields.pop("quantity", 1)}]
+    return Request("guest", SET, {"cartId": f"$cart:{cart}", "lines": lines} | fields)
 
 
-def fulfil(cart: str = "$cart:guest", **given: Any) -> Request:
-    return Request("guest", FULFIL, {"cartId": cart, "input": {"method": "SHIP"} | given})
+def fulfil(cart: str = "$cart:guest", **fields: Any) -> Request:
+    return Request("guest", FULFIL, {"cartId": cart, "input": {"method": "SHIP"} | fields})
 
 
 def merge(source: str, into: str | None = None, caller: str = "guest") -> Request:
@@ -106,13 +106,13 @@ def coupon(what: str, cart: str) -> Request:
     return Request("guest", document, {"cartId": cart})
 
 
-def pay(amount: str = "1796", currency: str = "JPY", *, cart: str = "$cart:guest", **given: Any) -> Request:
+def pay(amount: str = "1796", currency: str = "JPY", *, cart: str = "$cart:guest", **fields: Any) -> Request:
     """A checkout of the guest's cart, valid but for the given fields."""
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": amount, "currency": currency}}
     for field in ("method", "token"):
-        payment |= {field: given.pop(field)} if field in given else {}
-    asked = {"cartId": cart, "idempotencyKey": "$key", "payments": [payment]} | given
-    return Request("guest", CHECKOUT, {"input": asked})
+        payment |= {field: fields.pop(field)} if field in fields else {}
+    checkout = {"cartId": cart, "idempotencyKey": "$key", "payments": [payment]} | fields
+    return Request("guest", CHECKOUT, {"input": checkout})
 
 
 def expect(amount: str, currency: str = "JPY") -> Request:
@@ -129,18 +129,18 @@ def count(**change: Any) -> Request:
     return Request("staff", COUNT, {"input": {"changes": changes, "idempotencyKey": "$key"}})
 
 
-def price(amount: str = "650", currency: str = "JPY", **given: Any) -> Request:
+def price(amount: str = "650", currency: str = "JPY", **fields: Any) -> Request:
     row = {"sku": "$sku:TEA", "channel": "$code:app", "amount": {"amount": amount, "currency": currency}}
-    return Request("staff", PRICES, {"prices": [row | given]})
+    return Request("staff", PRICES, {"prices": [row | fields]})
 
 
-def channel(**given: Any) -> Request:
+def channel(**fields: Any) -> Request:
     row = {"code": "$code:app", "name": "New", "kind": "APP", "currency": "JPY", "locations": [], "taxRates": []}
-    return Request("staff", CHANNELS, {"channels": [row | given]})
+    return Request("staff", CHANNELS, {"channels": [row | fields]})
 
 
-def location(**given: Any) -> Request:
-    return Request("staff", LOCATIONS, {"locations": [{"code": "$code:S1", "name": "New", "kind": "STORE"} | given]})
+def location(**fields: Any) -> Request:
+    return Request("staff", LOCATIONS, {"locations": [{"code": "$code:S1", "name": "New", "kind": "STORE"} | fields]})
 
 
 def product(**variant: Any) -> Request:
@@ -152,8 +152,8 @@ def customers(*rows: dict[str, Any]) -> Request:
     return Request("staff", CUSTOMERS, {"customers": list(rows)})
 
 
-def token(**given: Any) -> Request:
-    return Request("staff", TOKEN, {"input": given})
+def token(**fields: Any) -> Request:
+    return Request("staff", TOKEN, {"input": fields})
 
 
 def times(request: Request, rows: int) -> Request:

@@ -231,10 +231,10 @@ async def test_a_key_that_is_revoked_while_it_is_read_is_not_cached(
     authenticator = Authenticator(hub.database)
     authenticate = keys.authenticate
 
-    async def slow(*given: Any) -> Any:
-        found = await authenticate(*given)
+    async def slow(*args: Any) -> Any:
+        found = await authenticate(*args)
         async with hub.database.transaction() as session:
-            await keys.revoke(session, key_id=key_id(given[1]))
+            await keys.revoke(session, key_id=key_id(args[1]))
         authenticator.clear_cache()
         return found
 

@@ -86,8 +86,8 @@ def with_control_characters(field: Any) -> Iterator[tuple[list[str], dict[str, A
 
 def document(operation: str, name: str, field: Any, selection: str) -> str:
     declared = ", ".join(f"${name}: {argument.type}" for name, argument in field.args.items())
-    given = ", ".join(f"{name}: ${name}" for name in field.args)
-    return f"{operation} ({declared}) {{ {name}({given}) {selection} }}"
+    arguments = ", ".join(f"{name}: ${name}" for name in field.args)
+    return f"{operation} ({declared}) {{ {name}({arguments}) {selection} }}"
 
 
 ROW_BY_ROW = frozenset({"posSync"})

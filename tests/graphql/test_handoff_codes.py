@@ -65,7 +65,7 @@ async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop
     code = await hand_off(hana, await shop.cart(hana, TEA=1))
 
     async with unchanged():
-        theirs, nones = [await ken.do(CLAIM, code=given) for given in (code, UNKNOWN)]
+        theirs, nones = [await ken.do(CLAIM, code=value) for value in (code, UNKNOWN)]
 
     assert theirs == nones
     assert await claim(hana, code) == []

@@ -54,8 +54,8 @@ async def test_a_hub_without_its_database_is_live_but_not_ready(
 
 async def counted(http: httpx.AsyncClient, outcome: str) -> float:
     """Return how many operations were timed so far."""
-    shown = (await http.get("/metrics")).text
-    found = re.search(rf'^uriba_graphql_seconds_count{{outcome="{outcome}"}} (\S+)$', shown, re.M)
+    metrics = (await http.get("/metrics")).text
+    found = re.search(rf'^uriba_graphql_seconds_count{{outcome="{outcome}"}} (\S+)$', metrics, re.M)
     return float(found[1]) if found else 0
 
 
@@ -84,9 +84,9 @@ async def test_metrics_count_subscribers(http: httpx.AsyncClient, scenario: Scen
 
     async with scenario["guest"].subscribe(document, c=scenario.cart("guest")) as following:
         await following.next()
-        shown = (await http.get("/metrics")).text
+        metrics = (await http.get("/metrics")).text
 
-    found = re.search(r"^uriba_subscribers(?:{.*})? (\S+)$", shown, re.M)
+    found = re.search(r"^uriba_subscribers(?:{.*})? (\S+)$", metrics, re.M)
     assert found
     assert float(found[1]) >= 1
 

@@ -24,13 +24,13 @@ class ConnectionCase:
     """A connection: its field with the arguments that select the test's rows, and the caller that reads it."""
 
     field: str
-    given: dict[str, str]
+    arguments: dict[str, str]
     caller: str = "guest"
 
     def document(self, names: dict[str, str]) -> str:
-        given = "".join(f'{name}: "{names[value]}", ' for name, value in self.given.items())
+        arguments = "".join(f'{name}: "{names[value]}", ' for name, value in self.arguments.items())
         return (
-            f"query ($n: Int, $a: String) {{ page: {self.field}({given}first: $n, after: $a) "
+            f"query ($n: Int, $a: String) {{ page: {self.field}({arguments}first: $n, after: $a) "
             f"{{ edges {{ cursor node {{ id }} }} {INFO} }} }}"
         )
 
@@ -173,9 +173,9 @@ async def test_rows_added_between_pages_shift_no_page(shop: Shop) -> None:
     ]
 
     for whole, first, rest in zip(wholes, firsts, rests, strict=True):
-        shown = [edge["node"]["id"] for found in (first, rest) for edge in found["edges"]]
-        assert [node_id for node_id in shown if node_id in whole] == whole
-        assert len(set(shown)) == len(shown)
+        read = [edge["node"]["id"] for found in (first, rest) for edge in found["edges"]]
+        assert [node_id for node_id in read if node_id in whole] == whole
+        assert len(set(read)) == len(read)
 
 
 async def test_orders_are_newest_first(filled: tuple[Shop, dict[str, str]]) -> None:

@@ -220,12 +220,12 @@ def _selection(dice: random.Random, kind: Any, known: dict[str, list[str]], sche
 
 
 def _arguments(dice: random.Random, field: Any, known: dict[str, list[str]]) -> str:
-    given = []
+    arguments = []
     for name, argument in field.args.items():
         if not (is_required_argument(argument) or dice.random() < 0.5):
             continue
         if name == "first":
-            given.append(f"first: {dice.choice([1, 2, 3, 101])}")
+            arguments.append(f"first: {dice.choice([1, 2, 3, 101])}")
         elif name in known:
-            given.append(f'{name}: "{dice.choice(known[name])}"')
-    return f"({', '.join(given)})" if given else ""
+            arguments.append(f'{name}: "{dice.choice(known[name])}"')
+    return f"({', '.join(arguments)})" if arguments else ""

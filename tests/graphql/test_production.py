@@ -112,9 +112,9 @@ async def test_production_has_no_sandbox_payments(hub: RunningHub, scenario: Sce
     }
 
 
-@pytest.mark.parametrize("given", [{"database_url": None}, {"valkey_url": None}, {"introspection": True}])
-def test_production_does_not_start_with_development_settings(hub: RunningHub, given: dict[str, Any]) -> None:
-    settings = hub.settings.model_copy(update={"env": Env.PRODUCTION, "data_dir": Path(), **given})
+@pytest.mark.parametrize("overrides", [{"database_url": None}, {"valkey_url": None}, {"introspection": True}])
+def test_production_does_not_start_with_development_settings(hub: RunningHub, overrides: dict[str, Any]) -> None:
+    settings = hub.settings.model_copy(update={"env": Env.PRODUCTION, "data_dir": Path(), **overrides})
 
     with pytest.raises(UnsafeSettings):
         settings.check()

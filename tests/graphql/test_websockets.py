@@ -156,17 +156,17 @@ async def test_answers_a_ping(hub: RunningHub) -> None:
 
 
 async def test_limits_the_operations_of_a_websocket(shop: Shop) -> None:
-    given = {"c": shop.code("app"), "s": [shop.sku("TEA")]}
+    variables = {"c": shop.code("app"), "s": [shop.sku("TEA")]}
 
     async with open_websocket(shop.hub.url) as socket:
         await socket.init()
         for n in range(SUBSCRIPTIONS_PER_SOCKET):
-            await socket.subscribe(FOLLOW, id=str(n), **given)
+            await socket.subscribe(FOLLOW, id=str(n), **variables)
         firsts = [await socket.receive() for _ in range(SUBSCRIPTIONS_PER_SOCKET)]
-        await socket.subscribe(FOLLOW, id="more", **given)
+        await socket.subscribe(FOLLOW, id="more", **variables)
         refused = await socket.receive()
         await socket.send({"type": "complete", "id": "0"})
-        await socket.subscribe(FOLLOW, id="more", **given)
+        await socket.subscribe(FOLLOW, id="more", **variables)
         again = await socket.receive()
 
     assert {message["id"] for message in firsts} == {str(n) for n in range(SUBSCRIPTIONS_PER_SOCKET)}

@@ -32,9 +32,9 @@ ORDER = "subscription ($o: ID!) { orderChanged(orderId: $o) { status fulfillment
 
 
 @asynccontextmanager
-async def all_following(clients: Sequence[Client], query: str, **given: Any) -> AsyncIterator[list[Following]]:
+async def all_following(clients: Sequence[Client], query: str, **variables: Any) -> AsyncIterator[list[Following]]:
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(client.subscribe(query, **given)) for client in clients]
+        yield [await stack.enter_async_context(client.subscribe(query, **variables)) for client in clients]
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def test_one_event_is_read_once_for_all_subscribers(shop: Shop, reads: list[str]) -> None:
     await shop.receive(TEA_S1=1)
-    given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
+    variables = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
 
-    async with all_following([shop.staff] * 20, STOCK, **given) as followings:
+    async with all_following([shop.staff] * 20, STOCK, **variables) as followings:
         for following in followings:
             assert (await following.next())["onHand"] == 1
         reads.clear()
@@ -70,10 +70,10 @@ async def test_one_event_is_read_once_for_all_subscribers(shop: Shop, reads: lis
 
 async def test_groups_of_the_same_rights_share_what_they_read(shop: Shop, reads: list[str]) -> None:
     await shop.receive(TEA_S1=1)
-    given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
+    variables = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
     other = STOCK.replace("onHand", "onHand available")
 
-    async with shop.staff.subscribe(STOCK, **given) as one, shop.staff.subscribe(other, **given) as two:
+    async with shop.staff.subscribe(STOCK, **variables) as one, shop.staff.subscribe(other, **variables) as two:
         for following in (one, two):
             await following.next()
         reads.clear()
@@ -100,13 +100,13 @@ async def test_all_shoppers_share_availability(shop: Shop, reads: list[str]) -> 
 
 async def test_a_late_subscriber_gets_the_newest_state_first(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
-    given = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
+    variables = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
 
-    async with shop.staff.subscribe(STOCK, **given) as first:
+    async with shop.staff.subscribe(STOCK, **variables) as first:
         await first.next()
         for units in range(2, 12):
             await shop.receive(TEA_S1=1)
-            async with shop.staff.subscribe(STOCK, **given) as late:
+            async with shop.staff.subscribe(STOCK, **variables) as late:
                 assert (await late.next())["onHand"] == units
         assert (await first.until(lambda state: state["onHand"] == 11))["onHand"] == 11
 

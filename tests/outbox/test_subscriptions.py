@@ -26,8 +26,8 @@ MERGE = f"mutation ($c: ID!) {{ cartMerge(fromCartId: $c) {{ cart {{ id }} {ERRO
 async def subscribers(shop: Shop) -> float:
     """Return the live subscriptions of the API process, from its metrics."""
     async with httpx.AsyncClient() as http:
-        shown = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
-    (line,) = [line for line in shown.splitlines() if line.startswith("uriba_subscribers ")]
+        metrics = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
+    (line,) = [line for line in metrics.splitlines() if line.startswith("uriba_subscribers ")]
     return float(line.split()[1])
 
 
@@ -101,8 +101,8 @@ async def test_yields_availability_after_changes_at_any_location_of_the_channel(
 
         async def look() -> dict[str, Any]:
             state = await following.next()
-            shown = state["availability"]
-            seen.append((state["price"]["amount"], shown["quantity"], shown["status"]))
+            availability = state["availability"]
+            seen.append((state["price"]["amount"], availability["quantity"], availability["status"]))
             return state  # type: ignore[no-any-return]
 
         await look()
@@ -117,7 +117,7 @@ async def test_yields_availability_after_changes_at_any_location_of_the_channel(
 
 
 @pytest.mark.parametrize(
-    ("caller", "query", "given", "code"),
+    ("caller", "query", "variables", "code"),
     [
         ("guest", CART_CHANGED, {"c": "Q2FydDpub3RoaW5n"}, "NOT_FOUND"),
         ("guest", CART_CHANGED, {"c": "Q2FydDowMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDA="}, "NOT_FOUND"),
@@ -129,11 +129,11 @@ async def test_yields_availability_after_changes_at_any_location_of_the_channel(
     ],
 )
 async def test_refuses_what_cannot_be_subscribed_to(
-    shop: Shop, caller: str, query: str, given: dict[str, Any], code: str
+    shop: Shop, caller: str, query: str, variables: dict[str, Any], code: str
 ) -> None:
     client = shop.staff if caller == "staff" else shop.guest()
 
-    async with client.subscribe(query, **given) as following:
+    async with client.subscribe(query, **variables) as following:
         with pytest.raises(Refused) as refused:
             await following.next()
 
