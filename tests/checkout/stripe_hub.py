@@ -22,7 +22,7 @@ from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways import ProviderEvent
 from uriba.checkout.gateways.configured import gateways
-from uriba.checkout.gateways.sandbox_gateway import SIGNATURE, sign
+from uriba.checkout.gateways.sandbox_gateway import SIGNATURE_HEADER, sign
 
 CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
     order { id number paymentStatus payments { method status reference } } action { url clientSecret }
@@ -97,4 +97,4 @@ async def tell(
 def signed(key: str, state: str) -> tuple[dict[str, str | bytes], bytes]:
     """An event of the provider TEST."""
     body = msgspec.json.encode(ProviderEvent(event=f"{key}:{state}", key=key, kind=state))
-    return {SIGNATURE: sign(body)}, body
+    return {SIGNATURE_HEADER: sign(body)}, body

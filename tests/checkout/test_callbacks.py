@@ -18,7 +18,7 @@ from stripe_hub import pay, signed, stripe_shop, tell, waiting
 from conftest import RunningHub
 from shop import Shop
 from uriba import app, embedded, supervisor
-from uriba.checkout.gateways.sandbox_gateway import SIGNATURE
+from uriba.checkout.gateways.sandbox_gateway import SIGNATURE_HEADER
 from uriba.config import Env, Settings, UnsafeSettings
 
 
@@ -53,7 +53,7 @@ async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: Fak
         ("stripe", *fake.event(kind, intent, secret="whsec_other")),
         ("stripe", *fake.event(kind, intent, at=1)),
         ("test", {}, body),
-        ("test", {SIGNATURE: "é".encode("latin-1")}, body),
+        ("test", {SIGNATURE_HEADER: "é".encode("latin-1")}, body),
         ("test", *fake.event(kind, intent)),
     ]
 

@@ -165,8 +165,8 @@ async def test_what_is_nowhere_is_said_of_its_line(shop: Shop) -> None:
     found = await options(guest, await shop.cart(guest, TEA=2, POT=1))
 
     tea, pot = found["lines"]
-    assert (tea["inStock"], tea["shipping"]["reason"]) == (True, "1 of 2 can be shipped.")
-    assert (pot["inStock"], pot["message"], pot["pickup"]) == (False, "Pot is nowhere in stock now.", [])
+    assert (tea["inStock"], tea["shipping"]["reason"]) == (True, "Only 1 of 2 units can be shipped now.")
+    assert (pot["inStock"], pot["message"], pot["pickup"]) == (False, "Pot is out of stock everywhere.", [])
     assert (found["pickup"], found["shipping"]["possible"], found["shipping"]["quantity"]) == ([], False, 1)
 
 
@@ -202,10 +202,10 @@ async def test_more_parcels_than_the_channel_ships_are_refused_with_what_fewer_c
     payload = await shop.check_out(guest, cart)
 
     assert (found["shipping"]["possible"], found["shipping"]["parcels"], found["shipping"]["quantity"]) == (False, 3, 3)
-    assert found["shipping"]["reason"] == "2 parcels at most are shipped."
+    assert found["shipping"]["reason"] == "This needs 3 shipments, but at most 2 are allowed."
     assert told(payload) == [("OUT_OF_STOCK", ["lines", "2", "quantity"])]
     assert payload["errors"][0]["message"] == (
-        "This order needs 3 parcels; 2 at most are shipped, and they can bring 0 of 1 Cup."
+        "This order needs 3 shipments, but at most 2 are allowed. They can contain 0 of 1 Cup."
     )
     await split_limit(shop, 3)
     assert len(parcels((await shop.check_out(guest, cart))["order"])) == 3

@@ -10,7 +10,7 @@ from paying import attempts, buckets, charges, make_due, orders, read, shipped, 
 from client import Client
 from shop import ORDER, Shop
 from uriba.checkout.gateways import ProviderEvent
-from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.worker import sweeps
 
 CHECKOUT = f"""mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{
@@ -22,9 +22,9 @@ async def ask(client: Client, cart: dict[str, Any], token: str = "action") -> di
     return await client.do(CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": "K", "payments": [payment]})
 
 
-def provider(shop: Shop) -> TestProvider:
+def provider(shop: Shop) -> SandboxGateway:
     found = shop.hub.work.checkout.gateways["TEST"]
-    assert isinstance(found, TestProvider)
+    assert isinstance(found, SandboxGateway)
     return found
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from fake_stripe import OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 
-from uriba.checkout.gateways import Answer, NotGenuine
-from uriba.checkout.gateways.stripe_gateway import StripeProvider
+from uriba.checkout.gateways import ChargeResult, InvalidSignature
+from uriba.checkout.gateways.stripe_gateway import StripeGateway
 from uriba.core.ids import new_id
 
 
@@ -19,12 +19,12 @@ async def fake() -> AsyncIterator[FakeStripe]:
         yield account
 
 
-def provider(fake: FakeStripe, webhook_secret: str = WEBHOOK_SECRET) -> StripeProvider:
-    return StripeProvider(secret_key=SECRET_KEY, webhook_secret=webhook_secret, timeout_s=1, api_base=fake.url)
+def provider(fake: FakeStripe, webhook_secret: str = WEBHOOK_SECRET) -> StripeGateway:
+    return StripeGateway(secret_key=SECRET_KEY, webhook_secret=webhook_secret, timeout_s=1, api_base=fake.url)
 
 
 @pytest.fixture
-async def gateway(fake: FakeStripe) -> AsyncIterator[StripeProvider]:
+async def gateway(fake: FakeStripe) -> AsyncIterator[StripeGateway]:
     opened = provider(fake)
     yield opened
     await opened.close()
@@ -35,20 +35,20 @@ def key() -> str:
     return f"{new_id()}-0"
 
 
-async def charge(gateway: StripeProvider, key: str) -> Answer:
+async def charge(gateway: StripeGateway, key: str) -> ChargeResult:
     return await gateway.charge(key=key, token=OK, capture=True, amount_minor=1999, currency="EUR")
 
 
 @pytest.mark.parametrize("token", [None, "", "ok", "tok_visa", "pm_", "pm_a b", "pm_" + "x" * 300])
 def test_only_payment_methods_are_tokens(token: str | None) -> None:
-    gateway = StripeProvider(secret_key="sk_test", webhook_secret=None, timeout_s=1)
+    gateway = StripeGateway(secret_key="sk_test", webhook_secret=None, timeout_s=1)
 
-    assert gateway.check_token(token) == "Stripe takes the id of a PaymentMethod: pm_..."
+    assert gateway.check_token(token) == "Give the id of a Stripe PaymentMethod as the token: pm_..."
     assert gateway.check_token("pm_1Nv0FGQ9RKHgCVdK") is None
 
 
 async def test_a_genuine_event_has_the_name_that_the_answer_has(
-    fake: FakeStripe, gateway: StripeProvider, key: str
+    fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     taken = await charge(gateway, key)
 
@@ -59,7 +59,7 @@ async def test_a_genuine_event_has_the_name_that_the_answer_has(
 
 
 async def test_a_refund_that_failed_later_is_heard_under_its_charge(
-    fake: FakeStripe, gateway: StripeProvider, key: str
+    fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     await charge(gateway, key)
     refund = fake.refunds[await gateway.refund(key=key, operation="o", amount_minor=5, currency="EUR")]
@@ -70,9 +70,7 @@ async def test_a_refund_that_failed_later_is_heard_under_its_charge(
     assert (heard.key, heard.kind, heard.event[:4]) == (key, "refund.failed", "evt_")
 
 
-async def test_what_is_of_no_charge_of_the_hub_is_not_heard(
-    fake: FakeStripe, gateway: StripeProvider, key: str
-) -> None:
+async def test_what_is_of_no_charge_of_the_hub_is_not_heard(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
     foreign = {"id": "pi_other", "object": "payment_intent", "status": "succeeded", "metadata": {}}
 
@@ -82,7 +80,7 @@ async def test_what_is_of_no_charge_of_the_hub_is_not_heard(
     assert gateway.parse_event(*fake.event("payment_intent.succeeded", {"id": 7})) is None
 
 
-async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeProvider, key: str) -> None:
+async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
     intent, kind = fake.of(key), "payment_intent.succeeded"
     headers, body = fake.event(kind, intent)
@@ -99,7 +97,7 @@ async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeProv
     ]
 
     for told in forged:
-        with pytest.raises(NotGenuine):
+        with pytest.raises(InvalidSignature):
             gateway.parse_event(*told)
-    with pytest.raises(NotGenuine):
+    with pytest.raises(InvalidSignature):
         provider(fake, webhook_secret="").parse_event(headers, body)

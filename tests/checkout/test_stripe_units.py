@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uriba.checkout.gateways.stripe_amounts import movement, units
+from uriba.checkout.gateways.stripe_amounts import partial_stripe_units, to_stripe_units
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from uriba.checkout.gateways.stripe_amounts import movement, units
     ],
 )
 def test_amounts_follow_stripes_table_of_decimals(minor: int, currency: str, written: int) -> None:
-    assert units(minor, currency) == written
+    assert to_stripe_units(minor, currency) == written
 
 
 @given(
@@ -34,7 +34,7 @@ def test_amounts_follow_stripes_table_of_decimals(minor: int, currency: str, wri
     st.lists(st.integers(min_value=1, max_value=10**9), min_size=1, max_size=20),
 )
 def test_parts_add_up_to_the_whole_however_they_are_rounded(currency: str, parts: list[int]) -> None:
-    moved = [movement(part, sum(parts[:index]), currency) for index, part in enumerate(parts)]
+    moved = [partial_stripe_units(part, sum(parts[:index]), currency) for index, part in enumerate(parts)]
 
-    assert sum(moved) == units(sum(parts), currency)
+    assert sum(moved) == to_stripe_units(sum(parts), currency)
     assert all(part >= 0 for part in moved)

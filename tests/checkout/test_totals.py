@@ -186,7 +186,9 @@ async def test_a_total_that_is_no_longer_true_is_refused(shop: Shop) -> None:
     agreed = await shop.check_out(guest, cart, total="700", expectedTotal=seen | {"amount": "700"})
 
     assert told(refused) == [("PRICE_CHANGED", ["expectedTotal"])]
-    assert refused["errors"][0]["message"] == "The total is 700 JPY now."
+    assert refused["errors"][0]["message"] == (
+        "The total is now 700 JPY. Show it to the customer, then check out again."
+    )
     assert agreed["order"]["total"]["amount"] == "700"
 
 
@@ -256,7 +258,7 @@ async def test_goods_that_are_no_longer_sold_are_not_checked_out(shop: Shop) -> 
     payload = await pay(till, cart, cash("3948"))
 
     assert told(payload) == [("DISCONTINUED", ["lines", "1"])]
-    assert payload["errors"][0]["message"] == "Tea is not sold here any more."
+    assert payload["errors"][0]["message"] == "Tea is no longer sold here. Remove it from the cart."
 
 
 async def test_what_a_till_claimed_costs_what_the_till_says(shop: Shop) -> None:

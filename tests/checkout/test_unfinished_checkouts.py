@@ -28,15 +28,15 @@ from client import Refused
 from shop import Shop
 from uriba.checkout import payment_attempts as steps
 from uriba.checkout.gateways import GatewayUnreachable
-from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.inventory import holds, ledger
 from uriba.worker import sweeps
 
 STEPS = {
-    "before the charge": (TestProvider, "charge", "ok"),
+    "before the charge": (SandboxGateway, "charge", "ok"),
     "after the charge": (steps, "complete_and_commit", "ok"),
     "while the order is written": (ledger, "post_and_commit", "ok"),
-    "before a declined charge is called off": (TestProvider, "void", "declined"),
+    "before a declined charge is called off": (SandboxGateway, "void", "declined"),
     "after a declined charge was called off": (steps, "end_without_order", "declined"),
     "while stock and cart are let go": (ledger, "post", "declined"),
 }
@@ -117,7 +117,7 @@ async def test_a_charge_that_cannot_be_called_off_now_is_called_off_later(
     guest = shop.guest("app")
     cart = await shipped(shop, guest, TEA=2)
     with monkeypatch.context() as patch:
-        patch.setattr(TestProvider, "void", unreachable)
+        patch.setattr(SandboxGateway, "void", unreachable)
         payload = await shop.check_out(guest, cart, token="declined", key="K")
     assert told(payload) == [("PAYMENT_PENDING", ["payments"])]
     assert [row["status"] for row in await attempts(shop, cart)] == ["ENDING"]
@@ -144,7 +144,7 @@ async def test_a_provider_that_is_away_keeps_the_payment_open_for_the_next_sweep
     for cart in carts:
         await make_due(shop, cart)
     with monkeypatch.context() as patch:
-        patch.setattr(TestProvider, "find", hang)
+        patch.setattr(SandboxGateway, "find", hang)
         began = time.monotonic()
         await sweeps.finish_checkouts(shop.hub.work)
         took = time.monotonic() - began
@@ -167,13 +167,13 @@ async def test_one_payment_that_cannot_be_finished_does_not_keep_the_others_open
     await asyncio.gather(*(shop.check_out(guest, cart, token="lost") for cart in carts))
     for cart in carts:
         await make_due(shop, cart)
-    poisoned, find = str((await attempts(shop, carts[0]))[0]["id"]), TestProvider.find
+    poisoned, find = str((await attempts(shop, carts[0]))[0]["id"]), SandboxGateway.find
 
-    async def find_or_crash(self: TestProvider, *, key: str, **given: Any) -> Any:
+    async def find_or_crash(self: SandboxGateway, *, key: str, **given: Any) -> Any:
         return await (crash() if key.startswith(poisoned) else find(self, key=key, **given))  # type: ignore[func-returns-value]
 
     with monkeypatch.context() as patch, pytest.raises(ExceptionGroup) as failed:
-        patch.setattr(TestProvider, "find", find_or_crash)
+        patch.setattr(SandboxGateway, "find", find_or_crash)
         await sweeps.finish_checkouts(shop.hub.work)
 
     assert failed.group_contains(Crash)

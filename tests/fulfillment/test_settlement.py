@@ -13,13 +13,13 @@ from client import Refused
 from shop import Shop
 from uriba.checkout import settlement
 from uriba.checkout.gateways import GatewayUnreachable
-from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.orders import payment_operations
 from uriba.worker import sweeps
 
 STEPS = {
     "before it is taken up": (payment_operations, "claim_due"),
-    "before the provider is asked": (TestProvider, "refund"),
+    "before the provider is asked": (SandboxGateway, "refund"),
     "after the provider has done it": (payment_operations, "mark_succeeded"),
 }
 BOOK = "SELECT t.{what} FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
@@ -81,7 +81,7 @@ async def test_a_provider_that_is_away_is_asked_again_later(shop: Shop, monkeypa
     await shop.receive(TEA_W1=2)
     placed = await shipped(shop, TEA=2)
     with monkeypatch.context() as patch:
-        patch.setattr(TestProvider, "refund", away)
+        patch.setattr(SandboxGateway, "refund", away)
         answer = await cancel(shop.staff, placed.order)
     assert (answer["errors"], answer["order"]["refunds"][0]["status"]) == ([], "PENDING")
     assert await sweeps.settle_payments(shop.hub.work) == 0, "not due yet"

@@ -11,7 +11,7 @@ from purses import account, balance, card, code, customer, lines, story, terms
 
 from client import Client
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
-from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.core import ids
 from uriba.stored_value import codes
 from uriba.worker import sweeps
@@ -204,7 +204,7 @@ async def test_a_second_step_that_is_refused_gives_the_gift_card_back(shop: Shop
     assert await balance(shop, issued) == 0, "taken while the customer decides"
 
     provider = shop.hub.work.checkout.gateways["TEST"]
-    assert isinstance(provider, TestProvider)
+    assert isinstance(provider, SandboxGateway)
     async with shop.hub.database.reading() as session:
         attempt = await session.fetchval(
             "SELECT id FROM checkout_attempt WHERE cart_id = $1", ids.uuid(cart["id"], "Cart")

@@ -1,1 +1,1 @@
-"""Carts: one basket of a customer for every device and till."""
+"""The shared cart: one basket for all devices of a customer and all tills."""

@@ -33,7 +33,7 @@ def _countries() -> frozenset[str]:
 def checked(address: Address) -> dict[str, str | None]:
     """Return the address as it is stored.
 
-    Errors: `Invalid` for what is empty, too long, or no country.
+    Errors: `Invalid` for empty or too long parts and unknown countries.
     """
     country = text.text(address.country, "address", "country").upper()
     if country not in _countries():

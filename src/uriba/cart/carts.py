@@ -14,8 +14,8 @@ from uriba.cart.events import CartCreated, CartOrdered, CartUpdated, cart_subjec
 from uriba.cart.models import CartStatus
 from uriba.cart.queries import CART_COLUMNS, LOCKED_CART_LINE_COLUMNS, VISIBLE
 from uriba.cart.view import CartView, LineView, build, price
-from uriba.core.actor import Actor
-from uriba.core.errors import LimitExceeded
+from uriba.core.actor import Actor, Role
+from uriba.core.errors import Invalid, InvalidState, LimitExceeded
 from uriba.core.ids import new_secret_id
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
@@ -24,6 +24,18 @@ from uriba.pricing.promotion_candidates import CART_WINDOW
 
 LINES_MAX = 500
 """Lines of one cart."""
+
+
+def check_has_channel(actor: Actor) -> None:
+    """Check that the actor can sell. Errors: `InvalidState` for a terminal whose location is in no STORE channel."""
+    if actor.role is Role.TERMINAL and actor.channel_id is None:
+        raise InvalidState("No STORE channel lists this terminal's location.")
+
+
+def check_sells_in(actor: Actor, channel_id: int) -> None:
+    """Check that the actor may sell in a channel: terminals and apps only in their own. Errors: `Invalid`."""
+    if actor.role in (Role.TERMINAL, Role.APP) and channel_id != actor.channel_id:
+        raise Invalid("This key can sell only in its own channel.", "channel")
 
 
 async def create(session: Session, *, actor: Actor, channel_id: int, cart_id: UUID | None = None) -> UUID:
@@ -46,7 +58,7 @@ async def create(session: Session, *, actor: Actor, channel_id: int, cart_id: UU
         return cart_id
     assert actor.customer_id is not None
     existing = await queries.active_of_customer(session, actor.customer_id)
-    # The active cart can only be gone if it was ordered at this very moment: try again.
+    # The active cart is gone only if it was ordered in the meantime: try again.
     return existing or await create(session, actor=actor, channel_id=channel_id, cart_id=cart_id)
 
 
@@ -190,7 +202,7 @@ def updated_event(cart: CartView) -> CartUpdated:
 async def current(session: Session, cart_id: UUID, *, actor: Actor) -> CartView:
     """Return the cart as it is now, after a change in this transaction or for a replayed call.
 
-    Errors: `CartNotFound` where it has become another customer's since then.
+    Errors: `CartNotFound` where it belongs to another customer by now.
     """
     cart = await queries.one(session, cart_id, actor=actor)
     if cart is None:

@@ -6,7 +6,7 @@ from uriba.core.errors import Code, DomainError, NotFound
 
 
 class CartNotFound(NotFound):
-    """There is no such cart, or it is somebody else's: the same answer."""
+    """There is no such cart, or the actor may not see it: the answer is the same."""
 
     def __init__(self, *path: str) -> None:
         super().__init__("There is no such cart.", *(path or ("cartId",)))
@@ -19,7 +19,7 @@ class CartNotActive(DomainError):
 
 
 class EmptyCart(DomainError):
-    """Nothing to check out."""
+    """The cart has no lines."""
 
     code = Code.EMPTY_CART
 
@@ -31,4 +31,4 @@ class CodeExpired(DomainError):
 
 
 class CodeUnknown(NotFound):
-    """The handoff code was never given."""
+    """There is no such handoff code."""

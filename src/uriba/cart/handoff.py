@@ -23,7 +23,7 @@ from uriba.inventory.queries import available_at_till_by_variant
 from uriba.outbox import emit
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Letters and digits that cannot be confused: no 0, 1, I and O."""
+"""Letters and digits without those that look alike: 0, 1, I and O."""
 
 CODE_SIZE = 8
 """40 random bits; guesses are limited per caller."""

@@ -108,9 +108,9 @@ def _refuse_unsellable(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
         if row["variant_id"] is None:
             refusals.add(Code.NOT_FOUND, "There is no such variant.", *at)
         elif row["discontinued"]:
-            refusals.add(Code.DISCONTINUED, "This is not sold any more.", *at)
+            refusals.add(Code.DISCONTINUED, "This item is no longer sold.", *at)
         elif row["price_minor"] is None:
-            refusals.add(Code.NOT_FOUND, "This is not sold in this channel.", *at)
+            refusals.add(Code.NOT_FOUND, "This item is not sold in this channel.", *at)
         elif classes and row["tax_class"] not in classes:
             refusals.add(Code.INVALID, f"The channel has no tax rate for class {row['tax_class']}.", *at)
     refusals.raise_any()
@@ -162,8 +162,8 @@ def _refuse_too_many(found: Sequence[Row], rows: Sequence[Row]) -> None:
     too_many = {row["variant_id"] for row in rows if row["quantity"] > quantities.QUANTITY_MAX}
     for row in found:
         if row["variant_id"] in too_many:
-            sentence = f"A line has at most {quantities.QUANTITY_MAX:,} units."
-            refusals.add(Code.INVALID_QUANTITY, sentence, "lines", row["n"], "quantity")
+            message = f"A line has at most {quantities.QUANTITY_MAX:,} units."
+            refusals.add(Code.INVALID_QUANTITY, message, "lines", row["n"], "quantity")
     refusals.raise_any()
     if len(rows) > carts.LINES_MAX:
         raise LimitExceeded(f"A cart has at most {carts.LINES_MAX} lines.", "lines")

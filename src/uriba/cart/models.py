@@ -42,10 +42,11 @@ class FulfillmentMethod(StrEnum):
 
 
 class Cart(Base):
-    """A cart. `version` counts its changes, `events` what was told of it.
+    """A cart. `version` counts its changes, `events` its emitted events.
 
-    It began in `channel_id` and is priced in `priced_in_id`: the same, until a terminal claims it, whose location is
-    then `location_id`. `checkout_id` is set while a payment is under way; nothing else may change it then.
+    It was created in `channel_id` and is priced in `priced_in_id`. The two differ once a terminal of another channel
+    has claimed it; `location_id` is then the terminal's. While `checkout_id` is set, a payment is in progress and
+    nothing else may change the cart.
     """
 
     __tablename__ = "cart"
@@ -74,9 +75,9 @@ class Cart(Base):
 
 
 class CartLine(Base):
-    """Units of one variant that go one way. `chosen`: somebody said which way; else a till may still decide.
+    """Units of one variant with one fulfillment method. `chosen`: the customer or staff chose it; else it is a default.
 
-    `added_minor` is the unit price when the quantity was last said: what the customer believes it costs.
+    `added_minor` is the unit price when the quantity was last set: the price that the customer saw.
     """
 
     __tablename__ = "cart_line"
@@ -103,7 +104,7 @@ class CartLine(Base):
 
 
 class CartCoupon(Base):
-    """A coupon that a cart holds; whether it takes anything off is judged whenever the cart is priced."""
+    """A coupon that a cart holds; whether it discounts anything is evaluated whenever the cart is priced."""
 
     __tablename__ = "cart_coupon"
 
@@ -113,7 +114,7 @@ class CartCoupon(Base):
 
 
 class Handoff(Base):
-    """A code that gives a cart to another device or a till, once; only its digest is kept."""
+    """A code that gives a cart to another device or a till, once; only its digest is stored."""
 
     __tablename__ = "handoff"
 

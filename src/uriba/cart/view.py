@@ -98,7 +98,7 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
     )
     found = lines[0]["candidates"] if lines else head.get("candidates")
     offered, traits = promotion_candidates.parse_candidates(found, channel_id=head["priced_in_id"])
-    shown, quoted = price([_line(row, traits) for row in lines], terms, offered)
+    priced, quoted = price([_line(row, traits) for row in lines], terms, offered)
     return CartView(
         id=head["id"],
         status=CartStatus(head["status"]),
@@ -116,7 +116,7 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         capture=head["capture"],
         rewards=head["rewards"],
         candidates=offered,
-        lines=shown,
+        lines=priced,
         quote=quoted,
     )
 

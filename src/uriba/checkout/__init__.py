@@ -1,1 +1,1 @@
-"""From cart to order: all or nothing, and at most once."""
+"""The checkout: turns a cart into an order, all or nothing, at most once."""

@@ -1,4 +1,4 @@
-"""Allotment: where the goods of a cart come from, by the rules of sourcing, and why."""
+"""Sourcing of a cart: which locations ship its lines, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView, LineView
 from uriba.core.errors import Code, DomainError, Refusals
 from uriba.db import Session
-from uriba.fulfillment.sourcing import explain as reasons
+from uriba.fulfillment.sourcing import explain
 from uriba.fulfillment.sourcing.geography import Destination
 from uriba.fulfillment.sourcing.selection import (
     Assignment,
@@ -24,54 +24,56 @@ from uriba.inventory.errors import OutOfStock
 
 
 @dataclass(frozen=True, slots=True)
-class Allotment:
-    """What locations send, and why each of them does."""
+class CartSourcing:
+    """The units that each location ships, and the reasons of the choice, by location."""
 
-    pieces: tuple[Assignment, ...]
+    assignments: tuple[Assignment, ...]
     reasons: Mapping[int, Mapping[str, Any]]
 
-    def why(self, location_id: int, method: FulfillmentMethod) -> Mapping[str, Any] | None:
-        """Why a parcel comes from there. What is carried out needs no reason."""
+    def reason(self, location_id: int, method: FulfillmentMethod) -> Mapping[str, Any] | None:
+        """Return why a fulfillment comes from this location; None for goods that are carried out."""
         match method:
             case FulfillmentMethod.SHIP:
                 return self.reasons[location_id]
             case FulfillmentMethod.PICKUP:
-                return reasons.CHOSEN_BY_CUSTOMER
+                return explain.CHOSEN_BY_CUSTOMER
         return None
 
 
-NOTHING = Allotment((), {})
+NOTHING_TO_SHIP = CartSourcing((), {})
 
 
-async def allot(
-    session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Assignment]
-) -> Allotment | InsufficientStock:
-    """Where the lines to be shipped come from, of what the lines whose location is given leave there.
+async def source_lines(
+    session: Session, cart: CartView, lines: Sequence[LineView], assigned: Sequence[Assignment]
+) -> CartSourcing | InsufficientStock:
+    """Choose the locations that ship the SHIP lines, from the stock that `assigned` leaves there.
 
-    Errors: `Invalid` for a store that offers no pickup any more, `OutOfStock` for more parcels than the channel ships.
+    Errors: `Invalid` for a store that no longer offers pickup, `OutOfStock` for more shipments than the channel allows.
     """
-    needs = to_ship(lines)
+    demands = shipping_demands(lines)
     stores = {line.location_id for line in lines if line.method is FulfillmentMethod.PICKUP and line.location_id}
-    if not needs and not stores:
-        return NOTHING
-    stock = await load_stock(session, {n.variant_id for n in needs}, channel_id=cart.priced_in_id, store_ids=stores)
+    if not demands and not stores:
+        return NOTHING_TO_SHIP
+    stock = await load_stock(
+        session, {demand.variant_id for demand in demands}, channel_id=cart.priced_in_id, store_ids=stores
+    )
     _refuse_pickups(lines, stock)
-    found = plan_sourcing(
-        needs,
-        stock.shippable(assigned=placed),
+    plan = plan_sourcing(
+        demands,
+        stock.shippable(assigned=assigned),
         destination=Destination.of_address(cart.address),
         shipments_max=stock.split_limit,
     )
-    if isinstance(found, InsufficientStock):
-        return found
-    if isinstance(found, SplitLimitExceeded):
-        raise too_many_parcels(lines, needs, found)
+    if isinstance(plan, InsufficientStock):
+        return plan
+    if isinstance(plan, SplitLimitExceeded):
+        raise split_limit_exceeded(lines, demands, plan)
     skus = {line.variant_id: line.variant["sku"] for line in lines}
-    return Allotment(found.assignments, reasons.explanations(found, stock.locations, skus))
+    return CartSourcing(plan.assignments, explain.explanations(plan, stock.locations, skus))
 
 
-def to_ship(lines: Sequence[LineView]) -> list[Demand]:
-    """The units that are to be shipped."""
+def shipping_demands(lines: Sequence[LineView]) -> list[Demand]:
+    """Return the demand of each SHIP line."""
     return [
         Demand(index, line.variant_id, line.quantity)
         for index, line in enumerate(lines)
@@ -80,24 +82,30 @@ def to_ship(lines: Sequence[LineView]) -> list[Demand]:
 
 
 def _refuse_pickups(lines: Sequence[LineView], stock: SourcingStock) -> None:
-    """A store may have ended its pickups since the customer chose it."""
+    """Refuse stores that have stopped offering pickup since the customer chose them."""
     refusals = Refusals()
     for index, line in enumerate(lines):
         if line.method is FulfillmentMethod.PICKUP and line.location_id is not None:
-            place = stock.locations.get(line.location_id)
-            if place is None or not place.offers_pickup:
-                refusals.add(Code.INVALID, "This store offers no pickup any more.", "lines", index, "location")
+            location = stock.locations.get(line.location_id)
+            if location is None or not location.offers_pickup:
+                refusals.add(
+                    Code.INVALID,
+                    "This store no longer offers pickup. Choose another store or method.",
+                    "lines",
+                    index,
+                    "location",
+                )
     refusals.raise_any()
 
 
-def too_many_parcels(lines: Sequence[LineView], needs: Sequence[Demand], found: SplitLimitExceeded) -> DomainError:
-    """The refusal for what does not go into as many parcels as the channel ships; says what does."""
+def split_limit_exceeded(lines: Sequence[LineView], demands: Sequence[Demand], plan: SplitLimitExceeded) -> DomainError:
+    """Return the refusal of a cart that needs more shipments than the channel allows, with the units that fit."""
     refusals = Refusals()
-    for need in needs:
-        if (units := found.served[need.line]) < need.quantity:
+    for demand in demands:
+        if (units := plan.served[demand.line]) < demand.quantity:
             message = (
-                f"This order needs {found.shipments} parcels; {found.shipments_max} at most are shipped, and they can "
-                f"bring {units} of {need.quantity} {lines[need.line].variant['name']}."
+                f"This order needs {plan.shipments} shipments, but at most {plan.shipments_max} are allowed. They can "
+                f"contain {units} of {demand.quantity} {lines[demand.line].variant['name']}."
             )
-            refusals.add(Code.OUT_OF_STOCK, message, "lines", need.line, "quantity")
+            refusals.add(Code.OUT_OF_STOCK, message, "lines", demand.line, "quantity")
     return OutOfStock.of(refusals.problems)

@@ -23,14 +23,14 @@ from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.catalog.models import Capture
 from uriba.checkout import order_draft, payment_attempts, request, stored_value_tenders
-from uriba.checkout.charges import ActionNeeded, Charging
-from uriba.checkout.errors import PaymentActionNeeded, PaymentDeclined, PaymentPending
-from uriba.checkout.gateways import Answer, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
+from uriba.checkout.charges import ChargeProcessor, CustomerActionRequired
+from uriba.checkout.errors import PaymentActionRequired, PaymentDeclined, PaymentPending
+from uriba.checkout.gateways import ChargeResult, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
 from uriba.checkout.gateways.port import REFUND_FAILED
 from uriba.checkout.models import AttemptStatus
-from uriba.checkout.order_draft import Plan
+from uriba.checkout.order_draft import OrderPlan
 from uriba.checkout.payment_attempts import AgreedOrder, Attempt
-from uriba.checkout.request import CheckoutRequest, Tendered
+from uriba.checkout.request import CheckedTender, CheckoutRequest
 from uriba.checkout.settlement import Settlement
 from uriba.config import Settings
 from uriba.core.actor import Actor
@@ -47,7 +47,7 @@ from uriba.stored_value.errors import CardRefused
 from uriba.stored_value.tenders import GIFT_CARD
 
 DRAFTS_MAX = 5
-"""How often a checkout drafts its order anew because other checkouts took the stock that it counted on."""
+"""How often a checkout drafts its order again after other checkouts took the stock that it counted on."""
 
 NO_ANSWER_YET = "The payment provider has not answered yet. Call again with the same key; nothing is charged twice."
 
@@ -65,7 +65,7 @@ log = structlog.get_logger()
 class DraftRefused(Exception):
     """The ledger refused the stock of an order draft: another checkout took it first."""
 
-    def __init__(self, plan: Plan, channel_id: int, refusals: Sequence[LevelRefusal]) -> None:
+    def __init__(self, plan: OrderPlan, channel_id: int, refusals: Sequence[LevelRefusal]) -> None:
         self.plan = plan
         self.channel_id = channel_id
         self.refusals = refusals
@@ -73,7 +73,7 @@ class DraftRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunCheckout:
     """The result of the first transaction: an order that is placed, or an attempt that has to be paid."""
 
     order_id: UUID
@@ -90,12 +90,13 @@ class Checkout:
     gateways: Mapping[str, PaymentGateway]
 
     @property
-    def charging(self) -> Charging:
-        return Charging(self.gateways, self.settings.gateway_timeout_s)
+    def charges(self) -> ChargeProcessor:
+        """The processor of charges."""
+        return ChargeProcessor(self.gateways, self.settings.gateway_timeout_s)
 
     @property
     def settlement(self) -> Settlement:
-        return Settlement(self.database, self.charging)
+        return Settlement(self.database, self.charges)
 
     async def complete(
         self, *, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None = None
@@ -107,11 +108,13 @@ class Checkout:
         Errors: those of `before`, `request` and `order_draft`, `CartNotFound`, `CartNotActive`, `OutOfStock`,
         `PaymentDeclined`, `PaymentPending`, `LimitExceeded` after too many wrong codes of gift cards.
         """
-        async with self._gift_card_guesses(actor, requested):
+        async with self._count_wrong_codes_and_commit(actor, requested):
             return await self._complete(actor, call, requested, before)
 
-    def _gift_card_guesses(self, actor: Actor, requested: CheckoutRequest) -> AbstractAsyncContextManager[None]:
-        """Count wrong codes of gift cards."""
+    def _count_wrong_codes_and_commit(
+        self, actor: Actor, requested: CheckoutRequest
+    ) -> AbstractAsyncContextManager[None]:
+        """Count wrong codes of gift cards, where the checkout has any."""
         if not any(payment.method == GIFT_CARD for payment in requested.payments):
             return nullcontext()
         limit = GuessLimit.of(self.settings, CodeKind.GIFT_CARD, actor, cart_id=requested.cart_id)
@@ -121,7 +124,7 @@ class Checkout:
         by_provider = any(payment.method in self.gateways for payment in requested.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
 
-        async def begin_and_commit(session: Session) -> Begun:
+        async def begin_and_commit(session: Session) -> BegunCheckout:
             if before is not None:
                 await before(session)
             return await self._begin_and_commit(session, order_id, attempt_id, actor, requested)
@@ -158,59 +161,59 @@ class Checkout:
 
     async def _begin_and_commit(
         self, session: Session, order_id: UUID, attempt_id: UUID | None, actor: Actor, requested: CheckoutRequest
-    ) -> Begun:
+    ) -> BegunCheckout:
         """The first transaction: the whole checkout where no provider takes part."""
-        contact = request.contact(requested)
+        contact = request.parse_contact(requested)
         status = CartStatus.ORDERED if attempt_id is None else CartStatus.ACTIVE
         cart = await carts.lock(session, cart_id=requested.cart_id, actor=actor, status=status)
-        tenders = request.tendered(requested, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
-        plan = await order_draft.make(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
+        tenders = request.check_tenders(requested, currency=cart.terms.currency, actor=actor, gateways=self.gateways)
+        plan = await order_draft.plan_order(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
         total = plan.draft.total_minor
         request.check_totals(requested, tenders, total_minor=total, currency=cart.terms.currency)
-        tenders = await stored_value_tenders.taken(session, plan.draft, tenders, actor=actor.label)
+        tenders = await stored_value_tenders.debit(session, plan.draft, tenders, actor=actor.label)
         try:
             if attempt_id is None:
-                return Begun(order_id, placed=await self._place_and_commit(session, cart, plan, tenders, actor))
-            return Begun(
-                order_id, attempt=await self._agree_and_commit(session, attempt_id, cart, plan, tenders, actor)
+                return BegunCheckout(order_id, placed=await self._place_and_commit(session, cart, plan, tenders, actor))
+            return BegunCheckout(
+                order_id, attempt=await self._begin_attempt_and_commit(session, attempt_id, cart, plan, tenders, actor)
             )
         except LedgerRefused as refused:
             raise DraftRefused(plan, cart.priced_in_id, refused.refusals) from refused
 
-    async def _begun_before(self, order: str, attempt: str | None) -> Begun:
+    async def _begun_before(self, order: str, attempt: str | None) -> BegunCheckout:
         """Return what a replayed checkout had begun."""
         if attempt is None:
-            return Begun(UUID(order))
+            return BegunCheckout(UUID(order))
         async with self.database.reading() as session:
-            return Begun(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)))
+            return BegunCheckout(UUID(order), attempt=await payment_attempts.load(session, UUID(attempt)))
 
     async def _place_and_commit(
-        self, session: Session, cart: CartView, plan: Plan, tenders: list[Tendered], actor: Actor
+        self, session: Session, cart: CartView, plan: OrderPlan, tenders: list[CheckedTender], actor: Actor
     ) -> Row:
         data = {"status": cart.status, "version": cart.version, "order": str(plan.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
-        taken = [
+        paid = [
             placement.new_tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor)
             for t in tenders
         ]
-        placed = await payment_attempts.place(session, plan.draft, plan.parcels, tenders=taken, actor=actor.label)
-        moved = initial.stock_movements(plan.parcels)
+        placed = await payment_attempts.place(session, plan.draft, plan.fulfillments, tenders=paid, actor=actor.label)
+        moved = initial.stock_movements(plan.fulfillments)
         await ledger.post_and_commit(session, moved, reference=f"order:{plan.draft.id}", actor=actor.label)
         return placed
 
-    async def _agree_and_commit(
+    async def _begin_attempt_and_commit(
         self,
         session: Session,
         attempt_id: UUID,
         cart: CartView,
-        plan: Plan,
-        tenders: list[Tendered],
+        plan: OrderPlan,
+        tenders: list[CheckedTender],
         actor: Actor,
     ) -> Attempt:
         emit(session, carts.updated_event(cart))
         agreed = AgreedOrder(
             draft=plan.draft,
-            parcels=plan.parcels,
+            fulfillments=plan.fulfillments,
             charges=payment_attempts.charges(tenders, attempt_id, self.gateways),
             capture=cart.capture == Capture.AT_CHECKOUT,
         )
@@ -225,27 +228,29 @@ class Checkout:
         )
 
     async def _refusal(self, refused: DraftRefused) -> DomainError | None:
-        """Return the refusal; None where some of it was to be shipped, which another location may still serve."""
+        """Return the refusal; None where a line to be shipped is affected: another location may still serve it."""
         plan = refused.plan
         short = {(r.variant_id, r.location_id) for r in refused.refusals}
         lines = {draft_line.id: index for index, draft_line in enumerate(plan.draft.lines)}
-        hit = [
-            (parcel.method, lines[line.order_line_id])
-            for parcel in plan.parcels
-            for line in parcel.lines
-            if (line.variant_id, parcel.location_id) in short
+        affected = [
+            (fulfillment.method, lines[line.order_line_id])
+            for fulfillment in plan.fulfillments
+            for line in fulfillment.lines
+            if (line.variant_id, fulfillment.location_id) in short
         ]
-        if any(method is FulfillmentMethod.SHIP for method, _ in hit):
+        if any(method is FulfillmentMethod.SHIP for method, _ in affected):
             return None
         async with self.database.reading() as session:
-            return await order_draft.out_of_stock(session, plan.lines, sorted({n for _, n in hit}), refused.channel_id)
+            return await order_draft.out_of_stock(
+                session, plan.lines, sorted({n for _, n in affected}), refused.channel_id
+            )
 
     async def pay(self, attempt: Attempt) -> Row | None:
         """Charge an attempt and place its order; return the order, or None where another caller has placed it.
 
         Calling this again is harmless, from any process, at any time.
 
-        Errors: `PaymentDeclined`, `PaymentPending`, `PaymentActionNeeded`, `OutOfStock`.
+        Errors: `PaymentDeclined`, `PaymentPending`, `PaymentActionRequired`, `OutOfStock`.
         """
         if attempt.status is AttemptStatus.PENDING:
             try:
@@ -254,9 +259,9 @@ class Checkout:
             except (TimeoutError, GatewayUnreachable) as error:
                 log.warning("payment provider unreachable", attempt=str(attempt.id), error=str(error))
                 raise PaymentPending(NO_ANSWER_YET, "payments") from error
-            except ActionNeeded as needed:
-                await self._wait_for_customer(attempt, needed)
-                raise PaymentActionNeeded(needed.answer.action or {}) from needed
+            except CustomerActionRequired as required:
+                await self._wait_for_customer(attempt, required)
+                raise PaymentActionRequired(required.result.action or {}) from required
             async with self.database.reading() as session:
                 attempt = await payment_attempts.load(session, attempt.id)
         match attempt.status:
@@ -269,29 +274,32 @@ class Checkout:
         return None
 
     async def _charge(self, attempt: Attempt) -> Row | None:
-        """Errors: `TimeoutError`, `GatewayUnreachable`, `ActionNeeded`, after which the attempt is still pending."""
+        """Charge a pending attempt and place its order; None where the attempt ended without an order.
+
+        Errors: `TimeoutError`, `GatewayUnreachable`, `CustomerActionRequired`; the attempt is still pending then.
+        """
         try:
-            answers = await self.charging.take(attempt)
+            results = await self.charges.charge(attempt)
         except Declined as declined:
             await self._undo(attempt, AttemptStatus.DECLINED, str(declined))
             return None
-        return await self._place_paid(attempt, answers)
+        return await self._place_paid(attempt, results)
 
-    async def _wait_for_customer(self, attempt: Attempt, needed: ActionNeeded) -> None:
+    async def _wait_for_customer(self, attempt: Attempt, required: CustomerActionRequired) -> None:
         async with self.database.transaction(notify=False) as session:
             await payment_attempts.wait_for_customer(
                 session,
                 attempt.id,
-                charge=needed.charge,
-                action=needed.answer.action or {},
+                charge=required.charge,
+                action=required.result.action or {},
                 next_check_s=self.settings.action_poll_s,
             )
 
-    async def _place_paid(self, attempt: Attempt, answers: list[Answer | None]) -> Row | None:
+    async def _place_paid(self, attempt: Attempt, results: list[ChargeResult | None]) -> Row | None:
         """The second transaction: place the order; where hold and stock are gone, undo the charge."""
         try:
             async with self.database.transaction() as session:
-                return await payment_attempts.complete_and_commit(session, attempt, answers)
+                return await payment_attempts.complete_and_commit(session, attempt, results)
         except LedgerRefused:
             await self._undo(attempt, AttemptStatus.SOLD_OUT, SOLD_OUT)
             return None
@@ -301,12 +309,12 @@ class Checkout:
         async with self.database.transaction() as session:
             if not await payment_attempts.start_ending(session, attempt.id):
                 return
-        await self.charging.void(attempt)
+        await self.charges.void(attempt)
         async with self.database.transaction() as session:
             await payment_attempts.end_without_order(session, attempt.id, status=status, reason=reason)
 
     async def finish(self, attempt_id: UUID) -> None:
-        """Ask the providers what became of an unfinished attempt, and finish it.
+        """Fetch the charges of an unfinished attempt from their providers, and finish it.
 
         Paid: the order is placed. Not paid: the charge is voided for good, and stock and cart are released. An attempt
         that waits for its customer goes on once they have confirmed it, and waits as long as its stock is held.
@@ -326,13 +334,13 @@ class Checkout:
         try:
             if attempt.action is not None:
                 await self._charge(attempt)
-            elif (answers := await self.charging.find(attempt)) is not None:
-                await self._place_paid(attempt, answers)
+            elif (results := await self.charges.find(attempt)) is not None:
+                await self._place_paid(attempt, results)
             else:
                 await self._undo(attempt, AttemptStatus.ABANDONED, NO_ANSWER_IN_TIME)
-        except ActionNeeded as needed:
+        except CustomerActionRequired as required:
             if attempt.age_s < self.settings.hold_term_s:
-                await self._wait_for_customer(attempt, needed)
+                await self._wait_for_customer(attempt, required)
             else:
                 await self._undo(attempt, AttemptStatus.ABANDONED, NOT_CONFIRMED_IN_TIME)
 

@@ -1,4 +1,4 @@
-"""Options: what could be done with a cart now, before its customer decides. Nothing is held: checkout takes stock."""
+"""Delivery options of a cart, before its customer decides. No stock is held: only a checkout takes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from uriba.inventory.queries import available_at_till_by_variant
 
 @dataclass(frozen=True, slots=True)
 class CarryOut:
-    """Units on the shelf of the caller's till, safety stock included."""
+    """Units at the location of the calling terminal, safety stock included. `whole`: all of them are there."""
 
     quantity: int
     whole: bool
@@ -44,7 +44,7 @@ class CarryOut:
 
 @dataclass(frozen=True, slots=True)
 class Pickup:
-    """Units that a store could have ready by then."""
+    """Units that a store could have ready by `ready_by`. `whole`: the store has all of them."""
 
     location_id: int
     quantity: int
@@ -55,10 +55,10 @@ class Pickup:
 
 @dataclass(frozen=True, slots=True)
 class Shipping:
-    """Units that can be shipped; all of them in so many parcels from these locations, or the reason why not all."""
+    """Units that can be shipped: if all, with the number of shipments and the units by location; else with `reason`."""
 
     quantity: int
-    parcels: int | None
+    shipments: int | None
     sources: Mapping[int, int]
     reason: str | None = None
 
@@ -68,55 +68,60 @@ class Shipping:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What there is for a cart's lines; `near`: where its customer is, `shelf`: what the caller's till has."""
+class DeliveryOptions:
+    """The stock for a cart's lines. `destination`: the customer's location; `shelf`: units at the calling terminal."""
 
     cart: CartView
     stock: SourcingStock
     shelf: Mapping[int, int] | None
-    near: Destination
+    destination: Destination
     at: datetime
 
     def carry_out(self, lines: Sequence[LineView]) -> CarryOut | None:
-        """What the caller could hand over at once; None away from a till."""
+        """Return the units that the calling terminal can hand over at once; None for other callers."""
         if self.shelf is None:
             return None
-        wanted = _wanted(lines)
-        quantity = sum(min(units, max(0, self.shelf.get(v, 0))) for v, units in wanted.items())
-        return CarryOut(quantity, bool(lines) and quantity == wanted.total())
+        requested = _units_by_variant(lines)
+        quantity = sum(min(units, max(0, self.shelf.get(v, 0))) for v, units in requested.items())
+        return CarryOut(quantity, bool(lines) and quantity == requested.total())
 
     def pickups(self, lines: Sequence[LineView]) -> list[Pickup]:
-        """Stores with some of these lines that offer pickup: the nearest first, else in the channel's order."""
-        wanted = _wanted(lines)
-        found = [self._pickup(place, wanted) for place in self._stores]
-        return [pickup for pickup in found if pickup.quantity]
+        """Return the pickup stores that have units of these lines: nearest first, else in the channel's order."""
+        requested = _units_by_variant(lines)
+        pickups = [self._pickup(location, requested) for location in self._stores]
+        return [pickup for pickup in pickups if pickup.quantity]
+
+    def whole_pickups(self) -> list[Pickup]:
+        """Return the stores that have all units of the cart."""
+        return [pickup for pickup in self.pickups(self.cart.lines) if pickup.whole]
 
     def shipping(self, lines: Sequence[LineView]) -> Shipping:
-        """Whether these lines could be shipped, as checkout would do it now."""
-        needs = [Demand(index, line.variant_id, line.quantity) for index, line in enumerate(lines)]
-        destination = Destination.of_address(self.cart.address) if self.cart.address else self.near
-        found = plan_sourcing(needs, self._shippable, destination=destination, shipments_max=self.stock.split_limit)
-        match found:
+        """Source the shipment of these lines as a checkout would do it now."""
+        demands = [Demand(index, line.variant_id, line.quantity) for index, line in enumerate(lines)]
+        destination = Destination.of_address(self.cart.address) if self.cart.address else self.destination
+        plan = plan_sourcing(demands, self._shippable, destination=destination, shipments_max=self.stock.split_limit)
+        match plan:
             case SourcingPlan():
                 sources = Counter[int]()
-                for assignment in found.assignments:
+                for assignment in plan.assignments:
                     sources[assignment.location_id] += assignment.quantity
-                return Shipping(sources.total(), len(found.choices), sources)
+                return Shipping(sources.total(), len(plan.choices), sources)
             case InsufficientStock():
-                wanted = _wanted(lines)
-                units = sum(min(units, found.available.get(v, units)) for v, units in wanted.items())
-                return Shipping(units, None, {}, f"{units} of {wanted.total()} can be shipped.")
+                requested = _units_by_variant(lines)
+                units = sum(min(units, plan.available.get(v, units)) for v, units in requested.items())
+                return Shipping(units, None, {}, f"Only {units} of {requested.total()} units can be shipped now.")
             case SplitLimitExceeded():
-                units = sum(found.served.values())
-                return Shipping(units, found.shipments, {}, f"{found.shipments_max} parcels at most are shipped.")
+                units = sum(plan.served.values())
+                reason = f"This needs {plan.shipments} shipments, but at most {plan.shipments_max} are allowed."
+                return Shipping(units, plan.shipments, {}, reason)
 
-    def missing(self, line: LineView) -> str | None:
-        """What there is to say of a line that cannot be had in any way."""
+    def unavailable_message(self, line: LineView) -> str | None:
+        """Return a sentence for a line that no method can deliver; None where one can."""
         if not line.sold:
-            return f"{line.variant['name']} is not sold here any more."
+            return f"{line.variant['name']} is no longer sold here."
         anywhere = any(self.stock.units.get(line.variant_id, {}).values())
         on_shelf = self.shelf is not None and self.shelf.get(line.variant_id, 0) > 0
-        return None if anywhere or on_shelf else f"{line.variant['name']} is nowhere in stock now."
+        return None if anywhere or on_shelf else f"{line.variant['name']} is out of stock everywhere."
 
     @cached_property
     def _shippable(self) -> Mapping[int, Sequence[Supply]]:
@@ -124,61 +129,55 @@ class Options:
 
     @cached_property
     def _stores(self) -> list[SourcingLocation]:
-        offered = [place for place in self.stock.locations.values() if place.offers_pickup]
-        return sorted(offered, key=self._remoteness)
+        offering = [location for location in self.stock.locations.values() if location.offers_pickup]
+        return sorted(offering, key=self._sort_key)
 
-    def _remoteness(self, place: SourcingLocation) -> tuple[bool, float, bool, int]:
-        away = distance_km(place, self.near)
-        return away is None, away or 0, not same_region(place, self.near), place.position
+    def _sort_key(self, location: SourcingLocation) -> tuple[bool, float, bool, int]:
+        distance = distance_km(location, self.destination)
+        return distance is None, distance or 0, not same_region(location, self.destination), location.position
 
-    def _pickup(self, place: SourcingLocation, wanted: Counter[int]) -> Pickup:
-        has = {v: self.stock.units.get(v, {}).get(place.location_id, 0) for v in wanted}
-        away = distance_km(place, self.near)
+    def _pickup(self, location: SourcingLocation, requested: Counter[int]) -> Pickup:
+        units_here = {v: self.stock.units.get(v, {}).get(location.location_id, 0) for v in requested}
+        distance = distance_km(location, self.destination)
         return Pickup(
-            location_id=place.location_id,
-            quantity=sum(min(units, has[v]) for v, units in wanted.items()),
-            whole=all(has[v] >= units for v, units in wanted.items()),
-            ready_by=self.at + timedelta(minutes=place.pickup_ready_minutes),
-            distance_km=None if away is None else round(away, 1),
+            location_id=location.location_id,
+            quantity=sum(min(units, units_here[v]) for v, units in requested.items()),
+            whole=all(units_here[v] >= units for v, units in requested.items()),
+            ready_by=self.at + timedelta(minutes=location.pickup_ready_minutes),
+            distance_km=None if distance is None else round(distance, 1),
         )
 
 
-def _wanted(lines: Sequence[LineView]) -> Counter[int]:
-    wanted = Counter[int]()
+def _units_by_variant(lines: Sequence[LineView]) -> Counter[int]:
+    requested = Counter[int]()
     for line in lines:
-        wanted[line.variant_id] += line.quantity
-    return wanted
+        requested[line.variant_id] += line.quantity
+    return requested
 
 
 async def of_cart(
-    session: Session, cart: CartView, *, actor: Actor, near: Destination = UNKNOWN_DESTINATION
-) -> Options:
-    """What could be done with an active cart.
-
-    Errors: `CartNotActive`.
-    """
+    session: Session, cart: CartView, *, actor: Actor, destination: Destination = UNKNOWN_DESTINATION
+) -> DeliveryOptions:
+    """Return the delivery options of an active cart. Errors: `CartNotActive`."""
     if cart.status is not CartStatus.ACTIVE:
-        raise CartNotActive(f"This cart is {cart.status.lower()}; there is nothing to decide.", "cartId")
+        raise CartNotActive(f"This cart is {cart.status.lower()}; only an active cart has delivery options.", "cartId")
     sold = sorted({line.variant_id for line in cart.lines if line.sold})
     stock = await load_stock(session, sold, channel_id=cart.priced_in_id)
     shelf = None
     if actor.role is Role.TERMINAL and actor.location_id is not None:
         shelf = await available_at_till_by_variant(session, sold, location_id=actor.location_id)
-    return Options(cart, stock, shelf, near, clock.now())
+    return DeliveryOptions(cart, stock, shelf, destination, clock.now())
 
 
-def near(
+def parse_destination(
     *, latitude: float | None, longitude: float | None, region: str | None = None, postal_code: str | None = None
 ) -> Destination:
-    """Where a customer says to be.
-
-    Errors: `Invalid` for what is no place on earth.
-    """
+    """Return the destination that a customer states. Errors: `Invalid` for coordinates that do not exist."""
     if (latitude is None) != (longitude is None):
-        raise Invalid("A place on earth is a latitude and a longitude.", "near", "latitude")
+        raise Invalid("Give both latitude and longitude, or neither.", "near", "latitude")
     for name, value, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
         if value is not None and not -most <= value <= most:
-            raise Invalid(f"This is between -{most} and {most} degrees.", "near", name)
+            raise Invalid(f"The {name} must be between -{most} and {most} degrees.", "near", name)
     return Destination(
         region=text.optional_text(region, "near", "region"),
         postal_code=text.optional_text(postal_code, "near", "postalCode"),

@@ -8,7 +8,7 @@ from uriba.core.errors import Code, DomainError
 
 
 class PriceChanged(DomainError):
-    """The total is not what the customer saw."""
+    """The total differs from the total that the client expects."""
 
     code = Code.PRICE_CHANGED
 
@@ -20,22 +20,24 @@ class PaymentMismatch(DomainError):
 
 
 class PaymentDeclined(DomainError):
-    """The provider said no; nothing was charged, nothing is held."""
+    """The provider declined the payment. Nothing is charged or held."""
 
     code = Code.PAYMENT_DECLINED
 
 
-class PaymentActionNeeded(DomainError):
-    """The customer has a second step to take at the provider, `action`; then the same key goes on."""
+class PaymentActionRequired(DomainError):
+    """The customer has to confirm the payment at the provider, by `action`; then call again with the same key."""
 
     code = Code.PAYMENT_ACTION_REQUIRED
 
     def __init__(self, action: Mapping[str, str]) -> None:
         self.action = action
-        super().__init__("The customer has to confirm this payment; then ask again with the same key.", "payments")
+        super().__init__(
+            "The customer has to confirm this payment. Then call checkout again with the same key.", "payments"
+        )
 
 
 class PaymentPending(DomainError):
-    """The provider has not answered; the same key asks again, and the hub finds out by itself."""
+    """The provider has not answered yet. A call with the same key tries again; the hub also checks by itself."""
 
     code = Code.PAYMENT_PENDING

@@ -15,10 +15,10 @@ from uriba.db.base import Base
 
 
 class AttemptStatus(StrEnum):
-    """PENDING until the provider's answer is known; ENDING while the hub takes the charge back.
+    """PENDING until the provider's answer is known; ENDING while the hub undoes the charge.
 
-    Without an order it ends DECLINED (the provider said no), ABANDONED (it never said yes) or SOLD_OUT (the hold had
-    ended and somebody else had the goods).
+    Without an order it ends DECLINED (by the provider), ABANDONED (not paid in time) or SOLD_OUT (the hold had expired
+    and the stock was gone).
     """
 
     PENDING = "PENDING"
@@ -30,10 +30,10 @@ class AttemptStatus(StrEnum):
 
 
 class CheckoutAttempt(Base):
-    """What was agreed and is being paid, committed before the provider is asked.
+    """A checkout that waits for a payment provider, committed before the provider is called.
 
-    It owns the holds, names the order that it will be, and carries the provider's idempotency keys. A crash at any
-    point leaves a PENDING or ENDING row, which a sweep finishes.
+    It owns the holds, has the id of the order that it will become, and the idempotency keys of its charges. A crash at
+    any point leaves a PENDING or ENDING row, which a sweep finishes.
     """
 
     __tablename__ = "checkout_attempt"
@@ -61,7 +61,7 @@ class CheckoutAttempt(Base):
 
 
 class ProviderEvent(Base):
-    """What a provider told of a charge, once each: by its answer, by its webhook, or when it was asked."""
+    """A state of a charge that a provider reported, by its answer or its webhook. Each is kept once."""
 
     __tablename__ = "provider_event"
 
@@ -69,4 +69,4 @@ class ProviderEvent(Base):
     event: Mapped[str] = mapped_column(primary_key=True)
     charge: Mapped[str] = mapped_column(index=True)
     kind: Mapped[str]
-    heard_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    received_at: Mapped[datetime] = mapped_column("heard_at", server_default=func.now())

@@ -1,4 +1,4 @@
-"""The plan of an order: which line goes which way from where, and what it costs."""
+"""Planning an order from a cart: the method and location of each line, prices and taxes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uriba.cart.errors import EmptyCart
 from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView, LineView, price
 from uriba.catalog import locations
-from uriba.checkout.cart_sourcing import Allotment, allot, to_ship
+from uriba.checkout.cart_sourcing import CartSourcing, shipping_demands, source_lines
 from uriba.checkout.request import Contact
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Code, DomainError, Invalid, Refusals
@@ -30,62 +30,71 @@ from uriba.pricing.quote import Quote
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What the order will be, and the parcels it begins with. `lines` are the cart's, in the order of the draft's."""
+class OrderPlan:
+    """An order draft with its initial fulfillments. `lines`: the cart's lines, in the order of the draft's lines."""
 
     draft: OrderDraft
-    parcels: tuple[InitialFulfillment, ...]
+    fulfillments: tuple[InitialFulfillment, ...]
     lines: tuple[LineView, ...]
 
 
-async def make(session: Session, *, order_id: UUID, cart: CartView, actor: Actor, contact: Contact) -> Plan:
-    """Plan the order of a locked cart, from stock as it is seen now; taking it decides. Its coupons are used with this.
+async def plan_order(session: Session, *, order_id: UUID, cart: CartView, actor: Actor, contact: Contact) -> OrderPlan:
+    """Plan the order of a locked cart, and redeem its coupons. Stock is read only: posting it may still be refused.
 
     Errors: `EmptyCart`, DISCONTINUED, `Invalid` (address, method), `CouponUsedUp`, `OutOfStock` per line.
     """
     if not cart.lines:
-        raise EmptyCart("There is nothing in this cart.", "cartId")
-    lines: Sequence[LineView] = resolve(cart.lines, actor)
-    _refuse(cart, lines, actor)
+        raise EmptyCart("This cart is empty.", "cartId")
+    lines: Sequence[LineView] = resolve_methods(cart.lines, actor)
+    _refuse_invalid(cart, lines, actor)
     lines, priced = price(lines, cart.terms, cart.candidates)
     _refuse_used_up(priced)
     draft = _draft(order_id, cart, lines, priced, actor, contact)
-    placed = _placed(lines, actor)
-    shipped = await _shipped(session, cart, lines, placed)
+    assigned = _fixed_assignments(lines, actor)
+    sourcing = await _source_shipped_lines(session, cart, lines, assigned)
     coupons = [promotion.coupon_id for promotion in draft.promotions if promotion.coupon_id is not None]
     await redemptions.redeem(session, order_id=order_id, customer_id=cart.customer_id, coupons=coupons)
-    return Plan(draft, _parcels(draft, lines, placed, shipped), tuple(lines))
+    return OrderPlan(draft, _initial_fulfillments(draft, lines, assigned, sourcing), tuple(lines))
 
 
-def resolve(lines: Sequence[LineView], actor: Actor) -> list[LineView]:
-    """Lines whose way nobody chose are carried out at a terminal, and shipped elsewhere. Pure."""
+def resolve_methods(lines: Sequence[LineView], actor: Actor) -> list[LineView]:
+    """Give lines without a chosen method the default: CARRY_OUT at a terminal, SHIP elsewhere. Pure."""
     if actor.role is Role.TERMINAL:
-        way, place = FulfillmentMethod.CARRY_OUT, actor.location_id
+        method, location_id = FulfillmentMethod.CARRY_OUT, actor.location_id
     else:
-        way, place = FulfillmentMethod.SHIP, None
-    return merge_same_lines([line if line.chosen else replace(line, method=way, location_id=place) for line in lines])
+        method, location_id = FulfillmentMethod.SHIP, None
+    return merge_same_lines(
+        [line if line.chosen else replace(line, method=method, location_id=location_id) for line in lines]
+    )
 
 
-def _refuse(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
+def _refuse_invalid(cart: CartView, lines: Sequence[LineView], actor: Actor) -> None:
     refusals = Refusals()
     for index, line in enumerate(lines):
         if not line.sold:
-            refusals.add(Code.DISCONTINUED, f"{line.variant['name']} is not sold here any more.", "lines", index)
+            refusals.add(
+                Code.DISCONTINUED,
+                f"{line.variant['name']} is no longer sold here. Remove it from the cart.",
+                "lines",
+                index,
+            )
         if not cart.terms.has_rate(line.variant["tax_class"]):
-            refusals.add(Code.INVALID, "The channel has no tax rate for this line.", "lines", index)
+            refusals.add(Code.INVALID, "The channel has no tax rate for this item's tax class.", "lines", index)
         if line.method is FulfillmentMethod.CARRY_OUT and actor.role is not Role.TERMINAL:
-            refusals.add(Code.INVALID, "Goods are carried out from a till only.", "lines", index, "method")
+            refusals.add(
+                Code.INVALID, "Only a till can use CARRY_OUT. Choose PICKUP or SHIP.", "lines", index, "method"
+            )
     refusals.raise_any()
     if cart.address is None and any(line.method is FulfillmentMethod.SHIP for line in lines):
-        raise Invalid("Goods that are shipped need an address: give one with cartFulfillment.", "address")
+        raise Invalid("Shipping needs an address. Set one with cartFulfillment.", "address")
 
 
 def _refuse_used_up(priced: Quote) -> None:
-    """A coupon that others were faster with: the customer takes it out, and sees what the cart costs without it."""
+    """Refuse a coupon whose last use others have taken. The customer removes it and sees the new total."""
     for verdict in priced.refused:
         if verdict.reason is Reason.COUPON_USED_UP and verdict.coupon is not None:
             raise CouponUsedUp(
-                f"The coupon {verdict.coupon.code} is used up: take it out of the cart to go on.", "cartId"
+                f"The coupon {verdict.coupon.code} has no uses left. Remove it from the cart to continue.", "cartId"
             )
 
 
@@ -146,24 +155,24 @@ def _draft_line(line: LineView, cart: CartView) -> OrderDraftLine:
     )
 
 
-def _placed(lines: Sequence[LineView], actor: Actor) -> list[Assignment]:
-    """Lines whose location is given: carried out from this till's shelf, or picked up at the chosen store."""
-    pieces = []
+def _fixed_assignments(lines: Sequence[LineView], actor: Actor) -> list[Assignment]:
+    """Return the assignments of lines with a given location: the till's own, or the chosen store of a pickup."""
+    assignments = []
     for index, line in enumerate(lines):
         if line.method is not FulfillmentMethod.SHIP:
-            place = actor.location_id if line.method is FulfillmentMethod.CARRY_OUT else line.location_id
-            assert place is not None
-            pieces.append(Assignment(place, index, line.variant_id, line.quantity))
-    return pieces
+            location_id = actor.location_id if line.method is FulfillmentMethod.CARRY_OUT else line.location_id
+            assert location_id is not None
+            assignments.append(Assignment(location_id, index, line.variant_id, line.quantity))
+    return assignments
 
 
-async def _shipped(
-    session: Session, cart: CartView, lines: Sequence[LineView], placed: Sequence[Assignment]
-) -> Allotment:
-    """Lines to be shipped, from what the lines whose location is given leave there."""
-    found = await allot(session, cart, lines, placed)
+async def _source_shipped_lines(
+    session: Session, cart: CartView, lines: Sequence[LineView], assigned: Sequence[Assignment]
+) -> CartSourcing:
+    """Source the lines to be shipped from the stock that `assigned` leaves. Errors: `OutOfStock`."""
+    found = await source_lines(session, cart, lines, assigned)
     if isinstance(found, InsufficientStock):
-        short = [n.line for n in to_ship(lines) if n.variant_id in found.available]
+        short = [demand.line for demand in shipping_demands(lines) if demand.variant_id in found.available]
         raise await out_of_stock(session, lines, short, cart.priced_in_id)
     return found
 
@@ -171,37 +180,39 @@ async def _shipped(
 async def out_of_stock(
     session: Session, lines: Sequence[LineView], short: Sequence[int], channel_id: int
 ) -> DomainError:
-    """The refusal for lines that fell short; says where the nearest units are, the channel's best location first."""
+    """Return the refusal of lines without enough stock. It names the channel's first location that has units."""
     variant_ids = [lines[index].variant_id for index in short]
     supply = await supply_by_variant(session, variant_ids, channel_id=channel_id)
-    places = await locations.by_id(session, [rows[0]["location_id"] for rows in supply.values() if rows])
+    found = await locations.by_id(session, [rows[0]["location_id"] for rows in supply.values() if rows])
     refusals = Refusals()
     for index in short:
         line, rows = lines[index], supply[lines[index].variant_id]
         where = ""
         if rows:
-            where = f" {places[rows[0]['location_id']]['name']} has {rows[0]['quantity']}."
+            where = f" {found[rows[0]['location_id']]['name']} has {rows[0]['quantity']}."
         refusals.add(Code.OUT_OF_STOCK, f"Not enough of {line.variant['name']}.{where}", "lines", index, "quantity")
     return OutOfStock.of(refusals.problems)
 
 
-def _parcels(
-    draft: OrderDraft, lines: Sequence[LineView], placed: Sequence[Assignment], shipped: Allotment
+def _initial_fulfillments(
+    draft: OrderDraft, lines: Sequence[LineView], assigned: Sequence[Assignment], sourcing: CartSourcing
 ) -> tuple[InitialFulfillment, ...]:
-    """One parcel for each location and method."""
+    """Return one fulfillment for each location and method."""
     grouped: dict[tuple[int, FulfillmentMethod], list[InitialFulfillmentLine]] = {}
-    for piece in (*placed, *shipped.pieces):
+    for assignment in (*assigned, *sourcing.assignments):
         part = InitialFulfillmentLine(
-            order_line_id=draft.lines[piece.line].id, variant_id=piece.variant_id, quantity=piece.quantity
+            order_line_id=draft.lines[assignment.line].id,
+            variant_id=assignment.variant_id,
+            quantity=assignment.quantity,
         )
-        grouped.setdefault((piece.location_id, lines[piece.line].method), []).append(part)
+        grouped.setdefault((assignment.location_id, lines[assignment.line].method), []).append(part)
     return tuple(
         InitialFulfillment(
             id=new_id(),
             location_id=location_id,
             method=method,
             lines=tuple(parts),
-            sourcing=shipped.why(location_id, method),
+            sourcing=sourcing.reason(location_id, method),
         )
         for (location_id, method), parts in grouped.items()
     )

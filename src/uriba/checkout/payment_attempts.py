@@ -1,4 +1,4 @@
-"""Payment attempts: checkouts that wait for a payment provider. Committed before the provider is asked, ended once."""
+"""Payment attempts: checkouts that wait for a payment provider. Committed before the provider is called, ended once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 from uriba.cart import carts
 from uriba.cart.events import CartOrdered, cart_subject
 from uriba.cart.models import CartStatus, FulfillmentMethod
-from uriba.checkout.gateways import Answer, ChargeState, PaymentGateway, ProviderEvent
+from uriba.checkout.gateways import ChargeResult, ChargeState, PaymentGateway, ProviderEvent
 from uriba.checkout.models import AttemptStatus
-from uriba.checkout.request import Tendered
+from uriba.checkout.request import CheckedTender
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
 from uriba.fulfillment.allocation import initial
@@ -42,10 +42,10 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgreedOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an attempt needs to become an order, so that any process can finish it."""
+    """Everything that an attempt needs to become an order, so that any process can finish it. Stored as JSON."""
 
     draft: OrderDraft
-    parcels: tuple[InitialFulfillment, ...]
+    fulfillments: tuple[InitialFulfillment, ...] = msgspec.field(name="parcels")
     charges: tuple[Charge, ...]
     capture: bool = True
 
@@ -92,7 +92,7 @@ async def begin_and_commit(
     await holds.place_and_commit(
         session,
         owner_id=attempt_id,
-        units=_units(agreed.parcels),
+        units=_units(agreed.fulfillments),
         term_s=hold_term_s,
         reference=f"cart:{draft.cart_id}",
         actor=actor,
@@ -114,33 +114,33 @@ _BEGIN = statement("""
 """)
 
 
-def _units(of: Sequence[InitialFulfillment]) -> list[HeldUnits]:
-    """Return the units to hold. What a till hands over may be safety stock; what is promised may not."""
+def _units(fulfillments: Sequence[InitialFulfillment]) -> list[HeldUnits]:
+    """Return the units to hold. Only goods that a till hands over may take safety stock."""
     return [
         HeldUnits(
             line.variant_id,
-            parcel.location_id,
+            fulfillment.location_id,
             line.quantity,
-            at_till=parcel.method is FulfillmentMethod.CARRY_OUT,
+            at_till=fulfillment.method is FulfillmentMethod.CARRY_OUT,
         )
-        for parcel in of
-        for line in parcel.lines
+        for fulfillment in fulfillments
+        for line in fulfillment.lines
     ]
 
 
 def charges(
-    tenders: Sequence[Tendered], attempt_id: UUID, providers: Mapping[str, PaymentGateway]
+    tenders: Sequence[CheckedTender], attempt_id: UUID, gateways: Mapping[str, PaymentGateway]
 ) -> tuple[Charge, ...]:
-    """Return the charges of an attempt. Their keys derive from its id, so asking a provider again charges once."""
+    """Return the charges of an attempt. Their keys derive from its id, so repeated calls of a gateway charge once."""
     return tuple(
         Charge(
             method=tender.method,
             amount_minor=tender.amount_minor,
-            key=f"{attempt_id}-{index}" if tender.method in providers else None,
+            key=f"{attempt_id}-{index}" if tender.method in gateways else None,
             token=tender.token,
             reference=tender.reference,
             tendered_minor=tender.tendered_minor,
-            capture_once=tender.method in providers and not providers[tender.method].multicapture,
+            capture_once=tender.method in gateways and not gateways[tender.method].multicapture,
         )
         for index, tender in enumerate(tenders)
     )
@@ -190,7 +190,7 @@ _WAIT_FOR_CUSTOMER = statement("""
 """)
 
 
-async def complete_and_commit(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> Row | None:
+async def complete_and_commit(session: Session, attempt: Attempt, results: Sequence[ChargeResult | None]) -> Row | None:
     """Place the order of a paid attempt and commit; return its row. None where the attempt is not pending any more.
 
     Errors: `LedgerRefused` where the hold has expired and the stock is gone.
@@ -200,11 +200,13 @@ async def complete_and_commit(session: Session, attempt: Attempt, answers: Seque
         return None
     data = {"status": CartStatus.ORDERED, "version": row["version"], "order": str(attempt.order_id)}
     emit(session, CartOrdered(cart_subject(attempt.cart_id), row["events"], data))
-    tenders = [_tender(charge, answer) for charge, answer in zip(attempt.agreed.charges, answers, strict=True)]
-    _record_answers(session, attempt, answers)
-    placed = await place(session, attempt.agreed.draft, attempt.agreed.parcels, tenders=tenders, actor=attempt.actor)
+    tenders = [_tender(charge, result) for charge, result in zip(attempt.agreed.charges, results, strict=True)]
+    _record_results(session, attempt, results)
+    placed = await place(
+        session, attempt.agreed.draft, attempt.agreed.fulfillments, tenders=tenders, actor=attempt.actor
+    )
     held = [HeldUnits(*units) for units in row["held"] or ()]
-    moved = initial.stock_movements(attempt.agreed.parcels, held=held)
+    moved = initial.stock_movements(attempt.agreed.fulfillments, held=held)
     await ledger.post_and_commit(session, moved, reference=f"order:{attempt.order_id}", actor=attempt.actor)
     return placed
 
@@ -226,32 +228,32 @@ _COMPLETE = statement(f"""
 """)
 
 
-def _tender(charge: Charge, answer: Answer | None) -> Tender:
+def _tender(charge: Charge, result: ChargeResult | None) -> Tender:
     return placement.new_tender(
         charge.method,
         charge.amount_minor,
-        answer.reference if answer else charge.reference,
+        result.reference if result else charge.reference,
         key=charge.key,
         capture_once=charge.capture_once,
-        captured=answer is None or answer.state is ChargeState.CAPTURED,
+        captured=result is None or result.state is ChargeState.CAPTURED,
         tendered_minor=charge.tendered_minor,
     )
 
 
-def _record_answers(session: Session, attempt: Attempt, answers: Sequence[Answer | None]) -> None:
-    """Record the providers' answers as received events, so that their webhooks of the same bring nothing new."""
-    found = [(c, a) for c, a in zip(attempt.agreed.charges, answers, strict=True) if a is not None]
-    if found:
+def _record_results(session: Session, attempt: Attempt, results: Sequence[ChargeResult | None]) -> None:
+    """Record the results as received events, so that webhooks about the same states count as repeated."""
+    answered = [(c, a) for c, a in zip(attempt.agreed.charges, results, strict=True) if a is not None]
+    if answered:
         session.defer(
-            _RECORD_ANSWERS,
-            providers=[charge.method for charge, _ in found],
-            events=[answer.event for _, answer in found],
-            charges=[charge.key for charge, _ in found],
-            kinds=[answer.state for _, answer in found],
+            _RECORD_RESULTS,
+            providers=[charge.method for charge, _ in answered],
+            events=[result.event for _, result in answered],
+            charges=[charge.key for charge, _ in answered],
+            kinds=[result.state for _, result in answered],
         )
 
 
-_RECORD_ANSWERS = statement("""
+_RECORD_RESULTS = statement("""
     INSERT INTO provider_event (provider, event, charge, kind)
     SELECT * FROM unnest(:providers::text[], :events::text[], :charges::text[], :kinds::text[])
     ON CONFLICT DO NOTHING
@@ -259,12 +261,17 @@ _RECORD_ANSWERS = statement("""
 
 
 async def place(
-    session: Session, draft: OrderDraft, of: Sequence[InitialFulfillment], *, tenders: Sequence[Tender], actor: str
+    session: Session,
+    draft: OrderDraft,
+    fulfillments: Sequence[InitialFulfillment],
+    *,
+    tenders: Sequence[Tender],
+    actor: str,
 ) -> Row:
     """Write the order and its points; its fulfillments are deferred until the caller posts its stock."""
-    completed = all(parcel.status == "HANDED_OVER" for parcel in of)
+    completed = all(fulfillment.status == "HANDED_OVER" for fulfillment in fulfillments)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
-    initial.create(session, order_id=draft.id, fulfillments=of)
+    initial.create(session, order_id=draft.id, fulfillments=fulfillments)
     if draft.rewards:
         await points.earn(
             session,

@@ -1,4 +1,4 @@
-"""What a checkout asks for, checked on its own: amounts, tenders, who may pay how. Pure."""
+"""The input of a checkout, and the checks that need no database: amounts, tenders and their methods. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAYMENTS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """As the client wrote it, in major units."""
+    """An amount as the client wrote it, in major units."""
 
     amount: str
     currency: str
@@ -28,7 +28,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """One tender: CASH, or a provider's name with its token."""
+    """A tender as requested. `method`: CASH, stored value, or a provider that takes the `token`."""
 
     method: str
     amount: Amount
@@ -50,7 +50,7 @@ class CheckoutRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Tendered:
+class CheckedTender:
     """A checked tender, in minor units."""
 
     method: str
@@ -62,79 +62,79 @@ class Tendered:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How the customer of this order is reached."""
+    """The e-mail address and phone number of the customer of an order."""
 
     email: str | None
     phone: str | None
 
 
-def contact(request: CheckoutRequest) -> Contact:
-    """Errors: `Invalid` for what is no address or number."""
+def parse_contact(request: CheckoutRequest) -> Contact:
+    """Return the contact of a checkout. Errors: `Invalid` for a malformed e-mail address or phone number."""
     return Contact(
         identifiers.email(request.email) if request.email is not None else None,
         identifiers.phone(request.phone) if request.phone is not None else None,
     )
 
 
-def tendered(
+def check_tenders(
     request: CheckoutRequest, *, currency: str, actor: Actor, gateways: Mapping[str, PaymentGateway]
-) -> list[Tendered]:
-    """The tenders, each on its own.
+) -> list[CheckedTender]:
+    """Check each tender on its own; return them in minor units.
 
-    Errors: `Invalid` (method, token, amount), `CurrencyMismatch`-coded problems, `LimitExceeded` above 20.
+    Errors: `Invalid` (method, token, amount), CURRENCY_MISMATCH, `LimitExceeded` above 20.
     """
     if len(request.payments) > PAYMENTS_MAX:
-        raise LimitExceeded(f"At most {PAYMENTS_MAX} payments.", "payments")
+        raise LimitExceeded(f"A checkout has at most {PAYMENTS_MAX} payments.", "payments")
     refusals = Refusals()
     checked = []
     for index, payment in enumerate(request.payments):
         try:
-            checked.append(_tender(payment, index, currency, actor, gateways))
+            checked.append(_check_tender(payment, index, currency, actor, gateways))
         except DomainError as error:
             refusals.caught(error)
     refusals.raise_any()
     return checked
 
 
-def _tender(
+def _check_tender(
     payment: PaymentRequest, index: int, currency: str, actor: Actor, gateways: Mapping[str, PaymentGateway]
-) -> Tendered:
+) -> CheckedTender:
     at = ("payments", index)
     if payment.method == CASH and actor.role is not Role.TERMINAL:
-        raise Invalid("Cash is taken at a till only.", *at, "method")
-    own = payment.method in tenders.METHODS
-    taken = payment.method == CASH or (payment.method == EXTERNAL and actor.role is Role.SYSTEM)
-    if not taken and not own and payment.method not in gateways:
+        raise Invalid("Cash can be paid at a till only.", *at, "method")
+    stored = payment.method in tenders.METHODS
+    by_hand = payment.method == CASH or (payment.method == EXTERNAL and actor.role is Role.SYSTEM)
+    if not by_hand and not stored and payment.method not in gateways:
         known = ", ".join(sorted({CASH, *tenders.METHODS, *gateways}))
-        raise Invalid(f"There is no such way to pay here: {known}.", *at, "method")
-    amount = minor(payment.amount, currency, *at, "amount")
+        raise Invalid(f"This payment method is not available here. Use one of: {known}.", *at, "method")
+    amount = minor_units(payment.amount, currency, *at, "amount")
     if amount <= 0:
-        raise Invalid("A payment is above zero.", *at, "amount", "amount")
-    if own:
+        raise Invalid("The amount of a payment must be above zero.", *at, "amount", "amount")
+    if stored:
         tenders.check(payment.method, payment.token, *at)
-    elif not taken and (wrong := gateways[payment.method].check_token(payment.token)):
+    elif not by_hand and (wrong := gateways[payment.method].check_token(payment.token)):
         raise Invalid(wrong, *at, "token")
-    handed_over = _handed_over(payment, amount, currency, *at, "tendered")
+    tendered_minor = _cash_tendered(payment, amount, currency, *at, "tendered")
     reference = text.optional_text(payment.reference, *at, "reference")
-    return Tendered(payment.method, amount, payment.token, reference, handed_over)
+    return CheckedTender(payment.method, amount, payment.token, reference, tendered_minor)
 
 
-def _handed_over(payment: PaymentRequest, amount: int, currency: str, *at: str | int) -> int | None:
-    """Cash that the customer gave, of which `amount` is kept and the rest is change."""
+def _cash_tendered(payment: PaymentRequest, amount: int, currency: str, *at: str | int) -> int | None:
+    """Return the cash that the customer handed over. What exceeds `amount` is change."""
     if payment.tendered is None:
         return None
     if payment.method != CASH:
-        raise Invalid("Only cash has change.", *at)
-    given = minor(payment.tendered, currency, *at)
-    if given < amount:
-        raise PaymentMismatch("This is less cash than the payment.", *at)
-    return given
+        raise Invalid("Only cash payments have a tendered amount.", *at)
+    tendered = minor_units(payment.tendered, currency, *at)
+    if tendered < amount:
+        raise PaymentMismatch("The tendered cash is less than the payment.", *at)
+    return tendered
 
 
-def minor(amount: Amount, currency: str, *path: str | int) -> int:
-    """Minor units of an amount that must be in this currency.
+def minor_units(amount: Amount, currency: str, *path: str | int) -> int:
+    """Return the minor units of an amount in this currency.
 
-    Errors: a CURRENCY_MISMATCH or `Invalid`.
+    Errors: CURRENCY_MISMATCH, `Invalid`.
     """
     if amount.currency != currency:
         refusals = Refusals()
@@ -143,13 +143,19 @@ def minor(amount: Amount, currency: str, *path: str | int) -> int:
     return money.to_minor(amount.amount, currency, *path, "amount")
 
 
-def check_totals(request: CheckoutRequest, given: Sequence[Tendered], *, total_minor: int, currency: str) -> None:
-    """Errors: `PriceChanged` where the customer saw another total, `PaymentMismatch` for tenders that do not add up."""
+def check_totals(
+    request: CheckoutRequest, checked: Sequence[CheckedTender], *, total_minor: int, currency: str
+) -> None:
+    """Check the totals. Errors: `PriceChanged` where the client expects another, `PaymentMismatch` for another sum."""
     total = money.to_decimal(total_minor, currency)
     if request.expected_total is not None:
-        expected = minor(request.expected_total, currency, "expectedTotal")
+        expected = minor_units(request.expected_total, currency, "expectedTotal")
         if expected != total_minor:
-            raise PriceChanged(f"The total is {total} {currency} now.", "expectedTotal")
-    if (paid := sum(t.amount_minor for t in given)) != total_minor:
-        said = money.to_decimal(paid, currency)
-        raise PaymentMismatch(f"The payments add up to {said}, the total is {total} {currency}.", "payments")
+            raise PriceChanged(
+                f"The total is now {total} {currency}. Show it to the customer, then check out again.", "expectedTotal"
+            )
+    if (paid := sum(t.amount_minor for t in checked)) != total_minor:
+        sum_paid = money.to_decimal(paid, currency)
+        raise PaymentMismatch(
+            f"The payments add up to {sum_paid} {currency}, but the total is {total} {currency}.", "payments"
+        )

@@ -1,26 +1,28 @@
-"""Balances: what customers pay from the hub's own ledgers is taken with what is agreed, in its transaction."""
+"""Tenders of stored value: gift cards and points are debited in the transaction that agrees on the order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from uriba.checkout.request import Tendered
+from uriba.checkout.request import CheckedTender
 from uriba.db import Session
 from uriba.orders.placement import OrderDraft
 from uriba.stored_value import tenders
 from uriba.stored_value.tenders import Debit
 
 
-async def taken(session: Session, draft: OrderDraft, given: Sequence[Tendered], *, actor: str) -> list[Tendered]:
-    """Take what gift cards and points pay of an order; the tenders, with the references by which it can go back.
+async def debit(
+    session: Session, draft: OrderDraft, checked: Sequence[CheckedTender], *, actor: str
+) -> list[CheckedTender]:
+    """Debit the gift cards and points of an order; return all tenders, these with the references for refunds.
 
-    A code has done its work then, and is kept nowhere. Errors: `TenderRefused`, `Invalid`.
+    The codes of gift cards are not stored. Errors: `TenderRefused`, `Invalid`.
     """
-    debits = [Debit(n, t.method, t.amount_minor, t.token) for n, t in enumerate(given) if t.method in tenders.METHODS]
+    debits = [Debit(n, t.method, t.amount_minor, t.token) for n, t in enumerate(checked) if t.method in tenders.METHODS]
     if not debits:
-        return list(given)
-    found = await tenders.debit(
+        return list(checked)
+    debited = await tenders.debit(
         session,
         order_id=draft.id,
         channel_id=draft.channel_id,
@@ -29,5 +31,5 @@ async def taken(session: Session, draft: OrderDraft, given: Sequence[Tendered], 
         debits=debits,
         actor=actor,
     )
-    references = {debit.index: reference for debit, reference in zip(debits, found, strict=True)}
-    return [replace(t, reference=references[n], token=None) if n in references else t for n, t in enumerate(given)]
+    references = {debit.index: reference for debit, reference in zip(debits, debited, strict=True)}
+    return [replace(t, reference=references[n], token=None) if n in references else t for n, t in enumerate(checked)]

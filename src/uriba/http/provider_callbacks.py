@@ -15,7 +15,7 @@ from litestar.exceptions import ClientException
 from litestar.handlers import HTTPRouteHandler
 
 from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways import NotGenuine
+from uriba.checkout.gateways import InvalidSignature
 
 BODY_SIZE_MAX = 256_000
 
@@ -49,7 +49,7 @@ async def receive_event(checkout: Checkout, provider: str, headers: Mapping[str,
     """
     try:
         event = checkout.gateways[provider].parse_event(headers, body)
-    except NotGenuine as error:
+    except InvalidSignature as error:
         log.warning("provider event has no valid signature", provider=provider)
         raise ClientException("This event is not signed by the payment provider.") from error
     return event is not None and await checkout.receive(provider, event)

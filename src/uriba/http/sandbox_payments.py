@@ -16,7 +16,7 @@ from litestar.params import Body, FromPath
 
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.sandbox_charges import SandboxCharge, find_charge, signed_event
-from uriba.checkout.gateways.sandbox_gateway import TestProvider
+from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.core.money import Money
 from uriba.http.provider_callbacks import receive_event
 
@@ -52,7 +52,7 @@ FORM = """<form method="post">
 def sandbox_payments(checkout: Checkout) -> list[HTTPRouteHandler]:
     """Return GET and POST /payments/test/{key}; none on a hub without the sandbox gateway."""
     gateway = checkout.gateways.get(PROVIDER)
-    return [_page(checkout), _decision(checkout, gateway)] if isinstance(gateway, TestProvider) else []
+    return [_page(checkout), _decision(checkout, gateway)] if isinstance(gateway, SandboxGateway) else []
 
 
 def _page(checkout: Checkout) -> HTTPRouteHandler:
@@ -63,7 +63,7 @@ def _page(checkout: Checkout) -> HTTPRouteHandler:
     return page
 
 
-def _decision(checkout: Checkout, gateway: TestProvider) -> HTTPRouteHandler:
+def _decision(checkout: Checkout, gateway: SandboxGateway) -> HTTPRouteHandler:
     @post("/payments/test/{key:str}", request_max_body_size=FORM_SIZE_MAX)
     async def decide(
         key: FromPath[str], data: Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -72,7 +72,7 @@ def _decision(checkout: Checkout, gateway: TestProvider) -> HTTPRouteHandler:
         approved = DECISIONS.get(str(data.get("decision")))
         if approved is None:
             raise ClientException("The decision must be approve or refuse.")
-        if await gateway.decide(key=key, approved=approved) is not None:
+        if await gateway.decide(key=key, approved=approved):
             headers, body = signed_event(await _find(checkout, key))
             await receive_event(checkout, PROVIDER, headers, body)
         location = {"location": f"/payments/test/{key}"}
@@ -92,7 +92,7 @@ async def _find(checkout: Checkout, key: str) -> SandboxCharge:
 def _render(charge: SandboxCharge) -> str:
     amount = "Payment" if charge.voided else str(Money(charge.amount_minor, charge.currency))
     if charge.awaits_decision:
-        message = "This page stands for the page of a bank. No money is charged."
+        message = "This page simulates the page of a bank. No money is charged."
     elif charge.voided:
         message = "This payment was refused or cancelled."
     else:

@@ -1,21 +1,21 @@
-"""Payment providers: the port, and those that the hub brings."""
+"""Payment gateways: the port to payment providers, and its adapters."""
 
 from uriba.checkout.gateways.port import (
-    Answer,
+    ChargeResult,
     ChargeState,
     Declined,
     GatewayUnreachable,
-    NotGenuine,
+    InvalidSignature,
     PaymentGateway,
     ProviderEvent,
 )
 
 __all__ = [
-    "Answer",
+    "ChargeResult",
     "ChargeState",
     "Declined",
     "GatewayUnreachable",
-    "NotGenuine",
+    "InvalidSignature",
     "PaymentGateway",
     "ProviderEvent",
 ]

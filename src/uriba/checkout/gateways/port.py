@@ -1,4 +1,4 @@
-"""The port that every payment provider is reached through."""
+"""The port to payment providers."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from typing import Protocol
 import msgspec
 
 CASH = "CASH"
-"""Taken at a till; no provider is asked."""
+"""Paid in cash at a till, without a provider."""
 
 EXTERNAL = "EXTERNAL"
-"""Taken by the channel that an order was imported from, which gives it back as well; for the hub itself only."""
+"""Paid to the channel that an order was imported from, which also refunds it. Only the hub itself may use it."""
 
 
 REFUND_FAILED = "refund.failed"
-"""The kind of an event: money that a provider had promised to give back did not arrive."""
+"""The kind of an event: a refund that the provider had accepted did not reach the customer."""
 
 
 class Declined(Exception):
-    """The provider said no, for good."""
+    """The provider refused the call for good."""
 
 
 class GatewayUnreachable(Exception):
-    """No answer: what was asked for may or may not have been done."""
+    """The provider did not answer: the call may or may not have taken effect."""
 
 
-class NotGenuine(Exception):
-    """Somebody who is not the provider tells of an event."""
+class InvalidSignature(Exception):
+    """The webhook was not signed by the provider."""
 
 
 class ChargeState(StrEnum):
-    """How far a charge is: ACTION waits for the customer, AUTHORIZED for the hub."""
+    """The state of a charge. ACTION waits for the customer's second step, AUTHORIZED for a capture by the hub."""
 
     ACTION = "ACTION"
     AUTHORIZED = "AUTHORIZED"
     CAPTURED = "CAPTURED"
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge as the provider's book has it.
+class ChargeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge as the provider has it.
 
-    `reference` is the provider's name of the charge, `event` its name of this state of it: the same in a reply, in a
-    webhook and when asked. `action`: what the customer's device needs for the second step, such as `url`.
+    `reference`: the provider's id of the charge. `event`: an id of this state of the charge, which is the same in an
+    answer, in a webhook and in a later query. `action`: data of the second step for the customer's
+    device, such as `url`.
     """
 
     state: ChargeState
@@ -53,7 +54,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Something happened to the charge with this key of the hub's; what, the provider's book says when asked."""
+    """A notice that the charge with this key of the hub changed. Its state has to be fetched from the provider."""
 
     event: str
     key: str
@@ -61,20 +62,22 @@ class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentGateway(Protocol):
-    """A provider. Calls carry the hub's keys: the same key is the same charge, capture or refund, done once.
+    """A payment provider. Calls carry the hub's keys: calls with the same key charge, capture or refund once.
 
-    What is known of the charge goes with its key, for providers that do not find it by the key alone: its amount and
-    currency as they were asked for, and the `reference` that its answer had.
+    Calls about an existing charge also carry its amount, currency and the `reference` of its result where these are
+    known, for providers that cannot find a charge by its key alone.
     """
 
     multicapture: bool
-    """Whether an authorised charge can be captured in parts; else it is captured once, and the rest is let go."""
+    """Whether an authorized charge can be captured in parts. Else it is captured once, and the rest is released."""
 
     def check_token(self, token: str | None) -> str | None:
-        """What is wrong with a token, as a sentence, before anything is done; None where nothing is."""
+        """Return a sentence that says what is wrong with a token, or None. Calls no provider."""
 
-    async def charge(self, *, key: str, amount_minor: int, currency: str, token: str | None, capture: bool) -> Answer:
-        """Take the money, or only authorise it. Errors: `Declined`, `GatewayUnreachable`."""
+    async def charge(
+        self, *, key: str, amount_minor: int, currency: str, token: str | None, capture: bool
+    ) -> ChargeResult:
+        """Capture the money, or only authorize it. Errors: `Declined`, `GatewayUnreachable`."""
 
     async def find(
         self,
@@ -83,8 +86,8 @@ class PaymentGateway(Protocol):
         amount_minor: int | None = None,
         currency: str | None = None,
         reference: str | None = None,
-    ) -> Answer | None:
-        """The charge; None where there is none, or none that can still be paid. Errors: `GatewayUnreachable`."""
+    ) -> ChargeResult | None:
+        """Return the charge; None where it does not exist or can no longer be paid. Errors: `GatewayUnreachable`."""
 
     async def void(
         self,
@@ -94,7 +97,7 @@ class PaymentGateway(Protocol):
         currency: str | None = None,
         reference: str | None = None,
     ) -> None:
-        """Make sure that nothing is charged under this key, now or later; what was taken goes back whole.
+        """Make sure that nothing is charged under this key, now or later. Captured money is refunded in full.
 
         Errors: `GatewayUnreachable`.
         """
@@ -102,12 +105,15 @@ class PaymentGateway(Protocol):
     async def capture(
         self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
     ) -> str:
-        """Take so much of an authorised charge; the provider's reference. Errors: `Declined`, `GatewayUnreachable`."""
+        """Capture part of an authorized charge; return the provider's reference.
+
+        Errors: `Declined`, `GatewayUnreachable`.
+        """
 
     async def refund(
         self, *, key: str, operation: str, amount_minor: int, currency: str, reference: str | None = None
     ) -> str:
-        """Give so much of what was captured back; the provider's reference. Errors: as `capture`."""
+        """Refund part of a captured charge; return the provider's reference. Errors: as `capture`."""
 
     def parse_event(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
-        """The event that a webhook tells of, None where it is of no charge. Errors: `NotGenuine`."""
+        """Return the event of a webhook; None where it is about no charge of the hub. Errors: `InvalidSignature`."""

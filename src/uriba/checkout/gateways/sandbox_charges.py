@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from uriba.checkout.gateways.port import ProviderEvent
-from uriba.checkout.gateways.sandbox_gateway import SIGNATURE, sign
+from uriba.checkout.gateways.sandbox_gateway import SIGNATURE_HEADER, sign
 from uriba.core.text import has_control
 from uriba.db import Session
 from uriba.db.statements import statement
@@ -39,7 +39,7 @@ def signed_event(charge: SandboxCharge) -> tuple[dict[str, str], bytes]:
     """Return the headers and body by which the gateway reports a charge, signed like those of a real provider."""
     event = ProviderEvent(event=f"{charge.key}:{charge.status}", key=charge.key, kind=charge.status)
     body = msgspec.json.encode(event)
-    return {SIGNATURE: sign(body)}, body
+    return {SIGNATURE_HEADER: sign(body)}, body
 
 
 _CHARGE_BY_KEY = statement("SELECT key, status, amount_minor, currency FROM sandbox_charge WHERE key = :key")

@@ -1,4 +1,4 @@
-"""The tables of the sandbox, which stand for a payment provider's own database.
+"""The tables of the sandbox, in the place of a payment provider's own database.
 
 They are not part of the migrations and exist only where the sandbox is on; no transaction of the hub reads or writes
 them. Their content is disposable: to change their shape, drop them and run `uriba migrate`.
@@ -22,7 +22,7 @@ class SandboxBase(DeclarativeBase):
 
 
 class SandboxCharge(SandboxBase):
-    """A charge, by the hub's key for it."""
+    """A charge, by the hub's key of it."""
 
     __tablename__ = "sandbox_charge"
 
@@ -36,7 +36,7 @@ class SandboxCharge(SandboxBase):
 
 
 class SandboxOperation(SandboxBase):
-    """A capture or refund, by the hub's key for it: a repeated key moves no money."""
+    """A capture or refund, by the hub's key of it. A repeated key moves no money."""
 
     __tablename__ = "sandbox_operation"
 

@@ -1,4 +1,4 @@
-"""What Stripe answers and tells, in the port's words. Pure."""
+"""Translate Stripe's objects, errors and events to those of the port. Pure."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from contextlib import contextmanager
 import msgspec
 import stripe
 
-from uriba.checkout.gateways.port import Answer, ChargeState, Declined, GatewayUnreachable, ProviderEvent
+from uriba.checkout.gateways.port import ChargeResult, ChargeState, Declined, GatewayUnreachable, ProviderEvent
 
-CHARGE, OPERATION, AMOUNT = "uriba_charge", "uriba_operation", "uriba_minor"
-"""What the hub writes on Stripe's objects: its key of the charge, of the operation, and its own amount."""
+CHARGE_KEY, OPERATION_KEY, AMOUNT_KEY = "uriba_charge", "uriba_operation", "uriba_minor"
+"""Metadata keys on Stripe's objects: the hub's keys of the charge and the operation, and its minor units."""
 
 DECLINED = "The card was declined."
-CALLED_OFF = "This charge was called off."
+CANCELED = "This charge was canceled."
 
 _STATES = {
     "requires_action": ChargeState.ACTION,
     "requires_capture": ChargeState.AUTHORIZED,
     "succeeded": ChargeState.CAPTURED,
 }
-_HEARD = frozenset(
+_EVENT_TYPES = frozenset(
     {
         "payment_intent.requires_action",
         "payment_intent.amount_capturable_updated",
@@ -34,104 +34,106 @@ _HEARD = frozenset(
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
-    """Stripe's errors as the port's. What they say carries no key and no card."""
+def translate_stripe_errors() -> Iterator[None]:
+    """Raise Stripe's errors as those of the port. Their texts contain no key and no card number."""
     try:
         yield
     except stripe.CardError as error:
         raise Declined(error.user_message or DECLINED) from error
     except stripe.StripeError as error:
-        told = f"Stripe: {type(error).__name__} {error.http_status or ''} {error.code or ''} {error.request_id or ''}"
-        raise GatewayUnreachable(" ".join(told.split())) from error
+        summary = (
+            f"Stripe: {type(error).__name__} {error.http_status or ''} {error.code or ''} {error.request_id or ''}"
+        )
+        raise GatewayUnreachable(" ".join(summary.split())) from error
 
 
-def answer(intent: stripe.PaymentIntent) -> Answer | None:
-    """The intent as a charge; None where it cannot be paid any more. Errors: `GatewayUnreachable`."""
+def charge_result(intent: stripe.PaymentIntent) -> ChargeResult | None:
+    """Return the intent as a charge; None where it can no longer be paid. Errors: `GatewayUnreachable`."""
     if intent.status == "processing":
         raise GatewayUnreachable("Stripe: the payment is being processed")
     state = _STATES.get(intent.status)
-    if state is None or given_back(intent):
+    if state is None or is_refunded(intent):
         return None
     action = _action(intent) if state is ChargeState.ACTION else None
-    return Answer(state=state, reference=intent.id, event=_name(intent.id, intent.status), action=action)
+    return ChargeResult(state=state, reference=intent.id, event=_event_id(intent.id, intent.status), action=action)
 
 
 def _action(intent: stripe.PaymentIntent) -> dict[str, str]:
-    """What the customer's device needs: the intent's secret for Stripe's own code, or the bank's page."""
+    """Return the data of the second step: the intent's secret for Stripe's client library, and the bank's page."""
     action = {"clientSecret": intent.client_secret} if intent.client_secret else {}
     page = getattr(intent.next_action, "redirect_to_url", None)
     return {**action, "url": page.url} if page is not None and page.url else action
 
 
-def untried(intent: stripe.PaymentIntent) -> bool:
-    """Whether nobody has tried to pay it yet."""
+def is_unconfirmed(intent: stripe.PaymentIntent) -> bool:
+    """Whether no payment of the intent has been attempted yet."""
     return intent.status in ("requires_payment_method", "requires_confirmation") and intent.last_payment_error is None
 
 
-def given_back(intent: stripe.PaymentIntent) -> bool:
-    """Whether all that was taken has been refunded; known where the charge was looked at too."""
+def is_refunded(intent: stripe.PaymentIntent) -> bool:
+    """Whether the whole captured amount was refunded. Known only where `latest_charge` was expanded."""
     charge = intent.latest_charge
     return isinstance(charge, stripe.Charge) and charge.refunded
 
 
-def refusal(intent: stripe.PaymentIntent) -> str:
-    """Why an intent cannot be paid, for its customer."""
-    if intent.status == "canceled" or given_back(intent):
-        return CALLED_OFF
+def decline_message(intent: stripe.PaymentIntent) -> str:
+    """Return a sentence for the customer that says why the intent cannot be paid."""
+    if intent.status == "canceled" or is_refunded(intent):
+        return CANCELED
     return (intent.last_payment_error and intent.last_payment_error.message) or DECLINED
 
 
-def refunded(refund: stripe.Refund) -> str:
-    """The refund's reference. Errors: `Declined` where the money did not leave."""
+def refund_reference(refund: stripe.Refund) -> str:
+    """Return the reference of a refund. Errors: `Declined` where it failed or was canceled."""
     if refund.status in ("failed", "canceled"):
-        raise Declined(f"Stripe could not give the money back: {refund.status}.")
+        raise Declined(f"Stripe could not refund the money: the refund is {refund.status}.")
     return refund.id
 
 
-def written(on: stripe.PaymentIntent | stripe.Refund) -> dict[str, str]:
-    """What the hub wrote on one of Stripe's objects."""
-    return on.metadata.to_dict() if on.metadata else {}
+def metadata_of(item: stripe.PaymentIntent | stripe.Refund) -> dict[str, str]:
+    """Return the metadata that the hub wrote on an object of Stripe."""
+    return item.metadata.to_dict() if item.metadata else {}
 
 
-def replayed(headers: Mapping[str, str] | None) -> bool:
-    """Whether Stripe repeats its first answer to a key."""
+def is_replayed(headers: Mapping[str, str] | None) -> bool:
+    """Whether Stripe repeated its first answer to an idempotency key."""
     return headers is not None and headers.get("idempotent-replayed") == "true"
 
 
-class _Object(msgspec.Struct, frozen=True):
-    """What an event is about."""
+class _EventObject(msgspec.Struct, frozen=True):
+    """The object of an event: an intent or a refund."""
 
     id: str
     status: str | None = None
     metadata: dict[str, str] = {}
 
 
-class _Data(msgspec.Struct, frozen=True):
-    object: _Object
+class _EventData(msgspec.Struct, frozen=True):
+    object: _EventObject
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """As much of Stripe's event as is read."""
+    """The fields of Stripe's event that the hub reads."""
 
     id: str
     type: str
-    data: _Data
+    data: _EventData
 
 
-def heard(body: bytes) -> ProviderEvent | None:
-    """A genuine message; None where it is of no charge of the hub's, or of nothing that a checkout waits for."""
+def parse_event(body: bytes) -> ProviderEvent | None:
+    """Parse a verified webhook; None where it is about no charge of the hub, or of a type that the hub ignores."""
     try:
-        told = msgspec.json.decode(body, type=_Event)
+        event = msgspec.json.decode(body, type=_Event)
     except msgspec.DecodeError:
         return None
-    about = told.data.object
-    if told.type not in _HEARD or CHARGE not in about.metadata:
+    subject = event.data.object
+    if event.type not in _EVENT_TYPES or CHARGE_KEY not in subject.metadata:
         return None
-    state = told.type.startswith("payment_intent.") and about.status
-    event = _name(about.id, state) if state else told.id
-    return ProviderEvent(event=event, key=about.metadata[CHARGE], kind=told.type)
+    state = event.type.startswith("payment_intent.") and subject.status
+    event_id = _event_id(subject.id, state) if state else event.id
+    return ProviderEvent(event=event_id, key=subject.metadata[CHARGE_KEY], kind=event.type)
 
 
-def _name(intent_id: str, status: str) -> str:
-    """Stripe numbers its messages; the state is what reply, webhook and look have in common."""
+def _event_id(intent_id: str, status: str) -> str:
+    """Return the id of a state, which an answer, a webhook and a query have in common. Stripe's event ids do not."""
     return f"{intent_id}:{status}"

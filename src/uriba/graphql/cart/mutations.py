@@ -1,4 +1,4 @@
-"""Changes of carts, by whoever holds the cart's id."""
+"""Mutations of carts, for all callers who know the cart's id."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ from uriba.cart.merge import CartMergePolicy
 from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.core import ids
-from uriba.core.actor import Role
-from uriba.core.errors import Invalid, InvalidState
 from uriba.core.ids import new_secret_id
 from uriba.db import Session
 from uriba.db.idempotency import Replayed
 from uriba.graphql.cart.types import Cart, cart_of
 from uriba.graphql.context import Context, Info
-from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import ANY_CALLER, mutation
 from uriba.graphql.scalars import UserError
 from uriba.pricing.coupons import CouponInvalid
 
 
-@strawberry.input(description="Exactly one of sku and variantId.")
+@strawberry.input(description="Give exactly one of sku and variantId.")
 class CartLineInput:
     sku: str | None = None
     variant_id: strawberry.ID | None = None
@@ -65,7 +62,7 @@ class AddressInput:
 @strawberry.input
 class CartFulfillmentInput:
     method: FulfillmentMethod
-    line_ids: list[strawberry.ID] | None = strawberry.field(default=None, description="None: all lines.")
+    line_ids: list[strawberry.ID] | None = strawberry.field(default=None, description="Null for all lines.")
     location: str | None = None
     address: AddressInput | None = None
 
@@ -76,7 +73,7 @@ class CartPayload:
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
-@strawberry.type(description="A code to show or to scan: used once, and not for long.")
+@strawberry.type(description="A code to show or to scan. It can be used once, until expiresAt.")
 class CartHandoffPayload:
     code: str | None = None
     qr: str | None = None
@@ -86,11 +83,13 @@ class CartHandoffPayload:
 
 @strawberry.type
 class CartMutations:
-    @mutation(ANY_CALLER, "Begin a cart; a customer gets the active one back, lines added.")
+    @mutation(ANY_CALLER, "Create a cart. A customer with an active cart gets that one, with the lines added.")
     async def cart_create(self, info: Info, input: CartCreateInput) -> CartPayload:
         new = new_lines(input.lines or [])
         lines.check(new)
-        channel = await selling_channel(info.context, input.channel)
+        carts.check_has_channel(info.context.actor)
+        channel = await info.context.channel(input.channel)
+        carts.check_sells_in(info.context.actor, channel.id)
         content = {"channel": channel.id, "lines": new}
         call = info.context.call("cartCreate", input.idempotency_key, content)
         actor, new_id = info.context.actor, new_secret_id()
@@ -106,7 +105,7 @@ class CartMutations:
             created = await current_cart(info.context, UUID(created.answer))
         return CartPayload(cart=cart_of(created))
 
-    @mutation(ANY_CALLER, "Add quantities: two devices adding 1 make 2.")
+    @mutation(ANY_CALLER, "Add quantities to the cart: two devices that add 1 each add 2.")
     async def cart_lines_add(
         self,
         info: Info,
@@ -122,7 +121,7 @@ class CartMutations:
             cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(ANY_CALLER, "Set quantities; 0 removes. `expectedVersion` refuses to overwrite what others changed.")
+    @mutation(ANY_CALLER, "Set quantities; 0 removes a line. Refused if the cart is no longer at `expectedVersion`.")
     async def cart_lines_update(
         self,
         info: Info,
@@ -143,7 +142,7 @@ class CartMutations:
 
     @mutation(
         ANY_CALLER,
-        "A short code that carries the cart to another device or a till, and the content of its QR code.",
+        "Issue a short code that gives the cart to another device or a till, with the content of its QR code.",
     )
     async def cart_handoff(self, info: Info, cart_id: strawberry.ID) -> CartHandoffPayload:
         async with info.context.transaction() as session:
@@ -155,13 +154,15 @@ class CartMutations:
             )
         return CartHandoffPayload(code=issued.code, qr=issued.qr, expires_at=issued.expires_at)
 
-    @mutation(ANY_CALLER, "Take the cart of a code. At a terminal, lines on its shelf become CARRY_OUT.")
+    @mutation(
+        ANY_CALLER, "Take over the cart of a code. At a terminal, lines that its location can serve become CARRY_OUT."
+    )
     async def cart_claim(self, info: Info, code: str) -> CartPayload:
         claim = partial(handoff.claim, actor=info.context.actor, code=code)
         cart = await info.context.attempt(CodeKind.HANDOFF, claim, wrong=(CodeUnknown, CodeExpired))
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(ANY_CALLER, "Bring one cart's lines into another: by default into the calling customer's active cart.")
+    @mutation(ANY_CALLER, "Merge one cart's lines into another, by default into the calling customer's active cart.")
     async def cart_merge(
         self,
         info: Info,
@@ -194,7 +195,7 @@ class CartMutations:
             )
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(ANY_CALLER, "Give the cart a coupon: whether it takes anything off is told by `promotions`.")
+    @mutation(ANY_CALLER, "Add a coupon to the cart. `promotions` reports whether it discounts anything.")
     async def cart_coupon_add(
         self, info: Info, cart_id: strawberry.ID, code: str, idempotency_key: str | None = None
     ) -> CartPayload:
@@ -206,7 +207,7 @@ class CartMutations:
             cart = await current_cart(info.context, key)
         return CartPayload(cart=cart_of(cart))
 
-    @mutation(ANY_CALLER, "Take a coupon out of the cart.")
+    @mutation(ANY_CALLER, "Remove a coupon from the cart.")
     async def cart_coupon_remove(self, info: Info, cart_id: strawberry.ID, code: str) -> CartPayload:
         async with info.context.transaction() as session:
             cart = await coupons.remove(session, actor=info.context.actor, cart_id=cart_key(cart_id), code=code)
@@ -224,34 +225,20 @@ async def current_cart(context: Context, cart_id: UUID) -> CartView:
 
 
 def cart_key(value: str, path: str = "cartId") -> UUID:
-    """Errors: `CartNotFound` for what is no cart's id."""
+    """Return the key of a cart's global id. Errors: `CartNotFound` for other ids."""
     key = ids.uuid(value, "Cart")
     if key is None:
         raise CartNotFound(path)
     return key
 
 
-def new_lines(given: list[CartLineInput]) -> list[NewLine]:
-    """Of a variant's id that is none, the variant is 0: one that does not exist."""
+def new_lines(inputs: list[CartLineInput]) -> list[NewLine]:
+    """Return the lines of the input. An id that is not a variant's becomes 0, which does not exist."""
     return [
         NewLine(
             sku=line.sku,
             variant_id=None if line.variant_id is None else ids.number(line.variant_id, "Variant") or 0,
             quantity=line.quantity,
         )
-        for line in given
+        for line in inputs
     ]
-
-
-async def selling_channel(context: Context, code: str | None) -> ChannelRef:
-    """The channel of a new cart: terminals and apps sell in their own only.
-
-    Errors: `Invalid` and NOT_FOUND with the path channel, `InvalidState` for a terminal in no STORE channel.
-    """
-    actor = context.actor
-    if actor.role is Role.TERMINAL and actor.channel_id is None:
-        raise InvalidState("No STORE channel lists this terminal's location.")
-    found = await context.channel(code)
-    if actor.role in (Role.TERMINAL, Role.APP) and found.id != actor.channel_id:
-        raise Invalid("This key sells in its own channel only.", "channel")
-    return found

@@ -1,4 +1,4 @@
-"""The live cart."""
+"""Subscriptions to carts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uriba.graphql.permissions import PUBLIC, subscription
 
 @strawberry.type
 class CartSubscriptions:
-    @subscription(PUBLIC, "A cart now, and after every change; once ordered, after its order's too.")
+    @subscription(PUBLIC, "The cart now, and after every change of it. Once ordered, also after changes of its order.")
     async def cart_changed(self, info: Info, cart_id: strawberry.ID) -> AsyncGenerator[Cart, None]:
         key = ids.uuid(cart_id, "Cart")
         if key is None:

@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
 
 strawberry.enum(CartStatus, description="Only an ACTIVE cart changes.")
-strawberry.enum(CartMergePolicy, description="Whose lines win when two carts meet.")
+strawberry.enum(CartMergePolicy, description="Which quantities the merged cart has.")
 strawberry.enum(FulfillmentMethod, description="How goods reach the customer.")
 
 
-@strawberry.type(description="Units of one variant that reach the customer in one way.")
+@strawberry.type(description="Units of one variant with one fulfillment method.")
 class CartLine:
     line: strawberry.Private[LineView]
     cart: strawberry.Private[CartView]
     id: strawberry.ID
     quantity: int
     method: FulfillmentMethod
-    unit_price: Money = strawberry.field(description="The price now.")
-    discount: Money = strawberry.field(description="What promotions take off the whole line, its share of the order's.")
-    total: Money = strawberry.field(description="After its discount.")
+    unit_price: Money = strawberry.field(description="The present price.")
+    discount: Money = strawberry.field(description="Discount of the whole line, its part of order discounts included.")
+    total: Money = strawberry.field(description="The line's price after its discount.")
 
     @strawberry.field
     def variant(self) -> Variant:
         return variant_of(self.line.variant)
 
-    @strawberry.field(description="The store of a pickup, or the till's own.")
+    @strawberry.field(description="The store of a pickup, or the location of a carry-out.")
     async def location(self, info: Info) -> Location | None:
         return None if self.line.location_id is None else await load_location(info, self.line.location_id)
 
-    @strawberry.field(description="What a customer should know before paying: nothing here stops the cart.")
+    @strawberry.field(description="What a customer should know before paying. Warnings do not block a checkout.")
     async def warnings(self, info: Info) -> list[UserError]:
         loaders = info.context.loaders
         found = await line_warnings.warnings(
@@ -58,15 +58,15 @@ class CartLine:
         return user_errors_of(found)
 
 
-@strawberry.type(description="What became of a promotion, or of a coupon that the cart holds: applied or not, and why.")
+@strawberry.type(description="The result of a promotion or of one of the cart's coupons: applied or not, and why.")
 class CartPromotion:
     code: str
     name: str
-    coupon: str | None = strawberry.field(description="The coupon that asks for it.")
+    coupon: str | None = strawberry.field(description="The coupon that requests it.")
     applied: bool
-    amount: Money = strawberry.field(description="What it takes off goods and shipping.")
-    reason_code: PromotionReason = strawberry.field(description="For programs.")  # type: ignore[valid-type]
-    reason: str = strawberry.field(description="A sentence that may be shown.")
+    amount: Money = strawberry.field(description="Its discount on goods and shipping.")
+    reason_code: PromotionReason = strawberry.field(description="The reason as a code.")  # type: ignore[valid-type]
+    reason: str = strawberry.field(description="The reason as a sentence for the customer.")
     excluded_by: str | None = strawberry.field(description="The code of the promotion that it cannot be combined with.")
 
 
@@ -83,28 +83,28 @@ def cart_promotion_of(verdict: PromotionResult, currency: str) -> CartPromotion:
     )
 
 
-@strawberry.type(description="The customer's shared basket: one for every device and till.")
+@strawberry.type(description="The customer's shared basket, the same on all devices and tills.")
 class Cart(Node):
     view: strawberry.Private[CartView]
     id: strawberry.ID
     status: CartStatus
-    version: int = strawberry.field(description="Counts its changes; give it back as expectedVersion.")
-    quantity: int = strawberry.field(description="Units of all lines.")
-    subtotal: Money = strawberry.field(description="Of all lines, before any discount.")
-    discount: Money = strawberry.field(description="What promotions take off all lines.")
+    version: int = strawberry.field(description="Counts the cart's changes. Send it as expectedVersion.")
+    quantity: int = strawberry.field(description="The sum of units of all lines.")
+    subtotal: Money = strawberry.field(description="The sum of all lines before discounts.")
+    discount: Money = strawberry.field(description="The discount on all lines.")
     tax: Money = strawberry.field(
-        description="Rounded once per rate; inside the total where the channel's prices hold it."
+        description="Rounded once per rate. Included in the prices where the channel's prices include tax."
     )
-    shipping: Money = strawberry.field(description="What is charged, after a promotion of shipping.")
+    shipping: Money = strawberry.field(description="The shipping price after promotions.")
     total: Money
     updated_at: datetime
     last_changed_by: str | None = strawberry.field(description="The code of the channel of the last change.")
 
-    @strawberry.field(description="Where it began.")
+    @strawberry.field(description="The channel in which the cart was created.")
     async def channel(self, info: Info) -> Channel:
         return await load_channel(info, self.view.channel_id)
 
-    @strawberry.field(description="Whose it is; null for a guest's.")
+    @strawberry.field(description="The customer whose cart it is; null for a guest's.")
     async def customer(self, info: Info) -> Customer | None:
         return await load_customer(info, self.view.customer_id)
 
@@ -112,15 +112,17 @@ class Cart(Node):
     def lines(self) -> list[CartLine]:
         return [line_of(line, self.view) for line in self.view.lines]
 
-    @strawberry.field(description="The codes of the coupons that it holds.")
+    @strawberry.field(description="The codes of the cart's coupons.")
     def coupons(self) -> list[str]:
         return [coupon.code for coupon in self.view.coupons]
 
-    @strawberry.field(description="Every promotion that was judged, in the order in which they are: applied or not.")
+    @strawberry.field(
+        description="All promotions that were evaluated, applied or not, in the order of their evaluation."
+    )
     def promotions(self) -> list[CartPromotion]:
         return [cart_promotion_of(verdict, self.view.terms.currency) for verdict in self.view.quote.promotions]
 
-    @strawberry.field(description="Once ORDERED: how a guest follows the order.")
+    @strawberry.field(description="The order of an ORDERED cart; this is how a guest follows it.")
     async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
         from uriba.graphql.orders.types import order_of
 

@@ -1,1 +1,1 @@
-"""What a customer can choose from before paying."""
+"""Delivery options of a cart in the API."""

@@ -1,4 +1,4 @@
-"""Reads before checkout."""
+"""Queries of delivery options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.permissions import PUBLIC, query
 
 
-@strawberry.input(description="Where the customer is: a latitude and a longitude, or what is known of the address.")
+@strawberry.input(description="Where the customer is: latitude and longitude, or the known parts of the address.")
 class NearInput:
     latitude: float | None = strawberry.field(default=None, description="In degrees, north of the equator.")
     longitude: float | None = strawberry.field(default=None, description="In degrees, east of Greenwich.")
@@ -24,16 +24,17 @@ class NearInput:
 class CheckoutQueries:
     @query(
         PUBLIC,
-        "What could be done with an active cart, before its customer decides: carried out, picked up where and when, "
-        "shipped in how many parcels. For whoever may use the cart; nothing is held.",
+        "The delivery options of an active cart: units that can be carried out, the stores and times of a pickup, and "
+        "the shipments. For callers who may see the cart. No stock is held.",
     )
     async def checkout_options(
         self, info: Info, cart_id: strawberry.ID, near: NearInput | None = None
     ) -> CheckoutOptions | None:
-        around = UNKNOWN_DESTINATION if near is None else delivery_options.near(**vars(near))
+        destination = UNKNOWN_DESTINATION if near is None else delivery_options.parse_destination(**vars(near))
         key = ids.uuid(cart_id, "Cart")
         view = await info.context.loaders.cart.get(key) if key else None
         if view is None:
             return None
         async with info.context.reading() as session:
-            return options_of(await delivery_options.of_cart(session, view, actor=info.context.actor, near=around))
+            options = await delivery_options.of_cart(session, view, actor=info.context.actor, destination=destination)
+        return options_of(options)

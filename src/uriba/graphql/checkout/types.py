@@ -1,4 +1,4 @@
-"""Types of what could be done with a cart."""
+"""Types of delivery options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 import strawberry
 
 from uriba.cart.view import LineView
-from uriba.checkout.delivery_options import Options, Pickup, Shipping
+from uriba.checkout.delivery_options import DeliveryOptions, Pickup, Shipping
 from uriba.core.pages import check_first
 from uriba.graphql.cart.types import CartLine, line_of
 from uriba.graphql.catalog.types import Location, load_location
@@ -16,19 +16,21 @@ from uriba.graphql.context import Info
 from uriba.graphql.scalars import Money, money_of
 
 
-@strawberry.type(description="What the caller's till could hand over at once: safety stock is for that.")
+@strawberry.type(description="Units that the calling terminal can hand over at once, safety stock included.")
 class CarryOutOption:
-    quantity: int = strawberry.field(description="Units of what is asked about that are on this shelf.")
-    whole: bool = strawberry.field(description="All of it is there.")
+    quantity: int = strawberry.field(description="Units that the terminal's location has.")
+    whole: bool = strawberry.field(description="Whether all units are there.")
 
 
-@strawberry.type(description="A store where goods could be picked up.")
+@strawberry.type(description="A store where the goods could be picked up.")
 class PickupOption:
     location_key: strawberry.Private[int]
-    quantity: int = strawberry.field(description="Units of what is asked about that this store has.")
-    whole: bool = strawberry.field(description="It has all of it.")
-    ready_by: datetime = strawberry.field(description="Ordered now, it is ready by then.")
-    distance_km: float | None = strawberry.field(description="As the crow flies; null where nobody knows.")
+    quantity: int = strawberry.field(description="Units that this store has.")
+    whole: bool = strawberry.field(description="Whether the store has all units.")
+    ready_by: datetime = strawberry.field(description="When the goods are ready if they are ordered now.")
+    distance_km: float | None = strawberry.field(
+        description="Straight-line distance; null where a position is unknown."
+    )
 
     @strawberry.field
     async def location(self, info: Info) -> Location:
@@ -45,33 +47,37 @@ class ShippingSource:
         return await load_location(info, self.location_key)
 
 
-@strawberry.type(description="Whether all of it could be shipped, and how checkout would do it now.")
+@strawberry.type(description="Whether all units can be shipped, and from where a checkout would ship them now.")
 class ShippingOption:
     possible: bool
     quantity: int = strawberry.field(description="Units that can be shipped.")
-    parcels: int | None = strawberry.field(description="Parcels that all of it takes; null where there is not enough.")
-    sources: list[ShippingSource] = strawberry.field(
-        description="Where they come from; empty where it is not possible."
+    shipments: int | None = strawberry.field(
+        name="parcels", description="Shipments that all units need; null where stock is not enough."
     )
-    reason: str | None = strawberry.field(description="Why it is not possible: a sentence that may be shown.")
+    sources: list[ShippingSource] = strawberry.field(
+        description="The locations that ship; empty where it is not possible."
+    )
+    reason: str | None = strawberry.field(description="Why it is not possible, as a sentence for the customer.")
 
 
-@strawberry.type(description="What could be done with one line, by itself: lines of one variant share what there is.")
+@strawberry.type(description="The delivery options of one line by itself. Lines of the same variant share its stock.")
 class LineOptions:
-    options: strawberry.Private[Options]
+    options: strawberry.Private[DeliveryOptions]
     source: strawberry.Private[LineView]
-    in_stock: bool = strawberry.field(description="There are some that can be had in some way.")
-    message: str | None = strawberry.field(description="If there are none: a sentence that may be shown.")
+    in_stock: bool = strawberry.field(description="Whether at least one unit can be delivered by some method.")
+    message: str | None = strawberry.field(description="If not in stock: a sentence for the customer.")
 
     @strawberry.field
     def line(self) -> CartLine:
         return line_of(self.source, self.options.cart)
 
-    @strawberry.field(description="Null away from a till.")
+    @strawberry.field(description="Null unless a terminal calls.")
     def carry_out(self) -> CarryOutOption | None:
         return _carry_out(self.options, [self.source])
 
-    @strawberry.field(description="Stores with some: the nearest first where `near` says, else in the channel's order.")
+    @strawberry.field(
+        description="Stores that have units: nearest first where `near` is given, else in the channel's order."
+    )
     def pickup(self, first: int | None = 10) -> list[PickupOption]:
         return _pickups(self.options.pickups([self.source]), first)
 
@@ -80,44 +86,44 @@ class LineOptions:
         return _shipping(self.options.shipping([self.source]))
 
 
-@strawberry.type(description="What could be done with a cart. Nothing is held by asking: only checkout takes stock.")
+@strawberry.type(description="The delivery options of a cart. No stock is held: only checkout takes it.")
 class CheckoutOptions:
-    options: strawberry.Private[Options]
-    held: bool = strawberry.field(description="Always false: others may be faster.")
+    options: strawberry.Private[DeliveryOptions]
+    held: bool = strawberry.field(description="Always false: other customers may buy the stock first.")
     as_of: datetime
 
     @strawberry.field
     def lines(self) -> list[LineOptions]:
         return [_line(self.options, line) for line in self.options.cart.lines]
 
-    @strawberry.field(description="Of the whole cart; null away from a till.")
+    @strawberry.field(description="For the whole cart; null unless a terminal calls.")
     def carry_out(self) -> CarryOutOption | None:
         return _carry_out(self.options, self.options.cart.lines)
 
-    @strawberry.field(description="Stores that have everything, in the same order as those of lines.")
+    @strawberry.field(description="Stores that have all units of the cart, in the order of `LineOptions.pickup`.")
     def pickup(self, first: int | None = 10) -> list[PickupOption]:
-        return _pickups([p for p in self.options.pickups(self.options.cart.lines) if p.whole], first)
+        return _pickups(self.options.whole_pickups(), first)
 
-    @strawberry.field(description="Of the whole cart.")
+    @strawberry.field(description="For the whole cart.")
     def shipping(self) -> ShippingOption:
         return _shipping(self.options.shipping(self.options.cart.lines))
 
-    @strawberry.field(description="What shipping costs, once per order, before promotions.")
+    @strawberry.field(description="The price of shipping, once per order, before promotions.")
     def shipping_price(self) -> Money:
         terms = self.options.cart.terms
         return money_of(terms.shipping_minor, terms.currency)
 
 
-def options_of(options: Options) -> CheckoutOptions:
+def options_of(options: DeliveryOptions) -> CheckoutOptions:
     return CheckoutOptions(options=options, held=False, as_of=options.at)
 
 
-def _line(options: Options, line: LineView) -> LineOptions:
-    message = options.missing(line)
+def _line(options: DeliveryOptions, line: LineView) -> LineOptions:
+    message = options.unavailable_message(line)
     return LineOptions(options=options, source=line, in_stock=message is None, message=message)
 
 
-def _carry_out(options: Options, lines: Sequence[LineView]) -> CarryOutOption | None:
+def _carry_out(options: DeliveryOptions, lines: Sequence[LineView]) -> CarryOutOption | None:
     found = options.carry_out(lines)
     return None if found is None else CarryOutOption(quantity=found.quantity, whole=found.whole)
 
@@ -139,7 +145,9 @@ def _shipping(found: Shipping) -> ShippingOption:
     return ShippingOption(
         possible=found.possible,
         quantity=found.quantity,
-        parcels=found.parcels,
-        sources=[ShippingSource(location_key=place, quantity=units) for place, units in found.sources.items()],
+        shipments=found.shipments,
+        sources=[
+            ShippingSource(location_key=location_id, quantity=units) for location_id, units in found.sources.items()
+        ],
         reason=found.reason,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import strawberry
 
-from uriba.checkout.errors import PaymentActionNeeded
+from uriba.checkout.errors import PaymentActionRequired
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
@@ -75,7 +75,7 @@ class OrderMutations:
         call = info.context.call("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
         try:
             placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, requested=asked)
-        except PaymentActionNeeded as needed:
+        except PaymentActionRequired as needed:
             action = PaymentAction(url=needed.action.get("url"), client_secret=needed.action.get("clientSecret"))
             return CheckoutPayload(action=action, errors=user_errors(needed))
         return CheckoutPayload(order=order_of(placed))
