@@ -42,7 +42,7 @@ class _Move:
     @property
     def by_hand(self) -> bool:
         """Cash, and whatever no provider and no ledger of the hub's knows: a till pays it out."""
-        return self.payment["key"] is None and not _kept_here(self.payment)
+        return self.payment["key"] is None and not _is_in_ledger(self.payment)
 
 
 async def refund(
@@ -72,7 +72,7 @@ async def refund(
                 left -= part
                 moves.append(_move(payment, kind, part, at_till))
     await _write(session, order, moves, reason=reason, actor=actor, return_id=return_id)
-    await _credit(session, order, [m for m in moves if _kept_here(m.payment)], actor)
+    await _credit(session, order, [m for m in moves if _is_in_ledger(m.payment)], actor)
     await points.reverse(session, order_id=order["id"], refunded_minor=sum(m.amount_minor for m in moves), actor=actor)
     return sum(move.amount_minor for move in moves if move.kind is OperationKind.REFUND)
 
@@ -113,9 +113,9 @@ async def paid_minor(session: Session, order_id: UUID) -> int:
     return found
 
 
-def _kept_here(payment: Row) -> bool:
+def _is_in_ledger(payment: Row) -> bool:
     """Taken from a ledger of the hub's."""
-    return tenders.kept_here(payment["method"], payment["reference"])
+    return tenders.is_in_ledger(payment["method"], payment["reference"])
 
 
 def _open(payment: Row) -> int:
@@ -123,7 +123,7 @@ def _open(payment: Row) -> int:
 
 
 def _move(payment: Row, kind: OperationKind, amount_minor: int, at_till: bool) -> _Move:
-    done = payment["key"] is None and (at_till or _kept_here(payment))
+    done = payment["key"] is None and (at_till or _is_in_ledger(payment))
     return _Move(new_id(), payment, kind, amount_minor, OperationStatus.SUCCEEDED if done else OperationStatus.PENDING)
 
 

@@ -188,7 +188,7 @@ async def _write(
         paid_back[meant[returned["id"]]["id"]] += returned["refund_minor"]
     await session.flush()
     await session.run(_REFUND, list(paid_back), list(paid_back.values()), actor)
-    for order_id in await points.earners(session, list(paid_back)):
+    for order_id in await points.orders_that_earned(session, list(paid_back)):
         await points.reverse(session, order_id=order_id, refunded_minor=paid_back[order_id], actor=actor)
 
 
