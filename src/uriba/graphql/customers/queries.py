@@ -1,4 +1,4 @@
-"""Reads of customers."""
+"""Queries of customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The customer type of the API."""
+"""The type of customers."""
 
 from __future__ import annotations
 

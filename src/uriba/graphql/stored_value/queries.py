@@ -1,4 +1,4 @@
-"""Reads of gift cards."""
+"""Queries of gift cards."""
 
 from __future__ import annotations
 
