@@ -162,8 +162,8 @@ upsert_prices = prices.upsert
 
 def _channel(row: ChannelInput) -> ChannelRow:
     values = vars(row) | {
-        "tax_rates": [Rate(**vars(rate)) for rate in row.tax_rates],
-        "issuer": Issuer(**vars(row.issuer)) if row.issuer else None,
+        "tax_rates": [TaxRateRow(**vars(rate)) for rate in row.tax_rates],
+        "issuer": IssuerRow(**vars(row.issuer)) if row.issuer else None,
     }
     return ChannelRow(**values)
 
