@@ -1,4 +1,4 @@
-"""What is done to orders after they were placed, as a client does it."""
+"""Calls of the API for placed orders: fulfillment, cancellation and returns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import uuid4
 from client import Client
 from shop import ERRORS, Shop
 from uriba.core import ids
+from uriba.db.statements import dynamic_statement
 
 STATE = """
     id number status paymentStatus total { amount } refunded { amount }
@@ -25,14 +26,14 @@ STATE = """
 """
 
 
-async def state(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
-    """The order as staff see it."""
+async def order_state(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
+    """Return the order as staff see it."""
     data = await shop.staff.run(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
     return data["order"]  # type: ignore[no-any-return]
 
 
-async def move(client: Client, part: dict[str, Any], status: str, **given: Any) -> dict[str, Any]:
-    """fulfillmentUpdate; the payload."""
+async def update_fulfillment(client: Client, part: dict[str, Any], status: str, **given: Any) -> dict[str, Any]:
+    """Call fulfillmentUpdate and return its payload."""
     return await client.do(
         f"""mutation ($f: ID!, $s: FulfillmentStatus!, $tracking: String, $reason: String, $code: String,
             $lines: [OrderLineUnitsInput!]) {{
@@ -44,8 +45,8 @@ async def move(client: Client, part: dict[str, Any], status: str, **given: Any) 
     )
 
 
-async def cancel(client: Client, order: dict[str, Any], **given: Any) -> dict[str, Any]:
-    """orderCancel; the payload."""
+async def cancel_order(client: Client, order: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """Call orderCancel and return its payload."""
     return await client.do(
         f"""mutation ($o: ID!, $reason: String, $key: String, $lines: [OrderLineUnitsInput!]) {{
             orderCancel(orderId: $o, reason: $reason, idempotencyKey: $key, lines: $lines) {{
@@ -55,10 +56,10 @@ async def cancel(client: Client, order: dict[str, Any], **given: Any) -> dict[st
     )
 
 
-async def bring_back(
+async def return_units(
     client: Client, order: dict[str, Any], lines: list[dict[str, Any]], *, key: str | None = None, **given: Any
 ) -> dict[str, Any]:
-    """orderReturn; the payload."""
+    """Call orderReturn and return its payload."""
     return await client.do(
         f"""mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{
             orderReturn {{ id refund {{ amount }} }} order {{ {STATE} }} {ERRORS} }} }}""",
@@ -66,14 +67,14 @@ async def bring_back(
     )
 
 
-def line(shop: Shop, order: dict[str, Any], name: str, quantity: int, **given: Any) -> dict[str, Any]:
-    """Units of a line of the order, by the name of its goods."""
+def line_units(shop: Shop, order: dict[str, Any], name: str, quantity: int, **given: Any) -> dict[str, Any]:
+    """Return the input for units of the order's line with this variant."""
     (found,) = [one for one in order["lines"] if one["sku"] == shop.sku(name)]
     return {"orderLineId": found["id"], "quantity": quantity, **given}
 
 
-async def terms(shop: Shop, channel: str, **given: Any) -> None:
-    """Change what a channel does; the rest of it as `open_shop` made it."""
+async def change_channel(shop: Shop, channel: str, **given: Any) -> None:
+    """Change settings of a channel; the others stay as `open_shop` made them."""
     kinds = {"app": "APP", "web": "WEB", "stores": "STORE"}
     places = ["S1", "S2", "W1"] if channel == "stores" else ["W1", "S1", "S2"]
     row = {
@@ -92,7 +93,7 @@ async def terms(shop: Shop, channel: str, **given: Any) -> None:
     assert not payload["errors"], payload
 
 
-async def value(shop: Shop, sql: str, order: dict[str, Any]) -> Any:
-    """One value out of the hub's tables, for an order."""
+async def value_of_order(shop: Shop, sql: str, order: dict[str, Any]) -> Any:
+    """Return one value of a statement with the parameter `order_id`."""
     async with shop.hub.database.reading() as session:
-        return await session.fetchval(sql, ids.uuid(order["id"], "Order"))
+        return await session.fetchval(dynamic_statement(sql), order_id=ids.uuid(order["id"], "Order"))

@@ -1,17 +1,18 @@
-"""A store that does not find what it promised: it comes from elsewhere or waits, and the shelf is counted."""
+"""Rejections: units that a location does not find come from elsewhere or are back-ordered; the shelf is counted."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from after_sales import move, state
-from promises import picked_up, shipped
+from after_sales import order_state, update_fulfillment
+from placed_orders import place_for_pickup, place_to_ship
 
 from shop import ERRORS, Shop
+from uriba.db.statements import statement
 from uriba.worker import sweeps
 
 
-async def cases(shop: Shop, location: str) -> list[dict[str, Any]]:
+async def stock_checks(shop: Shop, location: str) -> list[dict[str, Any]]:
     data = await shop.staff.run(
         """query ($l: String) { conflicts(kind: STOCK_CHECK, location: $l) { edges { node {
             status quantity message variant { sku } } } } }""",
@@ -20,12 +21,12 @@ async def cases(shop: Shop, location: str) -> list[dict[str, Any]]:
     return [edge["node"] for edge in data["conflicts"]["edges"]]
 
 
-async def test_what_one_location_does_not_find_is_shipped_from_another(shop: Shop) -> None:
+async def test_rejected_units_are_shipped_from_another_location(shop: Shop) -> None:
     await shop.receive(TEA_W1=2, TEA_S1=2)
-    placed = await shipped(shop, TEA=2)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
+    placed = await place_to_ship(shop, TEA=2)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
 
-    moved = await move(shop.staff, part, "REJECTED", reason="not found")
+    moved = await update_fulfillment(shop.staff, part, "REJECTED", reason="not found")
 
     parts = [(one["status"], one["location"]["code"]) for one in moved["order"]["fulfillments"]]
     assert parts == [("REJECTED", shop.code("W1")), ("ALLOCATED", shop.code("S1"))]
@@ -37,16 +38,16 @@ async def test_what_one_location_does_not_find_is_shipped_from_another(shop: Sho
         0,
     )
     assert (store["committed"], store["available"]) == (2, 0)
-    (case,) = await cases(shop, "W1")
+    (case,) = await stock_checks(shop, "W1")
     assert (case["status"], case["quantity"], case["variant"]["sku"]) == ("OPEN", 2, shop.sku("TEA"))
     assert "not found" in case["message"]
 
 
-async def test_a_count_of_the_shelf_settles_the_case(shop: Shop) -> None:
+async def test_a_count_resolves_the_stock_check(shop: Shop) -> None:
     await shop.receive(TEA_W1=2, TEA_S1=2)
-    placed = await shipped(shop, TEA=2)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
-    await move(shop.staff, part, "REJECTED")
+    placed = await place_to_ship(shop, TEA=2)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
+    await update_fulfillment(shop.staff, part, "REJECTED")
     counted = await shop.staff.do(
         f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
         i={
@@ -60,29 +61,32 @@ async def test_a_count_of_the_shelf_settles_the_case(shop: Shop) -> None:
 
     level = await shop.level("TEA", "W1")
     assert (level["onHand"], level["unavailable"], level["available"], level["shortage"]) == (1, 0, 1, 0)
-    assert [case["status"] for case in await cases(shop, "W1")] == ["RESOLVED"]
+    assert [case["status"] for case in await stock_checks(shop, "W1")] == ["RESOLVED"]
 
 
-async def test_a_pickup_waits_at_the_store_that_its_customer_chose(shop: Shop) -> None:
+async def test_a_rejected_pickup_is_back_ordered_at_its_store(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=5)
-    placed = await picked_up(shop, TEA=1)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
+    placed = await place_for_pickup(shop, TEA=1)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
 
-    moved = await move(await shop.terminal("S1"), part, "REJECTED")
+    moved = await update_fulfillment(await shop.terminal("S1"), part, "REJECTED")
 
     parts = [(one["status"], one["location"]["code"]) for one in moved["order"]["fulfillments"]]
     assert parts == [("REJECTED", shop.code("S1")), ("BACKORDERED", shop.code("S1"))]
     await shop.receive(TEA_S1=1)
-    assert [one["status"] for one in (await state(shop, placed.order))["fulfillments"]] == ["REJECTED", "ALLOCATED"]
+    assert [one["status"] for one in (await order_state(shop, placed.order))["fulfillments"]] == [
+        "REJECTED",
+        "ALLOCATED",
+    ]
 
 
-async def test_a_part_that_is_not_found_leaves_the_rest(shop: Shop) -> None:
+async def test_some_units_of_a_fulfillment_are_rejected_alone(shop: Shop) -> None:
     await shop.receive(TEA_W1=3, TEA_S1=1)
-    placed = await shipped(shop, TEA=3)
-    whole = await state(shop, placed.order)
+    placed = await place_to_ship(shop, TEA=3)
+    whole = await order_state(shop, placed.order)
     units = [{"orderLineId": whole["lines"][0]["id"], "quantity": 1}]
 
-    moved = await move(shop.staff, whole["fulfillments"][0], "REJECTED", lines=units)
+    moved = await update_fulfillment(shop.staff, whole["fulfillments"][0], "REJECTED", lines=units)
 
     parts = sorted(
         (one["status"], one["location"]["code"], one["lines"][0]["quantity"]) for one in moved["order"]["fulfillments"]
@@ -94,22 +98,24 @@ async def test_a_part_that_is_not_found_leaves_the_rest(shop: Shop) -> None:
     ]
 
 
-async def test_a_pickup_that_nobody_fetches_goes_back(shop: Shop) -> None:
+_END_HOLD = statement("""
+    UPDATE fulfillment SET hold_until = now() WHERE pickup_code IS NOT NULL AND status = 'READY_FOR_PICKUP'
+        AND location_id = (SELECT id FROM location WHERE code = :code)
+""")
+
+
+async def test_an_overdue_pickup_is_cancelled_and_refunded(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
-    placed = await picked_up(shop, TEA=1)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
-    await move(shop.staff, part, "READY_FOR_PICKUP")
+    placed = await place_for_pickup(shop, TEA=1)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
+    await update_fulfillment(shop.staff, part, "READY_FOR_PICKUP")
     async with shop.hub.database.transaction(notify=False) as session:
-        await session.run(
-            "UPDATE fulfillment SET hold_until = now() WHERE pickup_code IS NOT NULL AND status = "
-            "'READY_FOR_PICKUP' AND location_id = (SELECT id FROM location WHERE code = $1)",
-            shop.code("S1"),
-        )
+        await session.run(_END_HOLD, code=shop.code("S1"))
 
     await sweeps.expire_pickups(shop.hub.work)
     await sweeps.settle_payments(shop.hub.work)
 
-    order = await state(shop, placed.order)
+    order = await order_state(shop, placed.order)
     assert (order["status"], order["paymentStatus"]) == ("CANCELLED", "REFUNDED")
     assert order["fulfillments"][0]["reason"] == "PICKUP_EXPIRED"
     level = await shop.level("TEA", "S1")

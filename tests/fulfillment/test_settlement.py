@@ -1,4 +1,4 @@
-"""Money that was decided to move is moved once, whatever ends or fails between the decision and the provider."""
+"""Payment operations are done once, whatever fails between the decision and the provider's answer."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import asyncio
 from typing import Any
 
 import pytest
-from after_sales import cancel, move, state, terms, value
-from promises import shipped
+from after_sales import cancel_order, change_channel, order_state, update_fulfillment, value_of_order
+from placed_orders import place_to_ship
 
 from client import Refused
 from shop import Shop
 from uriba.checkout import settlement
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
+from uriba.db.statements import statement
 from uriba.orders import payment_operations
 from uriba.worker import sweeps
 
 STEPS = {
-    "before it is taken up": (payment_operations, "claim_due"),
+    "before it is claimed": (payment_operations, "claim_due"),
     "before the provider is asked": (SandboxGateway, "refund"),
     "after the provider has done it": (payment_operations, "mark_succeeded"),
 }
-BOOK = "SELECT t.{what} FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1"
+CHARGE = "SELECT t.{column} FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = :order_id"
 
 
 class Crash(Exception):
-    """The process ended here."""
+    """Stands for the end of the process."""
 
 
 async def crash(*_: Any, **__: Any) -> None:
@@ -35,20 +36,23 @@ async def crash(*_: Any, **__: Any) -> None:
 
 async def make_due(shop: Shop) -> None:
     async with shop.hub.database.transaction(notify=False) as session:
-        await session.run(
-            "UPDATE payment_operation SET next_at = now() WHERE status = 'PENDING' AND next_at < 'infinity'"
-        )
+        await session.run(_MAKE_DUE)
+
+
+_MAKE_DUE = statement("""
+    UPDATE payment_operation SET next_at = now() WHERE status = 'PENDING' AND next_at < 'infinity'
+""")
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_crash_anywhere_pays_back_once(shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+async def test_a_crash_at_any_step_refunds_once(shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     await shop.receive(TEA_W1=2)
-    placed = await shipped(shop, TEA=2)
+    placed = await place_to_ship(shop, TEA=2)
     with monkeypatch.context() as patch, pytest.raises(Refused) as crashed:
         patch.setattr(*STEPS[step], crash)
-        await cancel(shop.staff, placed.order)
+        await cancel_order(shop.staff, placed.order)
     assert crashed.value.codes == ["INTERNAL"]
-    decided = await state(shop, placed.order)
+    decided = await order_state(shop, placed.order)
     assert (decided["status"], decided["refunded"]["amount"]) == ("CANCELLED", "1296")
     assert [refund["status"] for refund in decided["refunds"]] == ["PENDING"]
     await make_due(shop)
@@ -56,70 +60,68 @@ async def test_a_crash_anywhere_pays_back_once(shop: Shop, monkeypatch: pytest.M
     await sweeps.settle_payments(shop.hub.work)
     await sweeps.settle_payments(shop.hub.work)
 
-    assert [refund["status"] for refund in (await state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
-    assert await value(shop, BOOK.format(what="refunded_minor"), placed.order) == 1296
+    assert [refund["status"] for refund in (await order_state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
+    assert await value_of_order(shop, CHARGE.format(column="refunded_minor"), placed.order) == 1296
 
 
-async def test_many_workers_pay_back_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_workers_refund_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.receive(TEA_W1=2)
-    placed = await shipped(shop, TEA=2)
+    placed = await place_to_ship(shop, TEA=2)
     with monkeypatch.context() as patch, pytest.raises(Refused):
         patch.setattr(payment_operations, "claim_due", crash)
-        await cancel(shop.staff, placed.order)
+        await cancel_order(shop.staff, placed.order)
 
     await asyncio.gather(*(sweeps.settle_payments(shop.hub.work) for _ in range(8)))
 
-    moves = "SELECT count(*) FROM sandbox_operation m JOIN payment p ON p.key = m.charge WHERE p.order_id = $1"
-    assert await value(shop, moves, placed.order) == 1
-    assert [refund["status"] for refund in (await state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
+    operations = (
+        "SELECT count(*) FROM sandbox_operation m JOIN payment p ON p.key = m.charge WHERE p.order_id = :order_id"
+    )
+    assert await value_of_order(shop, operations, placed.order) == 1
+    assert [refund["status"] for refund in (await order_state(shop, placed.order))["refunds"]] == ["SUCCEEDED"]
 
 
-async def test_a_provider_that_is_away_is_asked_again_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: Any, **__: Any) -> None:
+async def test_an_unreachable_provider_is_called_again_later(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreachable(*_: Any, **__: Any) -> None:
         raise GatewayUnreachable
 
     await shop.receive(TEA_W1=2)
-    placed = await shipped(shop, TEA=2)
+    placed = await place_to_ship(shop, TEA=2)
     with monkeypatch.context() as patch:
-        patch.setattr(SandboxGateway, "refund", away)
-        answer = await cancel(shop.staff, placed.order)
+        patch.setattr(SandboxGateway, "refund", unreachable)
+        answer = await cancel_order(shop.staff, placed.order)
     assert (answer["errors"], answer["order"]["refunds"][0]["status"]) == ([], "PENDING")
     assert await sweeps.settle_payments(shop.hub.work) == 0, "not due yet"
     await make_due(shop)
 
     await sweeps.settle_payments(shop.hub.work)
 
-    assert (await state(shop, placed.order))["refunds"][0]["status"] == "SUCCEEDED"
+    assert (await order_state(shop, placed.order))["refunds"][0]["status"] == "SUCCEEDED"
 
 
-async def test_goods_left_and_their_card_is_charged_after_a_crash(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    await terms(shop, "web", capture="AT_SHIPMENT")
+async def test_a_payment_is_captured_after_a_crash_at_shipment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await change_channel(shop, "web", capture="AT_SHIPMENT")
     await shop.receive(TEA_W1=2)
-    placed = await shipped(shop, "web", TEA=2)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
+    placed = await place_to_ship(shop, "web", TEA=2)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
     with monkeypatch.context() as patch, pytest.raises(Refused):
         patch.setattr(settlement.Settlement, "settle", crash)
-        await move(shop.staff, part, "SHIPPED")
-    assert await value(shop, BOOK.format(what="captured_minor"), placed.order) == 0
+        await update_fulfillment(shop.staff, part, "SHIPPED")
+    assert await value_of_order(shop, CHARGE.format(column="captured_minor"), placed.order) == 0
 
     await sweeps.settle_payments(shop.hub.work)
 
-    assert await value(shop, BOOK.format(what="captured_minor"), placed.order) == 1796
+    assert await value_of_order(shop, CHARGE.format(column="captured_minor"), placed.order) == 1796
 
 
-async def test_a_charge_that_is_refused_at_shipment_is_told_to_people(shop: Shop) -> None:
-    await terms(shop, "web", capture="AT_SHIPMENT")
+async def test_a_capture_that_the_provider_refuses_opens_a_conflict(shop: Shop) -> None:
+    await change_channel(shop, "web", capture="AT_SHIPMENT")
     await shop.receive(TEA_W1=2)
-    placed = await shipped(shop, "web", TEA=2)
-    (part,) = (await state(shop, placed.order))["fulfillments"]
+    placed = await place_to_ship(shop, "web", TEA=2)
+    (part,) = (await order_state(shop, placed.order))["fulfillments"]
     async with shop.hub.database.transaction(notify=False) as session:
-        await session.run(
-            "UPDATE sandbox_charge SET status = 'VOIDED' WHERE key IN ("
-            "SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = $1)",
-            placed.order["number"],
-        )
+        await session.run(_VOID_CHARGE, number=placed.order["number"])
 
-    sent = await move(shop.staff, part, "SHIPPED")
+    sent = await update_fulfillment(shop.staff, part, "SHIPPED")
 
     assert (sent["errors"], sent["order"]["paymentStatus"]) == ([], "AUTHORIZED")
     assert sent["order"]["payments"][0]["captured"]["amount"] == "0"
@@ -128,3 +130,9 @@ async def test_a_charge_that_is_refused_at_shipment_is_told_to_people(shop: Shop
     )
     assert found["conflicts"]["edges"][0]["node"]["order"]["number"] == placed.order["number"]
     assert "capture of the TEST payment" in sent["order"]["timeline"][-1]["message"]
+
+
+_VOID_CHARGE = statement("""
+    UPDATE sandbox_charge SET status = 'VOIDED' WHERE key IN (
+        SELECT key FROM payment p JOIN orders o ON o.id = p.order_id WHERE o.number = :number)
+""")

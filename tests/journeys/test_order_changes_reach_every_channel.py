@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from after_sales import bring_back, cancel, line, move, state
+from after_sales import cancel_order, line_units, order_state, return_units, update_fulfillment
 from tills import open_till
 from webhook_receiver import WebhookReceiver, webhook_receiver
 
@@ -58,7 +58,7 @@ class Reach:
         assert [event["version"] for event in feed] == list(range(1, len(feed) + 1))
         ids_of = {event["version"]: event["id"] for event in feed}
         assert all(ids_of[event["version"]] == event["id"] for event in told())
-        timeline = _types(await state(self.shop, self.order))
+        timeline = _types(await order_state(self.shop, self.order))
         assert timeline == [event["type"] for event in feed][: len(timeline)] or timeline.count(kind) >= times
 
     async def until(self, following: Following, wanted: Callable[[Any], object]) -> Any:
@@ -79,7 +79,7 @@ class Reach:
                 return found
 
     async def parts(self) -> list[dict[str, Any]]:
-        parts: list[dict[str, Any]] = (await state(self.shop, self.order))["fulfillments"]
+        parts: list[dict[str, Any]] = (await order_state(self.shop, self.order))["fulfillments"]
         return parts
 
 
@@ -101,7 +101,7 @@ async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
         given = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
         chosen = await shop.fulfil(customer, cart, method, **given)
         order = (await shop.check_out(customer, chosen["cart"]))["order"]
-        order = await state(shop, order)
+        order = await order_state(shop, order)
         async with (
             customer.subscribe(ORDER_CHANGED, o=order["id"]) as on_order,
             customer.subscribe(CART_CHANGED, c=cart["id"]) as on_cart,
@@ -123,7 +123,7 @@ async def test_a_pickup_from_the_shelf_to_the_hand(shop: Shop) -> None:
         (part,) = await reach.parts()
         for times, status in enumerate(("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"), 1):
             code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
-            payload = await move(till, part, status, **code)
+            payload = await update_fulfillment(till, part, status, **code)
             assert not payload["errors"], payload
             await reach.heard("fulfillment.updated", times=times)
         await reach.heard("order.completed")
@@ -135,7 +135,9 @@ async def test_a_parcel_to_the_door(shop: Shop) -> None:
     async with placed(shop, "SHIP", TEA=1) as reach:
         (part,) = await reach.parts()
         for times, status in enumerate(("PICKED", "SHIPPED", "DELIVERED"), 1):
-            payload = await move(shop.staff, part, status, **({"tracking": "J1"} if status == "SHIPPED" else {}))
+            payload = await update_fulfillment(
+                shop.staff, part, status, **({"tracking": "J1"} if status == "SHIPPED" else {})
+            )
             assert not payload["errors"], payload
             await reach.heard("fulfillment.updated", times=times)
         await reach.heard("order.completed")
@@ -146,7 +148,7 @@ async def test_a_store_that_cannot_find_it(shop: Shop) -> None:
 
     async with placed(shop, "SHIP", TEA=1) as reach:
         (part,) = await reach.parts()
-        payload = await move(shop.staff, part, "REJECTED", reason="not found")
+        payload = await update_fulfillment(shop.staff, part, "REJECTED", reason="not found")
         assert not payload["errors"], payload
         await reach.heard("fulfillment.updated")
 
@@ -155,7 +157,7 @@ async def test_a_cancelled_order(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
 
     async with placed(shop, "PICKUP", TEA=1) as reach:
-        payload = await cancel(shop.staff, reach.order, reason="asked")
+        payload = await cancel_order(shop.staff, reach.order, reason="asked")
         assert not payload["errors"], payload
         await reach.heard("order.cancelled")
         await reach.heard("payment.updated")
@@ -165,13 +167,13 @@ async def test_a_cancelled_line(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
 
     async with placed(shop, "PICKUP", TEA=2) as reach:
-        payload = await cancel(shop.staff, reach.order, lines=[line(shop, reach.order, "TEA", 1)])
+        payload = await cancel_order(shop.staff, reach.order, lines=[line_units(shop, reach.order, "TEA", 1)])
         assert not payload["errors"], payload
         await reach.heard("order.lines_cancelled")
 
 
 async def _by_staff(shop: Shop, order: dict[str, Any]) -> None:
-    payload = await bring_back(shop.staff, order, [line(shop, order, "TEA", 1)], location=shop.code("S2"))
+    payload = await return_units(shop.staff, order, [line_units(shop, order, "TEA", 1)], location=shop.code("S2"))
     assert not payload["errors"], payload
 
 
@@ -190,7 +192,7 @@ async def test_what_comes_back(shop: Shop, come_back: Callable[[Shop, dict[str, 
         (part,) = await reach.parts()
         for status in ("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"):
             code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
-            assert not (await move(till, part, status, **code))["errors"]
+            assert not (await update_fulfillment(till, part, status, **code))["errors"]
         await come_back(shop, reach.order)
         await reach.heard("return.created")
 
@@ -202,7 +204,7 @@ async def test_a_pickup_that_nobody_fetched(shop: Shop) -> None:
     async with placed(shop, "PICKUP", TEA=1) as reach:
         (part,) = await reach.parts()
         for status in ("PICKED", "READY_FOR_PICKUP"):
-            assert not (await move(till, part, status))["errors"]
+            assert not (await update_fulfillment(till, part, status))["errors"]
         async with shop.hub.database.transaction() as session:
             await session.run(
                 "UPDATE fulfillment SET hold_until = now() - interval '1 minute' WHERE id = $1",
@@ -229,7 +231,7 @@ async def test_a_till_sells_what_was_promised(shop: Shop) -> None:
 
         async def resourced() -> Any:
             await sweeps.resource_shortages(shop.hub.work)
-            return "fulfillment.updated" in _types(await state(shop, reach.order))
+            return "fulfillment.updated" in _types(await order_state(shop, reach.order))
 
         await eventually(resourced)
         await reach.heard("fulfillment.updated")

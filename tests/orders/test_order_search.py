@@ -1,4 +1,4 @@
-"""The order book is searched by whatever people know of an order."""
+"""Orders are found by everything that people know of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def numbers(client: Client, **given: Any) -> list[str]:
 
 @pytest.fixture
 async def sold(shop: Shop) -> dict[str, str]:
-    """Hana's pickup of the web, and a guest's sale at the till of S1, by number."""
+    """Place Hana's pickup on the web and a guest's sale at the till of S1; return their numbers."""
     await shop.receive(TEA_S1=5)
     hana, till = await shop.customer("HANA", channel="web"), await shop.terminal("S1")
     chosen = await shop.fulfil(hana, await shop.cart(hana, "web", TEA=1), "PICKUP", location="S1")
@@ -35,7 +35,7 @@ async def sold(shop: Shop) -> dict[str, str]:
     return {"web": waiting["order"]["number"], "till": carried["order"]["number"]}
 
 
-async def test_finds_by_each_thing_that_is_known(shop: Shop, sold: dict[str, str]) -> None:
+async def test_each_condition_finds_its_orders(shop: Shop, sold: dict[str, str]) -> None:
     staff, mail = shop.staff, f"Guest@{shop.mark}.example"
     soon, ago = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(hours=1)
 
@@ -55,7 +55,7 @@ async def test_finds_by_each_thing_that_is_known(shop: Shop, sold: dict[str, str
     assert await numbers(staff, customer="nobody") == []
 
 
-async def test_pages_go_on_within_a_search(shop: Shop) -> None:
+async def test_pages_continue_within_a_search(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     till = await shop.terminal("S1")
     placed = [

@@ -1,4 +1,4 @@
-"""Whatever comes back, in whatever parts: shares add up to what was paid, gross and tax, to the minor unit."""
+"""Proration of random orders: in whatever parts units are returned, gross and tax add up to the order's totals."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ channels = st.builds(
 
 @st.composite
 def offers(draw: st.DrawFn) -> PromotionCandidates:
-    """Up to three promotions of any effect."""
+    """Draw up to three promotions of any effect."""
     found = [
         PromotionCandidate(
             promotion=Promotion(
@@ -73,7 +73,7 @@ def offers(draw: st.DrawFn) -> PromotionCandidates:
 
 @st.composite
 def orders(draw: st.DrawFn) -> tuple[list[ProrationLine], list[RateTotals], int, bool, int]:
-    """Lines, rates, shipping, whether prices hold their tax, and the total of a random cart, as checkout makes them."""
+    """Draw the lines, rates, shipping, whether prices include tax, and the total of a cart, as checkout computes them."""
     basket, terms = draw(baskets), draw(channels)
     priced = quote(basket, terms, draw(offers()))
     discounts = priced.discounts or (0,) * len(basket)
@@ -88,31 +88,31 @@ def orders(draw: st.DrawFn) -> tuple[list[ProrationLine], list[RateTotals], int,
     return lines, rates, priced.shipping_minor, terms.prices_include_tax, priced.total_minor
 
 
-def gone(lines: list[ProrationLine], units: Counter[UUID]) -> list[ProrationLine]:
+def settled_lines(lines: list[ProrationLine], units: Counter[UUID]) -> list[ProrationLine]:
     return [ProrationLine(line.id, line.quantity, units[line.id], line.total_minor, line.rate) for line in lines]
 
 
 @settings(max_examples=1_000, deadline=None)
 @given(orders(), st.randoms(use_true_random=False))
-def test_parts_add_up_to_the_whole(
+def test_prorations_of_all_parts_add_up_to_the_totals(
     order: tuple[list[ProrationLine], list[RateTotals], int, bool, int], chance: random.Random
 ) -> None:
     lines, rates, shipping, included, total = order
     terms = {"shipping_minor": shipping, "prices_include_tax": included}
     left = Counter({line.id: line.quantity for line in lines})
     settled = Counter[UUID]()
-    paid, gross, tax = 0, Counter[Decimal](), Counter[Decimal]()
+    refunded, gross, tax = 0, Counter[Decimal](), Counter[Decimal]()
     while +left:
         line_id = chance.choice(sorted(+left))
         units = {line_id: chance.randint(1, left[line_id])}
 
-        part = prorate(gone(lines, settled), rates, units=units, **terms)
+        part = prorate(settled_lines(lines, settled), rates, units=units, **terms)
 
         assert part.total_minor >= 0
-        assert sum(p.gross_minor for p in part.parts) == part.total_minor
-        assert all(p.tax_minor >= 0 for p in part.parts)
-        paid += part.total_minor
-        for p in part.parts:
+        assert sum(p.gross_minor for p in part.taxes) == part.total_minor
+        assert all(p.tax_minor >= 0 for p in part.taxes)
+        refunded += part.total_minor
+        for p in part.taxes:
             gross[p.rate] += p.gross_minor
             tax[p.rate] += p.tax_minor
         settled.update(units)
@@ -120,12 +120,12 @@ def test_parts_add_up_to_the_whole(
         CASES["parts"] += 1
     CASES["orders"] += 1
 
-    assert paid == total
+    assert refunded == total
     assert {r.rate: gross[r.rate] for r in rates} == {r.rate: r.taxable_minor + r.tax_minor for r in rates}
     assert {r.rate: tax[r.rate] for r in rates} == {r.rate: r.tax_minor for r in rates}
 
 
-def test_counts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_enough_random_orders_were_tried(capsys: pytest.CaptureFixture[str]) -> None:
     assert CASES["orders"] >= 1_000 and CASES["discounted"] >= 100
     with capsys.disabled():
         print(
@@ -133,10 +133,10 @@ def test_counts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
         )
 
 
-def test_one_by_one_costs_what_all_cost() -> None:
+def test_units_returned_one_by_one_are_refunded_the_price_of_all() -> None:
     line = ProrationLine(uuid4(), 3, 0, 1_000, Decimal("0.08"))
     rates = [RateTotals(Decimal("0.08"), 926, 74)]
-    costs = [
+    prices = [
         prorate(
             [ProrationLine(line.id, 3, n, 1_000, line.rate)],
             rates,
@@ -147,10 +147,10 @@ def test_one_by_one_costs_what_all_cost() -> None:
         for n in range(3)
     ]
 
-    assert costs == [333, 333, 334]
+    assert prices == [333, 333, 334]
 
 
-def test_what_is_left_over_goes_to_the_largest_remainders() -> None:
+def test_left_over_minor_units_go_to_the_largest_remainders() -> None:
     keys = [UUID(int=n) for n in range(1, 4)]
 
     assert list(distribute(100, dict(zip(keys, (1, 1, 1), strict=True))).values()) == [34, 33, 33]

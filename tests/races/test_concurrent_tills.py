@@ -14,7 +14,7 @@ import pytest
 from buyers import codes, pickup_buyer
 from races_without_guard import level_key
 
-from fulfillment.promises import somebody_waits_for
+from fulfillment.placed_orders import wait_until_blocked_by
 from pos.tills import Fact, Till, conflicts, key_id, now, on_hand, open_till
 from shop import Shop
 from uriba.inventory import ledger
@@ -94,7 +94,7 @@ async def test_levels_orders_and_ledger_match_the_facts_of_all_tills(shop: Shop,
         buy(shop, 12), *(day.send(batch) for day in days for batch in make_batches(day.facts, rng))
     )
     async with shop.hub.database.transaction() as session:
-        await till_returns.link_waiting(session)
+        await till_returns.link_recent(session)
 
     assert web_orders > 0
     for day in days:
@@ -126,7 +126,7 @@ async def test_a_count_includes_a_sale_that_commits_while_the_count_waits_for_th
     async with shop.hub.database.transaction() as session:
         await ledger.post_facts(session, [sale], actor="test")
         counting = asyncio.create_task(till.verdicts(till.moved("COUNT", now(hours=1), TEA=10)))
-        await somebody_waits_for(shop.hub.database, await backend_pid(session))
+        await wait_until_blocked_by(shop.hub.database, await backend_pid(session))
 
     assert await counting == ["APPLIED"]
     assert await on_hand(shop) == 10 + 20 - 3

@@ -12,7 +12,8 @@ import msgspec
 from uriba.catalog import opening_hours
 from uriba.catalog.models import LocationKind
 from uriba.core import text
-from uriba.core.errors import DomainError, Invalid, Refusals
+from uriba.core.actor import Actor, Role
+from uriba.core.errors import DomainError, Invalid, NotFound, Refusals
 from uriba.core.quantities import check_rows
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
@@ -192,3 +193,26 @@ _BY_CHANNEL = statement(f"""
     SELECT s.channel_id, {_COLUMNS} FROM channel_location s JOIN location l ON l.id = s.location_id
     WHERE s.channel_id = ANY(:channel_ids) ORDER BY s.channel_id, s.position
 """)
+
+
+async def id_by_code(session: Session, code: str, *path: str) -> int:
+    """Return the id of the location with this code. Errors: `NotFound`, at `location` or the given path."""
+    found = (await by_code(session, [code])).get(code)
+    if found is None:
+        raise NotFound("There is no such location.", *(path or ("location",)))
+    return int(found["id"])
+
+
+async def id_for_actor(session: Session, code: str | None, *, actor: Actor) -> int:
+    """Return the id of the location whose work an actor asks for; with None, the actor's own.
+
+    Errors: `Invalid` where None is given and the actor has no location; `NotFound`, also for a terminal that asks for
+    another location than its own.
+    """
+    if code is None and actor.location_id is None:
+        raise Invalid("Name a location.", "location")
+    location_id = actor.location_id if code is None else await id_by_code(session, code)
+    assert location_id is not None
+    if actor.role is Role.TERMINAL and location_id != actor.location_id:
+        raise NotFound("There is no such location.", "location")
+    return location_id

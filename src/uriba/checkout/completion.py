@@ -36,14 +36,15 @@ from uriba.config import Settings
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError
 from uriba.core.ids import new_id
-from uriba.db import Database, Row, Session, idempotency
+from uriba.db import Database, Session, idempotency
 from uriba.db.idempotency import Call, Replayed
 from uriba.fulfillment.allocation import initial
 from uriba.inventory import holds, ledger
 from uriba.inventory.errors import LedgerRefused, LevelRefusal, OutOfStock
 from uriba.orders import payment_operations, placement, queries
+from uriba.orders.rows import OrderRow
 from uriba.outbox import emit
-from uriba.stored_value.errors import GiftCardRefused
+from uriba.stored_value.errors import CardRefused
 from uriba.stored_value.tenders import GIFT_CARD
 
 DRAFTS_MAX = 5
@@ -78,7 +79,7 @@ class BegunCheckout:
 
     order_id: UUID
     attempt: Attempt | None = None
-    placed: Row | None = None
+    placed: OrderRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Checkout:
 
     async def complete(
         self, *, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None = None
-    ) -> Row:
+    ) -> OrderRow:
         """Turn a cart into an order; return the order, which a call with the same key may have placed before.
 
         `before`: work that precedes the checkout in its first transaction.
@@ -118,9 +119,9 @@ class Checkout:
         if not any(payment.method == GIFT_CARD for payment in requested.payments):
             return nullcontext()
         limit = GuessLimit.of(self.settings, CodeKind.GIFT_CARD, actor, cart_id=requested.cart_id)
-        return guess_limits.count_wrong_codes_and_commit(self.database, limit, wrong=GiftCardRefused)
+        return guess_limits.count_wrong_codes_and_commit(self.database, limit, wrong=CardRefused)
 
-    async def _complete(self, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None) -> Row:
+    async def _complete(self, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None) -> OrderRow:
         by_provider = any(payment.method in self.gateways for payment in requested.payments)
         order_id, attempt_id = new_id(), new_id() if by_provider else None
 
@@ -189,7 +190,7 @@ class Checkout:
 
     async def _place_and_commit(
         self, session: Session, cart: CartView, plan: OrderPlan, tenders: list[CheckedTender], actor: Actor
-    ) -> Row:
+    ) -> OrderRow:
         data = {"status": cart.status, "version": cart.version, "order": str(plan.draft.id)}
         emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
         paid = [
@@ -245,7 +246,7 @@ class Checkout:
                 session, plan.lines, sorted({n for _, n in affected}), refused.channel_id
             )
 
-    async def pay(self, attempt: Attempt) -> Row | None:
+    async def pay(self, attempt: Attempt) -> OrderRow | None:
         """Charge an attempt and place its order; return the order, or None where another caller has placed it.
 
         Calling this again is harmless, from any process, at any time.
@@ -273,7 +274,7 @@ class Checkout:
                 raise PaymentDeclined(attempt.reason or "The payment was declined.", "payments")
         return None
 
-    async def _charge(self, attempt: Attempt) -> Row | None:
+    async def _charge(self, attempt: Attempt) -> OrderRow | None:
         """Charge a pending attempt and place its order; None where the attempt ended without an order.
 
         Errors: `TimeoutError`, `GatewayUnreachable`, `CustomerActionRequired`; the attempt is still pending then.
@@ -295,7 +296,7 @@ class Checkout:
                 next_check_s=self.settings.action_poll_s,
             )
 
-    async def _place_paid(self, attempt: Attempt, results: list[ChargeResult | None]) -> Row | None:
+    async def _place_paid(self, attempt: Attempt, results: list[ChargeResult | None]) -> OrderRow | None:
         """The second transaction: place the order; where hold and stock are gone, undo the charge."""
         try:
             async with self.database.transaction() as session:

@@ -21,13 +21,13 @@ from uriba.core import money as amounts
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState
 from uriba.db import Session
-from uriba.db.statements import statement
 from uriba.fulfillment import returns
 from uriba.fulfillment.allocation import initial, level_locks
 from uriba.fulfillment.returns import RecordedReturn, ReturnRequest
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock
 from uriba.orders import payments, placement
+from uriba.orders import returns as order_returns
 from uriba.orders.payments import PaymentReason
 from uriba.outbox import emit
 
@@ -63,13 +63,13 @@ async def exchange(
     cart = await carts.lock(session, cart_id=out.cart_id, actor=actor, status=CartStatus.ORDERED)
     tenders = _tenders(out, cart, actor, gateways)
     returned = await returns.record(session, back, return_id=return_id, actor=actor)
-    if returned.snapshot.order["currency"] != cart.terms.currency:
+    if returned.snapshot.order.currency != cart.terms.currency:
         raise InvalidState(
             "The returned goods were bought in another currency. Return them without an exchange.", "orderId"
         )
-    contact = Contact(returned.snapshot.order["email"], returned.snapshot.order["phone"])
+    contact = Contact(returned.snapshot.order.email, returned.snapshot.order.phone)
     plan = await order_draft.plan_order(session, order_id=order_id, cart=cart, actor=actor, contact=contact)
-    plan = replace(plan, draft=msgspec.structs.replace(plan.draft, exchange_of=returned.snapshot.order["id"]))
+    plan = replace(plan, draft=msgspec.structs.replace(plan.draft, exchange_of=returned.snapshot.order.id))
     covered = min(returned.credit_minor, plan.draft.total_minor)
     _check_difference(tenders, plan.draft.total_minor - covered, cart.terms.currency)
     tenders = await stored_value_tenders.debit(session, plan.draft, tenders, actor=actor.label)
@@ -121,17 +121,14 @@ async def _place(
     covered: int,
     actor: Actor,
 ) -> None:
-    paid = [placement.new_tender(EXCHANGE, covered, returned.snapshot.order["number"])] if covered else []
+    paid = [placement.new_tender(EXCHANGE, covered, returned.snapshot.order.number)] if covered else []
     paid += [
         placement.new_tender(t.method, t.amount_minor, t.reference, tendered_minor=t.tendered_minor) for t in tenders
     ]
     data = {"status": cart.status, "version": cart.version, "order": str(plan.draft.id)}
     emit(session, CartOrdered(cart_subject(cart.id), cart.events, data))
     await payment_attempts.place(session, plan.draft, plan.fulfillments, tenders=paid, actor=actor.label)
-    await session.run(_LINK_RETURN, return_id=returned.id, order_id=plan.draft.id)
-
-
-_LINK_RETURN = statement("UPDATE order_return SET exchange_order_id = :order_id WHERE id = :return_id")
+    await order_returns.set_exchange_order(session, returned.id, order_id=plan.draft.id)
 
 
 async def _move_stock(

@@ -23,6 +23,7 @@ from uriba.inventory.holds import HeldUnits
 from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
 from uriba.orders.placement import OrderDraft, Tender
+from uriba.orders.rows import OrderRow
 from uriba.outbox import emit
 from uriba.pricing import redemptions
 from uriba.stored_value import points
@@ -190,7 +191,9 @@ _WAIT_FOR_CUSTOMER = statement("""
 """)
 
 
-async def complete_and_commit(session: Session, attempt: Attempt, results: Sequence[ChargeResult | None]) -> Row | None:
+async def complete_and_commit(
+    session: Session, attempt: Attempt, results: Sequence[ChargeResult | None]
+) -> OrderRow | None:
     """Place the order of a paid attempt and commit; return its row. None where the attempt is not pending any more.
 
     Errors: `LedgerRefused` where the hold has expired and the stock is gone.
@@ -267,7 +270,7 @@ async def place(
     *,
     tenders: Sequence[Tender],
     actor: str,
-) -> Row:
+) -> OrderRow:
     """Write the order and its points; its fulfillments are deferred until the caller posts its stock."""
     completed = all(fulfillment.status == "HANDED_OVER" for fulfillment in fulfillments)
     placed = await placement.place(session, draft, tenders=tenders, completed=completed, actor=actor)
@@ -306,7 +309,7 @@ async def end_without_order(session: Session, attempt_id: UUID, *, status: Attem
     await carts.reopen(session, attempt.cart_id)
     await redemptions.reverse(session, order_id=attempt.order_id)
     if any(charge.method in stored_value.METHODS for charge in attempt.agreed.charges):
-        await stored_value.undo_debits(session, order_id=attempt.order_id, actor=attempt.actor)
+        await stored_value.give_back(session, order_id=attempt.order_id, actor=attempt.actor)
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
     if released:
         movements = holds.release(released)

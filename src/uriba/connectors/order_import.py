@@ -34,6 +34,7 @@ from uriba.core.ids import new_secret_id
 from uriba.db import Row, Session
 from uriba.db.idempotency import WITHOUT_KEY
 from uriba.db.statements import statement
+from uriba.orders.rows import OrderRow
 
 ORDERS_AT_ONCE = 20
 """Orders that are read together to be placed."""
@@ -152,7 +153,7 @@ def _may_succeed_later(problem: Problem) -> bool:
     return problem.code is Code.OUT_OF_STOCK or problem.path == ("cartId",)
 
 
-async def check_out_and_commit(context: ImportContext, stored: StoredOrder, order: ExternalOrder) -> Row:
+async def check_out_and_commit(context: ImportContext, stored: StoredOrder, order: ExternalOrder) -> OrderRow:
     """Check out an order, and return the hub's order. Errors: `AlreadyDecided`; those of carts and the checkout."""
     paid = Amount(order.paid, order.currency)
     cart_id = new_secret_id()

@@ -224,7 +224,7 @@ async def outcomes(session: Session, connector_id: UUID, numbers: Sequence[str])
         ImportOutcome(
             number=row["number"],
             status=ImportStatus(row["status"]),
-            order=orders[row["cart_id"]]["number"] if row["cart_id"] else None,
+            order=orders[row["cart_id"]].number if row["cart_id"] else None,
             refusal=Refusal(row["code"], row["message"]) if row["code"] else None,
         )
         for row in rows

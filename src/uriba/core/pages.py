@@ -7,6 +7,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from uriba.core.errors import Invalid
 
@@ -55,6 +56,15 @@ def after_number(after: str | None) -> int | None:
     if not key.isdigit() or len(key) > 18:
         raise Invalid("This is not a cursor of this list.", "after")
     return int(key)
+
+
+def after_uuid(after: str | None) -> UUID | None:
+    """Return the UUID of a cursor; None for the first page. Errors: `Invalid`."""
+    key = after_key(after)
+    try:
+        return None if key is None else UUID(key)
+    except ValueError:
+        raise Invalid("This is not a cursor of this list.", "after") from None
 
 
 def page(rows: Sequence[Row], *, first: int, after: str | None, key: Callable[[Row], object]) -> Page[Row]:

@@ -142,3 +142,16 @@ async def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
 
 
 _BY_ID = statement(f"SELECT {_COLUMNS} FROM customer c WHERE c.id = ANY(:ids)")
+
+
+async def ids_by_identifiers(session: Session, *, loyalty_card: str, email: str, phone: str | None) -> list[UUID]:
+    """Return the ids of the customers with any of these identifiers, of which each belongs to one customer."""
+    rows = await session.fetch(_IDS_BY_IDENTIFIERS, loyalty_card=loyalty_card, email=email, phone=phone)
+    return [row["id"] for row in rows]
+
+
+_IDS_BY_IDENTIFIERS = statement("""
+    SELECT id FROM customer WHERE loyalty_card = :loyalty_card
+    UNION SELECT id FROM customer WHERE email = :email
+    UNION SELECT id FROM customer WHERE phone = :phone
+""")

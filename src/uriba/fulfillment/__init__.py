@@ -1,1 +1,1 @@
-"""Getting it to the shopper: which location serves what, and how far it is."""
+"""Fulfillment: which location serves which units of an order, and the status of each part."""

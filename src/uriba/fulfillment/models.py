@@ -15,7 +15,7 @@ from uriba.db.base import Base
 
 
 class FulfillmentStatus(StrEnum):
-    """How far the goods are."""
+    """The status of a fulfillment."""
 
     ALLOCATED = "ALLOCATED"
     PICKED = "PICKED"
@@ -29,13 +29,17 @@ class FulfillmentStatus(StrEnum):
 
 
 PROMISED = (FulfillmentStatus.ALLOCATED, FulfillmentStatus.PICKED, FulfillmentStatus.READY_FOR_PICKUP)
-"""The goods are still at the location, and committed there."""
+"""Statuses of units that are at the location and committed there."""
+
+CANCELLABLE = (FulfillmentStatus.BACKORDERED, *PROMISED)
+"""Statuses of units that can be cancelled, those that have advanced least first."""
 
 
 class Fulfillment(Base):
     """A part of an order that one location handles in one way.
 
-    `sourcing`: why this location. A pickup that is ready waits until `hold_until` for whoever has `pickup_code`.
+    `sourcing`: why this location was chosen (docs/sourcing.md). A pickup that is ready is kept until `hold_until` and
+    handed over for `pickup_code`.
     """
 
     __tablename__ = "fulfillment"
@@ -66,7 +70,7 @@ class Fulfillment(Base):
 
 
 class FulfillmentLine(Base):
-    """Units of an order's line in a fulfillment."""
+    """Units of an order line in a fulfillment."""
 
     __tablename__ = "fulfillment_line"
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"),)

@@ -1,8 +1,8 @@
-"""The book of an order: what was bought, where each unit is, and what units cost. Read under the order's lock."""
+"""The snapshot of a locked order: its lines, its fulfillments, and the price of its units."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -12,18 +12,18 @@ import msgspec
 from uriba.cart.models import FulfillmentMethod
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import NotFound
-from uriba.db import Row, Session
+from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
-from uriba.fulfillment.models import PROMISED, FulfillmentStatus
-from uriba.orders import proration
-from uriba.orders.proration import Proration
-
-CANCELLABLE = (FulfillmentStatus.BACKORDERED, *PROMISED)
-"""The goods are still here, or were never there."""
+from uriba.fulfillment.models import FulfillmentStatus
+from uriba.orders import locks, proration
+from uriba.orders.locks import LockedOrder
+from uriba.orders.proration import Proration, ProrationLine, RateTotals
+from uriba.orders.queries import LINES_AS_JSON, TAX_LINES_AS_JSON
 
 
 class OrderLineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the order; amounts in minor units, `total_minor` after discounts."""
+    """A line of the order. Amounts in minor units; `total_minor` is after discounts."""
 
     id: UUID
     variant_id: int
@@ -37,7 +37,7 @@ class OrderLineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FulfillmentPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Units of a line in a fulfillment."""
+    """Units of one order line in one fulfillment, with the fulfillment's status, method and location."""
 
     fulfillment_id: UUID
     line_id: UUID
@@ -47,91 +47,83 @@ class FulfillmentPart(msgspec.Struct, frozen=True, kw_only=True):
     location_id: int
 
 
-class Tax(msgspec.Struct, frozen=True, kw_only=True):
-    """Net and tax of a rate."""
-
-    rate: Decimal
-    taxable_minor: int
-    tax_minor: int
-
-
 @dataclass(frozen=True, slots=True)
 class OrderSnapshot:
-    """An order, locked."""
+    """A locked order as it is now."""
 
-    order: Row
+    order: LockedOrder
     lines: Sequence[OrderLineSnapshot]
-    pieces: Sequence[FulfillmentPart]
-    taxes: Sequence[Tax]
+    parts: Sequence[FulfillmentPart]
+    rates: Sequence[RateTotals]
 
-    def line(self, line_id: UUID) -> OrderLineSnapshot | None:
+    def line(self, line_id: UUID | None) -> OrderLineSnapshot | None:
         return next((line for line in self.lines if line.id == line_id), None)
 
-    def units(self, line_id: UUID, states: Iterable[FulfillmentStatus]) -> int:
-        """How many units of a line are in fulfillments in these states."""
-        wanted = frozenset(states)
-        return sum(p.quantity for p in self.pieces if p.line_id == line_id and p.status in wanted)
+    def variant_ids(self) -> dict[UUID, int]:
+        """Return the variant of each line."""
+        return {line.id: line.variant_id for line in self.lines}
 
-    def refund(self, units: Mapping[UUID, int]) -> Proration:
-        """What these units cost, that were neither returned nor cancelled until now."""
-        return self._share(units, {line.id: line.returned + line.cancelled for line in self.lines})
+    def units_in(self, line_id: UUID, statuses: Collection[FulfillmentStatus]) -> int:
+        """Return how many units of a line are in fulfillments with one of these statuses."""
+        return sum(part.quantity for part in self.parts if part.line_id == line_id and part.status in statuses)
 
-    def still_to_leave(self, leaving: Mapping[UUID, int]) -> int:
-        """What units cost, in minor units, that are here when these have left, with what was charged for shipping."""
-        gone = {
-            line.id: self.units(line.id, DEPARTED) + line.cancelled + leaving.get(line.id, 0) for line in self.lines
+    def completes(self, units: Mapping[UUID, int]) -> bool:
+        """Return whether all units of the order are returned or cancelled once these are."""
+        return all(l.returned + l.cancelled + units.get(l.id, 0) == l.quantity for l in self.lines)  # noqa: E741
+
+    def price(self, units: Mapping[UUID, int]) -> Proration:
+        """Return the price of units by line that are neither returned nor cancelled yet."""
+        return self._prorate(units, {line.id: line.returned + line.cancelled for line in self.lines})
+
+    def undeparted_minor(self, departing: Mapping[UUID, int]) -> int:
+        """Return the price of the units that have not departed once these have, with shipping; in minor units."""
+        settled = {
+            line.id: self.units_in(line.id, DEPARTED) + line.cancelled + departing.get(line.id, 0)
+            for line in self.lines
         }
-        return self._share({line.id: line.quantity - gone[line.id] for line in self.lines}, gone).total_minor
+        return self._prorate({line.id: line.quantity - settled[line.id] for line in self.lines}, settled).total_minor
 
-    def _share(self, units: Mapping[UUID, int], gone: Mapping[UUID, int]) -> Proration:
+    def _prorate(self, units: Mapping[UUID, int], settled: Mapping[UUID, int]) -> Proration:
         return proration.prorate(
-            [proration.ProrationLine(l.id, l.quantity, gone[l.id], l.total_minor, l.rate) for l in self.lines],  # noqa: E741
-            [proration.RateTotals(t.rate, t.taxable_minor, t.tax_minor) for t in self.taxes],
-            shipping_minor=self.order["shipping_minor"],
-            prices_include_tax=self.order["prices_include_tax"],
+            [ProrationLine(l.id, l.quantity, settled[l.id], l.total_minor, l.rate) for l in self.lines],  # noqa: E741
+            self.rates,
+            shipping_minor=self.order.shipping_minor,
+            prices_include_tax=self.order.prices_include_tax,
             units=units,
         )
 
 
-async def lock(session: Session, order_id: UUID, *, actor: Actor, path: str, own_place: bool = True) -> OrderSnapshot:
-    """Lock an order and read its book. `own_place`: a terminal reaches only orders that its location has a part in.
+async def lock(
+    session: Session, order_id: UUID, *, actor: Actor, path: str, own_location_only: bool = True
+) -> OrderSnapshot:
+    """Lock an order and return its snapshot.
 
-    Errors: `NotFound` with the path.
+    `own_location_only`: a terminal finds only orders in which its location takes part. Errors: `NotFound` at `path`.
     """
-    order = await session.fetchrow("SELECT * FROM orders WHERE id = $1 FOR UPDATE", order_id)
-    if order is None or not (actor.works_here or order["customer_id"] == actor.customer_id is not None):
+    order = await locks.lock(session, order_id)
+    if order is None or not (actor.works_here or order.customer_id == actor.customer_id is not None):
         raise NotFound("There is no such order.", path)
-    found = await session.fetchrow(_BOOK, order_id)
-    assert found is not None
-    book = OrderSnapshot(
+    row = await session.fetchrow(_SNAPSHOT, order_id=order_id)
+    assert row is not None
+    snapshot = OrderSnapshot(
         order,
-        msgspec.convert(found["lines"] or [], list[OrderLineSnapshot], strict=False),
-        msgspec.convert(found["pieces"] or [], list[FulfillmentPart], strict=False),
-        msgspec.convert(found["taxes"] or [], list[Tax], strict=False),
+        msgspec.convert(row["lines"] or [], list[OrderLineSnapshot], strict=False),
+        msgspec.convert(row["parts"] or [], list[FulfillmentPart], strict=False),
+        msgspec.convert(row["rates"] or [], list[RateTotals], strict=False),
     )
-    if own_place and actor.role is Role.TERMINAL and not _has_part(book, actor.location_id):
+    if own_location_only and actor.role is Role.TERMINAL and not _takes_part(snapshot, actor.location_id):
         raise NotFound("There is no such order.", path)
-    return book
+    return snapshot
 
 
-def _has_part(book: OrderSnapshot, location_id: int | None) -> bool:
-    return location_id in (book.order["location_id"], *(piece.location_id for piece in book.pieces))
+def _takes_part(snapshot: OrderSnapshot, location_id: int | None) -> bool:
+    return location_id in (snapshot.order.location_id, *(part.location_id for part in snapshot.parts))
 
 
-# Rates as text: a float would not be the rate.
-_BOOK = """
-    SELECT (
-        SELECT json_agg(json_build_object('id', id, 'variant_id', variant_id, 'sku', sku, 'name', name,
-            'quantity', quantity, 'returned', returned_quantity, 'cancelled', cancelled_quantity,
-            'total_minor', total_minor, 'rate', tax_rate::text) ORDER BY position)
-        FROM order_line WHERE order_id = $1
-    ) AS lines, (
+_SNAPSHOT = statement(f"""
+    SELECT ({LINES_AS_JSON.format(order_id=":order_id")}) AS lines, (
         SELECT json_agg(json_build_object('fulfillment_id', f.id, 'line_id', fl.order_line_id, 'quantity', fl.quantity,
             'status', f.status, 'method', f.method, 'location_id', f.location_id) ORDER BY f.id, fl.order_line_id)
-        FROM fulfillment f JOIN fulfillment_line fl ON fl.fulfillment_id = f.id WHERE f.order_id = $1
-    ) AS pieces, (
-        SELECT json_agg(json_build_object('rate', rate::text, 'taxable_minor', taxable_minor, 'tax_minor', tax_minor)
-            ORDER BY rate DESC)
-        FROM order_tax_line WHERE order_id = $1
-    ) AS taxes
-"""
+        FROM fulfillment f JOIN fulfillment_line fl ON fl.fulfillment_id = f.id WHERE f.order_id = :order_id
+    ) AS parts, ({TAX_LINES_AS_JSON.format(order_id=":order_id")}) AS rates
+""")

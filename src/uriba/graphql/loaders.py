@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
@@ -15,15 +15,12 @@ from uriba.catalog import queries as catalog
 from uriba.core.actor import Actor
 from uriba.customers import customers
 from uriba.db import Database, Session
-from uriba.fulfillment import availability
 from uriba.fulfillment import queries as fulfillments
 from uriba.inventory import explain
 from uriba.inventory import queries as inventory
-from uriba.orders import payment_operations
 from uriba.orders import queries as orders
 from uriba.pricing import prices
 from uriba.stored_value import queries as stored_value
-from uriba.stored_value.queries import PointsBalance
 from uriba.webhooks import deliveries
 
 K = TypeVar("K", bound=Hashable)
@@ -33,8 +30,15 @@ V = TypeVar("V")
 class BatchLoader(Generic[K, V]):
     """Loads values by key, in batches. Preloaded values need no awaiting."""
 
-    def __init__(self, database: Database, read: Callable[[Session, list[K]], Awaitable[Mapping[K, V]]]) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        read: Callable[[Session, list[K]], Awaitable[Mapping[K, V]]],
+        *,
+        open_session: Callable[[], AbstractAsyncContextManager[Session]] | None = None,
+    ) -> None:
+        """`open_session`: opens the session of each batch; `Database.reading` by default."""
+        self._open_session = open_session or database.reading
         self._read = read
         self._loaded: dict[K, V | None] = {}
         self._loader: DataLoader[K, V | None] = DataLoader(load_fn=self._load)
@@ -54,7 +58,7 @@ class BatchLoader(Generic[K, V]):
         return found
 
     async def _load(self, keys: list[K]) -> list[V | None]:
-        async with self._database.reading() as session:
+        async with self._open_session() as session:
             found = await self._read(session, keys)
         return [found.get(key) for key in keys]
 
@@ -99,8 +103,8 @@ class Loaders:
         return self._batch(customers.by_id)
 
     @cached_property
-    def points_of_customer(self) -> BatchLoader[UUID, PointsBalance]:
-        return self._batch(stored_value.balances_by_customer)
+    def points_of_customer(self) -> BatchLoader[Any, Any]:
+        return self._batch(stored_value.balances)
 
     @cached_property
     def attempts_of_delivery(self) -> BatchLoader[int, Any]:
@@ -120,7 +124,7 @@ class Loaders:
 
     @cached_property
     def terms_of_level(self) -> BatchLoader[tuple[int, int], Any]:
-        return self._batch(availability.by_level)
+        return BatchLoader(self._database, fulfillments.availability_by_level, open_session=self._database.snapshot)
 
     @cached_property
     def cart(self) -> BatchLoader[Any, Any]:
@@ -152,7 +156,7 @@ class Loaders:
 
     @cached_property
     def refunds_of_order(self) -> BatchLoader[Any, Any]:
-        return self._batch(payment_operations.refunds_by_order)
+        return self._batch(orders.refunds_by_order)
 
     @cached_property
     def promotions_of_order(self) -> BatchLoader[Any, Any]:

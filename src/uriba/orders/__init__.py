@@ -1,1 +1,1 @@
-"""What was agreed: orders are placed, then only cancelled, fulfilled, returned or refunded."""
+"""Orders: placement, payments, returns and the timeline."""

@@ -252,8 +252,15 @@ def _amount(stored: Data) -> str:
     return str(Amount(stored["amountMinor"], stored["currency"]))
 
 
+SUBJECT_PREFIX = "Order:"
+
+
 def order_subject(order_id: UUID) -> str:
-    return f"Order:{order_id}"
+    return f"{SUBJECT_PREFIX}{order_id}"
+
+
+def order_id_of_subject(subject: str) -> UUID:
+    return UUID(subject.removeprefix(SUBJECT_PREFIX))
 
 
 def watched_subjects(event: Row) -> tuple[str, ...]:
@@ -262,5 +269,5 @@ def watched_subjects(event: Row) -> tuple[str, ...]:
     An order's events also concern its cart, so that a guest who holds the cart's id can follow the order.
     """
     subject: str = event["subject"]
-    cart_id = event["data"].get("cart") if subject.startswith("Order:") else None
+    cart_id = event["data"].get("cart") if subject.startswith(SUBJECT_PREFIX) else None
     return (subject, f"Cart:{cart_id}") if cart_id else (subject,)

@@ -1,4 +1,4 @@
-"""Tables of the order book."""
+"""Tables of orders."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uriba.db.base import Base
 
 ORDER_NUMBER = Sequence("order_number", start=100_001, metadata=Base.metadata)
-"""Numbers are for people; they are no secret and open nothing."""
+"""Order numbers are for people. They are not secret and give access to nothing."""
 
 
 class OrderStatus(StrEnum):
-    """OPEN while anything is still to be handed over."""
+    """The status of an order: OPEN while any unit is still to be handed over."""
 
     OPEN = "OPEN"
     COMPLETED = "COMPLETED"
@@ -27,7 +27,7 @@ class OrderStatus(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How far the money is."""
+    """The status of a payment, or of all payments of an order."""
 
     PENDING = "PENDING"
     AUTHORIZED = "AUTHORIZED"
@@ -39,9 +39,9 @@ class PaymentStatus(StrEnum):
 
 
 class Order(Base):
-    """An order: never edited. Amounts in minor units of `currency`; `version` counts its events.
+    """An order. Amounts in minor units of `currency`; `version` counts its events.
 
-    `receipt` is the number that a till printed for its sale.
+    `receipt`: the number that a till printed for the sale.
     """
 
     __tablename__ = "orders"
@@ -86,7 +86,7 @@ class Order(Base):
 
 
 class OrderPromotion(Base):
-    """What a promotion took off an order, as it was told to the customer; in minor units."""
+    """The discount of a promotion on an order, as it was shown to the customer; in minor units."""
 
     __tablename__ = "order_promotion"
 
@@ -99,9 +99,9 @@ class OrderPromotion(Base):
 
 
 class OrderLine(Base):
-    """Units of a variant as they were bought: name, price and tax are copied, the catalog may change.
+    """A line of an order. Name, price and tax are copies, because the catalog may change.
 
-    No foreign key to the variant: it would lock and write the variant's row for each line that is sold.
+    There is no foreign key to the variant: it would lock and write the variant's row for each line that is sold.
     """
 
     __tablename__ = "order_line"
@@ -129,7 +129,7 @@ class OrderLine(Base):
 
 
 class OrderTaxLine(Base):
-    """Net and tax of one rate, rounded once."""
+    """Net and tax of one rate of an order, rounded once; in minor units."""
 
     __tablename__ = "order_tax_line"
 
@@ -140,11 +140,11 @@ class OrderTaxLine(Base):
 
 
 class Payment(Base):
-    """A tender of an order. Amounts in minor units.
+    """A payment of an order. Amounts in minor units.
 
-    `reference` is the provider's or the till's own, `key` the hub's of the charge. What was authorised is captured,
-    or voided where the order needs it no more; `capture_once`: whole at the first shipment. `tendered_minor`: cash that
-    was handed over; the rest was change.
+    `reference`: the provider's or the till's. `key`: the hub's key of the charge. What was authorized is captured, or
+    voided where the order does not need it any more; `capture_once`: all of it at the first shipment. `tendered_minor`:
+    the cash that was handed over, change included.
     """
 
     __tablename__ = "payment"
@@ -173,7 +173,7 @@ class Payment(Base):
 
 
 class OperationKind(StrEnum):
-    """What is done to a payment after its order was placed."""
+    """What a payment operation does to a payment."""
 
     CAPTURE = "CAPTURE"
     REFUND = "REFUND"
@@ -181,7 +181,7 @@ class OperationKind(StrEnum):
 
 
 class OperationStatus(StrEnum):
-    """PENDING until the provider, or the till that pays cash out, has done it."""
+    """The status of a payment operation: PENDING until the provider, or the till that pays out cash, has done it."""
 
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
@@ -189,9 +189,9 @@ class OperationStatus(StrEnum):
 
 
 class PaymentOperation(Base):
-    """Money that is to move: decided with the change that asks for it, done afterwards, once.
+    """A capture, void or refund: decided in the transaction of the change that needs it, done once afterwards.
 
-    Its id is the provider's idempotency key. The payment's sums hold it from the moment it was decided.
+    The id is the provider's idempotency key. The payment's sums include the amount from the moment it is decided.
     """
 
     __tablename__ = "payment_operation"
@@ -219,10 +219,10 @@ class PaymentOperation(Base):
 
 
 class OrderReturn(Base):
-    """Goods that a customer brought back to a location, and what was paid back for them, in minor units.
+    """A return: units that a customer handed in at a location, and the refund for them, in minor units.
 
-    A till may tell of a return before its sale, or without one: `order_id` is null until the sale is known. An exchange
-    is a return and a new order in one.
+    A till may report a return before its sale, or without one: `order_id` is null until the sale is known. An exchange
+    is a return with a new order.
     """
 
     __tablename__ = "order_return"
@@ -251,7 +251,7 @@ class OrderReturn(Base):
 
 
 class OrderReturnTax(Base):
-    """What was paid back of a rate: gross, and the tax inside it, in minor units."""
+    """The refunded gross of one tax rate and the tax within it, in minor units."""
 
     __tablename__ = "order_return_tax"
 
@@ -262,7 +262,7 @@ class OrderReturnTax(Base):
 
 
 class ReturnCondition(StrEnum):
-    """How goods came back: what is not SELLABLE is put aside."""
+    """The condition of returned units. Units that are not SELLABLE become unavailable stock."""
 
     SELLABLE = "SELLABLE"
     DAMAGED = "DAMAGED"
@@ -270,7 +270,7 @@ class ReturnCondition(StrEnum):
 
 
 class OrderReturnLine(Base):
-    """Units that came back; `order_line_id` says which bought units they are, where that is known."""
+    """Returned units. `order_line_id`: the order line that they belong to, where it is known."""
 
     __tablename__ = "order_return_line"
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity"), Index(None, "return_id"))

@@ -1,4 +1,4 @@
-"""Placement: a draft becomes an order, with its money and its timeline, in one statement."""
+"""Placement: writes a draft as an order, with its payments and its timeline, in one statement."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from uuid import UUID
 import msgspec
 
 from uriba.core.ids import new_id
-from uriba.db import Row, Session
+from uriba.db import Session
+from uriba.db.rows import typed_row
+from uriba.db.statements import statement
 from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
 from uriba.orders.models import OrderStatus, PaymentStatus
-from uriba.orders.queries import COLUMNS
+from uriba.orders.queries import ORDER_COLUMNS
+from uriba.orders.rows import OrderRow
 from uriba.outbox import Event, emit
 
 
 class OrderDraftLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line to be ordered; amounts in minor units."""
+    """A line of an order draft. Amounts in minor units."""
 
     id: UUID
     variant_id: int
@@ -32,7 +35,7 @@ class OrderDraftLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderDraftTax(msgspec.Struct, frozen=True, kw_only=True):
-    """Net and tax of one rate."""
+    """Net and tax of one rate, in minor units."""
 
     rate: str
     taxable_minor: int
@@ -40,9 +43,10 @@ class OrderDraftTax(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tender(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that was taken, or only authorised: method, minor units, and the provider's or till's reference.
+    """A tender that was captured, or only authorized. Amounts in minor units.
 
-    `key`: the hub's of the provider's charge. `tendered_minor`: cash that was handed over, change included.
+    `reference`: the provider's or the till's. `key`: the hub's key of the provider's charge. `capture_once`: the
+    provider captures a charge only once. `tendered_minor`: the cash that was handed over, change included.
     """
 
     id: UUID
@@ -60,7 +64,7 @@ class Tender(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderDraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a promotion takes off, and the coupon that it needed."""
+    """The discount of a promotion, and the coupon that asked for it."""
 
     promotion: str
     name: str
@@ -70,7 +74,7 @@ class OrderDraftPromotion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an order will be, before its money is taken. Amounts in minor units."""
+    """An order before its money is captured. Amounts in minor units. `rewards`: it earns points."""
 
     id: UUID
     cart_id: UUID | None
@@ -95,97 +99,100 @@ class OrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     rewards: bool = False
 
 
-async def place(session: Session, draft: OrderDraft, *, tenders: Sequence[Tender], completed: bool, actor: str) -> Row:
-    """Put a paid draft into the order book; the order's row.
+async def place(
+    session: Session, draft: OrderDraft, *, tenders: Sequence[Tender], completed: bool, actor: str
+) -> OrderRow:
+    """Write a paid draft as an order and return the order.
 
-    `completed`: nothing is left to hand over. The caller has taken the stock and locked the cart, or is about to.
+    `completed`: no unit is left to be handed over. The caller takes the stock and locks the cart, before or after.
     """
-    told = _events(draft, tenders, completed)
+    events = _events(draft, tenders, completed)
     placed = await session.fetchrow(
         _PLACE,
-        msgspec.json.encode(draft).decode(),
-        OrderStatus.COMPLETED if completed else OrderStatus.OPEN,
-        payment_status(tenders),
-        msgspec.json.encode(list(tenders)).decode(),
-        msgspec.json.encode([{"version": e.version, "type": e.type, "data": e.data} for e in told]).decode(),
-        actor,
+        draft=msgspec.json.encode(draft).decode(),
+        status=OrderStatus.COMPLETED if completed else OrderStatus.OPEN,
+        payment_status=payment_status(tenders),
+        payments=msgspec.json.encode(list(tenders)).decode(),
+        timeline=msgspec.json.encode([{"version": e.version, "type": e.type, "data": e.data} for e in events]).decode(),
+        actor=actor,
     )
     assert placed is not None
     if draft.promotions:
-        session.defer(_PROMOTIONS, draft.id, msgspec.json.encode(draft.promotions).decode())
-    emit(session, *told)
-    return placed
+        session.defer(_INSERT_PROMOTIONS, order_id=draft.id, promotions=msgspec.json.encode(draft.promotions).decode())
+    emit(session, *events)
+    return typed_row(OrderRow, placed)
 
 
-_PROMOTIONS = """
+_INSERT_PROMOTIONS = statement("""
     INSERT INTO order_promotion (order_id, position, promotion, name, coupon, amount_minor)
-    SELECT $1, n, promotion, name, coupon, amount_minor FROM ROWS FROM (json_to_recordset($2::json)
+    SELECT :order_id, n, promotion, name, coupon, amount_minor
+    FROM ROWS FROM (json_to_recordset(:promotions::json)
         AS (promotion text, name text, coupon text, amount_minor bigint))
         WITH ORDINALITY AS p(promotion, name, coupon, amount_minor, n)
-"""
+""")
 
 
 def _events(draft: OrderDraft, tenders: Sequence[Tender], completed: bool) -> list[Event]:
     subject, cart = order_subject(draft.id), str(draft.cart_id) if draft.cart_id else None
     status = OrderStatus.COMPLETED if completed else OrderStatus.OPEN
     total = {"amountMinor": draft.total_minor, "currency": draft.currency}
-    told: list[Event] = [OrderPlaced(subject, 1, {"status": status, "cart": cart, "total": total})]
-    for new_tender in tenders:
-        state = {
-            "payment": str(new_tender.id),
-            "method": new_tender.method,
-            "status": new_tender.status,
+    events: list[Event] = [OrderPlaced(subject, 1, {"status": status, "cart": cart, "total": total})]
+    for tender in tenders:
+        data = {
+            "payment": str(tender.id),
+            "method": tender.method,
+            "status": tender.status,
             "cart": cart,
+            "amount": {"amountMinor": tender.amount_minor, "currency": draft.currency},
         }
-        amount = {"amountMinor": new_tender.amount_minor, "currency": draft.currency}
-        told.append(PaymentUpdated(subject, len(told) + 1, {**state, "amount": amount}))
+        events.append(PaymentUpdated(subject, len(events) + 1, data))
     if completed:
-        told.append(OrderCompleted(subject, len(told) + 1, {"status": status, "cart": cart}))
-    return told
+        events.append(OrderCompleted(subject, len(events) + 1, {"status": status, "cart": cart}))
+    return events
 
 
-_PLACE = f"""
+_PLACE = statement(f"""
     WITH placed AS (
         INSERT INTO orders (id, cart_id, channel_id, cart_channel_id, location_id, customer_id, status,
             payment_status, currency, prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor,
             total_minor, email, phone, address, exchange_of, version)
-        SELECT id, cart_id, channel_id, cart_channel_id, location_id, customer_id, $2, $3, currency,
+        SELECT id, cart_id, channel_id, cart_channel_id, location_id, customer_id, :status, :payment_status, currency,
             prices_include_tax, subtotal_minor, discount_minor, shipping_minor, tax_minor, total_minor, email, phone,
-            address, exchange_of, json_array_length($5::json)
-        FROM json_to_record($1::json) AS d(id uuid, cart_id uuid, channel_id bigint, cart_channel_id bigint,
+            address, exchange_of, json_array_length(:timeline::json)
+        FROM json_to_record(:draft::json) AS d(id uuid, cart_id uuid, channel_id bigint, cart_channel_id bigint,
             location_id bigint, customer_id uuid, currency text, prices_include_tax boolean, subtotal_minor bigint,
             discount_minor bigint, shipping_minor bigint, tax_minor bigint, total_minor bigint, email text,
             phone text, address jsonb, exchange_of uuid)
         RETURNING *
     ), new AS (
         SELECT id, channel_id FROM placed
-    ), line AS (
+    ), lines AS (
         INSERT INTO order_line (id, order_id, position, variant_id, sku, name, quantity, unit_minor, discount_minor,
             total_minor, tax_class, tax_rate)
         SELECT l.id, p.id, l.n, variant_id, sku, name, quantity, unit_minor, discount_minor, total_minor, tax_class,
             tax_rate
-        FROM new p, ROWS FROM (json_to_recordset($1::json->'lines') AS (id uuid, variant_id bigint, sku text,
+        FROM new p, ROWS FROM (json_to_recordset(:draft::json->'lines') AS (id uuid, variant_id bigint, sku text,
             name text, quantity bigint, unit_minor bigint, discount_minor bigint, total_minor bigint, tax_class text,
             tax_rate numeric)) WITH ORDINALITY AS l(id, variant_id, sku, name, quantity, unit_minor, discount_minor,
             total_minor, tax_class, tax_rate, n)
-    ), tax AS (
+    ), taxes AS (
         INSERT INTO order_tax_line (order_id, rate, taxable_minor, tax_minor)
-        SELECT p.id, rate, taxable_minor, tax_minor FROM new p, json_to_recordset($1::json->'tax_lines')
+        SELECT p.id, rate, taxable_minor, tax_minor FROM new p, json_to_recordset(:draft::json->'tax_lines')
             AS t(rate numeric, taxable_minor bigint, tax_minor bigint)
-    ), paid AS (
+    ), payments AS (
         INSERT INTO payment (id, order_id, method, status, amount_minor, captured_minor, tendered_minor, reference, key,
             capture_once)
         SELECT t.id, p.id, method, CASE WHEN captured_minor = amount_minor THEN 'PAID' ELSE 'AUTHORIZED' END,
             amount_minor, captured_minor, tendered_minor, reference, key, capture_once
-        FROM new p, json_to_recordset($4::json) AS t(id uuid, method text, amount_minor bigint, captured_minor bigint,
-            tendered_minor bigint, reference text, key text, capture_once boolean)
-    ), happened AS (
+        FROM new p, json_to_recordset(:payments::json) AS t(id uuid, method text, amount_minor bigint,
+            captured_minor bigint, tendered_minor bigint, reference text, key text, capture_once boolean)
+    ), timeline AS (
         INSERT INTO order_event (order_id, version, type, channel_id, actor, data)
-        SELECT p.id, e.version, e.type, p.channel_id, $6, e.data FROM new p,
-            json_to_recordset($5::json) AS e(version bigint, type text, data jsonb)
+        SELECT p.id, e.version, e.type, p.channel_id, :actor, e.data
+        FROM new p, json_to_recordset(:timeline::json) AS e(version bigint, type text, data jsonb)
     )
-    SELECT {COLUMNS} FROM placed o
-"""
+    SELECT {ORDER_COLUMNS} FROM placed o
+""")
 
 
 def new_tender(
@@ -198,7 +205,7 @@ def new_tender(
     capture_once: bool = False,
     tendered_minor: int | None = None,
 ) -> Tender:
-    """A tender with a new id."""
+    """Return a tender with a new id."""
     return Tender(
         id=new_id(),
         method=method,
@@ -212,6 +219,6 @@ def new_tender(
 
 
 def payment_status(tenders: Sequence[Tender]) -> PaymentStatus:
-    """PAID once nothing is left to be captured."""
+    """Return PAID where nothing is left to be captured, else AUTHORIZED."""
     paid = all(new_tender.status is PaymentStatus.PAID for new_tender in tenders)
     return PaymentStatus.PAID if paid else PaymentStatus.AUTHORIZED

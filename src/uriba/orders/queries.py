@@ -1,172 +1,240 @@
-"""Reads of orders. Those that find an order take the actor: what is not the actor's does not exist."""
+"""Reads of orders, batched. Queries that find an order take the actor: an order of another customer is not found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from uriba.core.actor import Actor
-from uriba.core.errors import Invalid
-from uriba.db import Row, Session
+from uriba.db import Session
+from uriba.db.rows import column_list, typed_row, typed_rows
+from uriba.db.statements import fragment, statement
+from uriba.orders.models import OperationKind
+from uriba.orders.rows import (
+    OrderLineRow,
+    OrderPromotionRow,
+    OrderRow,
+    OrderTaxLineRow,
+    PaymentRow,
+    RefundRow,
+    ReturnLineRow,
+    ReturnRow,
+    TimelineRow,
+)
 
-COLUMNS = """
-    o.id, o.number, o.status, o.payment_status, o.channel_id, o.cart_channel_id, o.location_id, o.customer_id,
-    o.cart_id, o.currency, o.subtotal_minor, o.discount_minor, o.tax_minor, o.shipping_minor, o.total_minor,
-    o.refunded_minor, o.receipt, o.exchange_of, o.version, o.placed_at
-"""
+ORDER_COLUMNS = column_list(OrderRow, "o")
+
+VISIBLE = fragment("(o.customer_id = :actor_customer_id OR :actor_works_here)")
+"""The orders `o` of the actor: the customer's own, or all for the retailer's own keys. Parameters: `visibility`."""
+
+VISIBLE_ORDER = fragment(f"""
+    EXISTS (SELECT FROM orders o WHERE o.id = {{order_id}} AND {VISIBLE})
+""")
+"""Whether the order with this id is the actor's. Parameters: `visibility`."""
+
+PLACED_ORDERS = fragment("SELECT id AS order_id, number, channel_id, placed_at FROM orders")
+"""The number, channel and time of orders, as a subquery."""
+
+ORDERED_UNITS = fragment("SELECT id AS order_line_id, order_id, position, variant_id FROM order_line")
+"""The variants of order lines, as a subquery."""
+
+LINES_AS_JSON = fragment("""
+    SELECT json_agg(json_build_object('id', id, 'variant_id', variant_id, 'sku', sku, 'name', name,
+        'quantity', quantity, 'returned', returned_quantity, 'cancelled', cancelled_quantity,
+        'total_minor', total_minor, 'rate', tax_rate::text) ORDER BY position)
+    FROM order_line WHERE order_id = {order_id}
+""")
+"""The lines of an order as one JSON value. Rates are text, because a float would not be exact."""
+
+TAX_LINES_AS_JSON = fragment("""
+    SELECT json_agg(json_build_object('rate', rate::text, 'taxable_minor', taxable_minor, 'tax_minor', tax_minor)
+        ORDER BY rate DESC)
+    FROM order_tax_line WHERE order_id = {order_id}
+""")
+"""The tax lines of an order as one JSON value, as `RateTotals`."""
 
 
-_LINES = """
-    SELECT c.id, c.order_id, c.variant_id, c.sku, c.name, c.quantity, c.returned_quantity, c.cancelled_quantity,
-        c.unit_minor, c.discount_minor, c.total_minor, o.currency
-    FROM order_line c JOIN orders o ON o.id = c.order_id
-"""
+def visibility(actor: Actor) -> dict[str, object]:
+    """Return the parameters of `VISIBLE` and `VISIBLE_ORDER`."""
+    return {"actor_customer_id": actor.customer_id, "actor_works_here": actor.works_here}
 
 
-async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
-    """Orders that are the actor's: its customer's, or any for the retailer's own keys."""
-    rows = await session.fetch(
-        f"SELECT {COLUMNS} FROM orders o WHERE o.id = ANY($1) AND (o.customer_id = $2 OR $3)",
-        ids,
-        actor.customer_id,
-        actor.works_here,
-    )
-    return {row["id"]: row for row in rows}
+async def by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, OrderRow]:
+    rows = await session.fetch(_BY_ID, ids=ids, **visibility(actor))
+    return {order.id: order for order in typed_rows(OrderRow, rows)}
 
 
-async def by_number(session: Session, number: str, *, actor: Actor) -> Row | None:
-    return await session.fetchrow(
-        f"SELECT {COLUMNS} FROM orders o WHERE o.number = $1 AND (o.customer_id = $2 OR $3)",
-        number,
-        actor.customer_id,
-        actor.works_here,
-    )
+_BY_ID = statement(f"SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = ANY(:ids) AND {VISIBLE}")
 
 
-async def placed_order(session: Session, order_id: UUID) -> Row:
-    """The order that the caller has just placed, or placed before with the same key."""
-    row = await session.fetchrow(f"SELECT {COLUMNS} FROM orders o WHERE o.id = $1", order_id)
+async def by_number(session: Session, number: str, *, actor: Actor) -> OrderRow | None:
+    row = await session.fetchrow(_BY_NUMBER, number=number, **visibility(actor))
+    return None if row is None else typed_row(OrderRow, row)
+
+
+_BY_NUMBER = statement(f"SELECT {ORDER_COLUMNS} FROM orders o WHERE o.number = :number AND {VISIBLE}")
+
+
+async def placed_order(session: Session, order_id: UUID) -> OrderRow:
+    """Return the order that the caller has just placed, or had placed with the same idempotency key."""
+    row = await session.fetchrow(_PLACED, order_id=order_id)
     assert row is not None
-    return row
+    return typed_row(OrderRow, row)
 
 
-async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, Row]:
-    """The orders that carts became. Whoever may see the cart may see its order: guests follow theirs so."""
-    rows = await session.fetch(f"SELECT {COLUMNS} FROM orders o WHERE o.cart_id = ANY($1)", cart_ids)
-    return {row["cart_id"]: row for row in rows}
+_PLACED = statement(f"SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = :order_id")
 
 
-async def lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session,
-        f"{_LINES} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
-        order_ids,
-    )
+async def by_cart(session: Session, cart_ids: Sequence[UUID]) -> dict[UUID, OrderRow]:
+    """Return the orders of carts. Callers that may see a cart may see its order: guests follow their orders so."""
+    rows = await session.fetch(_BY_CART, cart_ids=cart_ids)
+    return {order.cart_id: order for order in typed_rows(OrderRow, rows) if order.cart_id is not None}
 
 
-async def payments_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session,
-        f"{_PAYMENTS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.id",
-        order_ids,
-    )
+_BY_CART = statement(f"SELECT {ORDER_COLUMNS} FROM orders o WHERE o.cart_id = ANY(:cart_ids)")
 
 
-_PAYMENTS = """
-    SELECT c.id, c.order_id, c.method, c.status, c.amount_minor, c.captured_minor, c.refunded_minor, c.tendered_minor,
-        c.reference, o.currency
-    FROM payment c JOIN orders o ON o.id = c.order_id
-"""
+async def lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[OrderLineRow]]:
+    return _by_order(order_ids, typed_rows(OrderLineRow, await session.fetch(_LINES_BY_ORDER, order_ids=order_ids)))
 
 
-async def promotions_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session,
-        "SELECT c.order_id, c.promotion, c.name, c.coupon, c.amount_minor, o.currency FROM order_promotion c "
-        "JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.position",
-        order_ids,
-    )
+_LINE_COLUMNS = ", ".join(f"c.{name}" for name in OrderLineRow._fields if name != "currency")
+
+_LINES_BY_ORDER = statement(f"""
+    SELECT {_LINE_COLUMNS}, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.position
+""")
 
 
-async def tax_lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session,
-        "SELECT c.order_id, c.rate, c.taxable_minor, c.tax_minor, o.currency FROM order_tax_line c "
-        "JOIN orders o ON o.id = c.order_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.rate DESC",
-        order_ids,
-    )
+async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, OrderLineRow]:
+    return {line.id: line for line in typed_rows(OrderLineRow, await session.fetch(_LINES_BY_ID, ids=ids))}
 
 
-async def returns_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session, f"{_RETURNS} WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.created_at", order_ids
-    )
+_LINES_BY_ID = statement(f"""
+    SELECT {_LINE_COLUMNS}, o.currency FROM order_line c JOIN orders o ON o.id = c.order_id WHERE c.id = ANY(:ids)
+""")
 
 
-_RETURNS = """
-    SELECT c.id, c.order_id, c.location_id, c.currency, c.refund_minor, c.note, c.exchange_order_id, c.created_at
-    FROM order_return c
-"""
+async def payments_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[PaymentRow]]:
+    return _by_order(order_ids, typed_rows(PaymentRow, await session.fetch(_PAYMENTS_BY_ORDER, order_ids=order_ids)))
 
 
-async def returns_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
-    rows = await session.fetch(
-        f"{_RETURNS} JOIN orders o ON o.id = c.order_id WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
-        ids,
-        actor.customer_id,
-        actor.works_here,
-    )
-    return {row["id"]: row for row in rows}
+_PAYMENT_COLUMNS = ", ".join(f"c.{name}" for name in PaymentRow._fields if name != "currency")
+
+_PAYMENTS_BY_ORDER = statement(f"""
+    SELECT {_PAYMENT_COLUMNS}, o.currency FROM payment c JOIN orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.id
+""")
 
 
-async def lines_by_return(session: Session, return_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    """Units that came back, where it is known which of the order's they are."""
-    found: dict[UUID, list[Row]] = {return_id: [] for return_id in return_ids}
-    rows = await session.fetch(
-        "SELECT l.return_id, l.order_line_id, l.quantity, l.restocked, l.condition, l.reason, l.refund_minor, "
-        "r.currency FROM order_return_line l JOIN order_return r ON r.id = l.return_id "
-        "WHERE l.return_id = ANY($1) AND l.order_line_id IS NOT NULL ORDER BY l.return_id, l.id",
-        return_ids,
-    )
-    for row in rows:
-        found[row["return_id"]].append(row)
+async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, PaymentRow]:
+    rows = await session.fetch(_PAYMENTS_BY_ID, ids=ids, **visibility(actor))
+    return {payment.id: payment for payment in typed_rows(PaymentRow, rows)}
+
+
+_PAYMENTS_BY_ID = statement(f"""
+    SELECT {_PAYMENT_COLUMNS}, o.currency FROM payment c JOIN orders o ON o.id = c.order_id
+    WHERE c.id = ANY(:ids) AND {VISIBLE}
+""")
+
+
+async def refunds_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[RefundRow]]:
+    """Return the refunds of orders, oldest first."""
+    return _by_order(order_ids, typed_rows(RefundRow, await session.fetch(_REFUNDS_BY_ORDER, order_ids=order_ids)))
+
+
+_REFUNDS_BY_ORDER = statement(f"""
+    SELECT c.id, c.order_id, c.amount_minor, c.status, c.reason, c.created_at, c.settled_at, p.method, o.currency
+    FROM payment_operation c JOIN payment p ON p.id = c.payment_id JOIN orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY(:order_ids) AND c.kind = '{OperationKind.REFUND}' ORDER BY c.order_id, c.id
+""")
+
+
+async def promotions_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[OrderPromotionRow]]:
+    rows = await session.fetch(_PROMOTIONS_BY_ORDER, order_ids=order_ids)
+    return _by_order(order_ids, typed_rows(OrderPromotionRow, rows))
+
+
+_PROMOTIONS_BY_ORDER = statement("""
+    SELECT c.order_id, c.promotion, c.name, c.coupon, c.amount_minor, o.currency
+    FROM order_promotion c JOIN orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.position
+""")
+
+
+async def tax_lines_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[OrderTaxLineRow]]:
+    rows = await session.fetch(_TAX_LINES_BY_ORDER, order_ids=order_ids)
+    return _by_order(order_ids, typed_rows(OrderTaxLineRow, rows))
+
+
+_TAX_LINES_BY_ORDER = statement("""
+    SELECT c.order_id, c.rate, c.taxable_minor, c.tax_minor, o.currency
+    FROM order_tax_line c JOIN orders o ON o.id = c.order_id
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.rate DESC
+""")
+
+
+async def returns_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[ReturnRow]]:
+    return _by_order(order_ids, typed_rows(ReturnRow, await session.fetch(_RETURNS_BY_ORDER, order_ids=order_ids)))
+
+
+_RETURN_COLUMNS = column_list(ReturnRow, "c")
+
+_RETURNS_BY_ORDER = statement(f"""
+    SELECT {_RETURN_COLUMNS} FROM order_return c
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.created_at
+""")
+
+
+async def returns_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, ReturnRow]:
+    rows = await session.fetch(_RETURNS_BY_ID, ids=ids, **visibility(actor))
+    return {order_return.id: order_return for order_return in typed_rows(ReturnRow, rows)}
+
+
+_RETURNS_BY_ID = statement(f"""
+    SELECT {_RETURN_COLUMNS} FROM order_return c JOIN orders o ON o.id = c.order_id
+    WHERE c.id = ANY(:ids) AND {VISIBLE}
+""")
+
+
+async def lines_by_return(session: Session, return_ids: Sequence[UUID]) -> dict[UUID, list[ReturnLineRow]]:
+    """Return the lines of returns that are linked to lines of an order."""
+    found: dict[UUID, list[ReturnLineRow]] = {return_id: [] for return_id in return_ids}
+    for line in typed_rows(ReturnLineRow, await session.fetch(_LINES_BY_RETURN, return_ids=return_ids)):
+        found[line.return_id].append(line)
     return found
 
 
-async def timeline_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    return await _children(
-        session,
-        "SELECT c.order_id, c.type, c.at, h.code AS channel, c.actor, c.data FROM order_event c "
-        "LEFT JOIN channel h ON h.id = c.channel_id WHERE c.order_id = ANY($1) ORDER BY c.order_id, c.version",
-        order_ids,
-    )
+_LINES_BY_RETURN = statement("""
+    SELECT l.return_id, l.order_line_id, l.quantity, l.restocked, l.condition, l.reason, l.refund_minor, r.currency
+    FROM order_return_line l JOIN order_return r ON r.id = l.return_id
+    WHERE l.return_id = ANY(:return_ids) AND l.order_line_id IS NOT NULL ORDER BY l.return_id, l.id
+""")
 
 
-async def lines_by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    rows = await session.fetch(f"{_LINES} WHERE c.id = ANY($1)", ids)
-    return {row["id"]: row for row in rows}
+async def timeline_by_order(session: Session, order_ids: Sequence[UUID]) -> dict[UUID, list[TimelineRow]]:
+    rows = await session.fetch(_TIMELINE_BY_ORDER, order_ids=order_ids)
+    return _by_order(order_ids, typed_rows(TimelineRow, rows))
 
 
-async def payments_by_id(session: Session, ids: Sequence[UUID], *, actor: Actor) -> dict[UUID, Row]:
-    rows = await session.fetch(
-        f"{_PAYMENTS} WHERE c.id = ANY($1) AND (o.customer_id = $2 OR $3)",
-        ids,
-        actor.customer_id,
-        actor.works_here,
-    )
-    return {row["id"]: row for row in rows}
+_TIMELINE_BY_ORDER = statement("""
+    SELECT c.order_id, c.type, c.at, h.code AS channel, c.actor, c.data
+    FROM order_event c LEFT JOIN channel h ON h.id = c.channel_id
+    WHERE c.order_id = ANY(:order_ids) ORDER BY c.order_id, c.version
+""")
 
 
-async def _children(session: Session, sql: str, order_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    found: dict[UUID, list[Row]] = {order_id: [] for order_id in order_ids}
-    for row in await session.fetch(sql, order_ids):
-        found[row["order_id"]].append(row)
+class _OfOrder(Protocol):
+    @property
+    def order_id(self) -> UUID: ...
+
+
+T = TypeVar("T", bound=_OfOrder)
+
+
+def _by_order(order_ids: Sequence[UUID], records: Sequence[T]) -> dict[UUID, list[T]]:
+    found: dict[UUID, list[T]] = {order_id: [] for order_id in order_ids}
+    for record in records:
+        found[record.order_id].append(record)
     return found
-
-
-def order_id_of_cursor(key: str | None) -> UUID | None:
-    """The order within a cursor. Errors: `Invalid`."""
-    try:
-        return UUID(key) if key is not None else None
-    except ValueError:
-        raise Invalid("This is not a cursor of this list.", "after") from None

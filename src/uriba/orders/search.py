@@ -1,28 +1,29 @@
-"""Search: the order book by what people at a counter or a desk know of an order."""
+"""Search of orders by what people at a counter or a desk know of an order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 
-from uriba.customers.models import Customer
+from uriba.customers import customers
 from uriba.db import Session
+from uriba.db.rows import typed_rows
 from uriba.orders.models import Order, OrderStatus, PaymentStatus
-from uriba.orders.queries import COLUMNS
+from uriba.orders.rows import OrderRow
 
 _ORDER = Order.__table__.c
+_EQUAL = ("channel_id", "location_id", "customer_id", "number", "receipt", "status", "payment_status")
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """What is known; all of it must be so. `customer`: a loyalty card, e-mail address or phone number.
+    """Conditions that orders must meet, all of them. `customer`: a loyalty card, e-mail address or phone number.
 
-    `placed_from` is part of the span, `placed_to` is not.
+    The span of time includes `placed_from` and excludes `placed_to`.
     """
 
     channel_id: int | None = None
@@ -38,42 +39,45 @@ class OrderFilter:
 
 
 async def find_orders(
-    session: Session, search: OrderFilter, *, first: int, after: UUID | None
-) -> Sequence[Mapping[str, Any]]:
-    """Orders, newest first, one more than asked for. The caller has checked who may list."""
-    names = [name.strip().removeprefix("o.") for name in COLUMNS.split(",")]
-    statement = (
-        select(*(_ORDER[name] for name in names))
-        .where(and_(True, *_conditions(search)))
+    session: Session, order_filter: OrderFilter, *, first: int, after: UUID | None
+) -> Sequence[OrderRow]:
+    """Return orders, newest first, one more than `first`. The caller has checked that the actor may list them."""
+    conditions = _conditions(order_filter)
+    if order_filter.customer is not None:
+        conditions.append(await _of_customer(session, order_filter.customer.strip()))
+    query = (
+        select(*(_ORDER[name] for name in OrderRow._fields))
+        .where(and_(True, *conditions))
         .order_by(Order.placed_at.desc(), Order.id.desc())
         .limit(first + 1)
     )
     if after is not None:
         last = select(Order.placed_at, Order.id).where(Order.id == after)
-        statement = statement.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
-    return await session.select(statement)
+        query = query.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
+    return typed_rows(OrderRow, await session.select(query))
 
 
-def _conditions(search: OrderFilter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    for name in ("channel_id", "location_id", "customer_id", "number", "receipt", "status", "payment_status"):
-        if (value := getattr(search, name)) is not None:
-            found.append(_ORDER[name] == value)
-    if search.placed_from is not None:
-        found.append(Order.placed_at >= search.placed_from)
-    if search.placed_to is not None:
-        found.append(Order.placed_at < search.placed_to)
-    if search.customer is not None:
-        found.append(_of_customer(search.customer.strip()))
-    return found
+def _conditions(order_filter: OrderFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for name in _EQUAL:
+        if (value := getattr(order_filter, name)) is not None:
+            conditions.append(_ORDER[name] == value)
+    if order_filter.placed_from is not None:
+        conditions.append(Order.placed_at >= order_filter.placed_from)
+    if order_filter.placed_to is not None:
+        conditions.append(Order.placed_at < order_filter.placed_to)
+    return conditions
 
 
-def _of_customer(known: str) -> ColumnElement[bool]:
-    """Whatever the customer is known by; a guest by what they gave at checkout."""
-    address, number = known.lower(), "".join(c for c in known if c.isascii() and (c.isdigit() or c == "+"))
-    ways = [Customer.loyalty_card == known, Customer.email == address]
-    contacts: list[ColumnElement[bool]] = [Order.email == address]
-    if number:
-        ways.append(Customer.phone == number)
-        contacts.append(Order.phone == number)
-    return or_(Order.customer_id.in_(select(Customer.id).where(or_(*ways))), *contacts)
+async def _of_customer(session: Session, identifier: str) -> ColumnElement[bool]:
+    """Return the condition for orders of the customer with this identifier, and of guests who gave it at checkout."""
+    email, phone = identifier.lower(), "".join(c for c in identifier if c.isascii() and (c.isdigit() or c == "+"))
+    customer_ids = await customers.ids_by_identifiers(
+        session, loyalty_card=identifier, email=email, phone=phone or None
+    )
+    conditions: list[ColumnElement[bool]] = [Order.email == email]
+    if phone:
+        conditions.append(Order.phone == phone)
+    if customer_ids:
+        conditions.append(Order.customer_id.in_(customer_ids))
+    return or_(*conditions)

@@ -1,4 +1,4 @@
-"""Sales that have happened at tills: written into the order book as they were, many at once."""
+"""Sales of tills: written as completed orders, many at once, as they happened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uriba.pricing.tax import TaxLine
 
 
 class TillSaleLine(NamedTuple):
-    """Units that left the shop; amounts in minor units."""
+    """A line of a sale. Amounts in minor units."""
 
     id: UUID
     variant_id: int
@@ -33,7 +33,7 @@ class TillSaleLine(NamedTuple):
 
 
 class TillSale(NamedTuple):
-    """A sale that is over: goods handed over, money taken. Amounts in minor units, tax included."""
+    """A completed sale: units handed over, money taken. Amounts in minor units, tax included."""
 
     id: UUID
     cart_id: UUID | None
@@ -51,10 +51,10 @@ class TillSale(NamedTuple):
 
 
 async def record_sales(session: Session, sales: Sequence[TillSale], *, actor: str) -> None:
-    """Write the sales as completed orders, with their money, their timeline and their events."""
+    """Write sales as completed orders, with their payments and timelines, and emit their events."""
     if not sales:
         return
-    await session.insert(_ORDERS, [_order(sale) for sale in sales])
+    await session.insert(_ORDERS, [_order_row(sale) for sale in sales])
     await session.insert(_LINES, [(sale.id, n, *line) for sale in sales for n, line in enumerate(sale.lines, 1)])
     await session.insert(
         _TAXES, [(sale.id, _rate(t), t.taxable_minor, t.tax_minor) for sale in sales for t in sale.tax_lines]
@@ -67,12 +67,12 @@ async def record_sales(session: Session, sales: Sequence[TillSale], *, actor: st
             for t in sale.tenders
         ],
     )
-    told = [(sale, event) for sale in sales for event in _events(sale)]
-    await session.insert(_TIMELINE, [_line_of(sale, event, actor) for sale, event in told])
-    emit(session, *(event for _, event in told))
+    events = [(sale, event) for sale in sales for event in _events(sale)]
+    await session.insert(_TIMELINE, [_timeline_row(sale, event, actor) for sale, event in events])
+    emit(session, *(event for _, event in events))
 
 
-def _order(sale: TillSale) -> tuple[object, ...]:
+def _order_row(sale: TillSale) -> tuple[object, ...]:
     return (
         sale.id,
         sale.cart_id,
@@ -95,8 +95,7 @@ def _order(sale: TillSale) -> tuple[object, ...]:
     )
 
 
-def _line_of(sale: TillSale, event: Event, actor: str) -> tuple[object, ...]:
-    """The event as a line of the sale's timeline."""
+def _timeline_row(sale: TillSale, event: Event, actor: str) -> tuple[object, ...]:
     data = msgspec.json.encode(event.data).decode()
     return (sale.id, event.version, event.type, sale.placed_at, sale.channel_id, data, actor)
 
@@ -108,13 +107,18 @@ def _rate(line: TaxLine) -> str:
 def _events(sale: TillSale) -> list[Event]:
     subject, cart = order_subject(sale.id), str(sale.cart_id) if sale.cart_id else None
     total = {"amountMinor": sale.total_minor, "currency": sale.currency}
-    told: list[Event] = [OrderPlaced(subject, 1, {"status": OrderStatus.COMPLETED, "cart": cart, "total": total})]
+    events: list[Event] = [OrderPlaced(subject, 1, {"status": OrderStatus.COMPLETED, "cart": cart, "total": total})]
     for tender in sale.tenders:
-        amount = {"amountMinor": tender.amount_minor, "currency": sale.currency}
-        state = {"payment": str(tender.id), "method": tender.method, "status": PaymentStatus.PAID, "cart": cart}
-        told.append(PaymentUpdated(subject, len(told) + 1, {**state, "amount": amount}))
-    told.append(OrderCompleted(subject, len(told) + 1, {"status": OrderStatus.COMPLETED, "cart": cart}))
-    return told
+        data = {
+            "payment": str(tender.id),
+            "method": tender.method,
+            "status": PaymentStatus.PAID,
+            "cart": cart,
+            "amount": {"amountMinor": tender.amount_minor, "currency": sale.currency},
+        }
+        events.append(PaymentUpdated(subject, len(events) + 1, data))
+    events.append(OrderCompleted(subject, len(events) + 1, {"status": OrderStatus.COMPLETED, "cart": cart}))
+    return events
 
 
 _ORDERS = Insert(

@@ -1,4 +1,4 @@
-"""Tables of gift cards and loyalty points. The ledgers are append-only; a balance is the sum of a ledger's entries."""
+"""Tables of gift cards and loyalty points. Entries are only ever added; a balance is their sum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uriba.db.base import Base
 
 
 class CardEntryKind(StrEnum):
-    """Why a gift card's balance changed. GIVE_BACK: the order that it paid was not placed."""
+    """Why a gift card's balance changed. GIVE_BACK: the order that it was to pay came to nothing."""
 
     ISSUE = "ISSUE"
     REDEEM = "REDEEM"
@@ -23,10 +23,7 @@ class CardEntryKind(StrEnum):
 
 
 class PointsEntryKind(StrEnum):
-    """Why a customer's points changed. REVERSE: points earned with an order were taken back after a refund.
-
-    GIVE_BACK: the order that they paid was not placed.
-    """
+    """Why a customer's points changed. REVERSE: what was earned for goods that came back."""
 
     EARN = "EARN"
     REDEEM = "REDEEM"
@@ -37,7 +34,7 @@ class PointsEntryKind(StrEnum):
 
 
 class GiftCard(Base):
-    """A gift card; balance in minor units. Of its code only the digest and the last four characters are stored."""
+    """A gift card; balance in minor units. Of its code only the digest and the last four characters are kept."""
 
     __tablename__ = "gift_card"
     __table_args__ = (CheckConstraint("balance_minor >= 0", name="balance"),)
@@ -53,10 +50,9 @@ class GiftCard(Base):
 
 
 class GiftCardEntry(Base):
-    """One entry of a gift card's ledger, in minor units of the card's currency.
+    """A line of a gift card's ledger, in minor units of the card.
 
-    There is no foreign key to the order: during checkout its row does not exist yet. `operation_id` is the payment
-    operation of a refund; unique, so that each refund is posted once.
+    No foreign key to the order: it may still be being paid. `operation_id` is the refund's, which is booked once.
     """
 
     __tablename__ = "gift_card_entry"
@@ -90,7 +86,8 @@ class GiftCardEntry(Base):
 
 
 class PointsAccount(Base):
-    """A customer's points. `owed`: points to be reversed that were already spent; new points pay these first."""
+    """A customer's points. `owed`: points of goods that came back after the points were spent; what comes in next pays
+    these first."""
 
     __tablename__ = "points_account"
     __table_args__ = (
@@ -104,10 +101,9 @@ class PointsAccount(Base):
 
 
 class PointsEntry(Base):
-    """One entry of a customer's points ledger. `amount_minor` is the corresponding money in the order's minor units.
+    """A line of a customer's points. `amount_minor` is the money that it stands for, in minor units of the order.
 
-    EARN: the order's total. REVERSE: the part of it that was refunded, negative. Other kinds: the amount that the
-    points paid, with the sign of the points.
+    EARN: the order's total; REVERSE: what was given back of it, negative; others: what the points paid, signed as they.
     """
 
     __tablename__ = "points_entry"

@@ -91,7 +91,7 @@ async def expire_holds(context: WorkerContext) -> int:
 async def link_returns(context: WorkerContext) -> int:
     """Link returns of tills to their sales, where the tills sent both at the same moment."""
     async with context.database.transaction() as session:
-        return await till_returns.link_waiting(session)
+        return await till_returns.link_recent(session)
 
 
 async def expire_carts(context: WorkerContext) -> int:

@@ -1,11 +1,15 @@
-"""Back-orders: promises that wait for goods, served first come, first served."""
+"""Back-orders: promises that wait for goods. They are filled in the order in which their orders were placed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
 
 from uriba.core.actor import SYSTEM
 from uriba.db import Row, Session
+from uriba.db.rows import typed_rows
+from uriba.db.statements import statement
 from uriba.fulfillment.allocation import level_locks, reallocate
 from uriba.fulfillment.allocation.level_locks import Level
 from uriba.fulfillment.allocation.reallocate import Reallocation
@@ -13,25 +17,43 @@ from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory.queries import AVAILABLE, levels_by_key
+from uriba.orders import locks
+from uriba.orders.queries import ORDERED_UNITS, PLACED_ORDERS
 
 RECEIPT = "RECEIPT"
-"""Why a back-order waits no more."""
+"""The reason of the timeline: goods were received."""
 
-SERVED_MAX = 100
-"""Back-orders that one receipt serves itself; the sweep serves the rest."""
+FILLED_BY_RECEIPT_MAX = 100
+"""Back-orders that one receipt fills itself; the sweep fills the others."""
 
 
-async def fill(session: Session, rows: Sequence[Row], *, actor: str) -> int:
-    """Give what became available at levels to whoever waits for it; how many units.
+class Backorder(NamedTuple):
+    """Back-ordered units of a fulfillment's line.
 
-    `rows`: levels as the ledger returned them. This transaction holds their locks, and orders come before stock: an
-    order that is locked is skipped, never waited for, and served by the sweep.
+    `shipping_location_ids`: for units to be shipped, the candidates that ship orders of the channel, its best first.
     """
-    free = {(row["variant_id"], row["location_id"]): units for row in rows if (units := _available(row)) > 0}
-    if not free:
+
+    fulfillment_id: UUID
+    order_id: UUID
+    location_id: int
+    method: str
+    order_line_id: UUID
+    quantity: int
+    variant_id: int
+    shipping_location_ids: Sequence[int]
+
+
+async def fill(session: Session, levels: Sequence[Row], *, actor: str) -> int:
+    """Allocate units that became available to the back-orders that wait for them; return how many units.
+
+    `levels`: as the ledger returned them. This transaction holds their locks, and orders are locked before stock: an
+    order that another transaction has locked is skipped, not waited for, and filled by the sweep.
+    """
+    available = {(row["variant_id"], row["location_id"]): row["available"] for row in levels if row["available"] > 0}
+    if not available:
         return 0
-    waiting = await _take(session, free, limit=SERVED_MAX)
-    return await _give(session, waiting, free, actor=actor)
+    backorders = await _lock_backorders(session, available, limit=FILLED_BY_RECEIPT_MAX)
+    return await _allocate(session, backorders, available, actor=actor)
 
 
 async def fill_after(
@@ -47,125 +69,132 @@ async def fill_after(
 
 
 async def fill_waiting(session: Session, limit: int) -> int:
-    """Serve back-orders for which some location has units, however that came about; how many units."""
-    rows = await session.fetch(_WANTED, limit)
-    seen = {(row["variant_id"], row["location_id"]): row["free"] for row in rows}
+    """Fill back-orders for which some location has units, for whatever reason; return how many units.
+
+    `limit`: variants, and back-orders.
+    """
+    rows = await session.fetch(_FILLABLE_LEVELS, variants_max=limit)
+    seen = {(row["variant_id"], row["location_id"]): row["available"] for row in rows}
     if not seen:
         return 0
-    waiting = await _take(session, seen, limit=limit)
-    wanted = {(split.variant_id, split.location_id) for split in assign(waiting, seen)}
-    free = {level: row["free"] for level, row in (await level_locks.lock(session, wanted)).items()}
-    return await _give(session, waiting, free, actor=SYSTEM.label)
+    backorders = await _lock_backorders(session, seen, limit=limit)
+    wanted = {(r.variant_id, r.location_id) for r in assign(backorders, seen)}
+    available = {level: row["free"] for level, row in (await level_locks.lock(session, wanted)).items()}
+    return await _allocate(session, backorders, available, actor=SYSTEM.label)
 
 
-def assign(waiting: Sequence[Row], free: Mapping[Level, int]) -> list[Reallocation]:
-    """What each back-order gets of free units, in this order: from its own location first, in few parcels. Pure."""
-    left, found = dict(free), []
-    for row in waiting:
-        variant_id = row["variant_id"]
-        places = dict.fromkeys([row["location_id"], *row["ships_from"]])
-        supply = [Supply(place, max(0, left.get((variant_id, place), 0))) for place in places]
-        units = min(row["quantity"], sum(place.quantity for place in supply))
-        pieces = (
-            assign_units([Demand(0, variant_id, units)], {variant_id: supply}, rules=CHANNEL_ORDER_RULES)
-            if units
-            else []
-        )
-        assert isinstance(pieces, list)
-        for piece in pieces:
-            left[variant_id, piece.location_id] -= piece.quantity
-            found.append(_served(row, piece.location_id, piece.quantity))
-    return found
+def assign(backorders: Sequence[Backorder], available: Mapping[Level, int]) -> list[Reallocation]:
+    """Assign available units to back-orders in their order: from the own location first, in few shipments. Pure."""
+    left, reallocations = dict(available), []
+    for backorder in backorders:
+        variant_id = backorder.variant_id
+        location_ids = dict.fromkeys([backorder.location_id, *backorder.shipping_location_ids])
+        supply = [Supply(key, max(0, left.get((variant_id, key), 0))) for key in location_ids]
+        units = min(backorder.quantity, sum(s.quantity for s in supply))
+        assignments = assign_units([Demand(0, variant_id, units)], {variant_id: supply}, rules=CHANNEL_ORDER_RULES)
+        assert isinstance(assignments, list)
+        for assignment in assignments:
+            left[variant_id, assignment.location_id] -= assignment.quantity
+            reallocations.append(_reallocation(backorder, assignment.location_id, assignment.quantity))
+    return reallocations
 
 
-def _served(row: Row, location_id: int, units: int) -> Reallocation:
+def _reallocation(backorder: Backorder, location_id: int, units: int) -> Reallocation:
     return Reallocation(
-        fulfillment_id=row["id"],
-        order_id=row["order_id"],
-        order_line_id=row["order_line_id"],
-        variant_id=row["variant_id"],
-        method=row["method"],
+        fulfillment_id=backorder.fulfillment_id,
+        order_id=backorder.order_id,
+        order_line_id=backorder.order_line_id,
+        variant_id=backorder.variant_id,
+        method=backorder.method,
         quantity=units,
         status=FulfillmentStatus.ALLOCATED,
         location_id=location_id,
-        stays=location_id == row["location_id"] and units == row["quantity"],
+        keeps_fulfillment=location_id == backorder.location_id and units == backorder.quantity,
     )
 
 
-def _available(row: Row) -> int:
-    promised = row["committed"] + row["reserved"]
-    return int(row["on_hand"] - row["unavailable"] - promised - row["safety_stock"])
-
-
-async def _take(session: Session, free: Mapping[Level, int], *, limit: int) -> list[Row]:
-    """Lock those whose turn it is and their orders, but nobody's that is locked; first come, first."""
-    variants, places = [variant_id for variant_id, _ in free], [place for _, place in free]
-    locked = await session.fetch(_LOCK_WAITING, variants, places, list(free.values()), limit)
+async def _lock_backorders(session: Session, available: Mapping[Level, int], *, limit: int) -> list[Backorder]:
+    """Lock the orders of the next back-orders, except for orders that are locked; return the back-orders."""
+    location_ids = [location_id for _, location_id in available]
+    due = await session.fetch(
+        _DUE,
+        variant_ids=[variant_id for variant_id, _ in available],
+        location_ids=location_ids,
+        available=list(available.values()),
+        limit=limit,
+    )
+    locked = await locks.lock_unlocked(session, {row["order_id"] for row in due}) if due else []
     if not locked:
         return []
-    # Read anew: their lines may have changed before they were locked.
-    return await session.fetch(_LOCKED, [row["id"] for row in locked], places)
+    # Read again: their lines may have changed before they were locked.
+    rows = await session.fetch(
+        _BACKORDERS, ids=[row["fulfillment_id"] for row in due], order_ids=locked, location_ids=location_ids
+    )
+    return typed_rows(Backorder, rows)
 
 
-async def _give(session: Session, waiting: Sequence[Row], free: Mapping[Level, int], *, actor: str) -> int:
-    served = assign(waiting, free)
-    return await reallocate.apply(session, served, reason=RECEIPT, actor=actor) if served else 0
+async def _allocate(
+    session: Session, backorders: Sequence[Backorder], available: Mapping[Level, int], *, actor: str
+) -> int:
+    reallocations = assign(backorders, available)
+    return await reallocate.apply(session, reallocations, reason=RECEIPT, actor=actor) if reallocations else 0
 
 
-_WAITING = """
-    SELECT f.id, f.order_id, f.location_id, f.method, fl.order_line_id, fl.quantity, l.variant_id, o.channel_id,
-        o.placed_at
+_WAITING = f"""
+    SELECT f.id AS fulfillment_id, f.order_id, f.location_id, f.method, fl.order_line_id, fl.quantity, l.variant_id,
+        o.channel_id, o.placed_at
     FROM fulfillment f JOIN fulfillment_line fl ON fl.fulfillment_id = f.id
-    JOIN order_line l ON l.id = fl.order_line_id JOIN orders o ON o.id = f.order_id
+    JOIN ({ORDERED_UNITS}) l ON l.order_line_id = fl.order_line_id JOIN ({PLACED_ORDERS}) o ON o.order_id = f.order_id
     WHERE f.status = 'BACKORDERED'
 """
 
-_SHIPS = """
+_SHIPPING_LOCATIONS = """
     SELECT s.channel_id, s.location_id, s.position FROM channel_location s
     JOIN location p ON p.id = s.location_id WHERE p.ships_orders
 """
-"""Which locations a channel's orders are shipped from, by `position`."""
+"""The locations that ship the orders of each channel, by `position`."""
 
-_WANTED = f"""
-    WITH waiting AS MATERIALIZED ({_WAITING}), place AS (
+# The variants that have been waited for longest come first.
+_FILLABLE_LEVELS = statement(f"""
+    WITH waiting AS MATERIALIZED ({_WAITING}), candidate AS (
         SELECT variant_id, location_id FROM waiting
         UNION
         SELECT w.variant_id, s.location_id
         FROM (SELECT DISTINCT variant_id, channel_id FROM waiting WHERE method = 'SHIP') w
-        JOIN ({_SHIPS}) s USING (channel_id)
-    ), wanted AS (
-        SELECT variant_id, location_id, {AVAILABLE} AS free
-        FROM place JOIN stock_level l USING (variant_id, location_id) WHERE {AVAILABLE} > 0
-    ), turn AS (
-        SELECT variant_id FROM waiting WHERE variant_id IN (SELECT variant_id FROM wanted)
-        GROUP BY variant_id ORDER BY min(placed_at), variant_id LIMIT $1
+        JOIN ({_SHIPPING_LOCATIONS}) s USING (channel_id)
+    ), fillable AS (
+        SELECT variant_id, location_id, {AVAILABLE} AS available
+        FROM candidate JOIN stock_level l USING (variant_id, location_id) WHERE {AVAILABLE} > 0
+    ), next_variant AS (
+        SELECT variant_id FROM waiting WHERE variant_id IN (SELECT variant_id FROM fillable)
+        GROUP BY variant_id ORDER BY min(placed_at), variant_id LIMIT :variants_max
     )
-    SELECT variant_id, location_id, free FROM wanted JOIN turn USING (variant_id)
-"""
-"""Units that somebody waits for, of so many variants: those that are waited for longest."""
+    SELECT variant_id, location_id, available FROM fillable JOIN next_variant USING (variant_id)
+""")
 
-# Whoever has as many units before him at a level as all levels of the variant have gets none of that level.
-_LOCK_WAITING = f"""
+# A back-order gets nothing of a level if those before it want as many units there as all levels of the variant have.
+_DUE = statement(f"""
     WITH level AS (
-        SELECT *, sum(free) OVER (PARTITION BY variant_id) AS total
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS l(variant_id, location_id, free)
-    ), due AS (
-        SELECT DISTINCT placed_at, order_id, id FROM (
-            SELECT w.*, v.total, sum(w.quantity) OVER (
-                PARTITION BY v.variant_id, v.location_id ORDER BY w.placed_at, w.order_id, w.id) - w.quantity AS before
-            FROM ({_WAITING}) w JOIN level v USING (variant_id)
-            WHERE v.location_id = w.location_id OR w.method = 'SHIP' AND EXISTS (
-                SELECT FROM ({_SHIPS}) s WHERE (s.channel_id, s.location_id) = (w.channel_id, v.location_id))
-        ) queue WHERE before < total ORDER BY placed_at, order_id, id LIMIT $4
+        SELECT *, sum(available) OVER (PARTITION BY variant_id) AS total
+        FROM unnest(:variant_ids::bigint[], :location_ids::bigint[], :available::bigint[])
+            AS l(variant_id, location_id, available)
     )
-    SELECT f.id FROM due JOIN orders o ON o.id = due.order_id JOIN fulfillment f ON f.id = due.id
-    WHERE f.status = 'BACKORDERED' ORDER BY o.placed_at, o.id, f.id FOR UPDATE OF o, f SKIP LOCKED
-"""
+    SELECT DISTINCT placed_at, order_id, fulfillment_id FROM (
+        SELECT w.*, v.total, sum(w.quantity) OVER (
+            PARTITION BY v.variant_id, v.location_id ORDER BY w.placed_at, w.order_id, w.fulfillment_id
+        ) - w.quantity AS before
+        FROM ({_WAITING}) w JOIN level v USING (variant_id)
+        WHERE v.location_id = w.location_id OR w.method = 'SHIP' AND EXISTS (
+            SELECT FROM ({_SHIPPING_LOCATIONS}) s WHERE (s.channel_id, s.location_id) = (w.channel_id, v.location_id))
+    ) queue WHERE before < total ORDER BY placed_at, order_id, fulfillment_id LIMIT :limit
+""")
 
-_LOCKED = f"""
-    SELECT w.*, ARRAY(
-        SELECT s.location_id FROM ({_SHIPS}) s
-        WHERE w.method = 'SHIP' AND s.channel_id = w.channel_id AND s.location_id = ANY($2) ORDER BY s.position
-    ) AS ships_from
-    FROM ({_WAITING} AND f.id = ANY($1)) w ORDER BY placed_at, order_id, id
-"""
+_BACKORDERS = statement(f"""
+    SELECT w.fulfillment_id, w.order_id, w.location_id, w.method, w.order_line_id, w.quantity, w.variant_id, ARRAY(
+        SELECT s.location_id FROM ({_SHIPPING_LOCATIONS}) s
+        WHERE w.method = 'SHIP' AND s.channel_id = w.channel_id AND s.location_id = ANY(:location_ids)
+        ORDER BY s.position
+    ) AS shipping_location_ids
+    FROM ({_WAITING} AND f.id = ANY(:ids) AND f.order_id = ANY(:order_ids)) w
+    ORDER BY placed_at, order_id, fulfillment_id
+""")

@@ -1,4 +1,4 @@
-"""Splits: units of a fulfillment are to come from elsewhere, wait for goods, or wait no more."""
+"""Reallocation: allocated units move to another location or are back-ordered; back-ordered units are allocated."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from uuid import UUID
 import msgspec
 
 from uriba.core.ids import new_id
-from uriba.db import Row, Session
-from uriba.fulfillment.events import FulfillmentUpdated
+from uriba.db import Session
+from uriba.db.statements import statement
+from uriba.fulfillment import order_progress
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
-from uriba.orders import timeline
-from uriba.orders.timeline import TimelineEntry
 
 
 class Reallocation(msgspec.Struct, frozen=True, kw_only=True):
-    """Units of a fulfillment's line, and what becomes of them.
+    """Units of a fulfillment's line and their new location and status.
 
-    `held_at`: where they are committed until now, None for those that wait. `stays`: they are all of the fulfillment
-    and change nothing but its status.
+    `committed_at`: the location where they are committed now; None for back-ordered units. `keeps_fulfillment`: they
+    are all units of the fulfillment and stay at its location, so only its status changes.
     """
 
     fulfillment_id: UUID
@@ -34,129 +33,103 @@ class Reallocation(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     status: FulfillmentStatus
     location_id: int
-    held_at: int | None = None
-    stays: bool = False
+    committed_at: int | None = None
+    keeps_fulfillment: bool = False
 
 
-async def apply(session: Session, splits: Sequence[Reallocation], *, reason: str, actor: str) -> int:
-    """Move the promises between levels and fulfillments, and tell; how many units.
+async def apply(session: Session, reallocations: Sequence[Reallocation], *, reason: str, actor: str) -> int:
+    """Move the units between levels and fulfillments and record it on the timelines; return how many units.
 
-    The caller has locked the orders, and then the levels; by what it saw of them each promise can be kept.
+    The caller has locked the orders, then the levels, and has checked on the locked levels that the units are there.
     """
-    for order_id, parts in groupby(sorted(splits, key=lambda s: s.order_id), key=lambda s: s.order_id):
-        movements = [movement for part in parts for movement in _movements(part)]
+    by_order = groupby(sorted(reallocations, key=lambda r: r.order_id), key=lambda r: r.order_id)
+    for order_id, group in by_order:
+        movements = [movement for reallocation in group for movement in _movements(reallocation)]
         await ledger.post(session, movements, reference=f"order:{order_id}", actor=actor)
-    touched = await _rewrite(session, splits)
-    await tell(session, touched, reason=reason, actor=actor)
-    return sum(split.quantity for split in splits)
+    changed = await _write(session, reallocations)
+    await order_progress.record_updates(session, changed, reason=reason, actor=actor)
+    return sum(reallocation.quantity for reallocation in reallocations)
 
 
-def _movements(split: Reallocation) -> list[Movement]:
-    units, found = split.quantity, []
-    if split.held_at is not None:
-        found.append(
+def _movements(reallocation: Reallocation) -> list[Movement]:
+    units, movements = reallocation.quantity, []
+    if reallocation.committed_at is not None:
+        movements.append(
             Movement(
-                variant_id=split.variant_id,
-                location_id=split.held_at,
+                variant_id=reallocation.variant_id,
+                location_id=reallocation.committed_at,
                 reason=StockReason.RELEASE,
                 quantity=units,
                 committed=-units,
             )
         )
-    if split.status is FulfillmentStatus.ALLOCATED:
-        found.append(
+    if reallocation.status is FulfillmentStatus.ALLOCATED:
+        movements.append(
             Movement(
-                variant_id=split.variant_id,
-                location_id=split.location_id,
+                variant_id=reallocation.variant_id,
+                location_id=reallocation.location_id,
                 reason=StockReason.COMMIT,
                 quantity=units,
                 committed=units,
                 need=units,
             )
         )
-    return found
+    return movements
 
 
-async def _rewrite(session: Session, splits: Sequence[Reallocation]) -> list[UUID]:
-    """Write what the fulfillments are then; those that changed or are new, in the order of their making."""
-    stay = [split for split in splits if split.stays]
-    leave = [split for split in splits if not split.stays]
-    new = [new_id() for _ in leave]
-    if stay:
+async def _write(session: Session, reallocations: Sequence[Reallocation]) -> list[UUID]:
+    """Write the fulfillments; return the ids of those that changed, then of the new ones."""
+    kept = [r for r in reallocations if r.keeps_fulfillment]
+    moved = [r for r in reallocations if not r.keeps_fulfillment]
+    new_ids = [new_id() for _ in moved]
+    if kept:
+        await session.run(_SET_STATUS, ids=[r.fulfillment_id for r in kept], statuses=[r.status for r in kept])
+    if moved:
         await session.run(
-            "UPDATE fulfillment f SET status = s.status FROM unnest($1::uuid[], $2::text[]) AS s(id, status) "
-            "WHERE f.id = s.id",
-            [split.fulfillment_id for split in stay],
-            [split.status for split in stay],
+            _MOVE_UNITS,
+            fulfillment_ids=[r.fulfillment_id for r in moved],
+            order_line_ids=[r.order_line_id for r in moved],
+            quantities=[r.quantity for r in moved],
+            new_ids=new_ids,
+            order_ids=[r.order_id for r in moved],
+            location_ids=[r.location_id for r in moved],
+            methods=[r.method for r in moved],
+            statuses=[r.status for r in moved],
         )
-    if leave:
-        await session.run(
-            _TAKE_OUT,
-            [split.fulfillment_id for split in leave],
-            [split.order_line_id for split in leave],
-            [split.quantity for split in leave],
-            new,
-            [split.order_id for split in leave],
-            [split.location_id for split in leave],
-            [split.method for split in leave],
-            [split.status for split in leave],
-        )
-    return [*dict.fromkeys(split.fulfillment_id for split in splits), *new]
+    return [*dict.fromkeys(r.fulfillment_id for r in reallocations), *new_ids]
 
 
-# What is emptied keeps its lines: they say what it was.
-_TAKE_OUT = """
+_SET_STATUS = statement("""
+    UPDATE fulfillment f SET status = s.status FROM unnest(:ids::uuid[], :statuses::text[]) AS s(id, status)
+    WHERE f.id = s.id
+""")
+
+# A fulfillment that loses all of its units becomes REJECTED and keeps its lines, which say what it was.
+_MOVE_UNITS = statement("""
     WITH part AS MATERIALIZED (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[],
-            $8::text[]) AS p(old_id, order_line_id, quantity, id, order_id, location_id, method, status)
-    ), taken AS MATERIALIZED (
+        SELECT * FROM unnest(:fulfillment_ids::uuid[], :order_line_ids::uuid[], :quantities::bigint[], :new_ids::uuid[],
+            :order_ids::uuid[], :location_ids::bigint[], :methods::text[], :statuses::text[])
+            AS p(old_id, order_line_id, quantity, id, order_id, location_id, method, status)
+    ), moved AS MATERIALIZED (
         SELECT old_id AS fulfillment_id, order_line_id, sum(quantity)::bigint AS quantity FROM part GROUP BY 1, 2
     ), emptied AS MATERIALIZED (
-        SELECT fl.fulfillment_id FROM fulfillment_line fl LEFT JOIN taken t USING (fulfillment_id, order_line_id)
-        WHERE fl.fulfillment_id = ANY($1) GROUP BY 1 HAVING bool_and(fl.quantity = coalesce(t.quantity, 0))
+        SELECT fl.fulfillment_id FROM fulfillment_line fl LEFT JOIN moved m USING (fulfillment_id, order_line_id)
+        WHERE fl.fulfillment_id = ANY(:fulfillment_ids)
+        GROUP BY 1 HAVING bool_and(fl.quantity = coalesce(m.quantity, 0))
     ), rejected AS (
         UPDATE fulfillment f SET status = 'REJECTED' FROM emptied e WHERE f.id = e.fulfillment_id
-    ), gone AS (
-        DELETE FROM fulfillment_line fl USING taken t
-        WHERE (fl.fulfillment_id, fl.order_line_id) = (t.fulfillment_id, t.order_line_id)
-            AND fl.quantity = t.quantity AND fl.fulfillment_id NOT IN (SELECT fulfillment_id FROM emptied)
-    ), smaller AS (
-        UPDATE fulfillment_line fl SET quantity = fl.quantity - t.quantity FROM taken t
-        WHERE (fl.fulfillment_id, fl.order_line_id) = (t.fulfillment_id, t.order_line_id)
-            AND (fl.quantity <> t.quantity)
-            AND fl.fulfillment_id NOT IN (SELECT fulfillment_id FROM emptied)
-    ), made AS (
+    ), deleted AS (
+        DELETE FROM fulfillment_line fl USING moved m
+        WHERE (fl.fulfillment_id, fl.order_line_id) = (m.fulfillment_id, m.order_line_id)
+            AND fl.quantity = m.quantity AND fl.fulfillment_id NOT IN (SELECT fulfillment_id FROM emptied)
+    ), reduced AS (
+        UPDATE fulfillment_line fl SET quantity = fl.quantity - m.quantity FROM moved m
+        WHERE (fl.fulfillment_id, fl.order_line_id) = (m.fulfillment_id, m.order_line_id)
+            AND fl.quantity <> m.quantity AND fl.fulfillment_id NOT IN (SELECT fulfillment_id FROM emptied)
+    ), created AS (
         INSERT INTO fulfillment (id, order_id, location_id, method, status)
         SELECT id, order_id, location_id, method, status FROM part
     )
     INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity)
     SELECT id, order_line_id, quantity FROM part
-"""
-
-
-async def tell(session: Session, fulfillment_ids: Sequence[UUID], *, reason: str | None, actor: str) -> None:
-    """A line for each in its order's timeline: where it is to come from, how far it is, how many units it has."""
-    rows = await session.fetch(
-        "SELECT f.id, f.order_id, f.status, f.method, f.tracking, f.hold_until, p.code, ("
-        "SELECT sum(quantity) FROM fulfillment_line fl WHERE fl.fulfillment_id = f.id)::bigint AS units "
-        "FROM unnest($1::uuid[]) WITH ORDINALITY AS k(id, n) JOIN fulfillment f USING (id) "
-        "JOIN location p ON p.id = f.location_id ORDER BY k.n",
-        fulfillment_ids,
-    )
-    await timeline.record(session, [_told(row, reason) for row in rows], actor=actor)
-
-
-def _told(row: Row, reason: str | None) -> TimelineEntry:
-    data = {
-        "fulfillment": str(row["id"]),
-        "status": row["status"],
-        "location": row["code"],
-        "method": row["method"],
-        "units": row["units"],
-        "reason": reason,
-    }
-    if row["tracking"]:
-        data["tracking"] = row["tracking"]
-    if row["status"] == FulfillmentStatus.READY_FOR_PICKUP and row["hold_until"]:
-        data["holdUntil"] = row["hold_until"].isoformat()
-    return TimelineEntry(row["order_id"], FulfillmentUpdated, data)
+""")

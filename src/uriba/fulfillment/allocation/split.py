@@ -1,4 +1,4 @@
-"""Carving: units of a fulfillment go on as one of their own, so that a part can be ready, leave or fail alone."""
+"""Splits: some units of a fulfillment become a fulfillment of their own, which can advance or fail alone."""
 
 from __future__ import annotations
 
@@ -8,53 +8,65 @@ from uuid import UUID
 from uriba.core.errors import InvalidQuantity, NotFound
 from uriba.core.ids import new_id
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.fulfillment.order_snapshot import FulfillmentPart
 
 
-def requested_units(pieces: Sequence[FulfillmentPart], units: Mapping[UUID, int] | None) -> dict[UUID, int]:
-    """The units of a fulfillment that are meant, by line: all of them where none are named.
+def requested_units(parts: Sequence[FulfillmentPart], units: Mapping[UUID, int] | None) -> dict[UUID, int]:
+    """Return the requested units of a fulfillment by order line: all units where none are named.
 
-    Errors: `NotFound` for a line that is not in it, `InvalidQuantity`.
+    Errors: `NotFound` for a line that is not in the fulfillment, `InvalidQuantity`.
     """
-    have = {piece.line_id: piece.quantity for piece in pieces}
+    available = {part.line_id: part.quantity for part in parts}
     if units is None:
-        return have
+        return available
     for index, (line_id, quantity) in enumerate(units.items()):
-        if line_id not in have:
+        if line_id not in available:
             raise NotFound("This line is not in the fulfillment.", "lines", index, "orderLineId")
-        if not 0 < quantity <= have[line_id]:
-            raise InvalidQuantity(f"There are {have[line_id]} units of this line in it.", "lines", index, "quantity")
+        if not 0 < quantity <= available[line_id]:
+            limit = f"The fulfillment has {available[line_id]} units of this line. Give a number from 1 to that."
+            raise InvalidQuantity(limit, "lines", index, "quantity")
     return dict(units)
 
 
 async def split_off(
-    session: Session, fulfillment_id: UUID, pieces: Sequence[FulfillmentPart], units: Mapping[UUID, int]
+    session: Session, fulfillment_id: UUID, parts: Sequence[FulfillmentPart], units: Mapping[UUID, int]
 ) -> UUID:
-    """The fulfillment that has exactly these units: the same where they are all, else a new one, as far as it was."""
-    if units == {piece.line_id: piece.quantity for piece in pieces}:
+    """Return the id of a fulfillment with exactly these units.
+
+    Where they are all units, it is the same fulfillment; else a new one with the same status.
+    """
+    if units == {part.line_id: part.quantity for part in parts}:
         return fulfillment_id
-    part_id = new_id()
-    await session.run(_NEW, fulfillment_id, part_id)
-    await session.run(_MOVE, fulfillment_id, part_id, list(units), list(units.values()))
-    return part_id
+    new_fulfillment_id = new_id()
+    await session.run(_COPY, fulfillment_id=fulfillment_id, new_id=new_fulfillment_id)
+    await session.run(
+        _MOVE_UNITS,
+        fulfillment_id=fulfillment_id,
+        new_id=new_fulfillment_id,
+        line_ids=list(units),
+        quantities=list(units.values()),
+    )
+    return new_fulfillment_id
 
 
-_NEW = """
+_COPY = statement("""
     INSERT INTO fulfillment (id, order_id, location_id, method, status, tracking, pickup_code, ready_by, hold_until,
         sourcing)
-    SELECT $2, order_id, location_id, method, status, tracking, pickup_code, ready_by, hold_until, sourcing
-    FROM fulfillment WHERE id = $1
-"""
-_MOVE = """
-    WITH part AS (
-        SELECT * FROM unnest($3::uuid[], $4::bigint[]) AS p(order_line_id, quantity)
-    ), gone AS (
-        DELETE FROM fulfillment_line l USING part p
-        WHERE l.fulfillment_id = $1 AND l.order_line_id = p.order_line_id AND l.quantity = p.quantity
-    ), less AS (
-        UPDATE fulfillment_line l SET quantity = l.quantity - p.quantity FROM part p
-        WHERE l.fulfillment_id = $1 AND l.order_line_id = p.order_line_id AND l.quantity > p.quantity
+    SELECT :new_id, order_id, location_id, method, status, tracking, pickup_code, ready_by, hold_until, sourcing
+    FROM fulfillment WHERE id = :fulfillment_id
+""")
+
+_MOVE_UNITS = statement("""
+    WITH moved AS (
+        SELECT * FROM unnest(:line_ids::uuid[], :quantities::bigint[]) AS u(order_line_id, quantity)
+    ), deleted AS (
+        DELETE FROM fulfillment_line l USING moved m
+        WHERE l.fulfillment_id = :fulfillment_id AND l.order_line_id = m.order_line_id AND l.quantity = m.quantity
+    ), reduced AS (
+        UPDATE fulfillment_line l SET quantity = l.quantity - m.quantity FROM moved m
+        WHERE l.fulfillment_id = :fulfillment_id AND l.order_line_id = m.order_line_id AND l.quantity > m.quantity
     )
     INSERT INTO fulfillment_line (fulfillment_id, order_line_id, quantity)
-    SELECT $2, order_line_id, quantity FROM part
-"""
+    SELECT :new_id, order_line_id, quantity FROM moved
+""")

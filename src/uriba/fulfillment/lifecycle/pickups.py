@@ -1,4 +1,4 @@
-"""Pickups: goods that nobody fetched go back on the shelf, and their money to the customer."""
+"""Pickups that are ready: their code, and their cancellation when nobody collects them in time."""
 
 from __future__ import annotations
 
@@ -6,36 +6,42 @@ from uuid import UUID
 
 from uriba.core.actor import SYSTEM, Actor, Role
 from uriba.db import Session
+from uriba.db.statements import statement
 from uriba.fulfillment import order_snapshot
 from uriba.fulfillment.lifecycle import cancellation
-from uriba.fulfillment.models import FulfillmentStatus
 
-EXPIRED = "PICKUP_EXPIRED"
-"""Why a pickup that was ready is cancelled."""
+PICKUP_EXPIRED = "PICKUP_EXPIRED"
+"""The reason of the cancellation."""
 
 
 async def overdue(session: Session, *, limit: int = 100) -> list[tuple[UUID, UUID]]:
-    """Pickups whose term is over, with their orders."""
-    rows = await session.fetch(
-        "SELECT id, order_id FROM fulfillment WHERE status = 'READY_FOR_PICKUP' AND hold_until <= now() "
-        "ORDER BY hold_until LIMIT $1",
-        limit,
-    )
+    """Return the fulfillments, with their orders, whose time for pickup is over."""
+    rows = await session.fetch(_OVERDUE, limit=limit)
     return [(row["id"], row["order_id"]) for row in rows]
 
 
+_OVERDUE = statement("""
+    SELECT id, order_id FROM fulfillment WHERE status = 'READY_FOR_PICKUP' AND hold_until <= now()
+    ORDER BY hold_until LIMIT :limit
+""")
+
+
 async def expire(session: Session, fulfillment_id: UUID, order_id: UUID) -> bool:
-    """Put back a pickup that is overdue; False where it was fetched meanwhile."""
-    book = await order_snapshot.lock(session, order_id, actor=SYSTEM, path="orderId")
-    still = await session.fetchval(
-        "SELECT true FROM fulfillment WHERE id = $1 AND hold_until <= now() AND status = $2",
-        fulfillment_id,
-        FulfillmentStatus.READY_FOR_PICKUP,
+    """Cancel a pickup that is overdue; return False where it was collected meanwhile."""
+    snapshot = await order_snapshot.lock(session, order_id, actor=SYSTEM, path="orderId")
+    if not await session.fetchval(_IS_OVERDUE, fulfillment_id=fulfillment_id):
+        return False
+    units = {part.line_id: part.quantity for part in snapshot.parts if part.fulfillment_id == fulfillment_id}
+    await cancellation.cancel(
+        session, snapshot, units, reason=PICKUP_EXPIRED, actor=SYSTEM.label, fulfillment_id=fulfillment_id
     )
-    units = {p.line_id: p.quantity for p in book.pieces if p.fulfillment_id == fulfillment_id}
-    if still:
-        await cancellation.cancel(session, book, units, reason=EXPIRED, actor=SYSTEM.label, only=fulfillment_id)
-    return bool(still)
+    return True
+
+
+_IS_OVERDUE = statement("""
+    SELECT true FROM fulfillment
+    WHERE id = :fulfillment_id AND status = 'READY_FOR_PICKUP' AND hold_until <= now()
+""")
 
 
 def visible_pickup_code(code: str | None, *, actor: Actor) -> str | None:

@@ -1,4 +1,4 @@
-"""The states of a fulfillment, and which follow which. Pure; drawn in docs/fulfillment.md."""
+"""The statuses of a fulfillment and the transitions between them. Pure; drawn in docs/fulfillment.md."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ TRANSITIONS: Mapping[Method, Mapping[Status, tuple[Status, ...]]] = {
         Status.SHIPPED: (Status.DELIVERED,),
     },
 }
-"""What people may do next. The hub itself moves between ALLOCATED and BACKORDERED, as goods go and come."""
+"""The transitions that callers may make. The hub itself changes between ALLOCATED and BACKORDERED with the stock."""
 
 DEPARTED = (Status.HANDED_OVER, Status.SHIPPED, Status.DELIVERED)
-"""The goods have left the shop's hands."""
+"""Statuses of units that have left the location."""
 
 ENDED = (Status.HANDED_OVER, Status.DELIVERED, Status.CANCELLED, Status.REJECTED)
-"""Nothing more happens to it."""
+"""Statuses that no other follows."""
 
 
 def next_statuses(method: Method, status: Status) -> tuple[Status, ...]:
-    """What may follow; nothing at an end."""
+    """Return the statuses that may follow; none at an end."""
     return TRANSITIONS[method].get(status, ())
 
 
 def check_transition(method: Method, status: Status, to: Status) -> None:
-    """Errors: `InvalidState`, with the moves that are legal."""
+    """Errors: `InvalidState`, whose message lists the legal transitions."""
     legal = next_statuses(method, status)
     if to not in legal:
-        ways = f"it can become {', '.join(legal)}" if legal else "that is its end"
-        raise InvalidState(f"A {method} that is {status} cannot become {to}: {ways}.", "status")
+        allowed = f"it can become {', '.join(legal)}" if legal else "this is its final status"
+        raise InvalidState(f"A {method} fulfillment that is {status} cannot become {to}: {allowed}.", "status")

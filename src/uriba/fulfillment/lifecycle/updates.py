@@ -1,4 +1,4 @@
-"""Updates: how far a fulfillment is, as the people who handle the goods say. Stock and money move with the goods."""
+"""Updates of a fulfillment's status by those who handle the units. Stock and payments change with the units."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
+
 from uriba.core import text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import Invalid, NotFound
 from uriba.db import Session
-from uriba.fulfillment import order_snapshot
-from uriba.fulfillment.allocation import reallocate, rejections, split
-from uriba.fulfillment.lifecycle import cancellation, closing, transitions
+from uriba.db.statements import statement
+from uriba.fulfillment import order_progress, order_snapshot
+from uriba.fulfillment.allocation import rejections, split
+from uriba.fulfillment.lifecycle import cancellation, transitions
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
@@ -21,15 +24,16 @@ from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 from uriba.orders import payments
+from uriba.orders.models import PaymentStatus
 
 CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CODE_SIZE = 6
-"""A pickup code is read out at a counter; it is asked for together with the fulfillment, so it need not be long."""
+"""Pickup codes are read out at a counter and checked for one fulfillment only, so they can be short."""
 
 
 @dataclass(frozen=True, slots=True)
 class FulfillmentUpdate:
-    """What people say of a fulfillment; `units` of its lines, by order line, where it is not about all of it."""
+    """A requested update. `units`: by order line, where it is not for all units. `code`: the customer's pickup code."""
 
     fulfillment_id: UUID
     status: FulfillmentStatus
@@ -39,116 +43,132 @@ class FulfillmentUpdate:
     units: Mapping[UUID, int] | None = None
 
 
-async def apply(session: Session, said: FulfillmentUpdate, *, actor: Actor) -> tuple[UUID, UUID]:
-    """Move a fulfillment on, or a part of it, which is one of its own then; the ids of fulfillment and order.
+async def apply(session: Session, update: FulfillmentUpdate, *, actor: Actor) -> tuple[UUID, UUID]:
+    """Apply an update; return the ids of the updated fulfillment and of its order.
 
-    What it is already, it stays: saying it again changes nothing.
+    Some units of a fulfillment become a fulfillment of their own first. An update to the present status changes only
+    the tracking.
 
-    Errors: `NotFound`, `InvalidState` with the moves that are legal, `InvalidQuantity`, `Invalid` (code, tracking).
+    Errors: `NotFound`, `InvalidState` with the legal transitions, `InvalidQuantity`, `Invalid` (code, tracking).
     """
-    book, pieces = await _find(session, said, actor)
-    method, status = pieces[0].method, pieces[0].status
-    tracking = text.optional_text(said.tracking, "tracking")
-    reason = text.optional_text(said.reason, "reason")
-    if said.status is status:
-        await _track(session, said.fulfillment_id, tracking)
-        return said.fulfillment_id, book.order["id"]
-    transitions.check_transition(method, status, said.status)
-    if tracking and said.status is not FulfillmentStatus.SHIPPED:
-        raise Invalid("Only what is shipped has tracking.", "tracking")
-    if said.status is FulfillmentStatus.HANDED_OVER:
-        await _check_code(session, said)
-    units = split.requested_units(pieces, said.units)
-    if said.status is FulfillmentStatus.CANCELLED:
-        till = actor.role is Role.TERMINAL
+    snapshot, parts = await _lock(session, update, actor)
+    order_id, status = snapshot.order.id, parts[0].status
+    tracking = text.optional_text(update.tracking, "tracking")
+    reason = text.optional_text(update.reason, "reason")
+    if update.status is status:
+        if tracking is not None:
+            await session.run(_SET_TRACKING, fulfillment_id=update.fulfillment_id, tracking=tracking)
+        return update.fulfillment_id, order_id
+    transitions.check_transition(parts[0].method, status, update.status)
+    if tracking and update.status is not FulfillmentStatus.SHIPPED:
+        raise Invalid("Only shipped units have tracking.", "tracking")
+    if update.status is FulfillmentStatus.HANDED_OVER:
+        await _check_code(session, update)
+    units = split.requested_units(parts, update.units)
+    if update.status is FulfillmentStatus.CANCELLED:
         await cancellation.cancel(
-            session, book, units, reason=reason, actor=actor.label, at_till=till, only=said.fulfillment_id
+            session,
+            snapshot,
+            units,
+            reason=reason,
+            actor=actor.label,
+            at_till=actor.role is Role.TERMINAL,
+            fulfillment_id=update.fulfillment_id,
         )
-        return said.fulfillment_id, book.order["id"]
-    part_id = await split.split_off(session, said.fulfillment_id, pieces, units)
-    parts = [_with(piece, units[piece.line_id], part_id) for piece in pieces if piece.line_id in units]
-    if said.status is FulfillmentStatus.REJECTED:
-        await rejections.reject(session, book, part_id, parts, reason=reason, actor=actor.label)
+        return update.fulfillment_id, order_id
+    updated_id = await split.split_off(session, update.fulfillment_id, parts, units)
+    updated = [
+        msgspec.structs.replace(part, fulfillment_id=updated_id, quantity=units[part.line_id])
+        for part in parts
+        if part.line_id in units
+    ]
+    if update.status is FulfillmentStatus.REJECTED:
+        await rejections.reject(session, snapshot, updated, reason=reason, actor=actor.label)
     else:
-        await _advance(session, book, part_id, parts, said.status, tracking, reason, actor.label)
-    return part_id, book.order["id"]
+        await _advance(session, snapshot, updated, update.status, tracking, reason, actor.label)
+    return updated_id, order_id
 
 
-async def _find(session: Session, said: FulfillmentUpdate, actor: Actor) -> tuple[OrderSnapshot, list[FulfillmentPart]]:
-    """The fulfillment, its order locked. A terminal handles its own location's only."""
-    order_id = await session.fetchval("SELECT order_id FROM fulfillment WHERE id = $1", said.fulfillment_id)
+_SET_TRACKING = statement("UPDATE fulfillment SET tracking = :tracking WHERE id = :fulfillment_id")
+
+
+async def _lock(
+    session: Session, update: FulfillmentUpdate, actor: Actor
+) -> tuple[OrderSnapshot, list[FulfillmentPart]]:
+    """Lock the order of a fulfillment; return its snapshot and the fulfillment's parts.
+
+    A terminal finds only fulfillments of its own location.
+    """
+    order_id = await session.fetchval(_ORDER_ID, fulfillment_id=update.fulfillment_id)
     if order_id is None:
         raise NotFound("There is no such fulfillment.", "fulfillmentId")
-    book = await order_snapshot.lock(session, order_id, actor=actor, path="fulfillmentId", own_place=False)
-    pieces = [piece for piece in book.pieces if piece.fulfillment_id == said.fulfillment_id]
-    if actor.role is Role.TERMINAL and pieces[0].location_id != actor.location_id:
+    snapshot = await order_snapshot.lock(session, order_id, actor=actor, path="fulfillmentId", own_location_only=False)
+    parts = [part for part in snapshot.parts if part.fulfillment_id == update.fulfillment_id]
+    if actor.role is Role.TERMINAL and parts[0].location_id != actor.location_id:
         raise NotFound("There is no such fulfillment.", "fulfillmentId")
-    return book, pieces
+    return snapshot, parts
 
 
-def _with(piece: FulfillmentPart, quantity: int, part_id: UUID) -> FulfillmentPart:
-    return FulfillmentPart(
-        fulfillment_id=part_id,
-        line_id=piece.line_id,
-        quantity=quantity,
-        status=piece.status,
-        method=piece.method,
-        location_id=piece.location_id,
-    )
+_ORDER_ID = statement("SELECT order_id FROM fulfillment WHERE id = :fulfillment_id")
 
 
-async def _track(session: Session, fulfillment_id: UUID, tracking: str | None) -> None:
-    """A tracking number that is known later."""
-    if tracking is not None:
-        await session.run("UPDATE fulfillment SET tracking = $2 WHERE id = $1", fulfillment_id, tracking)
-
-
-async def _check_code(session: Session, said: FulfillmentUpdate) -> None:
-    """Whoever asks for the customer's code gets the goods for that code only."""
-    if said.code is None:
+async def _check_code(session: Session, update: FulfillmentUpdate) -> None:
+    """Compare the pickup code, if the caller has asked the customer for it."""
+    if update.code is None:
         return
-    right = await session.fetchval("SELECT pickup_code FROM fulfillment WHERE id = $1", said.fulfillment_id)
-    if right is None or not secrets.compare_digest(said.code.strip().upper().encode(), right.encode()):
+    code = await session.fetchval(_PICKUP_CODE, fulfillment_id=update.fulfillment_id)
+    if code is None or not secrets.compare_digest(update.code.strip().upper().encode(), code.encode()):
         raise Invalid("This is not the code of this pickup.", "code")
+
+
+_PICKUP_CODE = statement("SELECT pickup_code FROM fulfillment WHERE id = :fulfillment_id")
 
 
 async def _advance(
     session: Session,
-    book: OrderSnapshot,
-    part_id: UUID,
+    snapshot: OrderSnapshot,
     parts: Sequence[FulfillmentPart],
     status: FulfillmentStatus,
     tracking: str | None,
     reason: str | None,
     actor: str,
 ) -> None:
-    code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_SIZE))
-    await session.run(_ADVANCE, part_id, status, tracking, reason, code)
-    await reallocate.tell(session, [part_id], reason=reason, actor=actor)
-    leaves = status in DEPARTED and parts[0].status not in DEPARTED
-    if leaves and book.order["payment_status"] == "AUTHORIZED":
-        units = {part.line_id: part.quantity for part in parts}
-        await payments.capture(session, book.order, leave_minor=book.still_to_leave(units), actor=actor)
-    await closing.end(session, book.order["id"], actor=actor)
-    if leaves:
-        await ledger.post(session, _leaving(book, parts), reference=f"order:{book.order['id']}", actor=actor)
+    """Set the status of all parts of a fulfillment. When units depart, capture their price and post their sale."""
+    order, fulfillment_id = snapshot.order, parts[0].fulfillment_id
+    await session.run(
+        _SET_STATUS,
+        fulfillment_id=fulfillment_id,
+        status=status,
+        tracking=tracking,
+        reason=reason,
+        new_code="".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_SIZE)),
+    )
+    await order_progress.record_updates(session, [fulfillment_id], reason=reason, actor=actor)
+    departs = status in DEPARTED and parts[0].status not in DEPARTED
+    if departs and order.payment_status == PaymentStatus.AUTHORIZED:
+        departing = {part.line_id: part.quantity for part in parts}
+        await payments.capture(session, order, leave_minor=snapshot.undeparted_minor(departing), actor=actor)
+    await order_progress.close_if_ended(session, order.id, actor=actor)
+    if departs:
+        await ledger.post(session, _sales(snapshot, parts), reference=f"order:{order.id}", actor=actor)
 
 
-_ADVANCE = """
-    UPDATE fulfillment f SET status = $2, tracking = coalesce($3, f.tracking), reason = coalesce($4, f.reason),
-        changed_at = now(),
-        pickup_code = CASE WHEN $2 = 'READY_FOR_PICKUP' THEN coalesce(f.pickup_code, $5) ELSE f.pickup_code END,
-        hold_until = CASE WHEN $2 = 'READY_FOR_PICKUP'
+_SET_STATUS = statement("""
+    UPDATE fulfillment f SET status = :status, tracking = coalesce(:tracking, f.tracking),
+        reason = coalesce(:reason, f.reason), changed_at = now(),
+        pickup_code = CASE WHEN :status = 'READY_FOR_PICKUP' THEN coalesce(f.pickup_code, :new_code)
+            ELSE f.pickup_code END,
+        hold_until = CASE WHEN :status = 'READY_FOR_PICKUP'
             THEN now() + make_interval(days => p.pickup_hold_days::int) ELSE f.hold_until END
-    FROM location p WHERE f.id = $1 AND p.id = f.location_id
-"""
+    FROM location p WHERE f.id = :fulfillment_id AND p.id = f.location_id
+""")
 
 
-def _leaving(book: OrderSnapshot, parts: Sequence[FulfillmentPart]) -> list[Movement]:
-    variants = {line.id: line.variant_id for line in book.lines}
+def _sales(snapshot: OrderSnapshot, parts: Sequence[FulfillmentPart]) -> list[Movement]:
+    variant_ids = snapshot.variant_ids()
     return [
         Movement(
-            variant_id=variants[part.line_id],
+            variant_id=variant_ids[part.line_id],
             location_id=part.location_id,
             reason=StockReason.SALE,
             quantity=part.quantity,

@@ -8,6 +8,7 @@ import strawberry
 
 from uriba.alerts import queries as alert_queries
 from uriba.alerts.models import AlertKind, AlertStatus
+from uriba.catalog import locations
 from uriba.core import ids, pages
 from uriba.core.actor import Role
 from uriba.core.errors import Invalid
@@ -26,7 +27,7 @@ from uriba.graphql.health.types import (
     parity_of,
     terminal_health_of,
 )
-from uriba.graphql.orders.queries import location_key, workplace
+from uriba.graphql.orders.queries import location_id_of_code
 from uriba.graphql.permissions import APP_OR_STAFF, INVENTORY_SCOPE, TERMINAL_OR_INVENTORY_SCOPE, query
 from uriba.health import channel_health, parity, terminal_health
 from uriba.webhooks import endpoints
@@ -69,8 +70,9 @@ class HealthQueries:
     ) -> TerminalHealthConnection:
         size = pages.check_first(20 if first is None else first)
         all_locations = location is None and info.context.actor.role is not Role.TERMINAL
-        location_id = None if all_locations else await workplace(info, location)
+        actor = info.context.actor
         async with info.context.reading() as session:
+            location_id = None if all_locations else await locations.id_for_actor(session, location, actor=actor)
             found = await terminal_health.terminals(
                 session,
                 location_id=location_id,
@@ -92,7 +94,7 @@ class HealthQueries:
         after: str | None = None,
     ) -> AlertConnection:
         size = pages.check_first(20 if first is None else first)
-        location_id = None if location is None else await location_key(info, location)
+        location_id = None if location is None else await location_id_of_code(info, location)
         async with info.context.reading() as session:
             found = await alert_queries.page(
                 session,

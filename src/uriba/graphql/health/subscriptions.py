@@ -17,7 +17,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.engine.live_feed import Change
 from uriba.graphql.engine.subscriptions import State, subscribe
 from uriba.graphql.health.types import Alert, alert_of
-from uriba.graphql.orders.queries import location_key
+from uriba.graphql.orders.queries import location_id_of_code
 from uriba.graphql.permissions import INVENTORY_SCOPE, subscription
 
 
@@ -28,7 +28,7 @@ class HealthSubscriptions:
         "All open alerts, then each alert that opens or closes. For staff, and apps with the scope inventory.",
     )
     async def alerts_changed(self, info: Info, location: str | None = None) -> AsyncGenerator[Alert, None]:
-        location_id = None if location is None else await location_key(info, location)
+        location_id = None if location is None else await location_id_of_code(info, location)
 
         async def present() -> AsyncIterator[State[Alert]]:
             async for alert in _open_alerts(info, location_id):

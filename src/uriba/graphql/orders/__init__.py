@@ -1,1 +1,1 @@
-"""Checkout and orders in the API."""
+"""Orders in the API: checkout, queries, fulfillment, cancellation, returns."""

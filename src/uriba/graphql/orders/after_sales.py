@@ -1,4 +1,4 @@
-"""What happens to orders after they were placed: handling, cancelling, bringing back."""
+"""Mutations of placed orders: fulfillment, cancellation, returns, exchanges and refunds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import strawberry
 from uriba.checkout.exchange import Exchanged, exchange
 from uriba.checkout.request import CheckoutRequest
 from uriba.core import ids
-from uriba.core.actor import Role
 from uriba.core.errors import Code, NotFound, Refusals
 from uriba.core.ids import new_id
-from uriba.db import Session
 from uriba.db.idempotency import Replayed
-from uriba.fulfillment import order_snapshot, returns
-from uriba.fulfillment.lifecycle import cancellation, updates
+from uriba.fulfillment import returns
+from uriba.fulfillment.lifecycle import updates
+from uriba.fulfillment.lifecycle.cancellation import cancel_order
 from uriba.fulfillment.lifecycle.updates import FulfillmentUpdate
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.returns import ReturnRequest, ReturnRequestLine
@@ -35,7 +34,7 @@ from uriba.orders import payment_operations
 from uriba.orders.models import ReturnCondition
 
 
-@strawberry.input(description="Units of a line.")
+@strawberry.input(description="Units of an order line.")
 class OrderLineUnitsInput:
     order_line_id: strawberry.ID
     quantity: int
@@ -45,9 +44,11 @@ class OrderLineUnitsInput:
 class OrderReturnLineInput:
     order_line_id: strawberry.ID
     quantity: int
-    restock: bool = strawberry.field(default=True, description="False, without a condition: not kept as stock at all.")
+    restock: bool = strawberry.field(
+        default=True, description="False, without a condition: the units are not kept as stock."
+    )
     condition: ReturnCondition | None = strawberry.field(
-        default=None, description="SELLABLE where it is restocked and nothing else is said."
+        default=None, description="SELLABLE by default, where `restock` is true."
     )
     reason: str | None = None
 
@@ -58,10 +59,11 @@ class OrderReturnInput:
     lines: list[OrderReturnLineInput]
     idempotency_key: str
     location: str | None = strawberry.field(
-        default=None, description="Where the goods were handed in; a terminal's own, else where they left from."
+        default=None,
+        description="Where the units are handed in. Default: a terminal's own location, else the one they left from.",
     )
     approve: bool = strawberry.field(
-        default=False, description="Staff allows what is past the channel's window, or above its limit."
+        default=False, description="Staff approves a return after the channel's return window, or above its limit."
     )
     note: str | None = None
 
@@ -86,14 +88,14 @@ class OrderReturnPayload:
     errors: list[UserError] = strawberry.field(default_factory=list)
 
 
-@strawberry.input(description="Goods that come back, and the cart that goes out for them.")
+@strawberry.input(description="Units to return, and the cart that they are exchanged for.")
 class OrderExchangeInput:
     order_id: strawberry.ID
     lines: list[OrderReturnLineInput]
     cart_id: strawberry.ID
     idempotency_key: str
     payments: list[PaymentInput] = strawberry.field(
-        default_factory=list, description="What the new goods cost above what comes back; in cash."
+        default_factory=list, description="Payments of the difference, where the new order costs more; in cash."
     )
     note: str | None = None
 
@@ -101,7 +103,7 @@ class OrderExchangeInput:
 @strawberry.type
 class OrderExchangePayload:
     order_return: Return | None = None
-    order: Order | None = strawberry.field(default=None, description="Of which goods came back.")
+    order: Order | None = strawberry.field(default=None, description="The order of the returned units.")
     exchange: Order | None = strawberry.field(default=None, description="The new order.")
     errors: list[UserError] = strawberry.field(default_factory=list)
 
@@ -117,9 +119,9 @@ class RefundPayload:
 class AfterSalesMutations:
     @mutation(
         RETAILER,
-        "Cancel an order before anything of it leaves, or units of its lines that have not left: stock goes back to "
-        "where it was promised, money to whom it came from. For terminals of a place that has a part in it, apps and "
-        "staff.",
+        "Cancel an order of which no unit has been handed over or shipped, or units of its lines that have not. The "
+        "units are released where they were promised, and payments are voided or refunded. For terminals whose "
+        "location takes part in the order, apps and staff.",
     )
     async def order_cancel(
         self,
@@ -130,24 +132,18 @@ class AfterSalesMutations:
         lines: list[OrderLineUnitsInput] | None = None,
     ) -> OrderPayload:
         key = _key(order_id, "Order", "orderId")
-        asked = {"order": key, "reason": reason, "lines": [vars(line) for line in lines] if lines is not None else None}
-        call = info.context.call("orderCancel", idempotency_key, asked)
+        content = {"order": key, "reason": reason, "lines": None if lines is None else [vars(line) for line in lines]}
+        call = info.context.call("orderCancel", idempotency_key, content)
         units = units_of(lines) if lines is not None else None
         actor = info.context.actor
-
-        async def cancel(session: Session) -> None:
-            book = await order_snapshot.lock(session, key, actor=actor, path="orderId")
-            chosen = cancellation.units_to_cancel(book, units)
-            at_till = actor.role is Role.TERMINAL
-            await cancellation.cancel(session, book, chosen, reason=reason, actor=actor.label, at_till=at_till)
-
-        await info.context.once(call, cancel)
-        return OrderPayload(order=await settled(info, key))
+        await info.context.once(call, partial(cancel_order, order_id=key, units=units, reason=reason, actor=actor))
+        return OrderPayload(order=await settle_and_load(info, key))
 
     @mutation(
         RETAILER,
-        "Say how far a fulfillment is, or a part of it. A terminal handles its own location's. Stock and money move "
-        "with the goods: hand-over and shipment take from on hand; what is rejected comes from elsewhere, or waits.",
+        "Set the status of a fulfillment, or of some of its units. Stock and payments follow: hand-over and shipment "
+        "reduce on hand and capture payments; rejected units come from another location or are back-ordered. A "
+        "terminal updates fulfillments of its own location.",
     )
     async def fulfillment_update(
         self,
@@ -159,7 +155,7 @@ class AfterSalesMutations:
         lines: list[OrderLineUnitsInput] | None = None,
         code: str | None = None,
     ) -> FulfillmentPayload:
-        said = FulfillmentUpdate(
+        update = FulfillmentUpdate(
             fulfillment_id=_key(fulfillment_id, "Fulfillment", "fulfillmentId"),
             status=status,
             tracking=tracking,
@@ -168,87 +164,84 @@ class AfterSalesMutations:
             units=units_of(lines) if lines is not None else None,
         )
         async with info.context.transaction() as session:
-            part_id, order_id = await updates.apply(session, said, actor=info.context.actor)
-        order = await settled(info, order_id)
-        row = await info.context.loaders.fulfillment.get(part_id)
+            updated_id, order_id = await updates.apply(session, update, actor=info.context.actor)
+        order = await settle_and_load(info, order_id)
+        row = await info.context.loaders.fulfillment.get(updated_id)
         assert row is not None
         return FulfillmentPayload(fulfillment=fulfillment_of(row), order=order)
 
     @mutation(
         RETAILER,
-        "Take back goods of an order of any channel, at any location: what was paid for them goes back the way it was "
-        "paid, and the goods land where they were handed in.",
+        "Return units of an order of any channel at any location. Their price is refunded to the tenders that paid, "
+        "and the units are added to the stock of the location where they are handed in.",
     )
     async def order_return(self, info: Info, input: OrderReturnInput) -> OrderReturnPayload:
-        asked = ReturnRequest(
+        request = ReturnRequest(
             order_id=_key(input.order_id, "Order", "orderId"),
-            lines=[_back(line) for line in input.lines],
+            lines=[_return_request_line(line) for line in input.lines],
             location=input.location,
             approve=input.approve,
             note=input.note,
         )
-        call = info.context.call("orderReturn", input.idempotency_key, {"asked": asked})
-        return_id, actor = new_id(), info.context.actor
-
-        async def take(session: Session) -> None:
-            await returns.accept(session, asked, return_id=return_id, actor=actor)
-
-        taken = await info.context.once(call, take, answer={"return": str(return_id)})
-        if isinstance(taken, Replayed):
-            return_id = UUID(taken.answer["return"])
-        order = await settled(info, asked.order_id)
+        call = info.context.call("orderReturn", input.idempotency_key, {"asked": request})
+        return_id = new_id()
+        work = partial(returns.accept, request=request, return_id=return_id, actor=info.context.actor)
+        accepted = await info.context.once(call, work, answer={"return": str(return_id)})
+        if isinstance(accepted, Replayed):
+            return_id = UUID(accepted.answer["return"])
+        order = await settle_and_load(info, request.order_id)
         row = await info.context.loaders.order_return.get(return_id)
         assert row is not None
         return OrderReturnPayload(order_return=return_of(row), order=order)
 
     @mutation(
         TERMINAL,
-        "Exchange goods at a till: what comes back pays for the cart; only the difference is paid, in cash, or given "
-        "back the way the first order was paid. One document: a return with its new order.",
+        "Exchange units at a till: the price of the returned units pays for the cart. Only the difference is paid, in "
+        "cash, or refunded to the tenders of the first order. Creates a return and a new order in one transaction.",
     )
     async def order_exchange(self, info: Info, input: OrderExchangeInput) -> OrderExchangePayload:
-        back = ReturnRequest(
+        request = ReturnRequest(
             order_id=_key(input.order_id, "Order", "orderId"),
-            lines=[_back(line) for line in input.lines],
+            lines=[_return_request_line(line) for line in input.lines],
             note=input.note,
         )
-        out = CheckoutRequest(
+        checkout = CheckoutRequest(
             cart_id=cart_key(input.cart_id),
             idempotency_key=input.idempotency_key,
             payments=[payment_of_input(payment) for payment in input.payments],
         )
-        call = info.context.call("orderExchange", input.idempotency_key, {"back": back, "out": out})
+        call = info.context.call("orderExchange", input.idempotency_key, {"back": request, "out": checkout})
         done = Exchanged(new_id(), new_id())
         work = partial(
             exchange,
             ids=done,
             actor=info.context.actor,
-            back=back,
-            out=out,
+            back=request,
+            out=checkout,
             gateways=info.context.hub.checkout.gateways,
         )
         answer = {"order": str(done.order_id), "return": str(done.return_id)}
         exchanged = await info.context.once(call, work, answer=answer)
         if isinstance(exchanged, Replayed):
             done = Exchanged(UUID(exchanged.answer["order"]), UUID(exchanged.answer["return"]))
-        order = await settled(info, back.order_id)
+        order = await settle_and_load(info, request.order_id)
         row = await info.context.loaders.order_return.get(done.return_id)
         new = await info.context.loaders.order.get(done.order_id)
         assert row is not None and new is not None
         return OrderExchangePayload(order_return=return_of(row), order=order, exchange=order_of(new))
 
-    @mutation(TERMINAL, "Cash that waited to be given back was paid out at this till. Again: nothing more.")
+    @mutation(TERMINAL, "Record that this till has paid out a refund that waited for it. A repetition does nothing.")
     async def refund_pay_out(self, info: Info, refund_id: strawberry.ID) -> RefundPayload:
         key = _key(refund_id, "Refund", "refundId")
         async with info.context.transaction() as session:
-            row = await payment_operations.pay_out_cash(session, operation_id=key, actor=info.context.actor)
-        order = await settled(info, row["order_id"])
+            order_id = await payment_operations.pay_out_cash(session, operation_id=key, actor=info.context.actor)
+        order = await settle_and_load(info, order_id)
         refunds = await order.refunds(info)
         return RefundPayload(refund=next(refund for refund in refunds if refund.id == refund_id), order=order)
 
 
-async def settled(info: Info, order_id: UUID) -> Order:
-    """The order, its money moved as far as providers answer."""
+async def settle_and_load(info: Info, order_id: UUID) -> Order:
+    """Have providers do the order's payment operations that are due, as far as they answer; return the order."""
     await info.context.hub.checkout.settlement.settle(order_id)
     info.context.reset_loaders()
     row = await info.context.loaders.order.get(order_id)
@@ -262,7 +255,7 @@ class _Units(Protocol):
 
 
 def units_of(lines: Sequence[_Units]) -> Mapping[UUID, int]:
-    """Units by line. Errors: `NotFound`, INVALID for a line that stands twice."""
+    """Return the units by order line. Errors: `NotFound`, `Invalid` for a line that is named twice."""
     found: dict[UUID, int] = {}
     refusals = Refusals()
     for index, line in enumerate(lines):
@@ -270,17 +263,15 @@ def units_of(lines: Sequence[_Units]) -> Mapping[UUID, int]:
         if key is None:
             refusals.add(Code.NOT_FOUND, "There is no such line.", "lines", index, "orderLineId")
         elif key in found:
-            refusals.add(Code.INVALID, "This line stands twice.", "lines", index, "orderLineId")
+            refusals.add(Code.INVALID, "This line is named twice. Name each line once.", "lines", index, "orderLineId")
         else:
             found[key] = line.quantity
     refusals.raise_any()
     return found
 
 
-def _back(line: OrderReturnLineInput) -> ReturnRequestLine:
-    condition = line.condition
-    if condition is None and line.restock:
-        condition = ReturnCondition.SELLABLE
+def _return_request_line(line: OrderReturnLineInput) -> ReturnRequestLine:
+    condition = returns.condition_of(line.condition, restock=line.restock)
     return ReturnRequestLine(ids.uuid(line.order_line_id, "OrderLine"), line.quantity, condition, line.reason)
 
 

@@ -1,10 +1,9 @@
-"""Fulfillments in the API."""
+"""Fulfillments of orders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
@@ -15,6 +14,7 @@ from uriba.core.ids import global_id
 from uriba.fulfillment.lifecycle.pickups import visible_pickup_code
 from uriba.fulfillment.lifecycle.transitions import next_statuses
 from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.queries import FulfillmentRow
 from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
 from uriba.graphql.orders.lines import OrderLine, line_of
@@ -23,10 +23,10 @@ from uriba.graphql.scalars import Node, PageInfo
 if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
 
-strawberry.enum(FulfillmentStatus, description="How far the goods are.")
+strawberry.enum(FulfillmentStatus, description="The status of a fulfillment.")
 
 
-@strawberry.type(description="Units of an order's line within a fulfillment.")
+@strawberry.type(description="Units of an order line in a fulfillment.")
 class FulfillmentLine:
     line_key: strawberry.Private[UUID]
     quantity: int
@@ -47,12 +47,14 @@ class Fulfillment(Node):
     status: FulfillmentStatus
     tracking: str | None
     reason: str | None = strawberry.field(description="Why it was rejected or cancelled.")
-    ready_by: datetime | None = strawberry.field(description="When its goods should be ready.")
-    hold_until: datetime | None = strawberry.field(description="Until then a pickup that is ready is kept.")
-    sourcing: JSON | None = strawberry.field(description="Why this location: the rules that decided, in order.")
-    next_statuses: list[FulfillmentStatus] = strawberry.field(description="What it can become.")
+    ready_by: datetime | None = strawberry.field(description="When the units should be ready for pickup.")
+    hold_until: datetime | None = strawberry.field(description="Until when a pickup that is ready is kept.")
+    sourcing: JSON | None = strawberry.field(
+        description="Why this location was chosen: the sourcing rules that decided, in order."
+    )
+    next_statuses: list[FulfillmentStatus] = strawberry.field(description="The statuses that it can change to.")
 
-    @strawberry.field(description="What whoever fetches it says at the counter. Not shown to tills and staff.")
+    @strawberry.field(description="The code that the customer names at the counter. Null for tills and staff.")
     async def pickup_code(self, info: Info) -> str | None:
         return visible_pickup_code(self.code, actor=info.context.actor)
 
@@ -60,7 +62,7 @@ class Fulfillment(Node):
     async def location(self, info: Info) -> Location | None:
         return await load_location(info, self.location_key)
 
-    @strawberry.field(description="The order that it is a part of.")
+    @strawberry.field(description="The order of the fulfillment.")
     async def order(self, info: Info) -> Annotated[Order, strawberry.lazy("uriba.graphql.orders.types")] | None:
         from uriba.graphql.orders.types import order_of
 
@@ -70,24 +72,24 @@ class Fulfillment(Node):
     @strawberry.field
     async def lines(self, info: Info) -> list[FulfillmentLine]:
         rows = await info.context.loaders.lines_of_fulfillment.get(self.key)
-        return [FulfillmentLine(line_key=row["order_line_id"], quantity=row["quantity"]) for row in rows or ()]
+        return [FulfillmentLine(line_key=row.order_line_id, quantity=row.quantity) for row in rows or ()]
 
 
-def fulfillment_of(row: Mapping[str, Any]) -> Fulfillment:
-    method, status = FulfillmentMethod(row["method"]), FulfillmentStatus(row["status"])
+def fulfillment_of(row: FulfillmentRow) -> Fulfillment:
+    method, status = FulfillmentMethod(row.method), FulfillmentStatus(row.status)
     return Fulfillment(
-        key=row["id"],
-        location_key=row["location_id"],
-        order_key=row["order_id"],
-        code=row["pickup_code"],
-        id=strawberry.ID(global_id("Fulfillment", row["id"])),
+        key=row.id,
+        location_key=row.location_id,
+        order_key=row.order_id,
+        code=row.pickup_code,
+        id=strawberry.ID(global_id("Fulfillment", row.id)),
         method=method,
         status=status,
-        tracking=row["tracking"],
-        reason=row["reason"],
-        ready_by=row["ready_by"],
-        hold_until=row["hold_until"],
-        sourcing=None if row["sourcing"] is None else JSON(row["sourcing"]),
+        tracking=row.tracking,
+        reason=row.reason,
+        ready_by=row.ready_by,
+        hold_until=row.hold_until,
+        sourcing=None if row.sourcing is None else JSON(row.sourcing),
         next_statuses=list(next_statuses(method, status)),
     )
 

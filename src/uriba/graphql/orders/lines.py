@@ -1,9 +1,6 @@
-"""Lines of orders, and their tax."""
+"""Lines and tax lines of orders."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import strawberry
 
@@ -11,9 +8,10 @@ from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Variant, load_variant
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import DecimalString, Money, money_of
+from uriba.orders.rows import OrderLineRow, OrderTaxLineRow
 
 
-@strawberry.type(description="Units as they were bought: name and price stay what they were.")
+@strawberry.type(description="A line of an order. Name and price are those of the time when it was placed.")
 class OrderLine:
     variant_key: strawberry.Private[int]
     id: strawberry.ID
@@ -31,32 +29,31 @@ class OrderLine:
         return await load_variant(info, self.variant_key)
 
 
-def line_of(row: Mapping[str, Any]) -> OrderLine:
-    currency = row["currency"]
+def line_of(row: OrderLineRow) -> OrderLine:
     return OrderLine(
-        variant_key=row["variant_id"],
-        id=strawberry.ID(global_id("OrderLine", row["id"])),
-        sku=row["sku"],
-        name=row["name"],
-        quantity=row["quantity"],
-        returned_quantity=row["returned_quantity"],
-        cancelled_quantity=row["cancelled_quantity"],
-        unit_price=money_of(row["unit_minor"], currency),
-        discount=money_of(row["discount_minor"], currency),
-        total=money_of(row["total_minor"], currency),
+        variant_key=row.variant_id,
+        id=strawberry.ID(global_id("OrderLine", row.id)),
+        sku=row.sku,
+        name=row.name,
+        quantity=row.quantity,
+        returned_quantity=row.returned_quantity,
+        cancelled_quantity=row.cancelled_quantity,
+        unit_price=money_of(row.unit_minor, row.currency),
+        discount=money_of(row.discount_minor, row.currency),
+        total=money_of(row.total_minor, row.currency),
     )
 
 
-@strawberry.type(description="One rate: taxable is net, taxable + tax is the gross of that rate.")
+@strawberry.type(description="Net (`taxable`) and tax of one rate. Their sum is the gross of that rate.")
 class TaxLine:
     rate: DecimalString
     taxable: Money
     tax: Money
 
 
-def tax_line_of(row: Mapping[str, Any]) -> TaxLine:
+def tax_line_of(row: OrderTaxLineRow) -> TaxLine:
     return TaxLine(
-        rate=DecimalString(f"{row['rate'].normalize():f}"),
-        taxable=money_of(row["taxable_minor"], row["currency"]),
-        tax=money_of(row["tax_minor"], row["currency"]),
+        rate=DecimalString(f"{row.rate.normalize():f}"),
+        taxable=money_of(row.taxable_minor, row.currency),
+        tax=money_of(row.tax_minor, row.currency),
     )

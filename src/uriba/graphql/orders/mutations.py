@@ -1,4 +1,4 @@
-"""Checkout."""
+"""The checkout mutation and its inputs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from uriba.graphql.permissions import BUYER, mutation
 from uriba.graphql.scalars import MoneyInput, UserError, user_errors
 
 
-@strawberry.input(description="CASH at a till, or a provider's name with its token.")
+@strawberry.input(description="A tender: CASH at a till, or the name of a payment provider with its token.")
 class PaymentInput:
     method: str
     amount: MoneyInput
     token: str | None = None
     reference: str | None = None
-    tendered: MoneyInput | None = strawberry.field(default=None, description="Cash handed over; the rest is change.")
+    tendered: MoneyInput | None = strawberry.field(
+        default=None, description="The cash that is handed over, change included."
+    )
 
 
 @strawberry.input
@@ -32,7 +34,7 @@ class CheckoutInput:
     phone: str | None = None
 
 
-@strawberry.type(description="What the customer's device needs to confirm a payment, as the provider names it.")
+@strawberry.type(description="What the customer's device needs to confirm a payment, in the provider's terms.")
 class PaymentAction:
     url: str | None = None
     client_secret: str | None = None
@@ -42,7 +44,8 @@ class PaymentAction:
 class CheckoutPayload:
     order: Order | None = None
     action: PaymentAction | None = strawberry.field(
-        default=None, description="With PAYMENT_ACTION_REQUIRED: the second step; then ask again with the same key."
+        default=None,
+        description="With PAYMENT_ACTION_REQUIRED: the step to take. Call again with the same key afterwards.",
     )
     errors: list[UserError] = strawberry.field(default_factory=list)
 
@@ -61,10 +64,10 @@ def payment_of_input(payment: PaymentInput) -> PaymentRequest:
 class OrderMutations:
     @mutation(
         BUYER,
-        "Make the cart an order: all or nothing, at most once per cart; the same key gives the same order.",
+        "Turn a cart into an order, all or nothing, at most once. A call with the same key returns the same order.",
     )
     async def checkout(self, info: Info, input: CheckoutInput) -> CheckoutPayload:
-        asked = CheckoutRequest(
+        request = CheckoutRequest(
             cart_id=cart_key(input.cart_id),
             idempotency_key=input.idempotency_key,
             payments=[payment_of_input(payment) for payment in input.payments],
@@ -72,9 +75,9 @@ class OrderMutations:
             email=input.email,
             phone=input.phone,
         )
-        call = info.context.call("checkout", input.idempotency_key, {"asked": asked}, scope=str(asked.cart_id))
+        call = info.context.call("checkout", input.idempotency_key, {"asked": request}, scope=str(request.cart_id))
         try:
-            placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, requested=asked)
+            placed = await info.context.hub.checkout.complete(actor=info.context.actor, call=call, requested=request)
         except PaymentActionRequired as needed:
             action = PaymentAction(url=needed.action.get("url"), client_secret=needed.action.get("clientSecret"))
             return CheckoutPayload(action=action, errors=user_errors(needed))

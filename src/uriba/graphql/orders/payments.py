@@ -1,73 +1,72 @@
-"""Payments of orders, and what is given back of them."""
+"""Payments and refunds of orders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import strawberry
 
 from uriba.core.ids import global_id
 from uriba.graphql.scalars import Money, Node, money_of
 from uriba.orders.models import OperationStatus, PaymentStatus
+from uriba.orders.rows import PaymentRow, RefundRow
 
-strawberry.enum(PaymentStatus, description="How far the money is.")
+strawberry.enum(PaymentStatus, description="The status of a payment, or of all payments of an order.")
 RefundStatus = strawberry.enum(
     OperationStatus,
     name="RefundStatus",
-    description="PENDING until the provider has paid it back, or a till has paid it out.",
+    description="PENDING until the provider has refunded it, or a till has paid it out.",
 )
 
 
-@strawberry.type(description="Money for an order, by one tender.")
+@strawberry.type(description="A payment of an order by one tender.")
 class Payment(Node):
     id: strawberry.ID
     method: str
     status: PaymentStatus
     amount: Money
-    captured: Money = strawberry.field(description="What was taken of it.")
-    refunded: Money = strawberry.field(description="What was given back of it.")
+    captured: Money = strawberry.field(description="The amount that was captured.")
+    refunded: Money = strawberry.field(description="The amount that was refunded.")
     reference: str | None
-    tendered: Money | None = strawberry.field(description="Cash that was handed over.")
-    change: Money | None = strawberry.field(description="Cash that was given back of it at once.")
+    tendered: Money | None = strawberry.field(description="The cash that was handed over.")
+    change: Money | None = strawberry.field(description="The cash that was given back at once.")
 
 
-def payment_of(row: Mapping[str, Any]) -> Payment:
-    currency, tendered = row["currency"], row["tendered_minor"]
+def payment_of(row: PaymentRow) -> Payment:
+    currency, tendered, change = row.currency, row.tendered_minor, row.change_minor
     return Payment(
-        id=strawberry.ID(global_id("Payment", row["id"])),
-        method=row["method"],
-        status=PaymentStatus(row["status"]),
-        amount=money_of(row["amount_minor"], currency),
-        captured=money_of(row["captured_minor"], currency),
-        refunded=money_of(row["refunded_minor"], currency),
+        id=strawberry.ID(global_id("Payment", row.id)),
+        method=row.method,
+        status=PaymentStatus(row.status),
+        amount=money_of(row.amount_minor, currency),
+        captured=money_of(row.captured_minor, currency),
+        refunded=money_of(row.refunded_minor, currency),
         tendered=None if tendered is None else money_of(tendered, currency),
-        change=None if tendered is None else money_of(tendered - row["amount_minor"], currency),
-        reference=row["reference"],
+        change=None if change is None else money_of(change, currency),
+        reference=row.reference,
     )
 
 
-@strawberry.type(description="Money that is given back, to the tender it came from.")
+@strawberry.type(description="A refund to the tender that paid.")
 class Refund:
     id: strawberry.ID
     method: str
     amount: Money
     status: RefundStatus  # type: ignore[valid-type]
     reason: str = strawberry.field(
-        description="CANCELLED, RETURNED, or EXCHANGED: it paid for what the goods were exchanged for."
+        description="CANCELLED, RETURNED, or EXCHANGED where the amount has paid for the new order of an exchange."
     )
     created_at: datetime
     settled_at: datetime | None
 
 
-def refund_of(row: Mapping[str, Any]) -> Refund:
+def refund_of(row: RefundRow) -> Refund:
     return Refund(
-        id=strawberry.ID(global_id("Refund", row["id"])),
-        method=row["method"],
-        amount=money_of(row["amount_minor"], row["currency"]),
-        status=OperationStatus(row["status"]),
-        reason=row["reason"],
-        created_at=row["created_at"],
-        settled_at=row["settled_at"],
+        id=strawberry.ID(global_id("Refund", row.id)),
+        method=row.method,
+        amount=money_of(row.amount_minor, row.currency),
+        status=OperationStatus(row.status),
+        reason=row.reason,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
     )

@@ -1,4 +1,4 @@
-"""Reads of orders."""
+"""Queries of orders and of the work queue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import strawberry
 
 from uriba.catalog import locations
 from uriba.core import fields, ids, pages
-from uriba.core.actor import Role
-from uriba.core.errors import Invalid, NotFound
 from uriba.fulfillment import queries as fulfillments
-from uriba.fulfillment.models import PROMISED, FulfillmentStatus
+from uriba.fulfillment.models import FulfillmentStatus
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import FulfillmentConnection, FulfillmentEdge, fulfillment_of
@@ -27,7 +25,7 @@ from uriba.orders.search import OrderFilter
 class OrderQueries:
     @query(
         PUBLIC,
-        "An order, by id or number. For its customer, terminals, apps and staff; guests read their cart's.",
+        "An order, by id or number. For its customer, terminals, apps and staff. Guests read the order of their cart.",
     )
     async def order(self, info: Info, id: strawberry.ID | None = None, number: str | None = None) -> Order | None:
         fields.exactly_one(id=id, number=number)
@@ -37,7 +35,7 @@ class OrderQueries:
             row = await queries.by_number(session, number or "", actor=info.context.actor)
         return order_of(row) if row else None
 
-    @query(RETAILER, "Orders, newest first, by whatever is known of them. For terminals, apps and staff.")
+    @query(RETAILER, "Orders that meet all of the conditions, newest first. For terminals, apps and staff.")
     async def orders(
         self,
         info: Info,
@@ -55,9 +53,9 @@ class OrderQueries:
         placed_from: datetime | None = None,
         placed_to: datetime | None = None,
     ) -> OrderConnection:
-        search = OrderFilter(
+        order_filter = OrderFilter(
             channel_id=(await info.context.channel(channel)).id if channel is not None else None,
-            location_id=await location_key(info, location) if location is not None else None,
+            location_id=await location_id_of_code(info, location) if location is not None else None,
             status=status,
             receipt=receipt,
             number=number,
@@ -66,11 +64,11 @@ class OrderQueries:
             placed_from=placed_from,
             placed_to=placed_to,
         )
-        return await page_of_orders(info, search, first=20 if first is None else first, after=after)
+        return await page_of_orders(info, order_filter, first=20 if first is None else first, after=after)
 
     @query(
         RETAILER,
-        "What a location has to do for orders, the oldest promise first. A terminal's own, where none is named.",
+        "The fulfillments that a location has to handle, the oldest promise first. Default: a terminal's own location.",
     )
     async def work_queue(
         self,
@@ -80,39 +78,21 @@ class OrderQueries:
         after: str | None = None,
         statuses: list[FulfillmentStatus] | None = None,
     ) -> FulfillmentConnection:
-        place = await workplace(info, location)
         size = pages.check_first(20 if first is None else first)
+        after_id = pages.after_uuid(after)
         async with info.context.reading() as session:
+            place_id = await locations.id_for_actor(session, location, actor=info.context.actor)
             rows = await fulfillments.work_queue(
-                session,
-                location_id=place,
-                statuses=list(PROMISED if statuses is None else statuses),
-                first=size,
-                after=queries.order_id_of_cursor(pages.after_key(after)),
+                session, location_id=place_id, statuses=statuses, first=size, after=after_id
             )
-        page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
+        page = pages.page(rows, first=size, after=after, key=lambda row: row.id)
         return connect(FulfillmentConnection, FulfillmentEdge, page, fulfillment_of)  # type: ignore[no-any-return]
 
 
-async def workplace(info: Info, location: str | None) -> int:
-    """The location whose work a caller may see. Errors: `Invalid`, `NotFound`."""
-    actor = info.context.actor
-    if location is None and actor.location_id is None:
-        raise Invalid("Say which location.", "location")
-    place = actor.location_id if location is None else await location_key(info, location)
-    assert place is not None
-    if actor.role is Role.TERMINAL and place != actor.location_id:
-        raise NotFound("There is no such location.", "location")
-    return place
-
-
-async def location_key(info: Info, code: str) -> int:
-    """Errors: `NotFound`."""
+async def location_id_of_code(info: Info, code: str) -> int:
+    """Return the id of the location with this code. Errors: `NotFound`."""
     async with info.context.reading() as session:
-        found = (await locations.by_code(session, [code])).get(code)
-    if found is None:
-        raise NotFound("There is no such location.", "location")
-    return int(found["id"])
+        return await locations.id_by_code(session, code)
 
 
 async def order_by_id(info: Info, id: str) -> Order | None:

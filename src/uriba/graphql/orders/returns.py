@@ -1,10 +1,9 @@
-"""Returns in the API."""
+"""Returns of orders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import strawberry
@@ -15,43 +14,45 @@ from uriba.graphql.context import Info
 from uriba.graphql.orders.lines import OrderLine, line_of
 from uriba.graphql.scalars import Money, Node, money_of
 from uriba.orders.models import ReturnCondition
+from uriba.orders.rows import ReturnLineRow, ReturnRow
 
 if TYPE_CHECKING:
     from uriba.graphql.orders.types import Order
 
 strawberry.enum(
-    ReturnCondition, name="ReturnCondition", description="How goods came back: what is not SELLABLE is put aside."
+    ReturnCondition,
+    description="The condition of returned units. Units that are not SELLABLE become unavailable stock.",
 )
 
 
-@strawberry.type(description="Units of an order's line that came back.")
+@strawberry.type(description="Returned units of an order line.")
 class ReturnLine:
     line_key: strawberry.Private[UUID]
     quantity: int
-    restocked: bool = strawberry.field(description="Fit for sale again, and counted so.")
+    restocked: bool = strawberry.field(description="Whether the units are available for sale again.")
     condition: ReturnCondition | None = strawberry.field(
-        description="How it came back; null: it was not kept as stock."
+        description="The condition of the units; null where they are not kept as stock."
     )
     reason: str | None
-    refund: Money = strawberry.field(description="What was paid for these units, with their tax.")
+    refund: Money = strawberry.field(description="The price of the units, with their tax.")
 
     @strawberry.field
     async def order_line(self, info: Info) -> OrderLine:
         return line_of(await info.context.loaders.order_line.get(self.line_key))  # type: ignore[arg-type]
 
 
-def return_line_of(row: Mapping[str, Any]) -> ReturnLine:
+def return_line_of(row: ReturnLineRow) -> ReturnLine:
     return ReturnLine(
-        line_key=row["order_line_id"],
-        quantity=row["quantity"],
-        restocked=row["restocked"],
-        condition=ReturnCondition(row["condition"]) if row["condition"] else None,
-        reason=row["reason"],
-        refund=money_of(row["refund_minor"], row["currency"]),
+        line_key=row.order_line_id,
+        quantity=row.quantity,
+        restocked=row.restocked,
+        condition=ReturnCondition(row.condition) if row.condition else None,
+        reason=row.reason,
+        refund=money_of(row.refund_minor, row.currency),
     )
 
 
-@strawberry.type(description="Goods that came back to a location, and what was paid back for them.")
+@strawberry.type(description="Units that were returned to a location, and the refund for them.")
 class Return(Node):
     key: strawberry.Private[UUID]
     exchange_key: strawberry.Private[UUID | None]
@@ -78,13 +79,13 @@ class Return(Node):
         return [return_line_of(row) for row in rows or ()]
 
 
-def return_of(row: Mapping[str, Any]) -> Return:
+def return_of(row: ReturnRow) -> Return:
     return Return(
-        key=row["id"],
-        exchange_key=row["exchange_order_id"],
-        location_key=row["location_id"],
-        id=strawberry.ID(global_id("Return", row["id"])),
-        refund=money_of(row["refund_minor"], row["currency"]),
-        note=row["note"],
-        created_at=row["created_at"],
+        key=row.id,
+        exchange_key=row.exchange_order_id,
+        location_key=row.location_id,
+        id=strawberry.ID(global_id("Return", row.id)),
+        refund=money_of(row.refund_minor, row.currency),
+        note=row.note,
+        created_at=row.created_at,
     )

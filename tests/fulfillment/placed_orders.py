@@ -1,4 +1,4 @@
-"""Promises, the facts that break them, and what becomes of them."""
+"""Placed orders with promised units, and the facts that break or fill the promises."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from client import Client
 from shop import ADDRESS, ORDER, Shop
 from uriba.core import ids
 from uriba.db import Database, Row, Session
+from uriba.db.statements import statement
 from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement, StockFact
@@ -18,25 +19,25 @@ from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
 from waiting import eventually
 
-Part = tuple[str, str, str, dict[str, int]]
+FulfillmentSummary = tuple[str, str, str, dict[str, int]]
 """Status, method, location and units by SKU of a fulfillment, as the shop names them."""
 
 
-class Placed(NamedTuple):
-    """A customer's order, and who may look at it."""
+class PlacedOrder(NamedTuple):
+    """An order, and the client of its customer."""
 
     client: Client
     order: dict[str, Any]
 
 
-async def shipped(shop: Shop, channel: str = "app", **units: int) -> Placed:
-    """A paid order to be shipped; the app takes W1 first, then S1, then S2."""
+async def place_to_ship(shop: Shop, channel: str = "app", **units: int) -> PlacedOrder:
+    """Place an order to be shipped. The app sources from W1 first, then S1, then S2."""
     guest = shop.guest(channel)
     return await _paid(shop, guest, await cart_to_ship(shop, guest, **units))
 
 
-async def picked_up(shop: Shop, place: str = "S1", by: Client | None = None, **units: int) -> Placed:
-    """A paid order to be picked up."""
+async def place_for_pickup(shop: Shop, place: str = "S1", by: Client | None = None, **units: int) -> PlacedOrder:
+    """Place an order for pickup."""
     guest = by or shop.guest("app")
     chosen = await shop.fulfil(guest, await shop.cart(guest, **units), "PICKUP", location=place)
     assert not chosen["errors"], chosen
@@ -44,30 +45,30 @@ async def picked_up(shop: Shop, place: str = "S1", by: Client | None = None, **u
 
 
 async def cart_to_ship(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
-    """A cart that is ready to pay."""
+    """Return a cart that is ready for checkout."""
     payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def _paid(shop: Shop, guest: Client, cart: dict[str, Any]) -> Placed:
+async def _paid(shop: Shop, guest: Client, cart: dict[str, Any]) -> PlacedOrder:
     paid = await shop.check_out(guest, cart, email="hana@example.com")
     assert not paid["errors"], paid
-    return Placed(guest, paid["order"])
+    return PlacedOrder(guest, paid["order"])
 
 
-async def read(shop: Shop, placed: Placed) -> dict[str, Any]:
-    """The order as it is now."""
+async def load_order(shop: Shop, placed: PlacedOrder) -> dict[str, Any]:
+    """Return the order as it is now."""
     found = await shop.staff.run(f"query ($o: ID!) {{ order(id: $o) {{ {ORDER} }} }}", o=placed.order["id"])
     return found["order"]  # type: ignore[no-any-return]
 
 
-async def parts(shop: Shop, placed: Placed) -> list[Part]:
-    """The order's fulfillments, oldest first."""
-    return parts_of(await read(shop, placed))
+async def fulfillments(shop: Shop, placed: PlacedOrder) -> list[FulfillmentSummary]:
+    """Return the order's fulfillments, oldest first."""
+    return fulfillments_of(await load_order(shop, placed))
 
 
-def parts_of(order: Mapping[str, Any]) -> list[Part]:
+def fulfillments_of(order: Mapping[str, Any]) -> list[FulfillmentSummary]:
     return [
         (
             part["status"],
@@ -83,7 +84,7 @@ def _name(code: str) -> str:
     return code.split("-")[0]
 
 
-def key(placed: Placed) -> UUID:
+def order_key(placed: PlacedOrder) -> UUID:
     found = ids.uuid(placed.order["id"], "Order")
     assert found is not None
     return found
@@ -91,13 +92,13 @@ def key(placed: Placed) -> UUID:
 
 async def level_key(session: Session, shop: Shop, sku: str, place: str) -> tuple[int, int]:
     return (
-        await session.fetchval("SELECT id FROM variant WHERE sku = $1", shop.sku(sku)),
-        await session.fetchval("SELECT id FROM location WHERE code = $1", shop.code(place)),
+        await session.fetchval(statement("SELECT id FROM variant WHERE sku = :sku"), sku=shop.sku(sku)),
+        await session.fetchval(statement("SELECT id FROM location WHERE code = :code"), code=shop.code(place)),
     )
 
 
-async def sold(shop: Shop, sku: str, place: str, units: int) -> None:
-    """A till has sold units, whatever was promised."""
+async def sell_at_till(shop: Shop, sku: str, place: str, units: int) -> None:
+    """Post a till's sale of units, whether they are promised or not."""
     async with shop.hub.database.transaction() as session:
         variant_id, location_id = await level_key(session, shop, sku, place)
         fact = StockFact(
@@ -112,8 +113,8 @@ async def sold(shop: Shop, sku: str, place: str, units: int) -> None:
         await ledger.post_facts(session, [fact], actor="test")
 
 
-async def take(session: Session, shop: Shop, sku: str, place: str) -> None:
-    """Somebody buys a unit that is free, in this transaction."""
+async def buy_unit(session: Session, shop: Shop, sku: str, place: str) -> None:
+    """Sell one available unit in this transaction."""
     variant_id, location_id = await level_key(session, shop, sku, place)
     sale = Movement(
         variant_id=variant_id, location_id=location_id, reason=StockReason.SALE, quantity=1, on_hand=-1, need=1
@@ -121,13 +122,13 @@ async def take(session: Session, shop: Shop, sku: str, place: str) -> None:
     await ledger.post(session, [sale], reference=f"test:{uuid4()}", actor="test")
 
 
-async def received(session: Session, shop: Shop, **units: int) -> int:
-    """Goods arrive, in this transaction: received(session, shop, TEA_S1=2); the units that were waited for."""
+async def receive_and_fill(session: Session, shop: Shop, **units: int) -> int:
+    """Receive units in this transaction (TEA_S1=2) and fill back-orders; return the units that filled them."""
     return await backorders.fill(session, await _put(session, shop, **units), actor="test")
 
 
-async def arrive(shop: Shop, **units: int) -> None:
-    """Goods arrive, and nobody looks who waits for them."""
+async def receive_without_filling(shop: Shop, **units: int) -> None:
+    """Receive units without filling back-orders."""
     async with shop.hub.database.transaction() as session:
         await _put(session, shop, **units)
 
@@ -142,43 +143,50 @@ async def _put(session: Session, shop: Shop, **units: int) -> list[Row]:
     return await ledger.post(session, movements, reference=f"test:{uuid4()}", actor="test")
 
 
-async def resource(shop: Shop) -> int:
+async def sweep_shortages(shop: Shop) -> int:
     return await sweeps.resource_shortages(shop.hub.work)
 
 
-async def serve_waiting(shop: Shop) -> int:
+async def sweep_backorders(shop: Shop) -> int:
     return await sweeps.serve_backorders(shop.hub.work)
 
 
-async def numbers(shop: Shop, sku: str, place: str) -> tuple[int, int, int]:
-    """On hand, committed and shortage."""
+async def level_numbers(shop: Shop, sku: str, place: str) -> tuple[int, int, int]:
+    """Return on hand, committed and shortage of a level."""
     level = await shop.level(sku, place)
     return level["onHand"], level["committed"], level["shortage"]
 
 
-async def waits(shop: Shop, *, place: str = "S1", sku: str = "TEA", units: int = 1, method: str = "PICKUP") -> Placed:
-    """An order whose units were all sold at a till: it is back-ordered there."""
+async def place_backordered(
+    shop: Shop, *, place: str = "S1", sku: str = "TEA", units: int = 1, method: str = "PICKUP"
+) -> PlacedOrder:
+    """Place an order and sell all of its units at a till, so that it is back-ordered there."""
     await shop.receive(**{f"{sku}_{place}": units})
-    placed = await (picked_up(shop, place, **{sku: units}) if method == "PICKUP" else shipped(shop, **{sku: units}))
-    await sold(shop, sku, place, units)
-    await resource(shop)
-    assert [part[0] for part in await parts(shop, placed)] == ["REJECTED", "BACKORDERED"]
+    placed = await (
+        place_for_pickup(shop, place, **{sku: units}) if method == "PICKUP" else place_to_ship(shop, **{sku: units})
+    )
+    await sell_at_till(shop, sku, place, units)
+    await sweep_shortages(shop)
+    assert [part[0] for part in await fulfillments(shop, placed)] == ["REJECTED", "BACKORDERED"]
     return placed
 
 
-async def open_conflicts(shop: Shop, place: str) -> int:
+async def count_open_shortages(shop: Shop, place: str) -> int:
     async with shop.hub.database.reading() as session:
         _, location_id = await level_key(session, shop, "TEA", place)
         return int(
             await session.fetchval(
-                "SELECT count(*) FROM conflict WHERE kind = 'SHORTAGE' AND status = 'OPEN' AND location_id = $1",
-                location_id,
+                statement(
+                    "SELECT count(*) FROM conflict "
+                    "WHERE kind = 'SHORTAGE' AND status = 'OPEN' AND location_id = :location_id"
+                ),
+                location_id=location_id,
             )
         )
 
 
-async def told(shop: Shop, placed: Placed) -> list[dict[str, Any]]:
-    """What the timeline says of fulfillments, without their ids."""
+async def timeline_updates(shop: Shop, placed: PlacedOrder) -> list[dict[str, Any]]:
+    """Return the data of the timeline's fulfillment updates, without the fulfillments' ids."""
     found = await shop.staff.run(
         "query ($o: ID!) { order(id: $o) { timeline { type actor data } } }", o=placed.order["id"]
     )
@@ -189,14 +197,14 @@ async def told(shop: Shop, placed: Placed) -> list[dict[str, Any]]:
     ]
 
 
-async def somebody_waits_for(database: Database, pid: int) -> None:
-    """Wait until another process waits for a lock of this one."""
+async def wait_until_blocked_by(database: Database, pid: int) -> None:
+    """Wait until another backend waits for a lock of this one."""
 
     async def look() -> bool:
         async with database.reading() as session:
             return bool(
                 await session.fetchval(
-                    "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", pid
+                    statement("SELECT count(*) FROM pg_stat_activity WHERE :pid = ANY(pg_blocking_pids(pid))"), pid=pid
                 )
             )
 
