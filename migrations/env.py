@@ -1,7 +1,7 @@
 """Alembic's environment: each migration is a transaction of its own.
 
-The hub gives its connection, on which it holds the lock of migrations. Without one, for alembic's own commands in
-development, the database is URIBA_DATABASE_URL.
+`uriba migrate` passes its connection, which holds the lock of migrations. The commands of alembic itself, for development,
+have no such connection and use URIBA_DATABASE_URL.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ async def connect() -> None:
     await engine.dispose()
 
 
-given: Connection | None = context.config.attributes.get("connection")
-if given is not None:
-    run(given)
+hub_connection: Connection | None = context.config.attributes.get("connection")
+if hub_connection is not None:
+    run(hub_connection)
 else:
     asyncio.run(connect())

@@ -1,4 +1,4 @@
-"""A client as a front-end developer would write it: HTTP for operations, graphql-transport-ws for subscriptions."""
+"""A GraphQL client for tests: HTTP for queries and mutations, graphql-transport-ws for subscriptions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_S = 20
 
 
 class Refused(AssertionError):
-    """The answer has top-level errors; `codes` are theirs."""
+    """The response has top-level errors; `codes` are their codes."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         self.errors = errors
@@ -25,7 +25,7 @@ class Refused(AssertionError):
 
 
 class Client:
-    """One caller: with its key, or a guest."""
+    """A caller with a key, or a guest without one."""
 
     def __init__(self, url: str, *, key: str | None = None, channel: str | None = None) -> None:
         self.url = url
@@ -33,32 +33,32 @@ class Client:
         self.headers = {"authorization": f"Bearer {key}"} if key else {}
         if channel:
             self.headers["uriba-channel"] = channel
-        # A test's hub speaks plain HTTP; without this each client reads all authorities' certificates first, for 40 ms.
+        # The tests' hub has no TLS. With verify=True each client would first load the CA certificates, which takes 40 ms.
         self.http = httpx.AsyncClient(headers=self.headers, timeout=TIMEOUT_S, verify=False)  # noqa: S501
 
     async def raw(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer."""
+        """Return the whole response."""
         response = await self.http.post(self.url, json={"query": query, "variables": variables})
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
     async def run(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of an answer without top-level errors."""
-        answer = await self.raw(query, **variables)
-        if "errors" in answer:
-            raise Refused(answer["errors"])
-        data: dict[str, Any] = answer["data"]
+        """Return the data. Errors: `Refused` if the response has top-level errors."""
+        response = await self.raw(query, **variables)
+        if "errors" in response:
+            raise Refused(response["errors"])
+        data: dict[str, Any] = response["data"]
         return data
 
     async def do(self, mutation: str, **variables: Any) -> dict[str, Any]:
-        """The payload of a mutation's one field; its errors are the caller's to look at."""
+        """Return the payload of a mutation with one field. The payload may have errors."""
         data = await self.run(mutation, **variables)
         (payload,) = data.values()
         return payload  # type: ignore[no-any-return]
 
     @asynccontextmanager
     async def subscribe(self, query: str, **variables: Any) -> AsyncIterator[Following]:
-        """Follow a subscription while the block lasts."""
+        """Open a subscription, and close its connection at the end of the block."""
         url = self.url.replace("http://", "ws://")
         async with connect(
             url,
@@ -78,18 +78,18 @@ class Client:
 
 
 class Following:
-    """The events of one subscription."""
+    """The results of one subscription."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
 
     async def message(self) -> dict[str, Any]:
-        """The next message as it is on the wire."""
-        found: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), TIMEOUT_S))
-        return found
+        """Return the next message of the protocol, unchanged."""
+        message: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), TIMEOUT_S))
+        return message
 
     async def next(self) -> Any:
-        """The next state of the subscription's one field."""
+        """Return the next result of a subscription with one field."""
         message = await self.message()
         if message["type"] == "error":
             raise Refused(message["payload"])
@@ -100,7 +100,7 @@ class Following:
         return state
 
     async def until(self, wanted: Any) -> Any:
-        """The first state for which `wanted(state)` is true; states in between may be skipped, order is kept."""
+        """Return the first result for which `wanted(result)` is true, and skip the results before it."""
         while True:
             state = await self.next()
             if wanted(state):

@@ -1,7 +1,7 @@
-"""Real parts: PostgreSQL, Valkey, an API server on a loopback port and the worker's loops, started once for all tests.
+"""Fixtures: a hub with a real PostgreSQL and Valkey, an API server on a loopback port, and the loops of the worker.
 
-Tests share one hub and never wait for each other's rows: each makes a shop of its own, with codes of its own. After
-every test all invariants are checked over everything.
+All tests of a process share one hub. Each test creates a separate shop with unique codes, so tests do not block each
+other. After each test that uses a shop, all invariants are checked over all data.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from uriba.worker import runner
 from uriba.worker.sweeps import WorkerContext
 
 os.environ["COLUMNS"] = "200"
-"""Tables are as wide as what they say, whatever terminal the tests run in."""
+"""A fixed width, so that the output of tables does not depend on the terminal."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for processes and clocks too."""
+    """Return one more than the number of cores, because tests also wait for processes and timers."""
     return (os.cpu_count() or 1) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class RunningHub:
-    """The hub under test: its address, its settings, and its database for looking at effects."""
+    """The hub under test. Tests read effects from its database."""
 
     url: str
     settings: Settings
@@ -55,11 +55,11 @@ class RunningHub:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EngineAddresses]:
-    with embedded.run_engines(tmp_path_factory.mktemp("hub")) as found:
-        yield found
+    with embedded.run_engines(tmp_path_factory.mktemp("hub")) as addresses:
+        yield addresses
 
 
-def make_settings(engines: embedded.EngineAddresses, folder: Path, **given: object) -> Settings:
+def make_settings(engines: embedded.EngineAddresses, folder: Path, **overrides: object) -> Settings:
     return Settings(
         data_dir=folder,
         database_url=engines.database_url,
@@ -68,7 +68,7 @@ def make_settings(engines: embedded.EngineAddresses, folder: Path, **given: obje
         webhook_retry_s=(0.1, 0.2, 0.3),
         webhook_timeout_s=1.0,
         log_level="ERROR",
-        **given,  # type: ignore[arg-type]
+        **overrides,  # type: ignore[arg-type]
     )
 
 
@@ -101,10 +101,10 @@ def conformity(hub: RunningHub) -> ConformityCheck:
 
 @pytest.fixture
 async def shop(hub: RunningHub, conformity: ConformityCheck) -> AsyncIterator[Shop]:
-    """A retailer of this test's own; at the end, every invariant holds and every event is as its schema describes it."""
+    """Create a separate retailer; at the end, check all invariants, and all new events against their schemas."""
     opened = await open_shop(hub)
     yield opened
     await opened.close()
-    broken = [f for f in await invariants.check(hub.database) if f.rows]
-    assert not broken, [(f.invariant.name, f.examples) for f in broken]
+    violations = [finding for finding in await invariants.check(hub.database) if finding.rows]
+    assert not violations, [(finding.invariant.name, finding.examples) for finding in violations]
     assert await conformity.check_new_events() == []

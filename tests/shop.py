@@ -1,4 +1,4 @@
-"""A retailer of a test's own: two stores, a warehouse, three channels, some goods, and a client for each kind of caller."""
+"""A separate retailer for each test: two stores, a warehouse, three channels, products, and clients of each kind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ADDRESS = {
 
 @dataclass
 class Shop:
-    """Codes carry a mark of this shop, so that tests never meet: `shop.code("S1")`, `shop.sku("TEA")`."""
+    """A retailer whose codes have a unique suffix, so that tests do not share rows: `shop.code("S1")`, `shop.sku("TEA")`."""
 
     hub: RunningHub
     mark: str
@@ -52,7 +52,7 @@ class Shop:
     keys: dict[str, str] = field(default_factory=dict)
 
     def code(self, name: str) -> str:
-        """A location's or channel's code, or a SKU, of this shop: S1, S2 (stores), W1 (warehouse); app, web, stores."""
+        """Return the full code of a location (S1, S2, W1), a channel (app, web, stores) or a SKU."""
         return f"{name}-{self.mark}"
 
     sku = code
@@ -63,7 +63,7 @@ class Shop:
         return client
 
     def guest(self, channel: str | None = "web") -> Client:
-        """A guest, in a channel by header."""
+        """Return a client without a key that names a channel in its header."""
         return self._client(channel=self.code(channel) if channel else None)
 
     @property
@@ -71,19 +71,19 @@ class Shop:
         return self._client(self.keys["staff"])
 
     async def terminal(self, location: str = "S1") -> Client:
-        """A new terminal at a location."""
+        """Return a client with the key of a new terminal at a location."""
         async with self.hub.database.transaction() as session:
             issued = await keys.for_terminal(session, location=self.code(location))
         return self._client(issued.key)
 
     async def app(self, channel: str = "app", *scopes: Scope) -> Client:
-        """A new key of a channel's app."""
+        """Return a client with a new key of a channel's app."""
         async with self.hub.database.transaction() as session:
             issued = await keys.for_app(session, channel=self.code(channel), scopes=frozenset(scopes))
         return self._client(issued.key)
 
     async def customer(self, card: str = "HANA", channel: str = "app") -> Client:
-        """The customer with this card, signed in by a channel's app."""
+        """Return a client of the customer with this card, signed in by a channel's app."""
         card = self.code(card)
         await self.staff.do(
             f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ count {ERRORS} }} }}",
@@ -98,7 +98,7 @@ class Shop:
         return self._client(payload["token"])
 
     async def receive(self, **units: int) -> None:
-        """Goods arrive: receive(TEA_S1=10) puts 10 TEA on the shelf of S1."""
+        """Increase stock: receive(TEA_S1=10) adds 10 units of TEA at S1."""
         changes = [
             {"sku": self.sku(name.split("_")[0]), "location": self.code(name.split("_")[1]), "delta": delta}
             for name, delta in units.items()
@@ -110,7 +110,7 @@ class Shop:
         assert not payload["errors"], payload
 
     async def level(self, sku: str, location: str) -> dict[str, Any]:
-        """A stock level as staff see it."""
+        """Return a stock level with the fields for staff."""
         data = await self.staff.run(
             """query ($l: String, $s: [String!]) { stockLevels(location: $l, skus: $s) { edges { node {
                 id onHand committed reserved unavailable safetyStock available shortage incoming
@@ -123,12 +123,12 @@ class Shop:
         return edge["node"]  # type: ignore[no-any-return]
 
     async def cart(self, client: Client, channel: str | None = None, **quantities: int) -> dict[str, Any]:
-        """A new cart of the caller: cart(guest, TEA=2)."""
+        """Create a cart of the client: cart(guest, TEA=2)."""
         lines = [{"sku": self.sku(name), "quantity": quantity} for name, quantity in quantities.items()]
-        given = {"lines": lines, **({"channel": self.code(channel)} if channel else {})}
+        cart_input = {"lines": lines, **({"channel": self.code(channel)} if channel else {})}
         payload = await client.do(
             f"mutation ($i: CartCreateInput!) {{ cartCreate(input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}",
-            i=given,
+            i=cart_input,
         )
         assert not payload["errors"], payload
         return payload["cart"]  # type: ignore[no-any-return]
@@ -136,7 +136,7 @@ class Shop:
     async def add(
         self, client: Client, cart: dict[str, Any], *, key: str | None = None, **quantities: int
     ) -> dict[str, Any]:
-        """cartLinesAdd; the payload."""
+        """Call cartLinesAdd and return its payload."""
         return await client.do(
             f"""mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {{
                 cartLinesAdd(cartId: $c, lines: $l, idempotencyKey: $k) {{ cart {{ {CART} }} {ERRORS} }} }}""",
@@ -145,15 +145,15 @@ class Shop:
             k=key,
         )
 
-    async def fulfil(self, client: Client, cart: dict[str, Any], method: str, **given: Any) -> dict[str, Any]:
-        """cartFulfillment; the payload. `location` is a name of this shop."""
-        if "location" in given:
-            given["location"] = self.code(given["location"])
+    async def fulfil(self, client: Client, cart: dict[str, Any], method: str, **fields: Any) -> dict[str, Any]:
+        """Call cartFulfillment and return its payload. `location` is a name without suffix, such as S1."""
+        if "location" in fields:
+            fields["location"] = self.code(fields["location"])
         return await client.do(
             f"""mutation ($c: ID!, $i: CartFulfillmentInput!) {{
                 cartFulfillment(cartId: $c, input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}""",
             c=cart["id"],
-            i={"method": method, **given},
+            i={"method": method, **fields},
         )
 
     async def check_out(
@@ -165,9 +165,9 @@ class Shop:
         method: str = "TEST",
         token: str | None = "ok",
         key: str | None = None,
-        **given: Any,
+        **fields: Any,
     ) -> dict[str, Any]:
-        """checkout with one payment of the cart's total; the payload. A terminal pays with method="CASH"."""
+        """Call checkout with one payment of the cart's total and return the payload. A terminal pays with method="CASH"."""
         amount = {"amount": total or cart["total"]["amount"], "currency": "JPY"}
         payment = {"method": method, "amount": amount, **({"token": token} if method == "TEST" else {})}
         return await client.do(
@@ -176,7 +176,7 @@ class Shop:
                 "cartId": cart["id"],
                 "idempotencyKey": key or uuid4().hex,
                 "payments": [payment],
-                **given,
+                **fields,
             },
         )
 
@@ -186,14 +186,16 @@ class Shop:
 
 
 async def open_shop(hub: RunningHub) -> Shop:
-    """S1 and S2 are stores with pickup that ship, W1 is a warehouse that ships. TEA ¥648 is taxed 8 %, POT ¥3,300 and
-    CUP ¥13,582 10 %; prices hold their tax. Shipping is free, but ¥500 in web. No stock yet."""
+    """Create a shop without stock.
+
+    S1 and S2 are stores that offer pickup and ship, W1 is a warehouse that ships. TEA costs ¥648 with 8 % tax, POT ¥3,300
+    and CUP ¥13,582 with 10 %; prices include tax. Shipping is free, except ¥500 in the channel web."""
     shop = Shop(hub, uuid4().hex[:8])
     async with hub.database.transaction() as session:
         shop.keys["staff"] = (await keys.for_staff(session, name="Aiko")).key
     staff, code = shop.staff, shop.code
     rates = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
-    places = [code("W1"), code("S1"), code("S2")]
+    locations = [code("W1"), code("S1"), code("S2")]
     for mutation, rows in (
         (
             "locationsUpsert(locations",
@@ -225,7 +227,7 @@ async def open_shop(hub: RunningHub) -> Shop:
                     "name": "App",
                     "kind": "APP",
                     "currency": "JPY",
-                    "locations": places,
+                    "locations": locations,
                     "taxRates": rates,
                 },
                 {
@@ -233,7 +235,7 @@ async def open_shop(hub: RunningHub) -> Shop:
                     "name": "Web",
                     "kind": "WEB",
                     "currency": "JPY",
-                    "locations": places,
+                    "locations": locations,
                     "taxRates": rates,
                     "shippingPrice": "500",
                 },

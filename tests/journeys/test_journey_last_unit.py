@@ -1,4 +1,4 @@
-"""Journey C: one unit is left; the app, the web and two tills check out at once, and a third till was alone."""
+"""Journey C: the app, the web shop and two tills check out the last unit at once; an offline till has also sold it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ def codes(payload: dict[str, Any]) -> list[str]:
     return [error["code"] for error in payload["errors"]]
 
 
-async def ready(shop: Shop, client: Client) -> dict[str, Any]:
-    """A cart with the last one, to be shipped."""
+async def cart_to_ship(shop: Shop, client: Client) -> dict[str, Any]:
+    """Return a cart with the last unit, to be shipped."""
     payload = await shop.fulfil(client, await shop.cart(client, POT=1), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    found = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
-    return found["cart"]  # type: ignore[no-any-return]
+async def read_cart(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
+    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    return data["cart"]  # type: ignore[no-any-return]
 
 
-async def test_one_of_four_gets_it_and_the_others_are_shown_where_there_is_more(shop: Shop) -> None:
+async def test_one_of_four_gets_the_last_unit_and_refused_tills_learn_which_store_has_more(shop: Shop) -> None:
     await shop.receive(POT_S1=1)
     app, web = await shop.customer("HANA"), await shop.customer("KEN", channel="web")
     tills = [await shop.terminal("S1"), await shop.terminal("S1")]
-    online = [(client, await ready(shop, client)) for client in (app, web)]
+    online = [(client, await cart_to_ship(shop, client)) for client in (app, web)]
     counter = [(client, await shop.cart(client, POT=1)) for client in tills]
 
     payloads = await asyncio.gather(
@@ -42,12 +42,12 @@ async def test_one_of_four_gets_it_and_the_others_are_shown_where_there_is_more(
     for (client, cart), payload in zip([*online, *counter], payloads, strict=True):
         if payload["order"] is None:
             assert codes(payload) == ["OUT_OF_STOCK"]
-            kept = await read(client, cart)
-            assert (kept["status"], kept["quantity"]) == ("ACTIVE", 1)
+            cart_after = await read_cart(client, cart)
+            assert (cart_after["status"], cart_after["quantity"]) == ("ACTIVE", 1)
     level = await shop.level("POT", "S1")
     assert (level["available"], level["shortage"]) == (0, 0)
 
-    # The nearest one: a till that asks again is told of the other store.
+    # The message of a later refusal names the other store that has stock.
     await shop.receive(POT_S2=4)
     for (client, cart), payload in zip(counter, payloads[2:], strict=True):
         if payload["order"] is None:
@@ -56,14 +56,14 @@ async def test_one_of_four_gets_it_and_the_others_are_shown_where_there_is_more(
             assert "Sapporo has 4" in again["errors"][0]["message"]
 
 
-async def test_a_till_that_was_alone_sold_it_too(shop: Shop) -> None:
+async def test_the_sale_of_an_offline_till_opens_a_shortage(shop: Shop) -> None:
     await shop.receive(POT_S1=1)
-    alone, web = await open_till(shop), shop.guest("web")
-    sold = alone.sale(now(minutes=10), POT=1, price=3300)
-    paid = await shop.check_out(web, await ready(shop, web), email="hana@example.com")
+    offline_till, web = await open_till(shop), shop.guest("web")
+    sold = offline_till.sale(now(minutes=10), POT=1, price=3300)
+    paid = await shop.check_out(web, await cart_to_ship(shop, web), email="hana@example.com")
     assert not paid["errors"], paid
 
-    payload = await alone.send(sold)
+    payload = await offline_till.send(sold)
 
     assert (payload["results"][0]["status"], payload["shortages"]) == ("APPLIED", 1)
     (case,) = await conflicts(shop, k="SHORTAGE", s="OPEN")

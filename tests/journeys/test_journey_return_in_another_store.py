@@ -10,29 +10,29 @@ from client import Client
 from shop import ADDRESS, ERRORS, Shop
 from uriba.core import ids
 
-FOUND = """query ($c: String) { customer(loyaltyCard: $c) { name orders(first: 5) { edges { node {
+CUSTOMER_ORDERS = """query ($c: String) { customer(loyaltyCard: $c) { name orders(first: 5) { edges { node {
     id number status paymentStatus lines { id sku quantity returnedQuantity } } } } } }"""
 RETURN = f"""mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{
     orderReturn {{ refund {{ amount }} location {{ code }} }} order {{ id paymentStatus }} {ERRORS} }} }}"""
 SHIP = f"""mutation ($f: ID!) {{ fulfillmentUpdate(fulfillmentId: $f, status: SHIPPED, tracking: "YMT-77") {{
     order {{ status }} {ERRORS} }} }}"""
-MINE = """query ($id: ID!) { order(id: $id) { status paymentStatus refunded { amount }
+ORDER_DETAILS = """query ($id: ID!) { order(id: $id) { status paymentStatus refunded { amount }
     payments { method status refunded { amount } } refunds { method status amount { amount } }
     returns { location { code } lines { quantity orderLine { sku } } }
     fulfillments { id status tracking } timeline { message } } }"""
 
 
-async def test_journey_d(shop: Shop) -> None:
+async def test_an_order_of_the_web_shop_is_returned_in_another_store_without_a_receipt(shop: Shop) -> None:
     await shop.receive(TEA_W1=4, CUP_W1=2)
     hana = await shop.customer("HANA", channel="web")
-    order = await bought_on_the_web(shop, hana)
-    (part,) = (await hana.run(MINE, id=order["id"]))["order"]["fulfillments"]
+    order = await order_on_the_web(shop, hana)
+    (part,) = (await hana.run(ORDER_DETAILS, id=order["id"]))["order"]["fulfillments"]
     assert not (await shop.staff.do(SHIP, f=part["id"]))["errors"]
-    await three_weeks_pass(shop, order)
+    await age_by_three_weeks(shop, order)
     till = await shop.terminal("S2")
 
-    # At a store that never stocked it: found by her card, no receipt.
-    found = (await till.run(FOUND, c=shop.code("HANA")))["customer"]
+    # The store never had this variant in stock. The order is found by the loyalty card, without the receipt.
+    found = (await till.run(CUSTOMER_ORDERS, c=shop.code("HANA")))["customer"]
     (bought,) = [edge["node"] for edge in found["orders"]["edges"]]
     assert (found["name"], bought["number"]) == ("Hana", order["number"])
     (cup,) = [line for line in bought["lines"] if line["sku"] == shop.sku("CUP")]
@@ -40,30 +40,30 @@ async def test_journey_d(shop: Shop) -> None:
         "subscription ($o: ID!) { orderChanged(orderId: $o) { paymentStatus refunded { amount } } }", o=order["id"]
     ) as following:
         await following.next()
-        asked = {
+        request = {
             "orderId": bought["id"],
             "lines": [{"orderLineId": cup["id"], "quantity": 1, "condition": "SELLABLE", "reason": "too small"}],
             "idempotencyKey": uuid4().hex,
         }
-        back = await till.do(RETURN, i=asked)
-        assert not back["errors"]
-        # The phone sees it at once, whoever asks again gets the same answer.
+        returned = await till.do(RETURN, i=request)
+        assert not returned["errors"]
+        # The phone receives the change, and repeating the request gives the same response.
         assert await following.next() == {"paymentStatus": "PARTIALLY_REFUNDED", "refunded": {"amount": "13582"}}
-        assert await till.do(RETURN, i=asked) == back
+        assert await till.do(RETURN, i=request) == returned
 
-    # Refunded to the way it was paid, restocked where it was handed in.
-    seen = (await hana.run(MINE, id=order["id"]))["order"]
-    assert seen["refunds"] == [{"method": "TEST", "status": "SUCCEEDED", "amount": {"amount": "13582"}}]
-    assert await book_of_the_provider(shop, order) == 13_582
-    assert [(r["location"]["code"], r["lines"][0]["quantity"]) for r in seen["returns"]] == [(shop.code("S2"), 1)]
+    # The original tender is refunded, and the unit is in stock where it was returned.
+    details = (await hana.run(ORDER_DETAILS, id=order["id"]))["order"]
+    assert details["refunds"] == [{"method": "TEST", "status": "SUCCEEDED", "amount": {"amount": "13582"}}]
+    assert await refunded_by_provider(shop, order) == 13_582
+    assert [(r["location"]["code"], r["lines"][0]["quantity"]) for r in details["returns"]] == [(shop.code("S2"), 1)]
     level = await shop.level("CUP", "S2")
     assert (level["onHand"], level["available"]) == (1, 1)
-    assert [event["message"] for event in seen["timeline"]][-2:] == [
+    assert [event["message"] for event in details["timeline"]][-2:] == [
         "1 unit was returned.",
         "Refunded ¥13,582 of the TEST payment of ¥15,378.",
     ]
 
-    # Visible everywhere: the web may promise it again, staff find the order, the feed tells of each step in order.
+    # Every channel has it: the web shop can sell it again, staff find the order, and the feed has each step in order.
     stock = await shop.guest("web").run(
         "query ($s: String) { variant(sku: $s) { availability { quantity } } }", s=shop.sku("CUP")
     )
@@ -72,7 +72,7 @@ async def test_journey_d(shop: Shop) -> None:
         "query ($c: String) { orders(customer: $c) { edges { node { number } } } }", c=shop.code("HANA")
     )
     assert [edge["node"]["number"] for edge in staff["orders"]["edges"]] == [order["number"]]
-    assert await told(shop, order) == [
+    assert await event_types(shop, order) == [
         "order.placed",
         "payment.updated",
         "fulfillment.updated",
@@ -81,7 +81,7 @@ async def test_journey_d(shop: Shop) -> None:
     ]
 
 
-async def bought_on_the_web(shop: Shop, hana: Client) -> dict[str, Any]:
+async def order_on_the_web(shop: Shop, hana: Client) -> dict[str, Any]:
     cart = await shop.cart(hana, "web", TEA=2, CUP=1)
     chosen = await shop.fulfil(hana, cart, "SHIP", address=ADDRESS)
     paid = await shop.check_out(hana, chosen["cart"])
@@ -89,7 +89,7 @@ async def bought_on_the_web(shop: Shop, hana: Client) -> dict[str, Any]:
     return paid["order"]  # type: ignore[no-any-return]
 
 
-async def three_weeks_pass(shop: Shop, order: dict[str, Any]) -> None:
+async def age_by_three_weeks(shop: Shop, order: dict[str, Any]) -> None:
     key = ids.uuid(order["id"], "Order")
     async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
@@ -100,7 +100,7 @@ async def three_weeks_pass(shop: Shop, order: dict[str, Any]) -> None:
         )
 
 
-async def book_of_the_provider(shop: Shop, order: dict[str, Any]) -> int:
+async def refunded_by_provider(shop: Shop, order: dict[str, Any]) -> int:
     async with shop.hub.database.reading() as session:
         return await session.fetchval(  # type: ignore[no-any-return]
             "SELECT t.refunded_minor FROM sandbox_charge t JOIN payment p ON p.key = t.key WHERE p.order_id = $1",
@@ -108,7 +108,7 @@ async def book_of_the_provider(shop: Shop, order: dict[str, Any]) -> int:
         )
 
 
-async def told(shop: Shop, order: dict[str, Any]) -> list[str]:
+async def event_types(shop: Shop, order: dict[str, Any]) -> list[str]:
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT type FROM outbox_event WHERE subject = $1 ORDER BY version",
