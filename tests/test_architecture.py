@@ -17,6 +17,16 @@ SOURCES = Path(uriba.__file__).parent
 FILES = sorted(SOURCES.rglob("*.py"))
 DOMAINS = ("access", "cart", "catalog", "checkout", "customers", "fulfillment", "inventory", "orders", "pricing")
 
+ENGINE_IMPORTS = (
+    "uriba.config.",
+    "uriba.core.",
+    "uriba.db.",
+    "uriba.graphql.engine.",
+    "uriba.logs.",
+    "uriba.metrics.",
+    "uriba.outbox.",
+)
+
 NAMES_REFUSED = {"utils", "util", "helpers", "helper", "manager", "service", "services", "data", "process", "misc"}
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -67,6 +77,21 @@ def test_calls_go_down_and_domains_know_no_transport(capsys: pytest.CaptureFixtu
     status = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
 
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+def test_the_graphql_engine_imports_only_what_is_below_the_domains() -> None:
+    imported = {
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for path in FILES
+        if at(path).startswith("graphql/engine/")
+        for node in nodes(path)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    own = {f"{name}." for name in imported if name.startswith("uriba.")}
+
+    assert len(own) > 10
+    assert [name for name in sorted(own) if not name.startswith(ENGINE_IMPORTS)] == []
 
 
 def test_files_are_named_after_what_they_are_about() -> None:

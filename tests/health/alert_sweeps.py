@@ -7,6 +7,7 @@ from typing import Any
 from shop import ERRORS, Shop
 from uriba.core.ids import global_id
 from uriba.db import Session
+from uriba.db.statements import dynamic_statement
 from uriba.worker import sweeps
 from waiting import wait_for_positions
 
@@ -50,15 +51,17 @@ async def alert_events(shop: Shop, alert_id: str) -> list[tuple[str, int, Any]]:
     return [(node["type"], node["version"], node["data"]) for node in nodes if node["subject"] == alert_id]
 
 
-async def execute(shop: Shop, sql: str, *args: object) -> None:
+async def execute(shop: Shop, sql: str, **params: object) -> None:
     """Run SQL against the hub's tables, to change times."""
     async with shop.hub.database.transaction() as session:
-        await session.run(sql, *args)
+        await session.run(dynamic_statement(sql), **params)
 
 
 async def set_opening_hours(shop: Shop, hours: str = "00:00-24:00") -> None:
     """Set the opening hours of S1; without hours it is always open."""
-    await execute(shop, "UPDATE location SET opening_hours = $2 WHERE code = $1", shop.code("S1"), hours)
+    await execute(
+        shop, "UPDATE location SET opening_hours = :hours WHERE code = :code", code=shop.code("S1"), hours=hours
+    )
 
 
 async def remove(shop: Shop, **units: int) -> None:

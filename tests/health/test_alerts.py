@@ -27,9 +27,15 @@ from uriba.alerts import alerts, signals
 from uriba.core import clock
 from uriba.core.actor import Scope
 from uriba.core.ids import global_id, local_id
+from uriba.db.statements import statement
 from uriba.health.alert_sources import alert_sources
 from uriba.outbox import relay
 from waiting import backend_pid, eventually, wait_for_positions, wait_until_blocked
+
+_ALERTS_ABOUT = statement("SELECT * FROM alert WHERE subject = :subject ORDER BY id")
+_SET_AGE = statement(
+    "UPDATE outbox_event SET at = clock_timestamp() - make_interval(secs => :seconds) WHERE position IS NULL"
+)
 
 
 def terminal_subject(till: Till) -> str:
@@ -41,15 +47,15 @@ async def set_last_sync(shop: Shop, till: Till, seconds: int) -> None:
     """Have a till synced so many seconds ago."""
     await execute(
         shop,
-        "UPDATE pos_terminal SET synced_at = now() - make_interval(secs => $2) WHERE key_id = $1",
-        terminal_subject(till).removeprefix("Terminal:"),
-        seconds,
+        "UPDATE pos_terminal SET synced_at = now() - make_interval(secs => :seconds) WHERE key_id = :key_id",
+        key_id=terminal_subject(till).removeprefix("Terminal:"),
+        seconds=seconds,
     )
 
 
 async def pass_calm_time(shop: Shop, seconds: int) -> None:
     """Have all good values been good for so much longer."""
-    await execute(shop, "UPDATE alert SET calm_since = calm_since - make_interval(secs => $1)", seconds)
+    await execute(shop, "UPDATE alert SET calm_since = calm_since - make_interval(secs => :seconds)", seconds=seconds)
 
 
 async def test_a_silent_till_opens_one_alert_that_closes_after_it_syncs(shop: Shop) -> None:
@@ -93,9 +99,9 @@ async def test_a_till_is_not_missed_while_its_store_is_closed(shop: Shop) -> Non
     later = [(now.hour + n) % 24 for n in (11, 12)]
     await execute(
         shop,
-        "UPDATE location SET opening_hours = $2, timezone = 'UTC' WHERE code = $1",
-        shop.code("S1"),
-        f"{later[0]:02}:00-{later[1]:02}:00",
+        "UPDATE location SET opening_hours = :hours, timezone = 'UTC' WHERE code = :code",
+        code=shop.code("S1"),
+        hours=f"{later[0]:02}:00-{later[1]:02}:00",
     )
 
     await run_alert_sweeps(shop)
@@ -112,7 +118,9 @@ async def test_the_alert_of_a_revoked_till_closes(shop: Shop) -> None:
     assert await alert_statuses(shop, terminal_subject(till)) == ["OPEN"]
 
     await execute(
-        shop, "UPDATE access_key SET revoked_at = now() WHERE id = $1", terminal_subject(till).removeprefix("Terminal:")
+        shop,
+        "UPDATE access_key SET revoked_at = now() WHERE id = :key_id",
+        key_id=terminal_subject(till).removeprefix("Terminal:"),
     )
     await run_alert_sweeps(shop)
     await pass_calm_time(shop, 61)
@@ -154,8 +162,8 @@ async def test_an_app_does_not_see_alerts_about_another_channels_endpoints(shop:
     async with temporary_endpoint(own, "http://127.0.0.1:9/", types=["cart.merged"]) as made:
         await execute(
             shop,
-            "UPDATE endpoint SET status = 'PAUSED', paused_at = now(), paused_reason = 'GONE' WHERE id = $1",
-            local_id(made["id"], "Endpoint"),
+            "UPDATE endpoint SET status = 'PAUSED', paused_at = now(), paused_reason = 'GONE' WHERE id = :endpoint_id",
+            endpoint_id=local_id(made["id"], "Endpoint"),
         )
         await run_alert_sweeps(shop)
         (alert,) = await alerts_about(shop, f"Endpoint:{local_id(made['id'], 'Endpoint')}")
@@ -178,14 +186,16 @@ async def test_shortages_that_stay_open_open_an_alert_about_their_location(shop:
     till = await open_till(shop)
     await till.send(till.sale(TEA=1))
     async with shop.hub.database.reading() as session:
-        location_id = await session.fetchval("SELECT id FROM location WHERE code = $1", shop.code("S1"))
+        location_id = await session.fetchval(
+            statement("SELECT id FROM location WHERE code = :code"), code=shop.code("S1")
+        )
     subject = f"Location:{location_id}"
     await run_alert_sweeps(shop)
     assert await alerts_about(shop, subject) == []
 
     async def age(seconds: int) -> None:
-        sql = "UPDATE shortage SET opened_at = now() - make_interval(secs => $2) WHERE location_id = $1"
-        await execute(shop, sql, location_id, seconds)
+        sql = "UPDATE shortage SET opened_at = now() - make_interval(secs => :seconds) WHERE location_id = :location_id"
+        await execute(shop, sql, location_id=location_id, seconds=seconds)
         await run_alert_sweeps(shop)
 
     for seconds in (901, 899, 902, 301):
@@ -205,14 +215,14 @@ async def test_a_feed_lag_opens_one_alert_that_closes_after_the_relay_went_on(sh
             async with database.transaction() as session:
                 await alerts.evaluate(session, alert_sources(default_hours="09:00-21:00"), now=clock.now())
             async with database.reading() as session:
-                rows = await session.fetch("SELECT * FROM alert WHERE subject = $1 ORDER BY id", signals.FEED_SUBJECT)
+                rows = await session.fetch(_ALERTS_ABOUT, subject=signals.FEED_SUBJECT)
             return ["CLOSED" if row["closed_at"] else "OPEN" for row in rows]
 
         async def set_age_of_waiting_events(seconds: float) -> None:
             async with database.transaction() as session:
                 await session.run(
-                    "UPDATE outbox_event SET at = clock_timestamp() - make_interval(secs => $1) WHERE position IS NULL",
-                    seconds,
+                    _SET_AGE,
+                    seconds=seconds,
                 )
 
         async with database.transaction() as session:

@@ -21,6 +21,7 @@ HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
     readers { name acknowledged lagEvents lagSeconds expired } } }"""
 PARITY = """query ($c: String, $n: Int) { channelParity(channel: $c, first: $n) {
     endpoint { id } count differences { subject version delivered since } } }"""
+LAST_SYNC_1000_S_AGO = "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = :key_id"
 TILLS = """query ($l: String, $n: Int, $a: String) { terminalHealth(location: $l, first: $n, after: $a) {
     edges { node { terminal lastSeenAt epoch acknowledged missing skewMs parked newestFactAt lagSeconds silentSince
         location { code } } } pageInfo { hasNextPage endCursor } } }"""
@@ -167,7 +168,7 @@ async def test_a_tills_health_has_its_gaps_parked_events_and_silence(shop: Shop)
     assert await till.verdicts(first, third, unknown) == ["APPLIED", "APPLIED", "PARKED"]
 
     found = await tills_by_key(shop)
-    await execute(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    await execute(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
     silent = (await tills_by_key(shop))[key_of(till)]
 
     mine = found[key_of(till)]
@@ -211,7 +212,7 @@ async def test_metrics_have_the_health_of_all(shop: Shop, receiver: WebhookRecei
     receiver.respond = refuse
     till = await open_till(shop)
     await till.verdicts(till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}]))
-    await execute(shop, "UPDATE pos_terminal SET synced_at = now() - interval '1000 s' WHERE key_id = $1", key_of(till))
+    await execute(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
     await run_alert_sweeps(shop)
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")):
         before = await read_metrics(shop)

@@ -1,4 +1,4 @@
-"""The feed by pages and live: every event once, in order, none missed; what is too old is said to be."""
+"""The feed by pages and live: every event once, in order, without a gap; cursors that are too old are refused."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from client import Client, Refused
-from sample_events import SampleEvent
+from sample_events import SampleEvent, number_all
 from scratch_database import open_scratch_database
 from shop import ERRORS, Shop
 from uriba import invariants
 from uriba.core import pages
 from uriba.core.errors import CursorExpired
 from uriba.db import Database
-from uriba.outbox import emit, feed, relay
+from uriba.outbox import emit, feed
 from uriba.webhooks import deliveries
 from waiting import eventually
 
@@ -29,7 +29,7 @@ WORK = "subscription ($l: String) { workQueueChanged(location: $l) { id status o
 
 
 async def pull(client: Client, after: str | None, **given: Any) -> tuple[list[dict[str, Any]], str]:
-    """All pages after a cursor; the cursor at their end."""
+    """Return all events after a cursor, and the cursor at their end."""
     nodes: list[dict[str, Any]] = []
     while True:
         page = (await client.run(EVENTS, a=after, f=7, **given))["events"]
@@ -45,17 +45,11 @@ async def end_of(client: Client) -> str:
     return end
 
 
-async def caught_up(shop: Shop) -> None:
-    """Until all that is committed has its place."""
-    while (await relay.number(shop.hub.database))[0]:
-        pass
-
-
 async def test_pages_have_every_event_once_and_in_order(shop: Shop) -> None:
     start = await end_of(shop.staff)
     for _ in range(10):
         await shop.receive(TEA_S1=1, POT_S2=1)
-    await caught_up(shop)
+    await number_all(shop.hub.database)
 
     nodes, end = await pull(shop.staff, start)
 
@@ -66,11 +60,11 @@ async def test_pages_have_every_event_once_and_in_order(shop: Shop) -> None:
     assert await pull(shop.staff, end) == ([], end)
 
 
-async def test_a_type_alone(shop: Shop) -> None:
+async def test_pages_of_one_type(shop: Shop) -> None:
     start = await end_of(shop.staff)
     await shop.receive(TEA_S1=1)
     cart = await shop.cart(shop.guest(), TEA=1)
-    await caught_up(shop)
+    await number_all(shop.hub.database)
 
     nodes, _ = await pull(shop.staff, start, t=["cart.created"])
 
@@ -78,7 +72,7 @@ async def test_a_type_alone(shop: Shop) -> None:
     assert {n["type"] for n in nodes} == {"cart.created"}
 
 
-async def test_refuses_what_is_no_cursor_and_no_type(shop: Shop) -> None:
+async def test_refuses_invalid_cursors_and_types(shop: Shop) -> None:
     for given, code in (
         ({"a": "x"}, "INVALID"),
         ({"t": ["no.such"]}, "INVALID"),
@@ -91,7 +85,7 @@ async def test_refuses_what_is_no_cursor_and_no_type(shop: Shop) -> None:
         assert refused.value.codes == [code]
 
 
-async def test_the_live_feed_goes_on_where_a_lost_connection_ended(shop: Shop) -> None:
+async def test_the_live_feed_continues_after_the_cursor_of_a_lost_connection(shop: Shop) -> None:
     start = await end_of(shop.staff)
     await shop.receive(TEA_S1=1)
     level = (await shop.level("TEA", "S1"))["id"]
@@ -110,16 +104,16 @@ async def test_the_live_feed_goes_on_where_a_lost_connection_ended(shop: Shop) -
     assert [n["version"] for n in nodes if n["subject"] == level][:4] == seen
 
 
-async def test_many_read_the_live_feed_and_all_hear_the_same(shop: Shop) -> None:
+async def test_all_readers_of_the_live_feed_receive_the_same_events(shop: Shop) -> None:
     async with shop.staff.subscribe(LIVE) as one, shop.staff.subscribe(LIVE) as two:
         await shop.receive(TEA_S1=1)
         level = (await shop.level("TEA", "S1"))["id"]
-        heard = [await f.until(lambda e: e["node"]["subject"] == level) for f in (one, two)]
+        received = [await f.until(lambda e: e["node"]["subject"] == level) for f in (one, two)]
 
-    assert heard[0] == heard[1]
+    assert received[0] == received[1]
 
 
-async def test_a_work_queue_is_shown_and_followed(shop: Shop) -> None:
+async def test_a_work_queue_subscription_has_the_present_work_and_then_each_change(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
 
     async def order() -> dict[str, Any]:
@@ -179,23 +173,23 @@ async def test_a_subscription_over_server_sent_events(shop: Shop) -> None:
     assert seen == [1, 2, 3]
 
 
-async def test_leaving_a_stream_leaves_nothing_behind(shop: Shop) -> None:
-    async def followed() -> float:
+async def test_a_closed_stream_is_no_longer_counted(shop: Shop) -> None:
+    async def subscribers() -> float:
         async with httpx.AsyncClient() as http:
             shown = (await http.get(shop.hub.url.replace("/graphql", "/metrics"))).text
         (line,) = [line for line in shown.splitlines() if line.startswith("uriba_subscribers ")]
         return float(line.split()[1])
 
-    async def nobody() -> bool:
-        return await followed() == 0
+    async def no_subscriber() -> bool:
+        return await subscribers() == 0
 
     await shop.receive(TEA_S1=1)
-    await eventually(nobody)
+    await eventually(no_subscriber)
     stream = sse(shop, "subscription ($s: [String!]) { stockChanged(skus: $s) { onHand } }", s=[shop.sku("TEA")])
     await anext(stream)
-    assert await followed() == 1
+    assert await subscribers() == 1
     await stream.aclose()
-    await eventually(nobody)
+    await eventually(no_subscriber)
 
 
 async def test_queries_and_refusals_over_server_sent_events(shop: Shop) -> None:
@@ -208,7 +202,7 @@ async def test_queries_and_refusals_over_server_sent_events(shop: Shop) -> None:
     assert last == ("complete", None)
 
 
-async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(shop: Shop) -> None:
+async def test_old_events_are_deleted_and_older_cursors_are_expired(shop: Shop) -> None:
     async with open_scratch_database(shop.hub.settings) as (_, database):
         await _events(database, 30)
         async with database.transaction() as session:
@@ -231,7 +225,7 @@ async def test_what_is_too_old_is_forgotten_and_a_cursor_from_before_says_so(sho
         ], "events of no domain are no subject's"
 
 
-async def test_what_an_endpoint_has_still_to_be_told_is_kept(shop: Shop) -> None:
+async def test_events_that_an_endpoint_still_has_to_receive_are_kept(shop: Shop) -> None:
     async with open_scratch_database(shop.hub.settings) as (_, database):
         await _events(database, 30)
         async with database.transaction() as session:
@@ -248,5 +242,4 @@ async def _events(database: Database, number: int) -> None:
     async with database.transaction() as session:
         for version in range(1, number + 1):
             emit(session, SampleEvent("Cart:1", version))
-    while (await relay.number(database))[0]:
-        pass
+    await number_all(database)

@@ -1,4 +1,4 @@
-"""Hints: given soon, heard again after a loss, and never waited for."""
+"""Hints: published soon, received again after a loss, and never waited for."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from wire import wire_to
 
-from uriba.outbox import hints as hinting
+from uriba.outbox import hints as hints_module
 from uriba.outbox.hints import Hints
+from valkey_proxy import valkey_proxy
 from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub
 
-NOWHERE = "redis://127.0.0.1:1"
-"""An address where no Valkey is."""
+NO_VALKEY = "redis://127.0.0.1:1"
+"""An address without a Valkey."""
 
 
 async def test_many_hints_at_once_become_one(hub: RunningHub) -> None:
     assert hub.settings.valkey_url
-    said: list[str] = []
+    published: list[str] = []
     hints = Hints(hub.settings.valkey_url)
 
-    async def count(channel: str, _: object) -> None:
-        said.append(channel)
+    async def record(channel: str, _: object) -> None:
+        published.append(channel)
 
-    hints.redis.publish = count  # type: ignore[method-assign,assignment]
+    hints.redis.publish = record  # type: ignore[method-assign,assignment]
     for _ in range(500):
         hints.publish("uriba:one")
         hints.publish("uriba:two")
     assert hints._publisher is not None
     await hints._publisher
 
-    assert sorted(said) == ["uriba:one", "uriba:two"]
+    assert sorted(published) == ["uriba:one", "uriba:two"]
     await hints.close()
 
 
-async def test_without_valkey_a_hint_is_not_given_and_nobody_fails() -> None:
-    hints = Hints(NOWHERE)
+async def test_publishing_without_valkey_raises_nothing() -> None:
+    hints = Hints(NO_VALKEY)
 
     hints.publish("uriba:test")
     assert hints._publisher is not None
@@ -50,84 +50,84 @@ async def test_without_valkey_a_hint_is_not_given_and_nobody_fails() -> None:
     await hints.close()
 
 
-async def test_a_listener_hears_again_after_valkey_was_away(hub: RunningHub) -> None:
+async def test_a_follower_receives_hints_again_after_valkey_was_away(hub: RunningHub) -> None:
     assert hub.settings.valkey_url
-    heard: list[str] = []
+    received: list[str] = []
 
     async def react(channel: str) -> None:
-        heard.append(channel)
+        received.append(channel)
 
-    async def said_and_heard() -> bool:
+    async def publish_and_receive() -> bool:
         await hints.publish_now("uriba:test")
-        return bool(heard)
+        return bool(received)
 
-    async with wire_to(hub.settings.valkey_url) as wire:
-        hints = Hints(wire.url)
-        listening = asyncio.create_task(hints.follow({"uriba:test"}, react))
-        await eventually(said_and_heard)
+    async with valkey_proxy(hub.settings.valkey_url) as proxy:
+        hints = Hints(proxy.url)
+        following = asyncio.create_task(hints.follow({"uriba:test"}, react))
+        await eventually(publish_and_receive)
 
-        await wire.cut()
+        await proxy.cut()
         await hints.publish_now("uriba:test")
-        heard.clear()
-        await wire.mend()
+        received.clear()
+        await proxy.listen()
 
-        await eventually(said_and_heard)
-        assert set(heard) == {"uriba:test"}
-        assert not listening.done()
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        await eventually(publish_and_receive)
+        assert set(received) == {"uriba:test"}
+        assert not following.done()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await hints.close()
 
 
-async def test_a_listener_that_hears_nothing_for_long_hears_the_next_hint(
+async def test_a_follower_receives_the_next_hint_after_a_long_silence(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It asks whether Valkey is there, over the one connection that it has, and each hint is said once."""
+    """It pings Valkey over its one connection, and each hint is received once."""
     assert hub.settings.valkey_url
-    monkeypatch.setattr(hinting, "SILENT_S", 0.05)
-    heard: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(hints_module, "SILENT_S", 0.05)
+    received: asyncio.Queue[str] = asyncio.Queue()
 
-    async with wire_to(hub.settings.valkey_url) as wire:
-        hints, speaker = Hints(f"{wire.url}?socket_timeout=0.2"), Hints(hub.settings.valkey_url)
-        listening = asyncio.create_task(hints.follow({"uriba:quiet"}, heard.put))
+    async with valkey_proxy(hub.settings.valkey_url) as proxy:
+        hints, publisher = Hints(f"{proxy.url}?socket_timeout=0.2"), Hints(hub.settings.valkey_url)
+        following = asyncio.create_task(hints.follow({"uriba:quiet"}, received.put))
         async with asyncio.timeout(20):
-            assert await heard.get() == "uriba:quiet", "it listens"
+            assert await received.get() == "uriba:quiet", "it follows"
             for _ in range(3):
-                await wire.carried(b"PING", times=10)
-                await speaker.publish_now("uriba:quiet")
-                assert await heard.get() == "uriba:quiet"
+                await proxy.wait_until_sent(b"PING", times=10)
+                await publisher.publish_now("uriba:quiet")
+                assert await received.get() == "uriba:quiet"
 
-        assert wire.opened == 1
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        assert proxy.opened == 1
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await hints.close()
-        await speaker.close()
+        await publisher.close()
 
 
-async def test_a_listener_whose_valkey_says_nothing_any_more_listens_anew(
+async def test_a_follower_reconnects_when_valkey_stops_answering(
     hub: RunningHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither side ends the connection: what was said meanwhile is made up for by looking once."""
+    """Neither side ends the connection. The follower reports every channel once to make up for lost hints."""
     assert hub.settings.valkey_url
-    monkeypatch.setattr(hinting, "SILENT_S", 0.05)
-    heard: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(hints_module, "SILENT_S", 0.05)
+    received: asyncio.Queue[str] = asyncio.Queue()
 
-    async with wire_to(hub.settings.valkey_url) as wire:
-        hints = Hints(wire.url)
-        listening = asyncio.create_task(hints.follow({"uriba:mute"}, heard.put))
+    async with valkey_proxy(hub.settings.valkey_url) as proxy:
+        hints = Hints(proxy.url)
+        following = asyncio.create_task(hints.follow({"uriba:mute"}, received.put))
         async with asyncio.timeout(20):
-            assert await heard.get() == "uriba:mute", "it listens"
-            wire.mute()
-            assert await heard.get() == "uriba:mute", "it listens again"
+            assert await received.get() == "uriba:mute", "it follows"
+            proxy.freeze()
+            assert await received.get() == "uriba:mute", "it follows again"
 
-        assert wire.opened == 2
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        assert proxy.opened == 2
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await hints.close()
 
 
-async def test_a_listener_ends_whenever_it_is_told_to(hub: RunningHub) -> None:
-    """Also while it connects: redis-py may answer a cancellation there with an error of its own."""
+async def test_a_follower_ends_when_it_is_cancelled(hub: RunningHub) -> None:
+    """Also while it connects: redis-py may replace a cancellation there by an error of its own."""
     assert hub.settings.valkey_url
     hints = Hints(hub.settings.valkey_url)
 
@@ -135,10 +135,10 @@ async def test_a_listener_ends_whenever_it_is_told_to(hub: RunningHub) -> None:
         return
 
     async def ended(after_s: float) -> None:
-        listening = asyncio.create_task(hints.follow({"uriba:test"}, react))
+        following = asyncio.create_task(hints.follow({"uriba:test"}, react))
         await asyncio.sleep(after_s)
-        listening.cancel()
-        await asyncio.wait({listening})
+        following.cancel()
+        await asyncio.wait({following})
 
     async with asyncio.timeout(20):
         for n in range(40):

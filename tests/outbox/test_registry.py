@@ -117,14 +117,13 @@ def test_every_event_class_is_declared_in_the_events_module_of_a_package() -> No
     assert [module for module in sorted(modules) if not re.fullmatch(r"uriba\.\w+\.events", module)] == []
 
 
-def test_events_are_inserted_by_the_outbox_and_by_the_ledger_only() -> None:
-    writers = {
-        path.relative_to(SOURCES).as_posix()
-        for path in SOURCES.rglob("*.py")
-        if "INSERT INTO outbox_event" in path.read_text()
-    }
+def test_events_are_inserted_by_the_outbox_only_and_in_sql_by_the_ledger() -> None:
+    assert _files_with("INSERT INTO outbox_event") == ["outbox/event.py"]
+    assert _files_with("INSERT_EVENTS") == [SQL_WRITER, "outbox/event.py"]
 
-    assert writers == {"outbox/event.py", SQL_WRITER}
+
+def _files_with(text: str) -> list[str]:
+    return sorted(path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.py") if text in path.read_text())
 
 
 def test_every_type_that_sql_names_is_registered() -> None:

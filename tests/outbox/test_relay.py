@@ -1,4 +1,4 @@
-"""The relay: every committed fact gets its place in the feed, once, without gaps, however writers and relays meet."""
+"""The relay: every committed event gets one position, without gaps, also with many writers and relays at once."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.core.actor import SYSTEM
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
@@ -32,8 +33,11 @@ from waiting import backend_pid, eventually, terminate_backend, wait_until_block
 if TYPE_CHECKING:
     from conftest import RunningHub
 
-NOWHERE = "redis://127.0.0.1:1"
-"""An address where no Valkey is."""
+NO_VALKEY = "redis://127.0.0.1:1"
+"""An address without a Valkey."""
+
+
+_AFTER_ID = statement("SELECT id, subject FROM outbox_event WHERE id > :last_id ORDER BY id")
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def database(own: tuple[Settings, Database]) -> Database:
     return own[1]
 
 
-async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_id_does(database: Database) -> None:
+async def test_a_reader_by_position_misses_no_late_commit_and_a_reader_by_id_does(database: Database) -> None:
     writers = 12
     written, may_commit = ([asyncio.Event() for _ in range(writers)] for _ in range(2))
     seen_by_id: list[str] = []
@@ -71,7 +75,7 @@ async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_
         await tasks[n]
         await relay.number(database)
         async with database.reading() as session:
-            for row in await session.fetch("SELECT id, subject FROM outbox_event WHERE id > $1 ORDER BY id", last_id):
+            for row in await session.fetch(_AFTER_ID, last_id=last_id):
                 seen_by_id.append(row["subject"])
                 last_id = row["id"]
             for row in await relay.read(session, after=last_position):
@@ -81,11 +85,11 @@ async def test_a_reader_by_position_misses_nothing_that_commits_late_and_one_by_
     everything = sorted(f"Cart:{n}" for n in range(writers))
     assert len(seen_by_id) < writers
     assert sorted(seen_by_position) == everything
-    assert [place for place, _, _ in await positions(database)] == list(range(1, writers + 1))
+    assert [position for position, _, _ in await positions(database)] == list(range(1, writers + 1))
 
 
-async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Database) -> None:
-    chance = random.Random(2)
+async def test_many_slow_writers_are_followed_without_a_gap(database: Database) -> None:
+    rng = random.Random(2)
     seen: list[tuple[int, str]] = []
     done = asyncio.Event()
 
@@ -95,7 +99,7 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
                 emit(session, *(SampleEvent(f"Cart:{writer}-{n}-{part}", 1) for part in range(3)))
                 event.write(session)
                 await session.flush()
-                for _ in range(chance.randint(0, 8)):
+                for _ in range(rng.randint(0, 8)):
                     await session.fetchval("SELECT 1")
 
     async def follow() -> None:
@@ -115,8 +119,8 @@ async def test_a_crowd_of_slow_writers_is_followed_without_a_gap(database: Datab
     assert len({subject for _, subject in seen}) == 18 * 15
 
 
-async def test_two_relays_without_turns_number_the_same_facts_twice(database: Database) -> None:
-    """The race that the turn is for, shown with the turn taken out."""
+async def test_two_relays_without_the_lock_number_the_same_events_twice(database: Database) -> None:
+    """The race that the lock prevents, shown without the lock."""
     await write_sample(database, "Cart:1")
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -133,7 +137,9 @@ async def test_two_relays_without_turns_number_the_same_facts_twice(database: Da
     assert await second == 1
 
 
-async def test_relays_take_turns_and_number_each_fact_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_relays_take_turns_and_number_each_event_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(relay, "BATCH", 7)
     async with database.transaction() as session:
         emit(session, *(SampleEvent(f"Cart:{n}", 1) for n in range(200)))
@@ -147,20 +153,20 @@ async def test_relays_take_turns_and_number_each_fact_once(database: Database, m
     totals = await asyncio.gather(*(number() for _ in range(4)))
 
     assert sum(totals) == 200
-    assert [(place, subject) for place, subject, _ in await positions(database)] == [
+    assert [(position, subject) for position, subject, _ in await positions(database)] == [
         (n + 1, f"Cart:{n}") for n in range(200)
     ]
     async with database.reading() as session:
         assert (await relay.end_of_feed(session), await relay.waiting(session)) == (200, 0)
 
 
-async def test_a_relay_with_nothing_to_do_says_where_the_feed_ends(database: Database) -> None:
+async def test_a_relay_without_work_returns_the_end_of_the_feed(database: Database) -> None:
     await write_sample(database, "Cart:1")
 
     assert [await relay.number(database) for _ in range(2)] == [(1, 1), (0, 1)]
 
 
-async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
+async def test_an_event_that_was_rolled_back_is_not_numbered(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
             emit(session, SampleEvent("Cart:1", 1))
@@ -174,16 +180,16 @@ async def test_what_was_rolled_back_is_nobodys_fact(database: Database) -> None:
     assert await positions(database) == [(1, "Cart:2", 1)]
 
 
-async def test_a_subjects_facts_stand_in_the_feed_in_the_order_of_their_versions(database: Database) -> None:
-    skus, places = [f"SKU{n}" for n in range(4)], ["S1", "S2"]
+async def test_the_events_of_a_subject_are_numbered_in_the_order_of_their_versions(database: Database) -> None:
+    skus, stores = [f"SKU{n}" for n in range(4)], ["S1", "S2"]
     async with database.transaction() as session:
-        await locations.upsert(session, [LocationRow(place, place, LocationKind.STORE) for place in places])
+        await locations.upsert(session, [LocationRow(store, store, LocationKind.STORE) for store in stores])
         await products.upsert(session, [ProductRow(sku, sku, [VariantRow(sku, sku)]) for sku in skus])
-    chance, done = random.Random(3), asyncio.Event()
+    rng, done = random.Random(3), asyncio.Event()
 
     async def change() -> None:
         for _ in range(12):
-            rows = [Adjustment(chance.choice(skus), chance.choice(places), 1) for _ in range(4)]
+            rows = [Adjustment(rng.choice(skus), rng.choice(stores), 1) for _ in range(4)]
             async with database.transaction() as session:
                 await adjustments.adjust(
                     session, actor=SYSTEM, changes=rows, reason=StockReason.RECEIPT, reference="test"
@@ -207,12 +213,12 @@ async def test_a_subjects_facts_stand_in_the_feed_in_the_order_of_their_versions
     assert all(versions == list(range(1, len(versions) + 1)) for versions in by_subject.values())
 
 
-async def test_the_relay_goes_on_after_its_connections_were_ended(
+async def test_the_relay_continues_after_its_connections_were_ended(
     hub: RunningHub, own: tuple[Settings, Database]
 ) -> None:
     settings, writing = own
     relaying = open_database(settings)
-    hints = Hints(NOWHERE)
+    hints = Hints(NO_VALKEY)
     work = WorkerContext(relaying, settings, Checkout(relaying, settings, {}), hints)
     task = asyncio.create_task(runner.run_relay(work))
     try:
@@ -238,7 +244,7 @@ async def _numbered(database: Database, count: int) -> bool:
 
 
 async def _end_all_others(server: Database, mine: Database, settings: Settings) -> int:
-    """End every backend of the scratch database but the one that writes; how many they were."""
+    """End every backend of the scratch database except the writing one; return how many."""
     async with mine.reading() as session:
         rows = await session.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
         me = await backend_pid(session)

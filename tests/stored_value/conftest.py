@@ -1,4 +1,4 @@
-"""Most of these tests speak with the ledgers alone: the orders that they name are not in the order book."""
+"""Most of these tests use the ledgers alone: the orders that they name do not exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from shop import Shop
 
-IMAGINED = """
+OF_MISSING_ORDERS = """
     order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.id = e.order_id)
         AND NOT EXISTS (SELECT FROM checkout_attempt a WHERE a.order_id = e.order_id)
 """
@@ -16,11 +16,11 @@ IMAGINED = """
 
 @pytest.fixture
 async def shop(shop: Shop) -> AsyncIterator[Shop]:
-    """The retailer; at the end, before invariants are looked at, what was booked for imagined orders is taken out."""
+    """A retailer. At the end, before invariants are checked, delete the entries of orders that do not exist."""
     yield shop
     async with shop.hub.database.transaction() as session:
-        cards = await session.fetch(f"DELETE FROM gift_card_entry e WHERE {IMAGINED} RETURNING card_id")
-        people = await session.fetch(f"DELETE FROM points_entry e WHERE {IMAGINED} RETURNING customer_id")
+        cards = await session.fetch(f"DELETE FROM gift_card_entry e WHERE {OF_MISSING_ORDERS} RETURNING card_id")
+        people = await session.fetch(f"DELETE FROM points_entry e WHERE {OF_MISSING_ORDERS} RETURNING customer_id")
         await session.run(_CARDS, [row["card_id"] for row in cards])
         await session.run(_ACCOUNTS, [row["customer_id"] for row in people])
 

@@ -1,4 +1,4 @@
-"""Gift cards: what is taken is there, what goes back was taken, and a code is told once."""
+"""Gift cards: no debit above the balance, no refund above the debit, and a code that is returned once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from purses import ACTOR, Issued, balance, card, code, give_back, lines, pay, refund
+from stored_value_support import ACTOR, Issued, balance, card, card_ledger, code, pay, refund, undo_debits
 
 from uriba.core import clock
 from uriba.core.errors import Code, DomainError, IdempotencyKeyReused, Invalid, InvalidState
@@ -16,7 +16,7 @@ from uriba.core.ids import new_id
 from uriba.db import idempotency
 from uriba.db.idempotency import Call, Replayed
 from uriba.stored_value import codes, gift_cards, tenders
-from uriba.stored_value.errors import CardRefused, NotEnough
+from uriba.stored_value.errors import GiftCardRefused, InsufficientBalance
 
 if TYPE_CHECKING:
     from shop import Shop
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 CARD = "GIFT_CARD"
 
 
-async def test_a_card_pays_and_its_ledger_says_so(shop: Shop) -> None:
+async def test_a_payment_lowers_the_balance_and_writes_an_entry(shop: Shop) -> None:
     issued = await card(shop, "1000")
 
     (reference,) = await pay(shop, (CARD, 300, code(issued)))
 
     assert reference == f"****{codes.last4(code(issued))} {issued.id}"
     assert await balance(shop, issued) == 700
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -300)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -300)]
 
 
-async def test_a_code_is_read_as_people_write_it(shop: Shop) -> None:
+async def test_case_spaces_hyphens_and_similar_letters_of_a_code_do_not_matter(shop: Shop) -> None:
     issued = await card(shop, "1000", code="ABCD-1010-7777-WXYZ")
 
     await pay(shop, (CARD, 1, " abcd loio 7777-wxyz"))
@@ -42,7 +42,7 @@ async def test_a_code_is_read_as_people_write_it(shop: Shop) -> None:
     assert await balance(shop, issued) == 999
 
 
-async def test_only_the_digest_of_a_code_is_kept(shop: Shop) -> None:
+async def test_stores_only_the_digest_of_a_code(shop: Shop) -> None:
     issued = await card(shop)
 
     async with shop.hub.database.reading() as session:
@@ -52,30 +52,30 @@ async def test_only_the_digest_of_a_code_is_kept(shop: Shop) -> None:
 
     assert row is not None
     assert row["digest"] == codes.digest(code(issued))
-    assert row["last4"] == codes.plain(code(issued))[-4:]
+    assert row["last4"] == codes.normalize(code(issued))[-4:]
     assert code(issued) not in row["written"]
-    assert codes.plain(code(issued)) not in row["written"]
+    assert codes.normalize(code(issued)) not in row["written"]
 
 
-def test_codes_are_long_random_and_in_groups() -> None:
-    made = {codes.new() for _ in range(1000)}
+def test_generates_long_random_codes_in_groups() -> None:
+    made = {codes.generate() for _ in range(1000)}
 
     assert len(made) == 1000
     assert all(len(one) == 24 and [len(group) for group in one.split("-")] == [4] * 5 for one in made)
-    assert all(set(codes.plain(one)) <= set(codes.ALPHABET) for one in made)
+    assert all(set(codes.normalize(one)) <= set(codes.ALPHABET) for one in made)
     assert len(codes.ALPHABET) == 32
 
 
 @pytest.mark.parametrize("given", ["", "ABCD", "U" * 16, "1" * 41, "ABCD-1010-7777-WXY💥", "ABCD-1010-7777-WXY*"])
-async def test_a_printed_code_that_is_weak_or_unreadable_is_refused(shop: Shop, given: str) -> None:
+async def test_refuses_a_printed_code_with_a_wrong_format(shop: Shop, given: str) -> None:
     with pytest.raises(Invalid) as refused:
         await card(shop, code=given)
 
     assert refused.value.problems[0].path == ("code",)
 
 
-async def test_a_printed_code_belongs_to_one_card(shop: Shop) -> None:
-    given = codes.new()
+async def test_refuses_a_printed_code_of_another_card(shop: Shop) -> None:
+    given = codes.generate()
     await card(shop, code=given)
 
     with pytest.raises(Invalid) as refused:
@@ -87,19 +87,19 @@ async def test_a_printed_code_belongs_to_one_card(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("amount", "currency"), [("0", "JPY"), ("-5", "JPY"), ("1.5", "JPY"), ("x", "JPY"), ("5", "XXQ"), ("1e3", "USD")]
 )
-async def test_a_card_of_no_amount_is_refused(shop: Shop, amount: str, currency: str) -> None:
+async def test_refuses_to_issue_a_card_with_an_invalid_amount(shop: Shop, amount: str, currency: str) -> None:
     with pytest.raises(Invalid):
         await card(shop, amount, currency)
 
 
-async def test_a_card_that_ends_before_it_begins_is_refused(shop: Shop) -> None:
+async def test_refuses_to_issue_a_card_that_has_expired(shop: Shop) -> None:
     with pytest.raises(Invalid) as refused:
         await card(shop, expires_at=clock.now())
 
     assert refused.value.problems[0].path == ("expiresAt",)
 
 
-async def test_the_same_call_names_the_same_card_and_shows_its_code_once(shop: Shop) -> None:
+async def test_a_repeated_issue_returns_the_same_card_without_its_code(shop: Shop) -> None:
     ids = [new_id(), new_id()]
 
     async def issue(card_id: UUID, content: dict[str, str]) -> str | Replayed:
@@ -112,18 +112,18 @@ async def test_the_same_call_names_the_same_card_and_shows_its_code_once(shop: S
         await issue(ids[1], {"amount": "501"})
 
     assert isinstance(code, str) and again == Replayed(str(ids[0]))
-    assert await lines(shop, Issued(ids[0], code)) == [("ISSUE", 500)]
+    assert await card_ledger(shop, Issued(ids[0], code)) == [("ISSUE", 500)]
 
 
-async def test_one_sentence_for_every_card_that_cannot_be_used(shop: Shop) -> None:
+async def test_all_unusable_cards_get_the_same_message(shop: Shop) -> None:
     blocked, expired, dollars = await card(shop), await card(shop), await card(shop, "10", "USD")
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, blocked.id, blocked=True)
         await session.run("UPDATE gift_card SET expires_at = now() WHERE id = $1", expired.id)
 
     problems = []
-    for wrong in (code(blocked), code(expired), code(dollars), codes.new(), "x", "💥", "' OR 1=1"):
-        with pytest.raises(CardRefused) as refused:
+    for wrong in (code(blocked), code(expired), code(dollars), codes.generate(), "x", "💥", "' OR 1=1"):
+        with pytest.raises(GiftCardRefused) as refused:
             await pay(shop, (CARD, 5, wrong))
         problems.append(refused.value.problems)
 
@@ -132,51 +132,51 @@ async def test_one_sentence_for_every_card_that_cannot_be_used(shop: Shop) -> No
     assert [await balance(shop, one) for one in (blocked, expired, dollars)] == [1000, 1000, 1000]
 
 
-async def test_who_has_the_code_is_told_what_is_left(shop: Shop) -> None:
+async def test_a_refusal_for_a_low_balance_states_the_balance(shop: Shop) -> None:
     issued = await card(shop, "1000")
 
-    with pytest.raises(NotEnough, match="¥1,000 on this gift card"):
+    with pytest.raises(InsufficientBalance, match=r"The balance of this gift card is ¥1,000\."):
         await pay(shop, (CARD, 1001, code(issued)))
 
     assert await balance(shop, issued) == 1000
 
 
-async def test_several_cards_pay_together_or_not_at_all(shop: Shop) -> None:
+async def test_several_cards_pay_all_or_nothing(shop: Shop) -> None:
     first, second = await card(shop, "1000"), await card(shop, "500")
 
-    with pytest.raises(NotEnough) as refused:
+    with pytest.raises(InsufficientBalance) as refused:
         await pay(shop, (CARD, 900, code(first)), (CARD, 501, code(second)))
     references = await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)))
 
     assert refused.value.problems[0].path == ("payments", "1", "token")
-    assert [gift_cards.card_of(one) for one in references] == [first.id, second.id]
+    assert [gift_cards.card_id_of(one) for one in references] == [first.id, second.id]
     assert [await balance(shop, one) for one in (first, second)] == [100, 0]
 
 
-async def test_one_card_twice_in_one_order_is_taken_once_for_the_sum(shop: Shop) -> None:
+async def test_two_payments_with_one_card_are_one_entry_of_their_sum(shop: Shop) -> None:
     issued = await card(shop, "1000")
 
-    with pytest.raises(NotEnough):
+    with pytest.raises(InsufficientBalance):
         await pay(shop, (CARD, 600, code(issued)), (CARD, 600, code(issued)))
     references = await pay(shop, (CARD, 600, code(issued)), (CARD, 400, code(issued)))
 
     assert references[0] == references[1]
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
 
 
-async def test_an_order_that_came_to_nothing_gives_back_once(shop: Shop) -> None:
+async def test_undoing_debits_credits_the_cards_once(shop: Shop) -> None:
     first, second, order_id = await card(shop, "1000"), await card(shop, "500"), new_id()
     await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)), order_id=order_id)
 
     for _ in range(3):
-        await give_back(shop, order_id)
-    await give_back(shop, new_id())
+        await undo_debits(shop, order_id)
+    await undo_debits(shop, new_id())
 
     assert [await balance(shop, one) for one in (first, second)] == [1000, 500]
-    assert await lines(shop, first) == [("ISSUE", 1000), ("REDEEM", -900), ("GIVE_BACK", 900)]
+    assert await card_ledger(shop, first) == [("ISSUE", 1000), ("REDEEM", -900), ("GIVE_BACK", 900)]
 
 
-async def test_a_refund_is_booked_once_per_operation_and_never_above_what_was_taken(shop: Shop) -> None:
+async def test_a_refund_is_posted_once_per_operation_and_never_above_the_debit(shop: Shop) -> None:
     issued, order_id, operation = await card(shop, "1000"), new_id(), uuid4()
     (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
 
@@ -189,10 +189,10 @@ async def test_a_refund_is_booked_once_per_operation_and_never_above_what_was_ta
         await refund(shop, order_id, CARD, reference, 1)
 
     assert await balance(shop, issued) == 1000
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -900), ("REFUND", 400), ("REFUND", 500)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -900), ("REFUND", 400), ("REFUND", 500)]
 
 
-async def test_another_orders_money_does_not_go_back(shop: Shop) -> None:
+async def test_refuses_a_refund_for_another_order(shop: Shop) -> None:
     issued = await card(shop, "1000")
     (reference,) = await pay(shop, (CARD, 900, code(issued)))
 
@@ -202,7 +202,7 @@ async def test_another_orders_money_does_not_go_back(shop: Shop) -> None:
     assert await balance(shop, issued) == 100
 
 
-async def test_money_that_goes_back_to_a_card_that_ended_can_still_be_spent(shop: Shop) -> None:
+async def test_a_refund_extends_an_expired_card(shop: Shop) -> None:
     issued, order_id = await card(shop, "1000", expires_at=clock.now() + timedelta(days=1)), new_id()
     (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
     async with shop.hub.database.transaction() as session:
@@ -214,14 +214,14 @@ async def test_money_that_goes_back_to_a_card_that_ended_can_still_be_spent(shop
     assert await balance(shop, issued) == 0
 
 
-async def test_money_that_goes_back_to_a_blocked_card_stays_blocked(shop: Shop) -> None:
+async def test_a_refund_leaves_a_blocked_card_blocked(shop: Shop) -> None:
     issued, order_id = await card(shop, "1000"), new_id()
     (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, issued.id, blocked=True)
 
     await refund(shop, order_id, CARD, reference, 900)
-    with pytest.raises(CardRefused):
+    with pytest.raises(GiftCardRefused):
         await pay(shop, (CARD, 1, code(issued)))
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, issued.id, blocked=False)
@@ -231,7 +231,7 @@ async def test_money_that_goes_back_to_a_blocked_card_stays_blocked(shop: Shop) 
 
 
 @pytest.mark.parametrize("changed", ["-1001", "0", "0.5"])
-async def test_an_adjustment_leaves_no_card_below_zero(shop: Shop, changed: str) -> None:
+async def test_refuses_an_adjustment_of_zero_or_below_a_zero_balance(shop: Shop, changed: str) -> None:
     issued = await card(shop, "1000")
 
     with pytest.raises(DomainError) as refused:
@@ -241,13 +241,13 @@ async def test_an_adjustment_leaves_no_card_below_zero(shop: Shop, changed: str)
     assert await balance(shop, issued) == 1000
 
 
-async def test_an_adjustment_is_a_line_with_its_reason(shop: Shop) -> None:
+async def test_an_adjustment_changes_the_balance_and_writes_an_entry(shop: Shop) -> None:
     issued = await card(shop, "1000")
 
     await _adjust(shop, issued.id, "-400")
     await _adjust(shop, issued.id, "50")
 
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("ADJUST", -400), ("ADJUST", 50)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("ADJUST", -400), ("ADJUST", 50)]
     assert await balance(shop, issued) == 650
 
 
@@ -268,9 +268,7 @@ async def _adjust(shop: Shop, card_id: UUID, amount: str) -> None:
         ("POINTS", "7", ("payments", "2", "token")),
     ],
 )
-def test_a_payment_that_cannot_be_meant_is_refused_at_once(
-    method: str, token: str | None, path: tuple[str, ...]
-) -> None:
+def test_refuses_a_token_that_does_not_fit_the_method(method: str, token: str | None, path: tuple[str, ...]) -> None:
     with pytest.raises(Invalid) as refused:
         tenders.check(method, token, "payments", 2)
 
@@ -278,7 +276,7 @@ def test_a_payment_that_cannot_be_meant_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
-    ("method", "reference", "ours"),
+    ("method", "reference", "expected"),
     [
         (CARD, "****1234 01890a5d-ac96-774b-bcce-b302099a8057", True),
         (CARD, "****1234", False),
@@ -289,7 +287,7 @@ def test_a_payment_that_cannot_be_meant_is_refused_at_once(
         ("CASH", "30 points", False),
     ],
 )
-def test_what_a_till_took_from_cards_that_only_it_knows_is_not_ours(
-    method: str, reference: str | None, ours: bool
+def test_what_a_till_took_from_cards_that_only_it_knows_is_not_expected(
+    method: str, reference: str | None, expected: bool
 ) -> None:
-    assert tenders.kept_here(method, reference) is ours
+    assert tenders.is_in_ledger(method, reference) is expected

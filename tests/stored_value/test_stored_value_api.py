@@ -1,4 +1,4 @@
-"""Gift cards and points as clients see them: who may, how often, and what is told."""
+"""The API of gift cards and points: permissions, limits of wrong codes, and answers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def adjust(client: Client, card: dict[str, Any], amount: str, key: str | N
     return await client.do(ADJUST, i=given)
 
 
-async def test_a_card_is_issued_and_looked_up(shop: Shop) -> None:
+async def test_issues_a_card_that_can_be_looked_up_by_its_code(shop: Shop) -> None:
     app, till = await shop.app("app", Scope.CUSTOMERS), await shop.terminal()
 
     payload = await issue(app, "1500", expiresAt="2099-01-01T00:00:00Z")
@@ -56,7 +56,7 @@ async def test_a_card_is_issued_and_looked_up(shop: Shop) -> None:
     assert seen["expiresAt"].startswith("2099-01-01")
 
 
-async def test_a_card_that_was_asked_for_twice_is_one_and_its_code_is_shown_once(shop: Shop) -> None:
+async def test_repeating_an_issue_returns_the_card_without_its_code(shop: Shop) -> None:
     staff, key = shop.staff, uuid4().hex
 
     first, again = [await issue(staff, idempotencyKey=key) for _ in range(2)]
@@ -67,12 +67,12 @@ async def test_a_card_that_was_asked_for_twice_is_one_and_its_code_is_shown_once
     assert [e["code"] for e in other["errors"]] == ["IDEMPOTENCY_KEY_REUSED"]
 
 
-async def test_what_cannot_be_used_is_answered_like_what_is_not_there(shop: Shop) -> None:
+async def test_unusable_and_unknown_cards_get_the_same_answer(shop: Shop) -> None:
     staff, app = shop.staff, await shop.app()
     issued = await issue(staff)
     blocked = await staff.do(BLOCK, id=issued["giftCard"]["id"], b=True)
 
-    answers = [await look(app, code) for code in (issued["code"], codes.new(), "", "x" * 3000, "💥")]
+    answers = [await look(app, code) for code in (issued["code"], codes.generate(), "", "x" * 3000, "💥")]
     again = await staff.do(BLOCK, id=issued["giftCard"]["id"], b=False)
 
     assert blocked["giftCard"]["blocked"] and not again["giftCard"]["blocked"]
@@ -80,14 +80,14 @@ async def test_what_cannot_be_used_is_answered_like_what_is_not_there(shop: Shop
     assert await look(app, issued["code"]) == again["giftCard"]
 
 
-async def test_a_caller_guesses_ten_codes(shop: Shop, hub: RunningHub) -> None:
+async def test_limits_the_wrong_codes_of_a_caller(shop: Shop, hub: RunningHub) -> None:
     till, other, issued = await shop.terminal(), await shop.terminal(), await issue(shop.staff)
     most = hub.settings.handoff_guesses_max
 
     for _ in range(most):
-        assert await look(till, codes.new()) is None
+        assert await look(till, codes.generate()) is None
     refused = []
-    for code in (codes.new(), issued["code"]):
+    for code in (codes.generate(), issued["code"]):
         with pytest.raises(Refused) as no:
             await look(till, code)
         refused.append(no.value.codes)
@@ -96,7 +96,7 @@ async def test_a_caller_guesses_ten_codes(shop: Shop, hub: RunningHub) -> None:
     assert await look(other, issued["code"]) == issued["giftCard"]
 
 
-async def test_looking_up_cards_that_there_are_is_no_guess(shop: Shop, hub: RunningHub) -> None:
+async def test_lookups_of_existing_cards_do_not_count_as_guesses(shop: Shop, hub: RunningHub) -> None:
     till, issued = await shop.terminal(), await issue(shop.staff)
 
     seen = [await look(till, issued["code"]) for _ in range(hub.settings.handoff_guesses_max + 2)]
@@ -117,14 +117,14 @@ async def test_looking_up_cards_that_there_are_is_no_guess(shop: Shop, hub: Runn
         ({"idempotencyKey": ""}, ["idempotencyKey"]),
     ],
 )
-async def test_refuses_a_card_that_cannot_be(shop: Shop, given: dict[str, Any], path: list[str]) -> None:
+async def test_refuses_invalid_input_of_an_issue(shop: Shop, given: dict[str, Any], path: list[str]) -> None:
     payload = await issue(shop.staff, **given)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", path)]
     assert payload["giftCard"] is None and payload["code"] is None
 
 
-async def test_an_adjustment_is_told_in_the_cards_ledger(shop: Shop) -> None:
+async def test_an_adjustment_is_an_entry_of_the_ledger(shop: Shop) -> None:
     staff, issued = shop.staff, await issue(shop.staff)
     card, key = issued["giftCard"], uuid4().hex
 
@@ -152,7 +152,7 @@ async def test_an_adjustment_is_told_in_the_cards_ledger(shop: Shop) -> None:
     assert [e["node"]["kind"] for e in rest["node"]["entries"]["edges"]] == ["ISSUE"]
 
 
-async def test_an_adjustment_in_another_currency_is_refused(shop: Shop) -> None:
+async def test_refuses_an_adjustment_in_another_currency(shop: Shop) -> None:
     issued = await issue(shop.staff)
     given = {"id": issued["giftCard"]["id"], "reason": "x", "idempotencyKey": uuid4().hex}
 
@@ -161,7 +161,7 @@ async def test_an_adjustment_in_another_currency_is_refused(shop: Shop) -> None:
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("CURRENCY_MISMATCH", ["amount", "currency"])]
 
 
-async def test_a_till_does_not_read_a_cards_ledger(shop: Shop) -> None:
+async def test_terminals_cannot_read_the_ledger_of_a_card(shop: Shop) -> None:
     till, issued = await shop.terminal(), await issue(shop.staff)
 
     with pytest.raises(Refused) as refused:
@@ -170,7 +170,7 @@ async def test_a_till_does_not_read_a_cards_ledger(shop: Shop) -> None:
     assert refused.value.codes == ["FORBIDDEN"]
 
 
-async def test_points_are_seen_by_their_customer_and_changed_by_the_desk(shop: Shop) -> None:
+async def test_staff_adjust_points_and_their_customer_sees_them(shop: Shop) -> None:
     hana = await shop.customer()
     me = (await hana.run("{ me { id points } }"))["me"]
     given = {"customerId": me["id"], "points": 30, "reason": "a gift", "idempotencyKey": uuid4().hex}
@@ -186,12 +186,12 @@ async def test_points_are_seen_by_their_customer_and_changed_by_the_desk(shop: S
     assert seen["me"]["pointsEntries"]["edges"] == [{"node": {"kind": "ADJUST", "points": 30, "reference": "a gift"}}]
 
 
-async def test_points_of_nobody_are_refused(shop: Shop) -> None:
+async def test_refuses_to_adjust_points_without_a_customer_or_a_reason(shop: Shop) -> None:
     nobody = ids.global_id("Customer", ids.new_id())
     given = {"points": 30, "reason": "a gift", "idempotencyKey": "k"}
 
-    told = [await shop.staff.do(POINTS, i=given | {"customerId": one}) for one in (nobody, "x")]
-    unsaid = await shop.staff.do(POINTS, i=given | {"customerId": nobody, "reason": " "})
+    answers = [await shop.staff.do(POINTS, i=given | {"customerId": one}) for one in (nobody, "x")]
+    without_reason = await shop.staff.do(POINTS, i=given | {"customerId": nobody, "reason": " "})
 
-    assert [[(e["code"], e["path"]) for e in p["errors"]] for p in told] == [[("NOT_FOUND", ["customerId"])]] * 2
-    assert [(e["code"], e["path"]) for e in unsaid["errors"]] == [("INVALID", ["reason"])]
+    assert [[(e["code"], e["path"]) for e in p["errors"]] for p in answers] == [[("NOT_FOUND", ["customerId"])]] * 2
+    assert [(e["code"], e["path"]) for e in without_reason["errors"]] == [("INVALID", ["reason"])]

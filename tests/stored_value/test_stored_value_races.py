@@ -1,4 +1,4 @@
-"""Many at once: a gift card and an account pay exactly what is on them, and their ledgers say so."""
+"""Concurrent use: gift cards and points pay exactly their balance, and their ledgers add up to it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from purses import (
+from stored_value_support import (
     ACTOR,
     account,
     balance,
     card,
+    card_ledger,
     code,
     customer,
     debit,
     earn,
-    give_back,
-    lines,
     pay,
     refund,
     reverse,
-    terms,
+    set_points_terms,
+    undo_debits,
 )
 
 from uriba.core.ids import new_id
 from uriba.stored_value import tenders
-from uriba.stored_value.errors import NotEnough, TenderRefused
+from uriba.stored_value.errors import InsufficientBalance, TenderRefused
 from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
@@ -39,51 +39,51 @@ AT_ONCE_UNGUARDED = 4
 
 
 async def outcomes(work: Callable[[int], Awaitable[object]], times: int = AT_ONCE) -> list[str]:
-    """The names of what became of each: `ok`, or its refusal. Anything else is raised."""
+    """Run the work concurrently; return `ok` or the name of the refusal for each. Other errors are raised."""
     ends = await asyncio.gather(*(work(n) for n in range(times)), return_exceptions=True)
     if faults := [end for end in ends if isinstance(end, BaseException) and not isinstance(end, TenderRefused)]:
         raise faults[0]
     return [type(end).__name__ if isinstance(end, TenderRefused) else "ok" for end in ends]
 
 
-async def test_a_card_at_fifty_tills_pays_what_is_on_it(shop: Shop) -> None:
+async def test_fifty_concurrent_debits_of_a_card_take_at_most_its_balance(shop: Shop) -> None:
     issued = await card(shop, "1000")
 
     ends = await outcomes(lambda _: pay(shop, (CARD, 70, code(issued))))
 
-    assert (ends.count("ok"), ends.count("NotEnough")) == (14, 36)
+    assert (ends.count("ok"), ends.count("InsufficientBalance")) == (14, 36)
     assert await balance(shop, issued) == 20
-    assert await lines(shop, issued) == [("ISSUE", 1000)] + [("REDEEM", -70)] * 14
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000)] + [("REDEEM", -70)] * 14
 
 
-async def test_without_the_condition_a_card_pays_more_than_is_on_it(shop: Shop) -> None:
+async def test_without_the_condition_concurrent_debits_exceed_the_balance(shop: Shop) -> None:
     issued = await card(shop, "1000")
-    looked, paid = asyncio.Barrier(AT_ONCE_UNGUARDED), 0
+    all_read, paid = asyncio.Barrier(AT_ONCE_UNGUARDED), 0
 
-    async def look_then_take() -> None:
+    async def read_then_write() -> None:
         nonlocal paid
         async with shop.hub.database.transaction() as session:
-            there = await session.fetchval("SELECT balance_minor FROM gift_card WHERE id = $1", issued.id)
-            await looked.wait()
-            if there >= 700:
+            found = await session.fetchval("SELECT balance_minor FROM gift_card WHERE id = $1", issued.id)
+            await all_read.wait()
+            if found >= 700:
                 paid += 700
-                await session.run("UPDATE gift_card SET balance_minor = $2 WHERE id = $1", issued.id, there - 700)
+                await session.run("UPDATE gift_card SET balance_minor = $2 WHERE id = $1", issued.id, found - 700)
 
-    await asyncio.gather(*(look_then_take() for _ in range(AT_ONCE_UNGUARDED)))
-    left = await _mend(shop, issued.id)
+    await asyncio.gather(*(read_then_write() for _ in range(AT_ONCE_UNGUARDED)))
+    left = await _restore_balance(shop, issued.id)
 
     assert (paid, left) == (700 * AT_ONCE_UNGUARDED, 300)
 
 
-async def _mend(shop: Shop, card_id: UUID) -> int:
-    """What the race left on the card; afterwards the card is what its ledger says."""
+async def _restore_balance(shop: Shop, card_id: UUID) -> int:
+    """Return the balance after the race, and set it to the sum of the ledger."""
     async with shop.hub.database.transaction() as session:
         left = await session.fetchval("SELECT balance_minor FROM gift_card WHERE id = $1", card_id)
         await session.run("UPDATE gift_card SET balance_minor = 1000 WHERE id = $1", card_id)
     return int(left)
 
 
-async def test_a_second_till_waits_for_the_first_and_is_told_what_is_left(shop: Shop) -> None:
+async def test_a_second_debit_waits_for_the_first_and_sees_the_remaining_balance(shop: Shop) -> None:
     issued = await card(shop, "1000")
     started = asyncio.get_running_loop().create_future()
 
@@ -98,12 +98,12 @@ async def test_a_second_till_waits_for_the_first_and_is_told_what_is_left(shop: 
         await wait_until_blocked(shop.hub.database, await started)
 
     (end,) = await asyncio.gather(later, return_exceptions=True)
-    assert isinstance(end, NotEnough)
+    assert isinstance(end, InsufficientBalance)
     assert "¥400" in str(end)
     assert await balance(shop, issued) == 400
 
 
-async def test_a_second_till_gets_what_the_first_gives_up(shop: Shop) -> None:
+async def test_a_second_debit_succeeds_after_the_first_is_rolled_back(shop: Shop) -> None:
     issued = await card(shop, "1000")
     started = asyncio.get_running_loop().create_future()
 
@@ -112,7 +112,7 @@ async def test_a_second_till_gets_what_the_first_gives_up(shop: Shop) -> None:
             started.set_result(await backend_pid(session))
             return await debit(session, (CARD, 600, code(issued)), order_id=new_id())
 
-    class GivenUp(Exception):
+    class RolledBack(Exception):
         pass
 
     try:
@@ -120,51 +120,51 @@ async def test_a_second_till_gets_what_the_first_gives_up(shop: Shop) -> None:
             await debit(session, (CARD, 600, code(issued)), order_id=new_id())
             later = asyncio.create_task(second())
             await wait_until_blocked(shop.hub.database, await started)
-            raise GivenUp
-    except GivenUp:
+            raise RolledBack
+    except RolledBack:
         pass
 
     assert len(await later) == 1
     assert await balance(shop, issued) == 400
 
 
-async def test_points_at_fifty_doors_pay_what_is_there(shop: Shop) -> None:
-    hana, channel = await customer(shop, with_points=1000), await terms(shop, value=10)
+async def test_fifty_concurrent_debits_of_points_take_at_most_the_balance(shop: Shop) -> None:
+    hana, channel = await customer(shop, with_points=1000), await set_points_terms(shop, value=10)
 
     ends = await outcomes(lambda _: pay(shop, (POINTS, 700, None), customer_id=hana, channel_id=channel))
 
-    assert (ends.count("ok"), ends.count("NotEnough")) == (14, 36)
+    assert (ends.count("ok"), ends.count("InsufficientBalance")) == (14, 36)
     assert await account(shop, hana) == (20, 0)
 
 
-async def test_cards_and_points_in_any_order_never_wait_for_each_other_in_a_ring(shop: Shop) -> None:
+async def test_debits_of_cards_and_points_in_any_order_do_not_deadlock(shop: Shop) -> None:
     cards = [await card(shop, "1000") for _ in range(4)]
-    hana, channel = await customer(shop, with_points=1000), await terms(shop)
+    hana, channel = await customer(shop, with_points=1000), await set_points_terms(shop)
     dice = random.Random(7)
 
-    async def shop_with_some(n: int) -> object:
+    async def pay_with_some(n: int) -> object:
         tenders: list[tuple[str, int, str | None]] = [
             (CARD, 30, code(one)) for one in dice.sample(cards, dice.randint(1, 4))
         ]
         tenders.insert(dice.randint(0, len(tenders)), (POINTS, 30, None))
         return await pay(shop, *tenders, customer_id=hana, channel_id=channel)
 
-    ends = await outcomes(shop_with_some)
+    ends = await outcomes(pay_with_some)
 
     assert ends.count("ok") >= 33
     assert await account(shop, hana) == (1000 - 30 * ends.count("ok"), 0)
     assert all([0 <= await balance(shop, one) < 1000 for one in cards])
 
 
-async def test_refunds_and_debits_of_the_same_cards_and_points_take_turns(shop: Shop) -> None:
+async def test_refunds_and_debits_of_the_same_cards_and_points_do_not_deadlock(shop: Shop) -> None:
     cards = [await card(shop, "5000") for _ in range(3)]
-    hana, channel = await customer(shop, with_points=5000), await terms(shop)
+    hana, channel = await customer(shop, with_points=5000), await set_points_terms(shop)
     payments: list[tuple[str, int, str | None]] = [
         (POINTS, 10, None),
         *((CARD, 10, code(one)) for one in sorted(cards, key=lambda one: one.id, reverse=True)),
     ]
 
-    async def pay_and_go_back(n: int) -> None:
+    async def pay_and_refund(n: int) -> None:
         order_id = new_id()
         references = await pay(shop, *payments, order_id=order_id, customer_id=hana, channel_id=channel)
         async with shop.hub.database.transaction() as session:
@@ -179,14 +179,14 @@ async def test_refunds_and_debits_of_the_same_cards_and_points_take_turns(shop: 
                     actor=ACTOR,
                 )
 
-    assert set(await outcomes(pay_and_go_back)) == {"ok"}
+    assert set(await outcomes(pay_and_refund)) == {"ok"}
     assert [await balance(shop, one) for one in cards] == [5000] * 3
     assert await account(shop, hana) == (5000, 0)
 
 
-async def test_one_refund_asked_for_fifty_times_at_once_is_one(shop: Shop) -> None:
+async def test_fifty_concurrent_calls_of_one_refund_post_it_once(shop: Shop) -> None:
     issued, order_id, operation = await card(shop, "1000"), new_id(), uuid4()
-    hana, channel = await customer(shop, with_points=100), await terms(shop)
+    hana, channel = await customer(shop, with_points=100), await set_points_terms(shop)
     references = await pay(
         shop, (CARD, 900, code(issued)), (POINTS, 90, None), order_id=order_id, customer_id=hana, channel_id=channel
     )
@@ -201,21 +201,21 @@ async def test_one_refund_asked_for_fifty_times_at_once_is_one(shop: Shop) -> No
     assert await account(shop, hana) == (55, 0)
 
 
-async def test_what_came_to_nothing_is_given_back_once_by_fifty(shop: Shop) -> None:
+async def test_fifty_concurrent_undos_credit_once(shop: Shop) -> None:
     issued, order_id = await card(shop, "1000"), new_id()
-    hana, channel = await customer(shop, with_points=100), await terms(shop)
+    hana, channel = await customer(shop, with_points=100), await set_points_terms(shop)
     await pay(
         shop, (CARD, 900, code(issued)), (POINTS, 90, None), order_id=order_id, customer_id=hana, channel_id=channel
     )
 
-    assert set(await outcomes(lambda _: give_back(shop, order_id))) == {"ok"}
+    assert set(await outcomes(lambda _: undo_debits(shop, order_id))) == {"ok"}
 
     assert await balance(shop, issued) == 1000
     assert await account(shop, hana) == (100, 0)
 
 
-async def test_earning_spending_and_bringing_back_at_once_leave_a_true_account(shop: Shop) -> None:
-    hana, channel = await customer(shop, with_points=500), await terms(shop, per_unit="0.01")
+async def test_concurrent_earning_spending_and_reversing_add_up(shop: Shop) -> None:
+    hana, channel = await customer(shop, with_points=500), await set_points_terms(shop, per_unit="0.01")
     orders = [new_id() for _ in range(AT_ONCE)]
 
     async def buy(order_id: UUID) -> None:

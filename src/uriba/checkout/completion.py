@@ -44,7 +44,7 @@ from uriba.inventory.errors import LedgerRefused, LevelRefusal, OutOfStock
 from uriba.orders import payment_operations, placement, queries
 from uriba.orders.rows import OrderRow
 from uriba.outbox import emit
-from uriba.stored_value.errors import CardRefused
+from uriba.stored_value.errors import GiftCardRefused
 from uriba.stored_value.tenders import GIFT_CARD
 
 DRAFTS_MAX = 5
@@ -119,7 +119,7 @@ class Checkout:
         if not any(payment.method == GIFT_CARD for payment in requested.payments):
             return nullcontext()
         limit = GuessLimit.of(self.settings, CodeKind.GIFT_CARD, actor, cart_id=requested.cart_id)
-        return guess_limits.count_wrong_codes_and_commit(self.database, limit, wrong=CardRefused)
+        return guess_limits.count_wrong_codes_and_commit(self.database, limit, wrong=GiftCardRefused)
 
     async def _complete(self, actor: Actor, call: Call, requested: CheckoutRequest, before: Before | None) -> OrderRow:
         by_provider = any(payment.method in self.gateways for payment in requested.payments)

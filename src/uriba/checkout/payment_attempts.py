@@ -309,7 +309,7 @@ async def end_without_order(session: Session, attempt_id: UUID, *, status: Attem
     await carts.reopen(session, attempt.cart_id)
     await redemptions.reverse(session, order_id=attempt.order_id)
     if any(charge.method in stored_value.METHODS for charge in attempt.agreed.charges):
-        await stored_value.give_back(session, order_id=attempt.order_id, actor=attempt.actor)
+        await stored_value.undo_debits(session, order_id=attempt.order_id, actor=attempt.actor)
     released = await holds.end(session, owner_id=attempt.id, status=HoldStatus.RELEASED)
     if released:
         movements = holds.release(released)

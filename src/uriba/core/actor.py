@@ -76,6 +76,10 @@ class Actor:
         """Whether the caller belongs to the retailer: terminals, apps and staff do, guests and customers do not."""
         return self.role in TRUSTED
 
+    def may_see_customer(self, customer_id: UUID) -> bool:
+        """Return whether the caller may see a customer's data: the retailer may, and the customer themselves."""
+        return self.works_here or self.customer_id == customer_id
+
 
 TRUSTED = frozenset({Role.TERMINAL, Role.APP, Role.STAFF, Role.SYSTEM})
 ANYONE = frozenset(Role)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property, partial
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
@@ -21,6 +22,7 @@ from uriba.inventory import queries as inventory
 from uriba.orders import queries as orders
 from uriba.pricing import prices
 from uriba.stored_value import queries as stored_value
+from uriba.stored_value.queries import PointsBalance
 from uriba.webhooks import deliveries
 
 K = TypeVar("K", bound=Hashable)
@@ -103,8 +105,8 @@ class Loaders:
         return self._batch(customers.by_id)
 
     @cached_property
-    def points_of_customer(self) -> BatchLoader[Any, Any]:
-        return self._batch(stored_value.balances)
+    def points_of_customer(self) -> BatchLoader[UUID, PointsBalance]:
+        return self._batch(stored_value.balances_by_customer)
 
     @cached_property
     def attempts_of_delivery(self) -> BatchLoader[int, Any]:

@@ -25,7 +25,7 @@ from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.permissions import INVENTORY_SCOPE, PUBLIC, RETAILER, Permission, query
 from uriba.graphql.pos.types import Conflict, conflict_of
 from uriba.graphql.scalars import Node
-from uriba.graphql.stored_value.types import card_by_id
+from uriba.graphql.stored_value.types import gift_card_by_id
 from uriba.graphql.webhooks.queries import delivery_by_id, endpoint_by_id
 from uriba.inventory import queries as inventory
 
@@ -114,7 +114,7 @@ READERS: dict[str, NodeReader] = {
     "Delivery": NodeReader(delivery_by_id),
     "Endpoint": NodeReader(endpoint_by_id),
     "Fulfillment": NodeReader(_fulfillment),
-    "GiftCard": NodeReader(card_by_id),
+    "GiftCard": NodeReader(gift_card_by_id),
     "Location": NodeReader(_location),
     "Order": NodeReader(order_by_id),
     "Payment": NodeReader(_payment),

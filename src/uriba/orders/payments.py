@@ -137,7 +137,7 @@ _PAID = statement("""
 
 def _is_stored_value(payment: Row) -> bool:
     """Return whether a ledger of the hub has paid it: a gift card or points."""
-    return tenders.kept_here(payment["method"], payment["reference"])
+    return tenders.is_in_ledger(payment["method"], payment["reference"])
 
 
 def _authorized_minor(payment: Row) -> int:

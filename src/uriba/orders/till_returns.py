@@ -219,7 +219,7 @@ async def _write(
         refunded[sales[till_return["id"]]["id"]] += till_return["refund_minor"]
     await session.flush()
     await session.run(_REFUND, order_ids=list(refunded), amounts=list(refunded.values()), actor=actor)
-    for order_id in await points.earners(session, list(refunded)):
+    for order_id in await points.orders_that_earned(session, list(refunded)):
         await points.reverse(session, order_id=order_id, refunded_minor=refunded[order_id], actor=actor)
 
 

@@ -1,1 +1,1 @@
-"""Stored value: gift cards and loyalty points, each a ledger with a balance beside it."""
+"""Stored value: gift cards and loyalty points. Each has a ledger and a balance, the sum of its entries."""

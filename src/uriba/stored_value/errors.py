@@ -6,14 +6,14 @@ from uriba.core.errors import Code, DomainError
 
 
 class TenderRefused(DomainError):
-    """A gift card or an account does not pay this; nothing was taken."""
+    """A gift card or points cannot pay this amount; nothing was taken."""
 
     code = Code.PAYMENT_DECLINED
 
 
-class CardRefused(TenderRefused):
-    """A code that opens no card: unknown, blocked, expired or of another currency. It counts as a guess."""
+class GiftCardRefused(TenderRefused):
+    """The code belongs to no usable card: unknown, blocked, expired or in another currency. It counts as a guess."""
 
 
-class NotEnough(TenderRefused):
-    """Less is there than is to be paid. It is said how much, to who has the code or the account."""
+class InsufficientBalance(TenderRefused):
+    """The balance is lower than the amount. The message states the balance: the caller has the code or the account."""

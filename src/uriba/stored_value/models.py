@@ -1,4 +1,4 @@
-"""Tables of gift cards and loyalty points. Entries are only ever added; a balance is their sum."""
+"""Tables of gift cards and loyalty points. The ledgers are append-only; a balance is the sum of a ledger's entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uriba.db.base import Base
 
 
 class CardEntryKind(StrEnum):
-    """Why a gift card's balance changed. GIVE_BACK: the order that it was to pay came to nothing."""
+    """Why a gift card's balance changed. GIVE_BACK: the order that it paid was not placed."""
 
     ISSUE = "ISSUE"
     REDEEM = "REDEEM"
@@ -23,7 +23,10 @@ class CardEntryKind(StrEnum):
 
 
 class PointsEntryKind(StrEnum):
-    """Why a customer's points changed. REVERSE: what was earned for goods that came back."""
+    """Why a customer's points changed. REVERSE: points earned with an order were taken back after a refund.
+
+    GIVE_BACK: the order that they paid was not placed.
+    """
 
     EARN = "EARN"
     REDEEM = "REDEEM"
@@ -34,7 +37,7 @@ class PointsEntryKind(StrEnum):
 
 
 class GiftCard(Base):
-    """A gift card; balance in minor units. Of its code only the digest and the last four characters are kept."""
+    """A gift card; balance in minor units. Of its code only the digest and the last four characters are stored."""
 
     __tablename__ = "gift_card"
     __table_args__ = (CheckConstraint("balance_minor >= 0", name="balance"),)
@@ -50,9 +53,10 @@ class GiftCard(Base):
 
 
 class GiftCardEntry(Base):
-    """A line of a gift card's ledger, in minor units of the card.
+    """One entry of a gift card's ledger, in minor units of the card's currency.
 
-    No foreign key to the order: it may still be being paid. `operation_id` is the refund's, which is booked once.
+    There is no foreign key to the order: during checkout its row does not exist yet. `operation_id` is the payment
+    operation of a refund; unique, so that each refund is posted once.
     """
 
     __tablename__ = "gift_card_entry"
@@ -86,8 +90,7 @@ class GiftCardEntry(Base):
 
 
 class PointsAccount(Base):
-    """A customer's points. `owed`: points of goods that came back after the points were spent; what comes in next pays
-    these first."""
+    """A customer's points. `owed`: points to be reversed that were already spent; new points pay these first."""
 
     __tablename__ = "points_account"
     __table_args__ = (
@@ -101,9 +104,10 @@ class PointsAccount(Base):
 
 
 class PointsEntry(Base):
-    """A line of a customer's points. `amount_minor` is the money that it stands for, in minor units of the order.
+    """One entry of a customer's points ledger. `amount_minor` is the corresponding money in the order's minor units.
 
-    EARN: the order's total; REVERSE: what was given back of it, negative; others: what the points paid, signed as they.
+    EARN: the order's total. REVERSE: the part of it that was refunded, negative. Other kinds: the amount that the
+    points paid, with the sign of the points.
     """
 
     __tablename__ = "points_entry"

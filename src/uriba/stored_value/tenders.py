@@ -1,6 +1,6 @@
-"""Tenders from the hub's own ledgers: a gift card or points pay a part of an order, in the order's own transaction.
+"""Tenders of stored value: a gift card or points pay a part of an order, in the order's own transaction.
 
-Gift cards are locked before points, cards by their id: whoever pays with both takes them in this order.
+Lock order: gift cards by id, then points. Every function that needs both locks them in this order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from uuid import UUID
 from uriba.core.errors import Invalid
 from uriba.db import Session
 from uriba.stored_value import gift_cards, points
-from uriba.stored_value.gift_cards import Redeem
+from uriba.stored_value.gift_cards import GiftCardRedemption
 
 GIFT_CARD = "GIFT_CARD"
 POINTS = "POINTS"
@@ -23,7 +23,10 @@ CODE_SIZE_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """A payment from a ledger, in minor units; `index`: its place among the payments, `token`: a gift card's code."""
+    """An amount to take from stored value, in minor units.
+
+    `index`: its position among the order's payments; `token`: the code, for a gift card.
+    """
 
     index: int
     method: str
@@ -32,13 +35,13 @@ class Debit:
 
 
 def check(method: str, token: str | None, *path: str | int) -> None:
-    """Refuse a payment that cannot be meant; `path` is the payment's. Pure. Errors: `Invalid`."""
+    """Check that a payment's token fits its method. No I/O. `path`: the payment's. Errors: `Invalid`."""
     if method == GIFT_CARD and not (token and token.strip()):
-        raise Invalid("A gift card pays with its code as the token.", *path, "token")
+        raise Invalid("A gift card payment needs the card's code as its token.", *path, "token")
     if method == GIFT_CARD and token is not None and len(token) > CODE_SIZE_MAX:
-        raise Invalid("This is no gift card's code.", *path, "token")
+        raise Invalid(f"A gift card code has at most {CODE_SIZE_MAX} characters.", *path, "token")
     if method == POINTS and token is not None:
-        raise Invalid("Points need no token: they are the customer's.", *path, "token")
+        raise Invalid("Points take no token: they belong to the order's customer.", *path, "token")
 
 
 async def debit(
@@ -51,34 +54,40 @@ async def debit(
     debits: Sequence[Debit],
     actor: str,
 ) -> list[str]:
-    """Take what these payments say, all or none; a reference for each, by which `refund` finds the ledger.
+    """Take these amounts, all or none; return a reference for each, which `refund` uses to find the ledger.
 
-    Errors: `CardRefused`, `NotEnough`, `TenderRefused`, `Invalid` (points), with the payment's path; the caller's
-    transaction has to end then.
+    Errors, with the payment's path: `GiftCardRefused`, `InsufficientBalance`, `TenderRefused`, `Invalid` (points). The
+    caller must then roll back its transaction.
     """
     references: dict[int, str] = {}
-    cards = [Redeem(d.index, d.token or "", d.amount_minor) for d in debits if d.method == GIFT_CARD]
-    amounts = {d.index: d.amount_minor for d in debits if d.method == POINTS}
-    if cards:
-        references |= await gift_cards.redeem(session, order_id=order_id, currency=currency, wanted=cards, actor=actor)
+    redemptions = [
+        GiftCardRedemption(debit.index, debit.token or "", debit.amount_minor)
+        for debit in debits
+        if debit.method == GIFT_CARD
+    ]
+    amounts = {debit.index: debit.amount_minor for debit in debits if debit.method == POINTS}
+    if redemptions:
+        references |= await gift_cards.redeem(
+            session, order_id=order_id, currency=currency, redemptions=redemptions, actor=actor
+        )
     if amounts:
         references |= await points.redeem(
             session, order_id=order_id, channel_id=channel_id, customer_id=customer_id, amounts=amounts, actor=actor
         )
-    return [references[d.index] for d in debits]
+    return [references[debit.index] for debit in debits]
 
 
-async def give_back(session: Session, *, order_id: UUID, actor: str) -> None:
-    """Undo all that was taken for an order that was not made. Harmless to say twice, and where nothing was taken."""
-    await gift_cards.give_back(session, order_id=order_id, actor=actor)
-    await points.give_back(session, order_id=order_id, actor=actor)
+async def undo_debits(session: Session, *, order_id: UUID, actor: str) -> None:
+    """Credit all that was taken for an order that was not placed. Idempotent; does nothing if nothing was taken."""
+    await gift_cards.undo_redemptions(session, order_id=order_id, actor=actor)
+    await points.undo_redemptions(session, order_id=order_id, actor=actor)
 
 
-def kept_here(method: str, reference: str | None) -> bool:
-    """Whether a payment was taken from a ledger of the hub's: a till may tell of a card that only it knows."""
+def is_in_ledger(method: str, reference: str | None) -> bool:
+    """Return whether a payment was taken from one of the hub's ledgers. A till may report cards of another system."""
     if method == GIFT_CARD:
-        return reference is not None and gift_cards.card_of(reference) is not None
-    return method == POINTS and reference is not None and reference.endswith(points.UNIT)
+        return reference is not None and gift_cards.card_id_of(reference) is not None
+    return method == POINTS and reference is not None and reference.endswith(points.REFERENCE_SUFFIX)
 
 
 async def refund(
@@ -91,21 +100,21 @@ async def refund(
     operation_id: UUID,
     actor: str,
 ) -> None:
-    """Give back to where a payment was taken from, once per operation.
+    """Credit an amount to the gift card or points that paid it, once per operation.
 
-    Errors: `InvalidState` where it is more than was taken, or was taken elsewhere.
+    Errors: `InvalidState` for more than was taken; `Invalid` for a payment that names no gift card of the hub.
     """
-    # Whichever payment goes back first: all of the order's cards are locked as `debit` does, and points after them.
-    await gift_cards.lock(session, order_id=order_id)
+    # Lock all cards of the order first, as `debit` does, whichever payment is refunded first; then the points.
+    await gift_cards.lock_cards_of_order(session, order_id=order_id)
     if method == POINTS:
         await points.refund(
             session, order_id=order_id, amount_minor=amount_minor, operation_id=operation_id, actor=actor
         )
         return
     assert method == GIFT_CARD
-    card_id = gift_cards.card_of(reference)
+    card_id = gift_cards.card_id_of(reference)
     if card_id is None:
-        raise Invalid("This payment names no gift card of the hub's.", "reference")
+        raise Invalid("This payment does not refer to one of the hub's gift cards.", "reference")
     await gift_cards.refund(
         session,
         order_id=order_id,

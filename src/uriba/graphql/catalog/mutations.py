@@ -1,4 +1,4 @@
-"""Master data: upserts by natural key, all or none."""
+"""Mutations of master data: upserts by natural key, all or none."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from uriba.pricing.prices import PriceRow
 TaxRounding = strawberry.enum(
     Rounding,
     name="TaxRounding",
-    description="How a fraction of a minor unit of tax becomes whole, once per rate.",
+    description="How tax is rounded to a minor unit, once per rate.",
 )
 
 
-@strawberry.type(description="How many rows were given; all of them stand, or none.")
+@strawberry.type(description="The number of rows in the call. Either all of them were written, or none.")
 class UpsertPayload:
     count: int = 0
     errors: list[UserError] = strawberry.field(default_factory=list)
@@ -37,7 +37,9 @@ class TaxRateInput:
     rate: DecimalString
 
 
-@strawberry.input(description="Whose receipts a channel's are; in Japan the registration number is T and 13 digits.")
+@strawberry.input(
+    description="The seller that a channel's documents name. In Japan the registration number is T and 13 digits."
+)
 class IssuerInput:
     name: str
     registration_number: str | None = None
@@ -56,19 +58,23 @@ class ChannelInput:
     prices_include_tax: bool = True
     shipping_price: DecimalString = DecimalString("0")
     tax_rounding: TaxRounding = Rounding.HALF_UP  # type: ignore[valid-type]
-    capture: Capture = strawberry.field(default=Capture.AT_CHECKOUT, description="When an authorised card is charged.")
-    split_limit: int | None = strawberry.field(default=None, description="Parcels that an order ships in at most.")
+    capture: Capture = strawberry.field(
+        default=Capture.AT_CHECKOUT, description="When an authorized payment is captured."
+    )
+    split_limit: int | None = strawberry.field(
+        default=None, description="The most shipments of one order. Null: no limit."
+    )
     return_window_days: int | None = strawberry.field(
-        default=None, description="How long after goods left they may come back without staff's approval."
+        default=None, description="Days after handover in which a return needs no approval of staff. Null: no limit."
     )
     return_approval_above: DecimalString | None = strawberry.field(
-        default=None, description="Refunds above this need staff's approval."
+        default=None, description="Refunds above this amount need approval of staff. Null: no limit."
     )
     points_per_unit: DecimalString = strawberry.field(
         default=DecimalString("0"), description="Loyalty points for each major unit of money paid."
     )
     point_value: DecimalString = strawberry.field(
-        default=DecimalString("0"), description="What a loyalty point pays; 0: points pay nothing here."
+        default=DecimalString("0"), description="The value of a loyalty point; 0: the channel does not accept points."
     )
     issuer: IssuerInput | None = None
 
@@ -86,10 +92,13 @@ class LocationInput:
     longitude: float | None = None
     address: str | None = None
     phone: str | None = None
-    pickup_ready_minutes: int = strawberry.field(default=60, description="From an order to its goods being ready.")
-    pickup_hold_days: int = strawberry.field(default=7, description="How long goods that are ready are kept.")
+    pickup_ready_minutes: int = strawberry.field(
+        default=60, description="Minutes from an order until its goods are ready for pickup."
+    )
+    pickup_hold_days: int = strawberry.field(default=7, description="Days for which goods that are ready are held.")
     opening_hours: str | None = strawberry.field(
-        default=None, description="As 09:00-21:00 by its own clock, 22:00-05:00 over midnight; none: as the hub is set."
+        default=None,
+        description="In the location's time zone: 09:00-21:00, or 22:00-05:00 past midnight. Null: the hub's default.",
     )
 
 
@@ -124,22 +133,22 @@ class PriceInput:
 
 @strawberry.type
 class CatalogMutations:
-    @mutation(CATALOG_SCOPE, "Make or change channels, by code.")
+    @mutation(CATALOG_SCOPE, "Create or change channels, by code.")
     async def channels_upsert(self, info: Info, channels: list[ChannelInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_channels(session, [_channel(row) for row in channels]))
 
-    @mutation(CATALOG_SCOPE, "Make or change locations, by code.")
+    @mutation(CATALOG_SCOPE, "Create or change locations, by code.")
     async def locations_upsert(self, info: Info, locations: list[LocationInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_locations(session, [LocationRow(**vars(r)) for r in locations]))
 
-    @mutation(CATALOG_SCOPE, "Make or change products and their variants, by handle and SKU.")
+    @mutation(CATALOG_SCOPE, "Create or change products and their variants, by handle and SKU.")
     async def products_upsert(self, info: Info, products: list[ProductInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_products(session, [_product(row) for row in products]))
 
-    @mutation(CATALOG_SCOPE, "Make or change prices, by SKU, channel, location and begin.")
+    @mutation(CATALOG_SCOPE, "Create or change prices, by SKU, channel, location and start of validity.")
     async def prices_upsert(self, info: Info, prices: list[PriceInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert_prices(session, [_price(row) for row in prices]))
@@ -152,11 +161,11 @@ upsert_prices = prices.upsert
 
 
 def _channel(row: ChannelInput) -> ChannelRow:
-    given = vars(row) | {
+    values = vars(row) | {
         "tax_rates": [TaxRateRow(**vars(rate)) for rate in row.tax_rates],
         "issuer": IssuerRow(**vars(row.issuer)) if row.issuer else None,
     }
-    return ChannelRow(**given)
+    return ChannelRow(**values)
 
 
 def _product(row: ProductInput) -> ProductRow:

@@ -1,4 +1,4 @@
-"""Reads of the catalog."""
+"""Queries of the catalog."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CatalogQueries:
         async with info.context.reading() as session:
             return [channel_of(row) for row in await channels.all_channels(session)]
 
-    @query(PUBLIC, "All locations, page by page.")
+    @query(PUBLIC, "All locations, in pages.")
     async def locations(self, info: Info, first: int | None = 50, after: str | None = None) -> LocationConnection:
         size = pages.check_first(50 if first is None else first)
         async with info.context.reading() as session:
@@ -48,7 +48,7 @@ class CatalogQueries:
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(LocationConnection, LocationEdge, page, location_of)  # type: ignore[no-any-return]
 
-    @query(PUBLIC, "Products, page by page. `channel` is whose prices and availability the rows show by default.")
+    @query(PUBLIC, "Products, in pages. `channel` is the default for the prices and availability of their variants.")
     async def products(
         self,
         info: Info,
@@ -61,12 +61,12 @@ class CatalogQueries:
         size = pages.check_first(20 if first is None else first)
         if channel is not None:
             await info.context.channel(channel)
-        ahead = await look_ahead(info, "edges.node.variants", channel)
+        preloads = await find_preloads(info, "edges.node.variants", channel)
         async with info.context.reading() as session:
             rows = await catalog.products(
                 session, search=search, category=category, first=size, after=pages.after_number(after)
             )
-            await ahead.of_products(info, session, [row["id"] for row in rows[:size]])
+            await preloads.load_for_products(info, session, [row["id"] for row in rows[:size]])
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(ProductConnection, ProductEdge, page, lambda row: product_of(row, channel))  # type: ignore[no-any-return]
 
@@ -86,46 +86,48 @@ class CatalogQueries:
         fields.exactly_one(sku=sku, barcode=barcode, id=id)
         if id is not None:
             return await variant_by_id(info, id)
-        ahead = await look_ahead(info, "", None)
+        preloads = await find_preloads(info, "", None)
         async with info.context.reading() as session:
             if sku is not None:
                 row = await catalog.variant_by_sku(session, sku)
             else:
                 row = await catalog.variant_by_barcode(session, barcode or "")
             if row is not None:
-                await ahead.of_variant(info, session, row)
+                await preloads.load_for_variant(info, session, row)
         return variant_of(row) if row else None
 
 
 async def product_by_id(info: Info, id: str) -> Product | None:
+    """Return a product by its global id."""
     key = ids.number(id, "Product")
     row = await info.context.loaders.product.get(key) if key else None
     return product_of(row) if row else None
 
 
 async def variant_by_id(info: Info, id: str) -> Variant | None:
+    """Return a variant by its global id."""
     key = ids.number(id, "Variant")
     row = await info.context.loaders.variant.get(key) if key else None
     return variant_of(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """What a selection shows of variants, so that it is read with them: their loaders, and whether of products too.
+class Preloads:
+    """The parts of variants that a selection needs, to be read together with them.
 
-    It is found before a connection is taken: nobody may hold one and wait for another.
+    Found before a connection is taken: a request may not hold one connection and wait for another.
     """
 
     variants: bool
     products: bool
     offers: Sequence[BatchLoader[int, int]]
 
-    async def of_products(self, info: Info, session: Session, product_ids: Sequence[int]) -> None:
+    async def load_for_products(self, info: Info, session: Session, product_ids: Sequence[int]) -> None:
         if self.variants and product_ids:
             found = await info.context.loaders.variants_of_product.preload(session, product_ids)
             await self._offers([row["id"] for rows in found.values() for row in rows], session)
 
-    async def of_variant(self, info: Info, session: Session, row: Row) -> None:
+    async def load_for_variant(self, info: Info, session: Session, row: Row) -> None:
         if self.products:
             await info.context.loaders.product.preload(session, [row["product_id"]])
         await self._offers([row["id"]], session)
@@ -135,23 +137,23 @@ class Ahead:
             await batch.preload(session, variant_ids)
 
 
-async def look_ahead(info: Info, path: str, channel: str | None) -> Ahead:
-    """Of the variants at this path below the field; `channel` is what their prices are shown in by default."""
-    wanted = selected_fields(info)
+async def find_preloads(info: Info, path: str, channel: str | None) -> Preloads:
+    """Return what the selection needs of the variants at this path. `channel`: the default of their prices."""
+    selected = selected_fields(info)
     prefix = f"{path}." if path else ""
     loaders = info.context.loaders
     offers: list[BatchLoader[int, int]] = []
-    for field in wanted.get(f"{prefix}price", ()):
+    for field in selected.get(f"{prefix}price", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
             offers.append(loaders.price(known.id, known.currency))
-    for field in wanted.get(f"{prefix}availability", ()):
+    for field in selected.get(f"{prefix}availability", ()):
         if known := await _channel(info, text_argument(field, "channel", info) or channel):
             offers.append(loaders.available(known.id))
-    return Ahead(path in wanted, f"{prefix}product" in wanted, offers)
+    return Preloads(path in selected, f"{prefix}product" in selected, offers)
 
 
 async def _channel(info: Info, code: str | None) -> ChannelRef | None:
-    """The field's channel; where there is none, the field itself will say so."""
+    """Return the channel of a field; None for an unknown one: the field itself raises the error."""
     try:
         return info.context.known_channel(code) or await info.context.channel(code)
     except DomainError:

@@ -1,9 +1,8 @@
-"""Types of the catalog."""
+"""Types of the catalog: channels, locations, products, variants, prices and availability."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -15,29 +14,20 @@ from uriba.graphql.context import Info
 from uriba.graphql.hub import ChannelRef
 from uriba.graphql.permissions import RETAILER
 from uriba.graphql.scalars import DecimalString, Money, Node, PageInfo, money_of
+from uriba.inventory.availability_status import AvailabilityStatus, availability_status, pickup_supply
 
 if TYPE_CHECKING:
     from uriba.graphql.inventory.types import StockLevelConnection
 
-strawberry.enum(ChannelKind, description="Where a customer meets the retailer.")
-strawberry.enum(LocationKind, description="A place that holds stock.")
-strawberry.enum(Capture, description="When a card that was authorised is charged.")
+strawberry.enum(ChannelKind, description="The kind of a channel.")
+strawberry.enum(LocationKind, description="The kind of a location.")
+strawberry.enum(Capture, description="When an authorized payment is captured.")
 
 
-@strawberry.enum(description="What a channel may promise, in a word.")
-class AvailabilityStatus(Enum):
-    IN_STOCK = "IN_STOCK"
-    LOW_STOCK = "LOW_STOCK"
-    OUT_OF_STOCK = "OUT_OF_STOCK"
+strawberry.enum(AvailabilityStatus, description="How available a variant is, in one word.")
 
 
-def status_of(quantity: int, low_stock: int) -> AvailabilityStatus:
-    if quantity <= 0:
-        return AvailabilityStatus.OUT_OF_STOCK
-    return AvailabilityStatus.LOW_STOCK if quantity <= low_stock else AvailabilityStatus.IN_STOCK
-
-
-@strawberry.type(description="A store or a warehouse.")
+@strawberry.type(description="A place that holds stock: a store or a warehouse.")
 class Location(Node):
     id: strawberry.ID
     code: str
@@ -53,7 +43,9 @@ class Location(Node):
     phone: str | None
     pickup_ready_minutes: int
     pickup_hold_days: int
-    opening_hours: str | None = strawberry.field(description="By its own clock; null: as the hub is set.")
+    opening_hours: str | None = strawberry.field(
+        description="In the location's time zone, such as 09:00-21:00. Null: the hub's default."
+    )
 
 
 def location_of(row: Mapping[str, Any]) -> Location:
@@ -80,7 +72,7 @@ async def load_location(info: Info, location_id: int) -> Location:
     return location_of(await info.context.loaders.location.get(location_id))  # type: ignore[arg-type]
 
 
-@strawberry.type(description="Where a customer meets the retailer: an app, a web shop, the stores, a marketplace.")
+@strawberry.type(description="A channel through which customers buy: an app, a web shop, the stores, a marketplace.")
 class Channel(Node):
     key: strawberry.Private[int]
     id: strawberry.ID
@@ -96,7 +88,7 @@ class Channel(Node):
     points_per_unit: DecimalString
     point_value: Money
 
-    @strawberry.field(description="The locations whose stock this channel sells, best first.")
+    @strawberry.field(description="The locations whose stock this channel may promise, in order of preference.")
     async def locations(self, info: Info) -> list[Location]:
         rows = await info.context.loaders.locations_of_channel.get(self.key)
         return [location_of(row) for row in rows or ()]
@@ -125,36 +117,38 @@ async def load_channel(info: Info, channel_id: int) -> Channel:
     return channel_of(await info.context.loaders.channel.get(channel_id))  # type: ignore[arg-type]
 
 
-@strawberry.type(description="What one location may promise.")
+@strawberry.type(description="The quantity that one location can promise.")
 class LocationAvailability:
     location: Location
     quantity: int
     status: AvailabilityStatus
 
 
-@strawberry.type(description="What a channel may promise now. Shown, not held: only checkout takes stock.")
+@strawberry.type(
+    description="The quantity that a channel can promise now. It is not reserved: only checkout reserves stock."
+)
 class Availability:
     variant_key: strawberry.Private[int]
     channel_key: strawberry.Private[int]
     status: AvailabilityStatus
-    quantity: int = strawberry.field(description="Units over all of the channel's locations.")
+    quantity: int = strawberry.field(description="Units at all of the channel's locations.")
 
-    @strawberry.field(description="Locations that offer pickup and have some, best first.")
+    @strawberry.field(description="Locations that offer pickup and have units, in order of preference.")
     async def pickup(self, info: Info, first: int | None = 10) -> list[LocationAvailability]:
+        limit = check_first(10 if first is None else first)
         rows = await info.context.loaders.supply(self.channel_key).get(self.variant_key)
-        offered = [row for row in rows or () if row["offers_pickup"]]
-        low = info.context.hub.settings.low_stock
+        low_stock = info.context.hub.settings.low_stock
         return [
             LocationAvailability(
                 location=await load_location(info, row["location_id"]),
                 quantity=row["quantity"],
-                status=status_of(row["quantity"], low),
+                status=availability_status(row["quantity"], low_stock=low_stock),
             )
-            for row in offered[: check_first(10 if first is None else first)]
+            for row in pickup_supply(rows or ())[:limit]
         ]
 
 
-@strawberry.type(description="What a customer browses.")
+@strawberry.type(description="A product, as customers browse it. Its variants are what they buy.")
 class Product(Node):
     key: strawberry.Private[int]
     channel_code: strawberry.Private[str | None]
@@ -165,20 +159,20 @@ class Product(Node):
     brand: str | None
     category: str | None
 
-    @strawberry.field(description="What can be bought.")
+    @strawberry.field(description="The variants that can be bought.")
     def variants(self, info: Info) -> list[Variant]:
         found = info.context.loaders.variants_of_product.load(self.key)
         if isinstance(found, Awaitable):
-            return _variants_later(found, self.channel_code)  # type: ignore[return-value]
+            return _await_variants(found, self.channel_code)  # type: ignore[return-value]
         return [variant_of(row, self.channel_code) for row in found or ()]
 
 
-async def _variants_later(found: Awaitable[Any], channel_code: str | None) -> list[Variant]:
+async def _await_variants(found: Awaitable[Any], channel_code: str | None) -> list[Variant]:
     return [variant_of(row, channel_code) for row in await found or ()]
 
 
 def product_of(row: Mapping[str, Any], channel_code: str | None = None) -> Product:
-    """`channel_code`: whose prices and availability its variants show unless a field says otherwise."""
+    """Return the API's object of a product. `channel_code`: the default of `price` and `availability`."""
     return Product(
         key=row["id"],
         channel_code=channel_code,
@@ -191,7 +185,7 @@ def product_of(row: Mapping[str, Any], channel_code: str | None = None) -> Produ
     )
 
 
-@strawberry.type(description="What is bought: one SKU.")
+@strawberry.type(description="One item that can be bought, with its own SKU.")
 class Variant(Node):
     key: strawberry.Private[int]
     product_key: strawberry.Private[int]
@@ -201,56 +195,58 @@ class Variant(Node):
     barcode: str | None
     name: str
     tax_class: str
-    discontinued: bool = strawberry.field(description="Not sold any more; what is left in carts cannot be bought.")
+    discontinued: bool = strawberry.field(
+        description="No longer sold: it cannot be added to carts, and lines with it cannot be checked out."
+    )
 
-    @strawberry.field(description="The product it belongs to.")
+    @strawberry.field(description="The product that the variant belongs to.")
     def product(self, info: Info) -> Product:
         found = info.context.loaders.product.load(self.product_key)
         if isinstance(found, Awaitable):
-            return _product_later(found, self.channel_code)  # type: ignore[return-value]
+            return _await_product(found, self.channel_code)  # type: ignore[return-value]
         return product_of(found, self.channel_code)  # type: ignore[arg-type]
 
-    @strawberry.field(description="The price that is valid now; null: not sold in that channel.")
+    @strawberry.field(description="The price that is valid now. Null: the channel does not sell it.")
     def price(self, info: Info, channel: str | None = None) -> Money | None:
         known = info.context.known_channel(channel or self.channel_code)
         if known is None:
-            return self._price_later(info, channel or self.channel_code)  # type: ignore[return-value]
+            return self._load_price(info, channel or self.channel_code)  # type: ignore[return-value]
         found = info.context.loaders.price(known.id, known.currency).load(self.key)
         if isinstance(found, Awaitable):
-            return _money_later(found, known.currency)  # type: ignore[return-value]
+            return _await_price(found, known.currency)  # type: ignore[return-value]
         return None if found is None else money_of(found, known.currency)
 
-    async def _price_later(self, info: Info, channel: str | None) -> Money | None:
+    async def _load_price(self, info: Info, channel: str | None) -> Money | None:
         known = await info.context.channel(channel)
         found = await info.context.loaders.price(known.id, known.currency).get(self.key)
         return None if found is None else money_of(found, known.currency)
 
-    @strawberry.field(description="What that channel may promise now.")
+    @strawberry.field(description="The quantity that the channel can promise now.")
     def availability(self, info: Info, channel: str | None = None) -> Availability:
         known = info.context.known_channel(channel or self.channel_code)
         if known is None:
-            return self._availability_later(info, channel or self.channel_code)  # type: ignore[return-value]
+            return self._load_availability(info, channel or self.channel_code)  # type: ignore[return-value]
         found = info.context.loaders.available(known.id).load(self.key)
         if isinstance(found, Awaitable):
-            return self._available_later(info, known, found)  # type: ignore[return-value]
-        return self._available(info, known, found or 0)
+            return self._await_availability(info, known, found)  # type: ignore[return-value]
+        return self._availability(info, known, found or 0)
 
-    async def _availability_later(self, info: Info, channel: str | None) -> Availability:
+    async def _load_availability(self, info: Info, channel: str | None) -> Availability:
         known = await info.context.channel(channel)
-        return self._available(info, known, await info.context.loaders.available(known.id).get(self.key) or 0)
+        return self._availability(info, known, await info.context.loaders.available(known.id).get(self.key) or 0)
 
-    async def _available_later(self, info: Info, known: ChannelRef, found: Awaitable[int | None]) -> Availability:
-        return self._available(info, known, await found or 0)
+    async def _await_availability(self, info: Info, channel: ChannelRef, found: Awaitable[int | None]) -> Availability:
+        return self._availability(info, channel, await found or 0)
 
-    def _available(self, info: Info, known: ChannelRef, quantity: int) -> Availability:
+    def _availability(self, info: Info, channel: ChannelRef, quantity: int) -> Availability:
         return Availability(
             variant_key=self.key,
-            channel_key=known.id,
-            status=status_of(quantity, info.context.hub.settings.low_stock),
+            channel_key=channel.id,
+            status=availability_status(quantity, low_stock=info.context.hub.settings.low_stock),
             quantity=quantity,
         )
 
-    @strawberry.field(description="Its stock at each location. For terminals, apps and staff.")
+    @strawberry.field(description="The stock at each location. For terminals, apps and staff.")
     async def stock_levels(
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Annotated[StockLevelConnection, strawberry.lazy("uriba.graphql.inventory.types")]:
@@ -262,17 +258,17 @@ class Variant(Node):
         )
 
 
-async def _product_later(found: Awaitable[Any], channel_code: str | None) -> Product:
+async def _await_product(found: Awaitable[Any], channel_code: str | None) -> Product:
     return product_of(await found, channel_code)
 
 
-async def _money_later(found: Awaitable[int | None], currency: str) -> Money | None:
+async def _await_price(found: Awaitable[int | None], currency: str) -> Money | None:
     minor = await found
     return None if minor is None else money_of(minor, currency)
 
 
 def variant_of(row: Mapping[str, Any], channel_code: str | None = None) -> Variant:
-    """From any row that has the variant's columns; its key is `variant_id` beside other tables' columns."""
+    """Return the API's object of a variant from a row with its columns. In a row of a line the id is `variant_id`."""
     key = row["variant_id"] if "line_id" in row else row["id"]
     return Variant(
         key=key,

@@ -1,4 +1,4 @@
-"""Customers: made by the channels, signed in by them; the hub keeps no passwords."""
+"""Mutations of customers. Channels create customers and sign them in; the hub stores no passwords."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CustomerTokenInput:
     ttl_seconds: int = 3600
 
 
-@strawberry.type(description="A bearer key of a customer, bound to the channel that asked for it.")
+@strawberry.type(description="A bearer token of a customer, bound to the channel that requested it.")
 class CustomerTokenPayload:
     token: str | None = None
     expires_at: datetime | None = None
@@ -40,18 +40,18 @@ class CustomerTokenPayload:
 
 @strawberry.type
 class CustomerMutations:
-    @mutation(CUSTOMERS_SCOPE, "Make or change customers, by loyalty card, else e-mail, else phone.")
+    @mutation(CUSTOMERS_SCOPE, "Create or change customers, found by loyalty card, else by e-mail, else by phone.")
     async def customers_upsert(self, info: Info, customers: list[CustomerInput]) -> UpsertPayload:
         async with info.context.transaction() as session:
             return UpsertPayload(count=await upsert(session, [CustomerRow(**vars(row)) for row in customers]))
 
-    @mutation(CUSTOMERS_SCOPE, "A token for a customer whom the calling channel has signed in.")
+    @mutation(CUSTOMERS_SCOPE, "Issue a token for a customer whom the calling channel has signed in.")
     async def customer_token(self, info: Info, input: CustomerTokenInput) -> CustomerTokenPayload:
-        wanted = identifiers.one_of(card=input.loyalty_card, email_address=input.email, phone_number=input.phone)
+        identifier = identifiers.one_of(card=input.loyalty_card, email_address=input.email, phone_number=input.phone)
         async with info.context.transaction() as session:
             issued = await keys.for_customer(
                 session,
-                identifier=wanted,
+                identifier=identifier,
                 channel_id=info.context.actor.channel_id,
                 term_s=input.ttl_seconds,
             )

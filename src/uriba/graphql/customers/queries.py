@@ -1,4 +1,4 @@
-"""Reads of customers."""
+"""Queries of customers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from uriba.graphql.permissions import PUBLIC, TERMINAL_OR_STAFF, query
 
 @strawberry.type
 class CustomerQueries:
-    @query(PUBLIC, "The customer whose token this is.")
+    @query(PUBLIC, "The customer whose token the call is made with.")
     async def me(self, info: Info) -> Customer | None:
         return await load_customer(info, info.context.actor.customer_id)
 
-    @query(TERMINAL_OR_STAFF, "A customer by exactly one identifier. For terminals and staff.")
+    @query(TERMINAL_OR_STAFF, "A customer, by exactly one identifier. For terminals and staff.")
     async def customer(
         self, info: Info, loyalty_card: str | None = None, email: str | None = None, phone: str | None = None
     ) -> Customer | None:
-        wanted = identifiers.one_of(card=loyalty_card, email_address=email, phone_number=phone)
+        identifier = identifiers.one_of(card=loyalty_card, email_address=email, phone_number=phone)
         async with info.context.reading() as session:
-            row = await customers.find(session, wanted)
+            row = await customers.find(session, identifier)
         return customer_of(row) if row else None

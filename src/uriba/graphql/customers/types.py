@@ -11,6 +11,7 @@ import strawberry
 from uriba.core.ids import global_id
 from uriba.graphql.context import Info
 from uriba.graphql.scalars import Node
+from uriba.stored_value.queries import NO_POINTS, PointsBalance
 
 if TYPE_CHECKING:
     from uriba.graphql.cart.types import Cart
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CARTS_MAX = 20
 
 
-@strawberry.type(description="Who buys: seen by themselves and by the retailer's own keys only.")
+@strawberry.type(description="A customer. Visible to the customer and to the retailer's own keys only.")
 class Customer(Node):
     key: strawberry.Private[UUID]
     id: strawberry.ID
@@ -29,7 +30,7 @@ class Customer(Node):
     phone: str | None
     loyalty_card: str | None
 
-    @strawberry.field(description="The active cart first, then the newest; at most 20.")
+    @strawberry.field(description="The customer's carts: the active one first, then the newest; at most 20.")
     async def carts(self, info: Info) -> list[Annotated[Cart, strawberry.lazy("uriba.graphql.cart.types")]]:
         from uriba.cart import queries
         from uriba.graphql.cart.types import cart_of
@@ -39,7 +40,7 @@ class Customer(Node):
             found = await queries.by_id(session, ids, actor=info.context.actor)
         return [cart_of(found[cart_id]) for cart_id in ids if cart_id in found]
 
-    @strawberry.field(description="Newest first.")
+    @strawberry.field(description="The customer's orders, newest first.")
     async def orders(
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Annotated[OrderConnection, strawberry.lazy("uriba.graphql.orders.types")]:
@@ -52,15 +53,13 @@ class Customer(Node):
 
     @strawberry.field(description="Loyalty points that can be spent.")
     async def points(self, info: Info) -> int:
-        row = await info.context.loaders.points_of_customer.get(self.key)
-        return row["balance"] if row else 0
+        return (await _points(info, self.key)).balance
 
-    @strawberry.field(description="Of goods that came back when their points were spent: earning pays these first.")
+    @strawberry.field(description="Reversed points that had already been spent. Points earned next pay these first.")
     async def points_owed(self, info: Info) -> int:
-        row = await info.context.loaders.points_of_customer.get(self.key)
-        return row["owed"] if row else 0
+        return (await _points(info, self.key)).owed
 
-    @strawberry.field(description="Newest first.")
+    @strawberry.field(description="The customer's points ledger, newest first.")
     async def points_entries(
         self, info: Info, first: int | None = 20, after: str | None = None
     ) -> Annotated[PointsEntryConnection, strawberry.lazy("uriba.graphql.stored_value.types")]:
@@ -69,7 +68,12 @@ class Customer(Node):
         return await page_of_points(info, self.key, first=20 if first is None else first, after=after)
 
 
+async def _points(info: Info, customer_id: UUID) -> PointsBalance:
+    return await info.context.loaders.points_of_customer.get(customer_id) or NO_POINTS
+
+
 def customer_of(row: Mapping[str, Any]) -> Customer:
+    """Return the API's object of a customer."""
     return Customer(
         key=row["id"],
         id=strawberry.ID(global_id("Customer", row["id"])),
@@ -81,8 +85,8 @@ def customer_of(row: Mapping[str, Any]) -> Customer:
 
 
 async def load_customer(info: Info, customer_id: UUID | None) -> Customer | None:
-    """A row's customer; to a guest who holds the row, there is none."""
-    if customer_id is None or not (info.context.actor.works_here or info.context.actor.customer_id == customer_id):
+    """Return the customer of a cart or an order; None if there is none, or if the caller may not see them."""
+    if customer_id is None or not info.context.actor.may_see_customer(customer_id):
         return None
     row = await info.context.loaders.customer.get(customer_id)
     return customer_of(row) if row else None

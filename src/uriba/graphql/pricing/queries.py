@@ -1,4 +1,4 @@
-"""Reads of promotions. What a cart may have, a shopper sees on the cart; campaigns are the retailer's own."""
+"""Queries of promotions, for the retailer. Shoppers see the promotions of their cart on the cart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uriba.pricing import promotion_setup
 
 @strawberry.type
 class PricingQueries:
-    @query(CATALOG_SCOPE, "Promotions by age, page by page. For staff, and apps with the scope catalog.")
+    @query(CATALOG_SCOPE, "Promotions, oldest first. For staff, and apps with the scope catalog.")
     async def promotions(self, info: Info, first: int | None = 20, after: str | None = None) -> PromotionConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:
@@ -22,7 +22,7 @@ class PricingQueries:
         page = pages.page(rows, first=size, after=after, key=lambda row: row["id"])
         return connect(PromotionConnection, PromotionEdge, page, promotion_of)  # type: ignore[no-any-return]
 
-    @query(CATALOG_SCOPE, "One promotion, by its code. For staff, and apps with the scope catalog.")
+    @query(CATALOG_SCOPE, "One promotion, by code. For staff, and apps with the scope catalog.")
     async def promotion(self, info: Info, code: str) -> Promotion | None:
         async with info.context.reading() as session:
             row = await promotion_setup.by_code(session, code)

@@ -1,4 +1,4 @@
-"""Types of promotions and coupons, for those who run them."""
+"""Types of promotions and coupons, as the retailer manages them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from uriba.pricing.promotions import Reason, Stacking
 PromotionEffect = strawberry.enum(
     Effect,
     name="PromotionEffect",
-    description="ITEMS: off each item that qualifies; an amount is for each unit. ORDER: off the whole order, once.",
+    description="ITEMS: a discount of each qualifying item; amounts are per unit. ORDER: one discount of the order.",
 )
 PromotionStacking = strawberry.enum(
     Stacking,
     name="PromotionStacking",
-    description="What else may apply with it: anything, nothing at all, or nothing of its own group.",
+    description="Which other promotions may apply too: any, none, or none of its own group.",
 )
 PromotionReason = strawberry.enum(
-    Reason, name="PromotionReason", description="Why a promotion was applied, or not, for programs; codes never change."
+    Reason, name="PromotionReason", description="Why a promotion was applied or not. A stable code for programs."
 )
 
 
 @strawberry.type(description="A code that asks for a promotion.")
 class Coupon:
     code: str
-    usage_limit: int | None = strawberry.field(description="How often it may be used in all.")
-    per_customer_limit: int | None = strawberry.field(description="How often by one customer; guests cannot use it.")
-    used: int = strawberry.field(description="How often it was, by orders that stand.")
+    usage_limit: int | None = strawberry.field(description="The most uses in total. Null: no limit.")
+    per_customer_limit: int | None = strawberry.field(
+        description="The most uses by one customer; guests cannot use such a coupon. Null: no limit."
+    )
+    used: int = strawberry.field(description="The number of uses by orders that were not cancelled.")
     active: bool
 
 
@@ -53,7 +55,7 @@ class CouponConnection:
     page_info: PageInfo
 
 
-@strawberry.type(description="A variant that a promotion names.")
+@strawberry.type(description="A variant that a promotion names by SKU.")
 class PromotionItem:
     row: strawberry.Private[Mapping[str, Any]]
     sku: str
@@ -75,15 +77,15 @@ class PromotionItemConnection:
     page_info: PageInfo
 
 
-@strawberry.type(description="Goods by SKU, category or brand: whatever one of these names; none of them: all goods.")
+@strawberry.type(description="Goods that one of the SKUs, categories or brands names. All of them empty: all goods.")
 class PromotionGoods:
     promotion_key: strawberry.Private[int]
     reward: strawberry.Private[bool]
-    named_count: int = strawberry.field(description="How many SKUs are named.")
+    named_count: int = strawberry.field(description="The number of variants that are named by SKU.")
     categories: list[str]
     brands: list[str]
 
-    @strawberry.field(description="What is named by SKU.")
+    @strawberry.field(description="The variants that are named by SKU.")
     async def named(self, info: Info, first: int | None = 20, after: str | None = None) -> PromotionItemConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:
@@ -94,7 +96,7 @@ class PromotionGoods:
         return connect(PromotionItemConnection, PromotionItemEdge, page, _item_of)  # type: ignore[no-any-return]
 
 
-@strawberry.type(description="What takes something off carts, with its conditions. Its code is its key.")
+@strawberry.type(description="A rule that discounts carts, and its conditions. Its code identifies it.")
 class Promotion:
     key: strawberry.Private[int]
     code: str
@@ -104,22 +106,28 @@ class Promotion:
     amount: Money | None
     buy_units: int | None
     get_units: int | None
-    items: PromotionGoods = strawberry.field(description="What qualifies.")
-    rewards: PromotionGoods | None = strawberry.field(description="What is got, where that is not what qualifies.")
-    min_amount: Money | None = strawberry.field(description="Of what qualifies, before any discount.")
-    min_units: int | None = strawberry.field(description="Of what qualifies.")
-    max_discount: Money | None = strawberry.field(description="At most so much in one order.")
-    max_units: int | None = strawberry.field(description="Off so many units of one order at most, cheapest first.")
-    channels: list[str] | None = strawberry.field(description="The channels' codes; null: all channels.")
+    items: PromotionGoods = strawberry.field(description="The goods that qualify.")
+    rewards: PromotionGoods | None = strawberry.field(
+        description="The goods that BUY_X_GET_Y discounts. Null: those that qualify."
+    )
+    min_amount: Money | None = strawberry.field(description="The least amount of qualifying goods, before discounts.")
+    min_units: int | None = strawberry.field(description="The least number of qualifying units.")
+    max_discount: Money | None = strawberry.field(description="The largest discount in one order.")
+    max_units: int | None = strawberry.field(
+        description="The most units of one order that are discounted, the cheapest first."
+    )
+    channels: list[str] | None = strawberry.field(description="Codes of channels. Null: all channels.")
     valid_from: datetime | None
     valid_to: datetime | None
-    priority: int = strawberry.field(description="The highest is judged first; of equal ones, by code.")
+    priority: int = strawberry.field(
+        description="The promotion with the highest priority is applied first; equal ones by code."
+    )
     stacking: PromotionStacking  # type: ignore[valid-type]
     stacking_group: str | None
     needs_coupon: bool
     active: bool
 
-    @strawberry.field(description="The coupons that ask for it, oldest first.")
+    @strawberry.field(description="The coupons that ask for the promotion, oldest first.")
     async def coupons(self, info: Info, first: int | None = 20, after: str | None = None) -> CouponConnection:
         size, begin = pages.check_first(20 if first is None else first), pages.after_number(after)
         async with info.context.reading() as session:

@@ -1,7 +1,6 @@
-"""What the retailer does with gift cards and points: issue, block, adjust.
+"""Mutations of gift cards and points: issue, block, adjust.
 
-A till issues no cards: it would make money that nobody has paid. Cards are sold as goods, and issued by the system that
-knows that they are paid.
+Terminals cannot issue cards. A card is sold as goods, and the system that knows that it was paid issues it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.customers.types import Customer, load_customer
 from uriba.graphql.permissions import CUSTOMERS_SCOPE, mutation
 from uriba.graphql.scalars import MoneyInput, UserError
-from uriba.graphql.stored_value.types import KIND, GiftCard, card_of
+from uriba.graphql.stored_value.types import KIND, GiftCard, gift_card_of
 from uriba.stored_value import gift_cards, points, queries
 
 
@@ -29,7 +28,8 @@ class GiftCardIssueInput:
     amount: MoneyInput
     idempotency_key: str
     code: str | None = strawberry.field(
-        default=None, description="That of a printed card: 16 to 40 random letters and digits. The hub's own otherwise."
+        default=None,
+        description="The code of a printed card: 16 to 40 random letters and digits. Null: the hub's own.",
     )
     expires_at: datetime | None = None
 
@@ -37,7 +37,7 @@ class GiftCardIssueInput:
 @strawberry.input
 class GiftCardAdjustInput:
     id: strawberry.ID
-    amount: MoneyInput = strawberry.field(description="Below zero to take money off the card.")
+    amount: MoneyInput = strawberry.field(description="A negative amount takes money off the card.")
     reason: str
     idempotency_key: str
 
@@ -45,7 +45,7 @@ class GiftCardAdjustInput:
 @strawberry.input
 class PointsAdjustInput:
     customer_id: strawberry.ID
-    points: int = strawberry.field(description="Below zero to take some.")
+    points: int = strawberry.field(description="A negative number takes points away.")
     reason: str
     idempotency_key: str
 
@@ -53,7 +53,7 @@ class PointsAdjustInput:
 @strawberry.type
 class GiftCardIssuePayload:
     code: str | None = strawberry.field(
-        default=None, description="Shown once: the same call again names the card without it."
+        default=None, description="Returned once: repeating the call returns the card without it."
     )
     gift_card: GiftCard | None = None
     errors: list[UserError] = strawberry.field(default_factory=list)
@@ -73,7 +73,7 @@ class PointsPayload:
 
 @strawberry.type
 class StoredValueMutations:
-    @mutation(CUSTOMERS_SCOPE, "A new gift card, with a code of its own or that of a printed card.")
+    @mutation(CUSTOMERS_SCOPE, "Issue a gift card, with a generated code or the code of a printed card.")
     async def gift_card_issue(self, info: Info, input: GiftCardIssueInput) -> GiftCardIssuePayload:
         content = {
             "amount": vars(input.amount),
@@ -96,14 +96,14 @@ class StoredValueMutations:
             return GiftCardIssuePayload(gift_card=await _card(info, UUID(code.answer["card"])))
         return GiftCardIssuePayload(code=code, gift_card=await _card(info, card_id))
 
-    @mutation(CUSTOMERS_SCOPE, "Have a gift card pay nothing any more, or again; its money stays on it.")
+    @mutation(CUSTOMERS_SCOPE, "Block a gift card from paying, or unblock it. Its balance stays.")
     async def gift_card_block(self, info: Info, id: strawberry.ID, blocked: bool = True) -> GiftCardPayload:
         key = _key(id)
         async with info.context.transaction() as session:
             await gift_cards.block(session, key, blocked=blocked)
         return GiftCardPayload(gift_card=await _card(info, key))
 
-    @mutation(CUSTOMERS_SCOPE, "Put money on a gift card, or take some off it, with a reason.")
+    @mutation(CUSTOMERS_SCOPE, "Change the balance of a gift card, with a reason.")
     async def gift_card_adjust(self, info: Info, input: GiftCardAdjustInput) -> GiftCardPayload:
         key, reason = _key(input.id), text.text(input.reason, "reason")
         content = {"card": key, "amount": vars(input.amount), "reason": reason}
@@ -119,7 +119,7 @@ class StoredValueMutations:
         await info.context.once(call, adjust)
         return GiftCardPayload(gift_card=await _card(info, key))
 
-    @mutation(CUSTOMERS_SCOPE, "Give a customer points or take some, with a reason; never below zero.")
+    @mutation(CUSTOMERS_SCOPE, "Change a customer's points, with a reason. The balance cannot fall below zero.")
     async def points_adjust(self, info: Info, input: PointsAdjustInput) -> PointsPayload:
         key, reason = ids.uuid(input.customer_id, "Customer"), text.text(input.reason, "reason")
         if key is None:
@@ -135,11 +135,11 @@ class StoredValueMutations:
 
 async def _card(info: Info, key: UUID) -> GiftCard:
     async with info.context.reading() as session:
-        return card_of((await queries.cards(session, [key]))[key])
+        return gift_card_of((await queries.cards_by_id(session, [key]))[key])
 
 
 def _key(id: str) -> UUID:
-    """Errors: `NotFound` for what is no card's id."""
+    """Return the key in a gift card's global id. Errors: `NotFound`."""
     key = ids.uuid(id, KIND)
     if key is None:
         raise NotFound(gift_cards.NO_SUCH_CARD, "id")

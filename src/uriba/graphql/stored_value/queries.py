@@ -1,4 +1,4 @@
-"""Reads of gift cards."""
+"""Queries of gift cards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import strawberry
 from uriba.access.guess_limits import CodeKind
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import RETAILER, query
-from uriba.graphql.stored_value.types import GiftCard, card_of
+from uriba.graphql.stored_value.types import GiftCard, gift_card_of
 from uriba.stored_value import queries
 
 
@@ -17,9 +17,9 @@ from uriba.stored_value import queries
 class StoredValueQueries:
     @query(
         RETAILER,
-        "The gift card of a code, for terminals, apps and staff; null where it cannot be used: unknown, blocked or "
-        "expired. Too many wrong codes: LIMIT_EXCEEDED.",
+        "The gift card with this code. Null if the code is unknown or the card is blocked or expired. Too many wrong "
+        "codes: LIMIT_EXCEEDED. For terminals, apps and staff.",
     )
     async def gift_card(self, info: Info, code: str) -> GiftCard | None:
-        row = await info.context.attempt(CodeKind.GIFT_CARD, partial(queries.usable_card, code=code))
-        return card_of(row) if row else None
+        card = await info.context.attempt(CodeKind.GIFT_CARD, partial(queries.usable_card, code=code))
+        return gift_card_of(card) if card else None

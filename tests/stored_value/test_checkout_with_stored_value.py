@@ -1,4 +1,4 @@
-"""Gift cards and points at the checkout and afterwards: money and ledgers agree, whatever becomes of the order."""
+"""Checkout, refunds and cancellation with gift cards and points: payments and ledgers agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from purses import account, balance, card, code, customer, lines, story, terms
+from stored_value_support import account, balance, card, card_ledger, code, customer, points_ledger, set_points_terms
 
 from client import Client
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
@@ -27,7 +27,7 @@ STATE = """
 
 
 async def shipped(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
-    """A cart with an address, every line to be shipped."""
+    """Return a cart with an address whose lines all ship."""
     payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
@@ -36,7 +36,7 @@ async def shipped(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
 async def check_out(
     client: Client, cart: dict[str, Any], *tenders: tuple[str, int, str | None], key: str | None = None
 ) -> dict[str, Any]:
-    """checkout with these (method, yen, token); the payload."""
+    """Check out with these (method, yen, token); return the payload."""
     payments = [
         {"method": method, "amount": {"amount": str(yen), "currency": "JPY"}, "token": token}
         for method, yen, token in tenders
@@ -56,7 +56,7 @@ async def cart_now(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     return data["cart"]  # type: ignore[no-any-return]
 
 
-async def bring_back(client: Client, order: dict[str, Any], sku: str, units: int) -> dict[str, Any]:
+async def return_units(client: Client, order: dict[str, Any], sku: str, units: int) -> dict[str, Any]:
     (line,) = [one for one in order["lines"] if one["sku"] == sku]
     payload = await client.do(
         f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ orderReturn {{ id }} {ERRORS} }} }}",
@@ -77,7 +77,7 @@ async def cancel(shop: Shop, order: dict[str, Any]) -> None:
     assert not payload["errors"], payload
 
 
-def told(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
+def error_paths(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
     return [(error["code"], error["path"]) for error in payload["errors"]]
 
 
@@ -85,7 +85,7 @@ def paid(order: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(p["method"], p["amount"]["amount"], p["refunded"]["amount"]) for p in order["payments"]]
 
 
-async def test_a_gift_card_and_a_card_pay_one_order(shop: Shop) -> None:
+async def test_a_gift_card_and_a_credit_card_pay_one_order(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
@@ -97,10 +97,10 @@ async def test_a_gift_card_and_a_card_pay_one_order(shop: Shop) -> None:
     assert order["paymentStatus"] == "PAID"
     assert paid(order) == [("GIFT_CARD", "1000", "0"), ("TEST", "296", "0")]
     assert order["payments"][0]["reference"] == f"****{codes.last4(code(issued))} {issued.id}"
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
 
 
-async def test_a_gift_card_alone_pays_without_any_provider(shop: Shop) -> None:
+async def test_a_gift_card_alone_needs_no_payment_provider(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "2000")
     cart = await shipped(shop, guest, TEA=2)
@@ -112,7 +112,7 @@ async def test_a_gift_card_alone_pays_without_any_provider(shop: Shop) -> None:
     assert await balance(shop, issued) == 704
 
 
-async def test_a_till_takes_cash_and_a_gift_card(shop: Shop) -> None:
+async def test_a_terminal_takes_cash_and_a_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till, issued = await shop.terminal(), await card(shop, "500")
     cart = await shop.cart(till, TEA=1)
@@ -124,7 +124,7 @@ async def test_a_till_takes_cash_and_a_gift_card(shop: Shop) -> None:
     assert await balance(shop, issued) == 0
 
 
-async def test_the_same_key_takes_from_the_card_once(shop: Shop) -> None:
+async def test_a_repeated_checkout_debits_the_gift_card_once(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued, key = shop.guest("app"), await card(shop, "5000"), uuid4().hex
     cart = await shipped(shop, guest, TEA=2)
@@ -136,7 +136,7 @@ async def test_the_same_key_takes_from_the_card_once(shop: Shop) -> None:
     assert await balance(shop, issued) == 4000
 
 
-async def test_the_code_of_a_card_is_kept_nowhere(shop: Shop, hub: RunningHub) -> None:
+async def test_the_code_of_a_gift_card_is_stored_nowhere(shop: Shop, hub: RunningHub) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
@@ -157,7 +157,7 @@ async def test_the_code_of_a_card_is_kept_nowhere(shop: Shop, hub: RunningHub) -
 
 
 async def _end(shop: Shop, cart: dict[str, Any]) -> None:
-    """As if the time to look after the cart's payment had come."""
+    """Make the cart's payment attempt due for the sweep."""
     async with shop.hub.database.transaction() as session:
         await session.run(
             "UPDATE checkout_attempt SET next_at = now() WHERE cart_id = $1", ids.uuid(cart["id"], "Cart")
@@ -166,7 +166,7 @@ async def _end(shop: Shop, cart: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("token", ["declined", "timeout"])
-async def test_a_payment_that_fails_gives_the_gift_card_back(shop: Shop, token: str) -> None:
+async def test_a_declined_payment_credits_the_gift_card(shop: Shop, token: str) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
@@ -175,7 +175,7 @@ async def test_a_payment_that_fails_gives_the_gift_card_back(shop: Shop, token: 
     await _end(shop, cart)
 
     assert refused["errors"]
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("GIVE_BACK", 1000)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("GIVE_BACK", 1000)]
     assert (await cart_now(guest, cart))["status"] == "ACTIVE"
 
     again = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
@@ -183,7 +183,7 @@ async def test_a_payment_that_fails_gives_the_gift_card_back(shop: Shop, token: 
     assert await balance(shop, issued) == 0
 
 
-async def test_an_answer_that_was_lost_keeps_what_the_gift_card_paid(shop: Shop) -> None:
+async def test_an_unknown_outcome_keeps_the_debit_of_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
@@ -192,15 +192,15 @@ async def test_an_answer_that_was_lost_keeps_what_the_gift_card_paid(shop: Shop)
     await _end(shop, cart)
 
     assert (await cart_now(guest, cart))["status"] == "ORDERED"
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
 
 
-async def test_a_second_step_that_is_refused_gives_the_gift_card_back(shop: Shop) -> None:
+async def test_a_refused_second_step_credits_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart, key = await shipped(shop, guest, TEA=2), uuid4().hex
     tenders = (("TEST", 296, "action"), ("GIFT_CARD", 1000, code(issued)))
-    assert told(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
+    assert error_paths(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
     assert await balance(shop, issued) == 0, "taken while the customer decides"
 
     provider = shop.hub.work.checkout.gateways["TEST"]
@@ -211,30 +211,30 @@ async def test_a_second_step_that_is_refused_gives_the_gift_card_back(shop: Shop
         )
     await provider.decide(key=f"{attempt}-0", approved=False)
 
-    assert told(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_DECLINED", ["payments"])]
+    assert error_paths(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_DECLINED", ["payments"])]
     assert await balance(shop, issued) == 1000
 
 
-async def test_a_gift_card_that_is_short_leaves_everything_as_it_was(shop: Shop) -> None:
+async def test_a_low_balance_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     guest, issued = shop.guest("app"), await card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     short = await check_out(guest, cart, ("TEST", 295, "ok"), ("GIFT_CARD", 1001, code(issued)))
-    unknown = await check_out(guest, cart, ("GIFT_CARD", 1296, codes.new()))
+    unknown = await check_out(guest, cart, ("GIFT_CARD", 1296, codes.generate()))
     twice = await check_out(guest, cart, ("GIFT_CARD", 648, code(issued)), ("GIFT_CARD", 648, code(issued)))
 
-    assert told(short) == [("PAYMENT_DECLINED", ["payments", "1", "token"])]
+    assert error_paths(short) == [("PAYMENT_DECLINED", ["payments", "1", "token"])]
     assert "¥1,000" in short["errors"][0]["message"]
-    assert told(unknown) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
-    assert [code for code, _ in told(twice)] == ["PAYMENT_DECLINED"] * 2
-    assert await lines(shop, issued) == [("ISSUE", 1000)]
+    assert error_paths(unknown) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
+    assert [code for code, _ in error_paths(twice)] == ["PAYMENT_DECLINED"] * 2
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000)]
     assert (await cart_now(guest, cart))["status"] == "ACTIVE"
     level = await shop.level("TEA", "W1")
     assert (level["onHand"], level["committed"], level["reserved"]) == (5, 0, 0)
 
 
-async def test_a_gift_card_at_two_tills_at_once_pays_one_of_them(shop: Shop) -> None:
+async def test_a_gift_card_at_two_concurrent_checkouts_pays_one(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, TEA_S2=5)
     issued = await card(shop, "1000")
     tills = [await shop.terminal(place) for place in ("S1", "S2")]
@@ -246,29 +246,29 @@ async def test_a_gift_card_at_two_tills_at_once_pays_one_of_them(shop: Shop) -> 
 
     assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1]
     (refused,) = [payload for payload in payloads if payload["errors"]]
-    assert told(refused) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
+    assert error_paths(refused) == [("PAYMENT_DECLINED", ["payments", "0", "token"])]
     assert await balance(shop, issued) == 352
 
 
-async def test_what_comes_back_goes_back_to_the_gift_card(shop: Shop) -> None:
+async def test_a_return_refunds_to_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till, issued = await shop.terminal(), await card(shop, "1000")
     cart = await shop.cart(till, TEA=2)
     paid_order = (await check_out(till, cart, ("CASH", 296, None), ("GIFT_CARD", 1000, code(issued))))["order"]
 
-    await bring_back(till, paid_order, shop.sku("TEA"), 1)
+    await return_units(till, paid_order, shop.sku("TEA"), 1)
     half = await state(shop, paid_order)
-    await bring_back(till, paid_order, shop.sku("TEA"), 1)
+    await return_units(till, paid_order, shop.sku("TEA"), 1)
     whole = await state(shop, paid_order)
 
     assert paid(half) == [("CASH", "296", "0"), ("GIFT_CARD", "1000", "648")]
     assert paid(whole) == [("CASH", "296", "296"), ("GIFT_CARD", "1000", "1000")]
-    assert await lines(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("REFUND", 648), ("REFUND", 352)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000), ("REFUND", 648), ("REFUND", 352)]
 
 
-async def test_a_cancelled_order_gives_everything_back(shop: Shop) -> None:
+async def test_a_cancellation_refunds_gift_card_and_points(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    hana, channel = await shop.customer(), await terms(shop, per_unit="0.1", value=2)
+    hana, channel = await shop.customer(), await set_points_terms(shop, per_unit="0.1", value=2)
     customer_id, issued = await customer(shop, with_points=200), await card(shop, "500")
     cart = await shipped(shop, hana, TEA=2)
     tenders = (("POINTS", 396, None), ("GIFT_CARD", 500, code(issued)), ("TEST", 400, "ok"))
@@ -280,7 +280,7 @@ async def test_a_cancelled_order_gives_everything_back(shop: Shop) -> None:
     assert channel
     assert earned == (200 - 198 + 40, 0)
     assert await account(shop, customer_id) == (200, 0)
-    assert await story(shop, customer_id) == [
+    assert await points_ledger(shop, customer_id) == [
         ("ADJUST", 200),
         ("REDEEM", -198),
         ("EARN", 40),
@@ -290,9 +290,9 @@ async def test_a_cancelled_order_gives_everything_back(shop: Shop) -> None:
     assert await balance(shop, issued) == 500
 
 
-async def test_points_pay_at_every_door_and_are_seen_there(shop: Shop) -> None:
+async def test_points_pay_in_every_channel_and_are_visible_there(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    await terms(shop, per_unit="0.01", value=1)
+    await set_points_terms(shop, per_unit="0.01", value=1)
     hana, customer_id = await shop.customer(), await customer(shop, with_points=1000)
     cart = await shipped(shop, hana, TEA=2)
 
@@ -310,9 +310,9 @@ async def test_points_pay_at_every_door_and_are_seen_there(shop: Shop) -> None:
     assert await account(shop, customer_id) == (2, 0)
 
 
-async def test_points_that_fall_short_or_belong_to_nobody_pay_nothing(shop: Shop) -> None:
+async def test_refuses_points_of_a_low_balance_or_without_a_customer(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    await terms(shop, value=5)
+    await set_points_terms(shop, value=5)
     hana, guest = await shop.customer(), shop.guest("app")
     customer_id = await customer(shop, with_points=10)
     mine, nobodys = await shipped(shop, hana, TEA=2), await shipped(shop, guest, TEA=2)
@@ -321,27 +321,27 @@ async def test_points_that_fall_short_or_belong_to_nobody_pay_nothing(shop: Shop
     broken = await check_out(hana, mine, ("POINTS", 12, None), ("TEST", 1284, "ok"))
     guests = await check_out(guest, nobodys, ("POINTS", 50, None), ("TEST", 1246, "ok"))
 
-    assert told(short) == [("PAYMENT_DECLINED", ["payments", "0", "amount"])]
-    assert told(broken) == [("INVALID", ["payments", "0", "amount", "amount"])]
-    assert told(guests) == [("INVALID", ["payments", "0", "method"])]
+    assert error_paths(short) == [("PAYMENT_DECLINED", ["payments", "0", "amount"])]
+    assert error_paths(broken) == [("INVALID", ["payments", "0", "amount", "amount"])]
+    assert error_paths(guests) == [("INVALID", ["payments", "0", "method"])]
     assert await account(shop, customer_id) == (10, 0)
     assert (await cart_now(hana, mine))["status"] == "ACTIVE"
 
 
-async def test_goods_that_come_back_take_the_points_they_earned(shop: Shop) -> None:
+async def test_a_return_reverses_the_points_that_it_earned(shop: Shop) -> None:
     await shop.receive(TEA_W1=5, TEA_S1=1)
-    await terms(shop, per_unit="0.1")
+    await set_points_terms(shop, per_unit="0.1")
     hana, customer_id = await shop.customer(), await customer(shop)
     till = await shop.terminal()
     order = (await check_out(hana, await shipped(shop, hana, TEA=2), ("TEST", 1296, "ok")))["order"]
     before = await account(shop, customer_id)
     await _ship(shop, order)
 
-    await bring_back(till, order, shop.sku("TEA"), 1)
+    await return_units(till, order, shop.sku("TEA"), 1)
 
     assert before == (129, 0)
     assert await account(shop, customer_id) == (64, 0)
-    assert await story(shop, customer_id) == [("EARN", 129), ("REVERSE", -65)]
+    assert await points_ledger(shop, customer_id) == [("EARN", 129), ("REVERSE", -65)]
 
 
 async def _ship(shop: Shop, order: dict[str, Any]) -> None:
@@ -360,13 +360,13 @@ async def _ship(shop: Shop, order: dict[str, Any]) -> None:
             assert not payload["errors"], payload
 
 
-async def test_a_guest_who_guesses_codes_at_the_checkout_is_stopped(shop: Shop, hub: RunningHub) -> None:
+async def test_limits_wrong_codes_of_guests_at_checkout(shop: Shop, hub: RunningHub) -> None:
     await shop.receive(TEA_S1=5)
     till, issued = await shop.terminal(), await card(shop, "1000")
     cart = await shop.cart(till, TEA=1)
 
     guesses = [
-        told(await check_out(till, cart, ("GIFT_CARD", 648, codes.new())))
+        error_paths(await check_out(till, cart, ("GIFT_CARD", 648, codes.generate())))
         for _ in range(hub.settings.handoff_guesses_max)
     ]
     stopped = await check_out(till, cart, ("GIFT_CARD", 648, code(issued)))
@@ -383,7 +383,7 @@ EXCHANGE = f"""mutation ($i: OrderExchangeInput!) {{ orderExchange(input: $i) {{
 async def swap(
     till: Client, order: dict[str, Any], cart: dict[str, Any], *tenders: tuple[str, int, str | None]
 ) -> dict[str, Any]:
-    """orderExchange of one unit of the order's only line; the payload."""
+    """Exchange one unit of the order's only line; return the payload."""
     payments = [
         {"method": method, "amount": {"amount": str(yen), "currency": "JPY"}, "token": token}
         for method, yen, token in tenders
@@ -393,7 +393,7 @@ async def swap(
     return await till.do(EXCHANGE, i=given | {"idempotencyKey": uuid4().hex})
 
 
-async def test_the_difference_of_an_exchange_is_paid_by_gift_card(shop: Shop) -> None:
+async def test_a_gift_card_pays_the_difference_of_an_exchange(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, POT_S1=1)
     till, issued = await shop.terminal(), await card(shop, "5000")
     order = (await check_out(till, await shop.cart(till, TEA=1), ("GIFT_CARD", 648, code(issued))))["order"]
@@ -405,10 +405,10 @@ async def test_the_difference_of_an_exchange_is_paid_by_gift_card(shop: Shop) ->
         ("EXCHANGE", "648"),
         ("GIFT_CARD", "2652"),
     ]
-    assert await lines(shop, issued) == [("ISSUE", 5000), ("REDEEM", -648), ("REDEEM", -2652)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 5000), ("REDEEM", -648), ("REDEEM", -2652)]
 
 
-async def test_what_an_exchange_leaves_goes_back_to_the_gift_card(shop: Shop) -> None:
+async def test_an_exchange_refunds_the_rest_to_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1)
     till, issued = await shop.terminal(), await card(shop, "5000")
     order = (await check_out(till, await shop.cart(till, POT=1), ("GIFT_CARD", 3300, code(issued))))["order"]
@@ -416,10 +416,10 @@ async def test_what_an_exchange_leaves_goes_back_to_the_gift_card(shop: Shop) ->
     done = await swap(till, order, await shop.cart(till, TEA=1))
 
     assert done["errors"] == []
-    assert await lines(shop, issued) == [("ISSUE", 5000), ("REDEEM", -3300), ("REFUND", 2652)]
+    assert await card_ledger(shop, issued) == [("ISSUE", 5000), ("REDEEM", -3300), ("REFUND", 2652)]
 
 
-async def test_a_card_that_is_charged_at_shipment_waits_and_the_gift_card_does_not(shop: Shop) -> None:
+async def test_capture_at_shipment_debits_the_gift_card_at_checkout(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
@@ -438,7 +438,7 @@ async def test_a_card_that_is_charged_at_shipment_waits_and_the_gift_card_does_n
     assert [(p["status"], p["captured"]["amount"]) for p in gone["payments"]] == [("PAID", "1000"), ("PAID", "296")]
 
 
-async def test_a_cancelled_order_whose_card_was_only_authorised_gives_the_gift_card_back(shop: Shop) -> None:
+async def test_a_cancellation_before_capture_refunds_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
@@ -453,7 +453,7 @@ async def test_a_cancelled_order_whose_card_was_only_authorised_gives_the_gift_c
     assert await balance(shop, issued) == 1000
 
 
-async def test_orders_are_paid_with_cards_while_others_give_back_to_them(shop: Shop) -> None:
+async def test_concurrent_payments_and_refunds_of_the_same_gift_cards(shop: Shop) -> None:
     await shop.receive(TEA_W1=50, TEA_S1=50)
     cards = [await card(shop, "5000") for _ in range(2)]
     tills = [await shop.terminal() for _ in range(10)]

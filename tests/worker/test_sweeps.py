@@ -1,4 +1,4 @@
-"""The worker: due work is found in PostgreSQL, whatever becomes of Valkey."""
+"""Sweeps of the worker: due work is found in PostgreSQL, also without Valkey."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from wire import wire_to
 
 from sample_events import positions, write_sample
 from scratch_database import open_scratch_database
@@ -24,6 +23,7 @@ from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.core.actor import SYSTEM
 from uriba.db import Database
+from uriba.db.statements import statement
 from uriba.inventory import adjustments, holds
 from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.holds import HeldUnits
@@ -31,18 +31,19 @@ from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
 from uriba.worker.sweeps import Sweep, WorkerContext
+from valkey_proxy import valkey_proxy
 from waiting import eventually
 
 if TYPE_CHECKING:
     from conftest import RunningHub
 
-NOWHERE = "redis://127.0.0.1:1"
-"""An address where no Valkey is."""
+NO_VALKEY = "redis://127.0.0.1:1"
+"""An address without a Valkey."""
 
 
 @pytest.fixture
 async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
-    """A hub's settings and database with ten TEA on the shelf of S1."""
+    """The settings and database of a hub with ten TEA at S1."""
     async with open_scratch_database(hub.settings) as (settings, database):
         async with database.transaction() as session:
             await locations.upsert(session, [LocationRow("S1", "Shibuya", LocationKind.STORE)])
@@ -58,11 +59,11 @@ async def own(hub: RunningHub) -> AsyncIterator[tuple[Settings, Database]]:
 
 
 @asynccontextmanager
-async def working(settings: Settings, database: Database) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker's sweeps, at least once a second, while the block lasts."""
-    hints = Hints(settings.valkey_url or NOWHERE)
-    work = WorkerContext(database, settings, Checkout(database, settings, {}), hints)
-    task = asyncio.create_task(runner.run_sweeps(work))
+async def running_sweeps(settings: Settings, database: Database) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a worker's sweeps during the block."""
+    hints = Hints(settings.valkey_url or NO_VALKEY)
+    context = WorkerContext(database, settings, Checkout(database, settings, {}), hints)
+    task = asyncio.create_task(runner.run_sweeps(context))
     try:
         yield task
     finally:
@@ -76,8 +77,8 @@ def every_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "SWEEPS", tuple(replace(sweep, every_s=1) for sweep in sweeps.SWEEPS))
 
 
-async def hold(database: Database) -> None:
-    """Three TEA held for a payment whose term is over already."""
+async def place_expired_hold(database: Database) -> None:
+    """Hold three TEA for a payment whose time has already ended."""
     async with database.transaction() as session:
         row = await session.fetchrow("SELECT variant_id, location_id FROM stock_level")
         assert row is not None
@@ -90,19 +91,19 @@ async def reserved(database: Database) -> int:
         return int(await session.fetchval("SELECT reserved FROM stock_level"))
 
 
-async def is_free(database: Database) -> bool:
+async def nothing_reserved(database: Database) -> bool:
     return await reserved(database) == 0
 
 
 @pytest.mark.usefixtures("every_second")
-async def test_arq_runs_the_sweeps_at_start_and_by_its_clock(own: tuple[Settings, Database]) -> None:
+async def test_arq_runs_the_sweeps_at_start_and_periodically(own: tuple[Settings, Database]) -> None:
     settings, database = own
-    await hold(database)
+    await place_expired_hold(database)
 
-    async with working(settings, database):
-        await eventually(lambda: is_free(database))
-        await hold(database)
-        await eventually(lambda: is_free(database))
+    async with running_sweeps(settings, database):
+        await eventually(lambda: nothing_reserved(database))
+        await place_expired_hold(database)
+        await eventually(lambda: nothing_reserved(database))
 
     async with database.reading() as session:
         rows = await session.fetch("SELECT status FROM hold")
@@ -110,74 +111,74 @@ async def test_arq_runs_the_sweeps_at_start_and_by_its_clock(own: tuple[Settings
 
 
 @pytest.mark.usefixtures("every_second")
-async def test_a_valkey_that_was_wiped_loses_nothing(own: tuple[Settings, Database]) -> None:
+async def test_a_flushed_valkey_loses_no_work(own: tuple[Settings, Database]) -> None:
     settings, database = own
 
-    async with working(settings, database):
-        await hold(database)
-        await eventually(lambda: is_free(database))
+    async with running_sweeps(settings, database):
+        await place_expired_hold(database)
+        await eventually(lambda: nothing_reserved(database))
         assert settings.valkey_url
         valkey = Redis.from_url(settings.valkey_url)
         await valkey.flushall()
         await valkey.aclose()
-        await hold(database)
+        await place_expired_hold(database)
 
-        await eventually(lambda: is_free(database))
+        await eventually(lambda: nothing_reserved(database))
 
 
 @pytest.mark.usefixtures("every_second")
-async def test_sweeps_go_on_while_valkey_is_away_and_after_it_came_back(own: tuple[Settings, Database]) -> None:
+async def test_sweeps_run_while_valkey_is_away_and_after_it_is_back(own: tuple[Settings, Database]) -> None:
     settings, database = own
     assert settings.valkey_url
 
-    async with wire_to(settings.valkey_url) as wire:
-        async with working(settings.model_copy(update={"valkey_url": wire.url}), database) as task:
-            await hold(database)
-            await eventually(lambda: is_free(database))
+    async with valkey_proxy(settings.valkey_url) as proxy:
+        async with running_sweeps(settings.model_copy(update={"valkey_url": proxy.url}), database) as task:
+            await place_expired_hold(database)
+            await eventually(lambda: nothing_reserved(database))
 
-            await wire.cut()
-            await hold(database)
-            await eventually(lambda: is_free(database))
+            await proxy.cut()
+            await place_expired_hold(database)
+            await eventually(lambda: nothing_reserved(database))
 
-            await wire.mend()
-            await hold(database)
-            await eventually(lambda: is_free(database))
+            await proxy.listen()
+            await place_expired_hold(database)
+            await eventually(lambda: nothing_reserved(database))
             assert not task.done()
 
 
-async def test_without_valkey_a_sweep_that_fails_holds_up_no_other(
+async def test_without_valkey_a_failing_sweep_delays_no_other(
     own: tuple[Settings, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, database = own
-    tries: list[str] = []
+    attempts: list[str] = []
 
     async def fail(_: WorkerContext) -> int:
-        tries.append("failed")
+        attempts.append("failed")
         raise asyncpg.ConnectionDoesNotExistError("gone")
 
     async def hang(_: WorkerContext) -> int:
-        tries.append("hung")
+        attempts.append("hung")
         await asyncio.Event().wait()
         raise AssertionError
 
     broken = (Sweep("failing", every_s=1, timeout_s=5, run=fail), Sweep("hanging", every_s=1, timeout_s=0, run=hang))
     monkeypatch.setattr(sweeps, "SWEEPS", (*broken, *sweeps.SWEEPS))
-    await hold(database)
-    work = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
+    await place_expired_hold(database)
+    context = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NO_VALKEY))
 
-    await runner.sweep_all(work)
+    await runner.sweep_all(context)
 
-    assert tries == ["failed", "hung"]
-    assert await is_free(database)
-    await work.hints.close()
+    assert attempts == ["failed", "hung"]
+    assert await nothing_reserved(database)
+    await context.hints.close()
 
 
 async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings, Database]) -> None:
     settings, database = own
-    await hold(database)
-    alone = settings.model_copy(update={"valkey_url": NOWHERE, "relay_poll_s": 0.05})
+    await place_expired_hold(database)
+    without_valkey = settings.model_copy(update={"valkey_url": NO_VALKEY, "relay_poll_s": 0.05})
 
-    running = asyncio.create_task(runner.run(alone))
+    running = asyncio.create_task(runner.run(without_valkey))
     try:
         await write_sample(database, "Cart:1")
 
@@ -185,28 +186,30 @@ async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings,
             return all(position is not None for position, _, _ in await positions(database))
 
         await eventually(all_numbered)
-        await eventually(lambda: is_free(database))
+        await eventually(lambda: nothing_reserved(database))
         assert not running.done()
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_old_answers_are_forgotten_and_young_ones_kept(own: tuple[Settings, Database]) -> None:
+async def test_old_idempotency_keys_are_deleted_and_new_ones_kept(own: tuple[Settings, Database]) -> None:
     settings, database = own
     async with database.transaction() as session:
         await session.run(
-            "INSERT INTO idempotency_key (caller, operation, key, digest, answer, created_at) "
-            "SELECT 'c', 'o', k, '', 'true', now() - make_interval(secs => age) "
-            "FROM (VALUES ('old', $1::float8 + 1), ('young', $1::float8 - 60)) AS given(k, age)",
-            float(settings.idempotency_term_s),
+            statement(
+                "INSERT INTO idempotency_key (caller, operation, key, digest, answer, created_at) "
+                "SELECT 'c', 'o', k, '', 'true', now() - make_interval(secs => age) "
+                "FROM (VALUES ('old', :term_s::float8 + 1), ('new', :term_s::float8 - 60)) AS given(k, age)"
+            ),
+            term_s=float(settings.idempotency_term_s),
         )
-    work = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NOWHERE))
+    context = WorkerContext(database, settings, Checkout(database, settings, {}), Hints(NO_VALKEY))
 
-    found = await sweeps.forget_old(work)
+    found = await sweeps.forget_old(context)
 
     async with database.reading() as session:
         left = await session.fetch("SELECT key FROM idempotency_key")
     assert found == 1
-    assert [row["key"] for row in left] == ["young"]
-    await work.hints.close()
+    assert [row["key"] for row in left] == ["new"]
+    await context.hints.close()

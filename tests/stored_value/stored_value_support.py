@@ -1,4 +1,4 @@
-"""Gift cards and accounts of a shop, and what their ledgers say."""
+"""Gift cards and points of a test shop, and their ledgers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Issued(NamedTuple):
 
 
 async def card(shop: Shop, amount: str = "1000", currency: str = "JPY", **given: Any) -> Issued:
-    """A new gift card of so many yen."""
+    """Issue a gift card."""
     async with shop.hub.database.transaction() as session:
         card_id = new_id()
         made = await gift_cards.issue(session, card_id=card_id, amount=amount, currency=currency, actor=ACTOR, **given)
@@ -34,7 +34,7 @@ def code(issued: Issued) -> str:
 
 
 async def customer(shop: Shop, name: str = "HANA", *, with_points: int = 0) -> UUID:
-    """A customer of the shop who has so many points."""
+    """Create a customer of the shop, with points."""
     await shop.staff.do(
         f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ count {ERRORS} }} }}",
         c=[{"loyaltyCard": shop.code(name), "name": name.title()}],
@@ -47,8 +47,8 @@ async def customer(shop: Shop, name: str = "HANA", *, with_points: int = 0) -> U
     return customer_id
 
 
-async def terms(shop: Shop, channel: str = "app", *, per_unit: str = "0.01", value: int = 1) -> int:
-    """Give a channel's points so much worth in yen; the channel's id."""
+async def set_points_terms(shop: Shop, channel: str = "app", *, per_unit: str = "0.01", value: int = 1) -> int:
+    """Set the terms of a channel's points, the value in yen; return the channel's id."""
     async with shop.hub.database.transaction() as session:
         found = await session.fetchval(
             "UPDATE channel SET points_per_unit = $2::text::numeric, point_value_minor = $3 WHERE code = $1 RETURNING id",
@@ -67,7 +67,7 @@ async def pay(
     channel_id: int = 0,
     currency: str = "JPY",
 ) -> list[str]:
-    """Debit these (method, amount, token) in a transaction of their own."""
+    """Debit these (method, amount, token) in a transaction of their own; return the references."""
     async with shop.hub.database.transaction() as session:
         return await debit(
             session,
@@ -113,9 +113,9 @@ async def refund(
         )
 
 
-async def give_back(shop: Shop, order_id: UUID) -> None:
+async def undo_debits(shop: Shop, order_id: UUID) -> None:
     async with shop.hub.database.transaction() as session:
-        await tenders.give_back(session, order_id=order_id, actor=ACTOR)
+        await tenders.undo_debits(session, order_id=order_id, actor=ACTOR)
 
 
 async def earn(shop: Shop, order_id: UUID, customer_id: UUID | None, channel_id: int, total: int, money: int) -> None:
@@ -138,7 +138,7 @@ async def reverse(shop: Shop, order_id: UUID, refunded: int) -> None:
 
 
 async def balance(shop: Shop, issued: Issued) -> int:
-    """What is on the card; its ledger says the same."""
+    """Return the card's balance, after checking that it is the sum of its ledger."""
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
             "SELECT balance_minor, (SELECT sum(amount_minor) FROM gift_card_entry WHERE card_id = c.id)::bigint AS sum "
@@ -150,8 +150,8 @@ async def balance(shop: Shop, issued: Issued) -> int:
     return int(row["sum"])
 
 
-async def lines(shop: Shop, issued: Issued) -> list[tuple[str, int]]:
-    """The card's ledger, oldest first."""
+async def card_ledger(shop: Shop, issued: Issued) -> list[tuple[str, int]]:
+    """Return the card's ledger, oldest first."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT kind, amount_minor FROM gift_card_entry WHERE card_id = $1 ORDER BY id", issued.id
@@ -160,7 +160,7 @@ async def lines(shop: Shop, issued: Issued) -> list[tuple[str, int]]:
 
 
 async def account(shop: Shop, customer_id: UUID) -> tuple[int, int]:
-    """Points that are there, and points that are owed; the ledger says the same."""
+    """Return the points that can be spent and those that are owed, after checking them against the ledger."""
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
             "SELECT balance, owed, (SELECT sum(points) FROM points_entry e WHERE e.customer_id = a.customer_id)::bigint "
@@ -173,8 +173,8 @@ async def account(shop: Shop, customer_id: UUID) -> tuple[int, int]:
     return row["balance"], row["owed"]
 
 
-async def story(shop: Shop, customer_id: UUID) -> list[tuple[str, int]]:
-    """The account's ledger, oldest first."""
+async def points_ledger(shop: Shop, customer_id: UUID) -> list[tuple[str, int]]:
+    """Return the customer's ledger of points, oldest first."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT kind, points FROM points_entry WHERE customer_id = $1 ORDER BY id", customer_id
