@@ -25,16 +25,17 @@ def coalesce(rows: Sequence[Row], *, older_than: datetime) -> list[CoalescedEven
     """Keep only the newest event of each stock level if the first event is older than `older_than`, else all events."""
     if not rows or rows[0]["at"] >= older_than:
         return [CoalescedEvent(row, row["version"]) for row in rows]
+    types = registry.coalesced_types()
     newest: dict[str, int] = {}
     first: dict[str, int] = {}
     for n, row in enumerate(rows):
-        if row["type"] == "stock.changed":
+        if row["type"] in types:
             newest[row["subject"]] = n
             first.setdefault(row["subject"], row["version"])
     return [
-        CoalescedEvent(row, first[row["subject"]] if row["type"] == "stock.changed" else row["version"])
+        CoalescedEvent(row, first[row["subject"]] if row["type"] in types else row["version"])
         for n, row in enumerate(rows)
-        if row["type"] != "stock.changed" or newest[row["subject"]] == n
+        if row["type"] not in types or newest[row["subject"]] == n
     ]
 
 
