@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import baskets
+import cart_calls
 
 from shop import ADDRESS, CART, Shop
 
@@ -17,7 +17,7 @@ async def test_the_present_state_comes_first_then_each_change(shop: Shop) -> Non
     changes = (
         lambda: shop.add(guest, cart, POT=1),
         lambda: shop.fulfil(guest, cart, "PICKUP", location="S1"),
-        lambda: baskets.set_quantities(guest, cart, TEA=3),
+        lambda: cart_calls.set_quantities(guest, cart, TEA=3),
     )
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
         seen = [await on.next()]
@@ -42,7 +42,7 @@ async def test_a_burst_of_changes_ends_in_the_newest_state_and_never_goes_back(s
             versions.append((await on.next())["version"])
 
     assert versions == sorted(versions)
-    assert (await baskets.read(guest, cart))["quantity"] == 20
+    assert (await cart_calls.read(guest, cart))["quantity"] == 20
 
 
 async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> None:
@@ -51,12 +51,12 @@ async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> Non
     cart = await shop.cart(phone, TEA=1)
     await shop.fulfil(phone, cart, "SHIP", address=ADDRESS)
 
-    claimed = await baskets.carry(phone, cart, till)
+    claimed = await cart_calls.hand_over(phone, cart, till)
     await shop.check_out(till, claimed, method="CASH")
 
     async with shop.hub.database.reading() as session:
         told = await session.fetch(
-            "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version", f"Cart:{baskets.key(cart)}"
+            "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version", f"Cart:{cart_calls.key(cart)}"
         )
     assert [(row["version"], row["type"]) for row in told] == [
         (1, "cart.created"),
@@ -67,14 +67,14 @@ async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> Non
     ]
 
 
-async def test_a_merge_is_told_to_both_carts(shop: Shop) -> None:
+async def test_a_merge_is_published_to_both_carts(shop: Shop) -> None:
     guest = shop.guest()
     source, into = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
     async with guest.subscribe(WATCH, c=source["id"]) as on_source, guest.subscribe(WATCH, c=into["id"]) as on_into:
         await on_source.next()
         await on_into.next()
 
-        await baskets.merge(guest, source, into)
+        await cart_calls.merge(guest, source, into)
 
         assert (await on_source.until(lambda state: state["status"] != "ACTIVE"))["status"] == "MERGED"
         assert (await on_into.until(lambda state: state["version"] > into["version"]))["quantity"] == 2
@@ -94,13 +94,13 @@ async def test_a_guest_follows_the_order_through_the_cart(shop: Shop) -> None:
         assert state["order"] == {key: paid["order"][key] for key in ("id", "number", "status")}
 
 
-async def test_a_guest_hears_no_more_once_a_customer_owns_the_cart(shop: Shop) -> None:
+async def test_a_guest_gets_no_updates_once_a_customer_owns_the_cart(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
     cart = await shop.cart(guest, TEA=1)
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
         await on.next()
 
-        await baskets.merge(phone, cart)
+        await cart_calls.merge(phone, cart)
 
         while (message := await on.message())["type"] == "next":
             assert message["payload"]["data"]["cartChanged"]["customer"] is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import baskets
+import cart_calls
 import pytest
 
 from shop import ADDRESS, ERRORS, Shop
@@ -14,12 +14,12 @@ async def test_all_lines_are_picked_up_at_a_store(shop: Shop) -> None:
 
     payload = await shop.fulfil(guest, cart, "PICKUP", location="S2")
 
-    assert baskets.ways(payload["cart"]) == {"TEA": "PICKUP", "POT": "PICKUP"}
+    assert cart_calls.methods(payload["cart"]) == {"TEA": "PICKUP", "POT": "PICKUP"}
     assert {line["location"]["code"] for line in payload["cart"]["lines"]} == {shop.code("S2")}
     assert payload["cart"]["version"] == cart["version"] + 1
 
 
-async def test_what_is_picked_up_costs_no_shipping(shop: Shop) -> None:
+async def test_picked_up_lines_cost_no_shipping(shop: Shop) -> None:
     guest = shop.guest("web")
     cart = await shop.cart(guest, TEA=1)
 
@@ -29,16 +29,16 @@ async def test_what_is_picked_up_costs_no_shipping(shop: Shop) -> None:
     assert (payload["cart"]["shipping"]["amount"], payload["cart"]["total"]["amount"]) == ("0", "648")
 
 
-async def test_lines_go_different_ways(shop: Shop) -> None:
+async def test_lines_can_have_different_methods(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1, POT=1)
 
-    payload = await shop.fulfil(guest, cart, "PICKUP", location="S1", lineIds=[baskets.line(cart, "TEA")["id"]])
+    payload = await shop.fulfil(guest, cart, "PICKUP", location="S1", lineIds=[cart_calls.line(cart, "TEA")["id"]])
 
-    assert baskets.ways(payload["cart"]) == {"TEA": "PICKUP", "POT": "SHIP"}
+    assert cart_calls.methods(payload["cart"]) == {"TEA": "PICKUP", "POT": "SHIP"}
 
 
-async def test_lines_that_go_the_same_way_are_one_line(shop: Shop) -> None:
+async def test_lines_with_the_same_method_are_merged(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1)
     await shop.fulfil(guest, cart, "PICKUP", location="S1")
@@ -72,7 +72,7 @@ async def test_a_warehouse_offers_no_pickup(shop: Shop) -> None:
     payload = await shop.fulfil(guest, cart, "PICKUP", location="W1")
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", ["location"])]
-    assert await baskets.read(guest, cart) == cart
+    assert await cart_calls.read(guest, cart) == cart
 
 
 async def test_an_unknown_store_is_not_found(shop: Shop) -> None:
@@ -111,7 +111,7 @@ async def test_goods_are_carried_out_from_a_till_only(shop: Shop) -> None:
     chosen = await shop.fulfil(till, cart, "CARRY_OUT")
 
     assert [(e["code"], e["path"]) for e in refused["errors"]] == [("INVALID", ["method"])]
-    assert baskets.line(chosen["cart"], "TEA")["location"]["code"] == shop.code("S2")
+    assert cart_calls.line(chosen["cart"], "TEA")["location"]["code"] == shop.code("S2")
 
 
 async def test_a_line_of_another_cart_is_not_found(shop: Shop) -> None:
@@ -122,7 +122,7 @@ async def test_a_line_of_another_cart_is_not_found(shop: Shop) -> None:
     payload = await shop.fulfil(guest, cart, "PICKUP", location="S1", lineIds=ids)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("NOT_FOUND", ["lineIds", "1"])]
-    assert await baskets.read(guest, cart) == cart
+    assert await cart_calls.read(guest, cart) == cart
 
 
 async def test_an_address_is_kept_for_what_is_shipped(shop: Shop) -> None:
@@ -145,11 +145,11 @@ async def test_an_address_is_kept_for_what_is_shipped(shop: Shop) -> None:
     ("field", "value"),
     [("country", "Japan"), ("country", "XX"), ("name", " "), ("city", "x" * 201), ("line1", "1-2\x00"), ("line1", "")],
 )
-async def test_an_address_that_no_parcel_finds_is_refused(shop: Shop, field: str, value: str) -> None:
+async def test_an_invalid_address_is_refused(shop: Shop, field: str, value: str) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1)
 
     payload = await shop.fulfil(guest, cart, "SHIP", address=ADDRESS | {field: value})
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", ["address", field])]
-    assert await baskets.read(guest, cart) == cart
+    assert await cart_calls.read(guest, cart) == cart

@@ -1,10 +1,10 @@
-"""cartLinesAdd: quantities add up, and a key makes it once."""
+"""cartLinesAdd: quantities add up, and a repeated key adds once."""
 
 from __future__ import annotations
 
 import asyncio
 
-import baskets
+import cart_calls
 import pytest
 
 from shop import CART, ERRORS, Shop
@@ -13,13 +13,13 @@ ADD = f"""mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {{
     cartLinesAdd(cartId: $c, lines: $l, idempotencyKey: $k) {{ cart {{ {CART} }} {ERRORS} }} }}"""
 
 
-async def test_two_devices_adding_one_make_two(shop: Shop) -> None:
+async def test_two_devices_that_add_one_each_add_two(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
     cart = await shop.cart(phone)
 
     await asyncio.gather(shop.add(phone, cart, TEA=1), shop.add(web, cart, TEA=1))
 
-    assert baskets.quantities(await baskets.read(phone, cart)) == {"TEA": 2}
+    assert cart_calls.quantities(await cart_calls.read(phone, cart)) == {"TEA": 2}
 
 
 async def test_fifty_additions_at_once_lose_nothing(shop: Shop) -> None:
@@ -30,8 +30,8 @@ async def test_fifty_additions_at_once_lose_nothing(shop: Shop) -> None:
     payloads = await asyncio.gather(*(shop.add(guest, cart, **{name: 1}) for name in names))
 
     assert [payload["errors"] for payload in payloads] == [[]] * 50
-    after = await baskets.read(guest, cart)
-    assert baskets.quantities(after) == {"TEA": 20, "POT": 20, "CUP": 10}
+    after = await cart_calls.read(guest, cart)
+    assert cart_calls.quantities(after) == {"TEA": 20, "POT": 20, "CUP": 10}
     assert sorted(payload["cart"]["version"] for payload in payloads) == list(range(2, 52))
     assert after["version"] == 51
 
@@ -48,7 +48,7 @@ async def test_rows_of_one_variant_by_sku_and_id_are_one_line(shop: Shop) -> Non
     assert [line["quantity"] for line in payload["cart"]["lines"]] == [5]
 
 
-async def test_adding_says_what_was_added_by_whom(shop: Shop) -> None:
+async def test_an_addition_records_its_channel(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
     cart = await shop.cart(phone, TEA=1)
 
@@ -81,10 +81,10 @@ async def test_one_bad_row_refuses_all_rows(shop: Shop, row: dict[str, object], 
 
     expected = (code, ["lines", "1"] + ([path] if path else []))
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [expected]
-    assert await baskets.read(guest, cart) == cart
+    assert await cart_calls.read(guest, cart) == cart
 
 
-async def test_all_bad_rows_are_told_at_once(shop: Shop) -> None:
+async def test_all_bad_rows_are_reported_at_once(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest)
 
@@ -93,7 +93,7 @@ async def test_all_bad_rows_are_told_at_once(shop: Shop) -> None:
     assert [e["path"] for e in payload["errors"]] == [["lines", "0", "sku"], ["lines", "2", "sku"]]
 
 
-async def test_a_line_never_grows_above_a_hundred_thousand(shop: Shop) -> None:
+async def test_a_line_has_at_most_a_hundred_thousand_units(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=99_999)
 
@@ -101,7 +101,7 @@ async def test_a_line_never_grows_above_a_hundred_thousand(shop: Shop) -> None:
 
     assert full["cart"]["quantity"] == 100_000
     assert [(e["code"], e["path"]) for e in over["errors"]] == [("INVALID_QUANTITY", ["lines", "0", "quantity"])]
-    assert await baskets.read(guest, cart) == full["cart"]
+    assert await cart_calls.read(guest, cart) == full["cart"]
 
 
 async def test_nothing_to_add_is_refused(shop: Shop) -> None:
@@ -110,7 +110,7 @@ async def test_nothing_to_add_is_refused(shop: Shop) -> None:
 
     payload = await guest.do(ADD, c=cart["id"], l=[])
 
-    assert baskets.codes(payload) == ["INVALID"]
+    assert cart_calls.codes(payload) == ["INVALID"]
 
 
 async def test_more_rows_than_a_cart_has_lines_are_refused(shop: Shop) -> None:
@@ -125,21 +125,21 @@ async def test_more_rows_than_a_cart_has_lines_are_refused(shop: Shop) -> None:
 async def test_discontinued_goods_are_not_added(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest)
-    await baskets.discontinue(shop, "TEA")
+    await cart_calls.discontinue(shop, "TEA")
 
     payload = await shop.add(guest, cart, TEA=1)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("DISCONTINUED", ["lines", "0", "sku"])]
 
 
-async def test_a_key_adds_once_and_answers_again(shop: Shop) -> None:
+async def test_a_repeated_key_adds_once_and_repeats_the_answer(shop: Shop) -> None:
     guest, key = shop.guest(), shop.code("add")
     cart = await shop.cart(guest)
 
     first, again = [await shop.add(guest, cart, key=key, TEA=1) for _ in range(2)]
 
     assert first == again
-    assert (await baskets.read(guest, cart))["quantity"] == 1
+    assert (await cart_calls.read(guest, cart))["quantity"] == 1
 
 
 async def test_a_key_used_at_once_by_many_adds_once(shop: Shop) -> None:
@@ -150,7 +150,7 @@ async def test_a_key_used_at_once_by_many_adds_once(shop: Shop) -> None:
 
     assert [payload["errors"] for payload in payloads] == [[]] * 10
     assert {payload["cart"]["quantity"] for payload in payloads} == {1}
-    assert (await baskets.read(guest, cart))["version"] == 2
+    assert (await cart_calls.read(guest, cart))["version"] == 2
 
 
 async def test_a_key_with_other_lines_is_refused(shop: Shop) -> None:
@@ -161,7 +161,7 @@ async def test_a_key_with_other_lines_is_refused(shop: Shop) -> None:
     other = await shop.add(guest, cart, key=key, TEA=2)
 
     assert [(e["code"], e["path"]) for e in other["errors"]] == [("IDEMPOTENCY_KEY_REUSED", ["idempotencyKey"])]
-    assert (await baskets.read(guest, cart))["quantity"] == 1
+    assert (await cart_calls.read(guest, cart))["quantity"] == 1
 
 
 async def test_another_callers_same_key_is_another_key(shop: Shop) -> None:
@@ -171,7 +171,7 @@ async def test_another_callers_same_key_is_another_key(shop: Shop) -> None:
     for client in (phone, till):
         await shop.add(client, cart, key=key, TEA=1)
 
-    assert (await baskets.read(phone, cart))["quantity"] == 2
+    assert (await cart_calls.read(phone, cart))["quantity"] == 2
 
 
 async def test_two_devices_of_one_customer_are_one_caller(shop: Shop) -> None:
@@ -181,7 +181,7 @@ async def test_two_devices_of_one_customer_are_one_caller(shop: Shop) -> None:
     for client in (phone, web):
         await shop.add(client, cart, key=key, TEA=1)
 
-    assert (await baskets.read(phone, cart))["quantity"] == 1
+    assert (await cart_calls.read(phone, cart))["quantity"] == 1
 
 
 async def test_guests_behind_one_address_do_not_share_their_keys(shop: Shop) -> None:
@@ -200,7 +200,7 @@ async def test_a_refused_call_leaves_its_key_free(shop: Shop) -> None:
     refused = await shop.add(guest, cart, key=key, UFO=1)
     mended = await shop.add(guest, cart, key=key, TEA=1)
 
-    assert baskets.codes(refused) == ["NOT_FOUND"]
+    assert cart_calls.codes(refused) == ["NOT_FOUND"]
     assert (mended["errors"], mended["cart"]["quantity"]) == ([], 1)
 
 
@@ -215,34 +215,34 @@ async def test_a_key_does_not_open_a_cart_that_does_not_exist(shop: Shop) -> Non
 async def test_a_key_does_not_make_a_closed_cart_look_changed(shop: Shop) -> None:
     guest, phone, key = shop.guest(), await shop.customer(), shop.code("add")
     cart, live = await shop.cart(guest, TEA=1), await shop.cart(phone)
-    await baskets.merge(phone, cart, live)
+    await cart_calls.merge(phone, cart, live)
 
     payloads = [await shop.add(guest, cart, key=key, POT=1) for _ in range(2)]
 
-    assert [baskets.codes(payload) for payload in payloads] == [["CART_NOT_ACTIVE"]] * 2
+    assert [cart_calls.codes(payload) for payload in payloads] == [["CART_NOT_ACTIVE"]] * 2
 
 
-async def test_a_guest_who_asks_again_after_a_customer_took_the_cart_finds_none(shop: Shop) -> None:
+async def test_a_guests_replay_after_a_customer_adopted_the_cart_finds_none(shop: Shop) -> None:
     guest, phone, key = shop.guest(), await shop.customer(), shop.code("add")
     cart = await shop.cart(guest)
     await shop.add(guest, cart, key=key, TEA=1)
-    await baskets.merge(phone, cart)
+    await cart_calls.merge(phone, cart)
 
     again = await shop.add(guest, cart, key=key, TEA=1)
 
-    assert baskets.codes(again) == ["NOT_FOUND"]
-    assert (await baskets.read(phone, cart))["quantity"] == 1
+    assert cart_calls.codes(again) == ["NOT_FOUND"]
+    assert (await cart_calls.read(phone, cart))["quantity"] == 1
 
 
 @pytest.mark.parametrize("key", ["", "   ", "k" * 256, "a\x07b"])
-async def test_a_key_that_cannot_be_kept_is_refused(shop: Shop, key: str) -> None:
+async def test_an_invalid_key_is_refused(shop: Shop, key: str) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest)
 
     payload = await shop.add(guest, cart, key=key, TEA=1)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", ["idempotencyKey"])]
-    assert (await baskets.read(guest, cart))["quantity"] == 0
+    assert (await cart_calls.read(guest, cart))["quantity"] == 0
 
 
 async def test_a_cart_has_at_most_five_hundred_lines(shop: Shop) -> None:
@@ -266,4 +266,4 @@ async def test_a_cart_has_at_most_five_hundred_lines(shop: Shop) -> None:
 
     assert (full["errors"], full["cart"]["quantity"]) == ([], 500)
     assert [(e["code"], e["path"]) for e in over["errors"]] == [("LIMIT_EXCEEDED", ["lines"])]
-    assert (await baskets.read(guest, cart))["quantity"] == 500
+    assert (await cart_calls.read(guest, cart))["quantity"] == 500

@@ -1,10 +1,10 @@
-"""cartLinesUpdate: quantities are set, 0 removes, and expectedVersion keeps one device from undoing another."""
+"""cartLinesUpdate: sets quantities, 0 removes, and expectedVersion refuses concurrent changes."""
 
 from __future__ import annotations
 
 import asyncio
 
-import baskets
+import cart_calls
 import pytest
 
 from shop import Shop
@@ -14,18 +14,18 @@ async def test_quantities_are_set_and_zero_removes(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=2, POT=1, CUP=1)
 
-    payload = await baskets.set_quantities(guest, cart, TEA=5, POT=0)
+    payload = await cart_calls.set_quantities(guest, cart, TEA=5, POT=0)
 
-    assert baskets.quantities(payload["cart"]) == {"TEA": 5, "CUP": 1}
+    assert cart_calls.quantities(payload["cart"]) == {"TEA": 5, "CUP": 1}
     assert payload["cart"]["version"] == cart["version"] + 1
-    assert await baskets.read(guest, cart) == payload["cart"]
+    assert await cart_calls.read(guest, cart) == payload["cart"]
 
 
 async def test_lines_keep_their_ids(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=2, POT=1)
 
-    payload = await baskets.set_quantities(guest, cart, TEA=5)
+    payload = await cart_calls.set_quantities(guest, cart, TEA=5)
 
     assert [line["id"] for line in payload["cart"]["lines"]] == [line["id"] for line in cart["lines"]]
 
@@ -33,13 +33,13 @@ async def test_lines_keep_their_ids(shop: Shop) -> None:
 async def test_a_device_that_saw_an_older_cart_is_refused(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
     cart = await shop.cart(phone, TEA=2)
-    await baskets.set_quantities(web, cart, cart["version"], TEA=3)
+    await cart_calls.set_quantities(web, cart, cart["version"], TEA=3)
 
-    late = await baskets.set_quantities(phone, cart, cart["version"], TEA=1)
+    late = await cart_calls.set_quantities(phone, cart, cart["version"], TEA=1)
 
     assert [(e["code"], e["path"]) for e in late["errors"]] == [("VERSION_CONFLICT", ["expectedVersion"])]
     assert str(cart["version"] + 1) in late["errors"][0]["message"]
-    assert baskets.quantities(await baskets.read(phone, cart)) == {"TEA": 3}
+    assert cart_calls.quantities(await cart_calls.read(phone, cart)) == {"TEA": 3}
 
 
 async def test_of_devices_that_set_the_same_version_at_once_one_wins(shop: Shop) -> None:
@@ -47,52 +47,52 @@ async def test_of_devices_that_set_the_same_version_at_once_one_wins(shop: Shop)
     cart = await shop.cart(guest, TEA=1)
 
     payloads = await asyncio.gather(
-        *(baskets.set_quantities(guest, cart, cart["version"], TEA=n) for n in range(2, 12))
+        *(cart_calls.set_quantities(guest, cart, cart["version"], TEA=n) for n in range(2, 12))
     )
 
     (won,) = (payload["cart"] for payload in payloads if not payload["errors"])
-    assert [baskets.codes(p) for p in payloads].count(["VERSION_CONFLICT"]) == 9
-    assert await baskets.read(guest, cart) == won
+    assert [cart_calls.codes(p) for p in payloads].count(["VERSION_CONFLICT"]) == 9
+    assert await cart_calls.read(guest, cart) == won
 
 
 async def test_a_handoff_does_not_change_the_version(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=1)
-    await baskets.hand_off(guest, cart)
+    await cart_calls.hand_off(guest, cart)
 
-    payload = await baskets.set_quantities(guest, cart, cart["version"], TEA=2)
+    payload = await cart_calls.set_quantities(guest, cart, cart["version"], TEA=2)
 
     assert payload["errors"] == []
     assert payload["cart"]["version"] == cart["version"] + 1
 
 
 @pytest.mark.parametrize("quantity", [-1, 100_001])
-async def test_a_quantity_that_cannot_be_meant_refuses_all_rows(shop: Shop, quantity: int) -> None:
+async def test_an_invalid_quantity_refuses_all_rows(shop: Shop, quantity: int) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=2, POT=1)
 
-    payload = await baskets.set_quantities(guest, cart, TEA=7, POT=quantity)
+    payload = await cart_calls.set_quantities(guest, cart, TEA=7, POT=quantity)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID_QUANTITY", ["lines", "1", "quantity"])]
-    assert await baskets.read(guest, cart) == cart
+    assert await cart_calls.read(guest, cart) == cart
 
 
 async def test_another_carts_line_is_unknown(shop: Shop) -> None:
     guest = shop.guest()
     cart, other = await shop.cart(guest, TEA=2), await shop.cart(guest, POT=1)
 
-    payload = await baskets.set_lines(guest, cart, [{"lineId": other["lines"][0]["id"], "quantity": 9}])
+    payload = await cart_calls.set_lines(guest, cart, [{"lineId": other["lines"][0]["id"], "quantity": 9}])
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("NOT_FOUND", ["lines", "0", "lineId"])]
-    assert await baskets.read(guest, other) == other
+    assert await cart_calls.read(guest, other) == other
 
 
 async def test_a_line_that_was_removed_meanwhile_is_unknown(shop: Shop) -> None:
     guest = shop.guest()
     cart = await shop.cart(guest, TEA=2)
-    await baskets.set_quantities(guest, cart, TEA=0)
+    await cart_calls.set_quantities(guest, cart, TEA=0)
 
-    payload = await baskets.set_quantities(guest, cart, TEA=1)
+    payload = await cart_calls.set_quantities(guest, cart, TEA=1)
 
-    assert baskets.codes(payload) == ["NOT_FOUND"]
-    assert (await baskets.read(guest, cart))["lines"] == []
+    assert cart_calls.codes(payload) == ["NOT_FOUND"]
+    assert (await cart_calls.read(guest, cart))["lines"] == []

@@ -1,11 +1,11 @@
-"""Somebody else's cart is answered exactly like one that does not exist."""
+"""Another customer's cart is answered exactly like one that does not exist."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import baskets
+import cart_calls
 import pytest
 
 from client import Client, Refused
@@ -16,8 +16,10 @@ Change = Callable[[Shop, Client, dict[str, Any]], Awaitable[dict[str, Any]]]
 CHANGES: dict[str, Change] = {
     "add": lambda shop, client, cart: shop.add(client, cart, TEA=1),
     "add with a key": lambda shop, client, cart: shop.add(client, cart, key="k", TEA=1),
-    "set": lambda shop, client, cart: baskets.set_lines(client, cart, [{"lineId": "Q2FydExpbmU6MQ==", "quantity": 0}]),
-    "hand off": lambda shop, client, cart: baskets.hand_off(client, cart),
+    "set": lambda shop, client, cart: cart_calls.set_lines(
+        client, cart, [{"lineId": "Q2FydExpbmU6MQ==", "quantity": 0}]
+    ),
+    "hand off": lambda shop, client, cart: cart_calls.hand_off(client, cart),
     "fulfil": lambda shop, client, cart: shop.fulfil(client, cart, "SHIP", address=ADDRESS),
     "check out": lambda shop, client, cart: shop.check_out(client, cart, total="648"),
 }
@@ -25,7 +27,9 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("caller", ["guest", "customer"])
-async def test_a_change_of_anothers_cart_is_answered_like_that_of_none(shop: Shop, change: str, caller: str) -> None:
+async def test_a_change_of_another_customers_cart_is_answered_as_not_found(
+    shop: Shop, change: str, caller: str
+) -> None:
     hana = await shop.customer("HANA")
     client = shop.guest() if caller == "guest" else await shop.customer("TARO")
     hers, none = await shop.cart(hana, TEA=1), {"id": global_id("Cart", new_secret_id())}
@@ -34,15 +38,15 @@ async def test_a_change_of_anothers_cart_is_answered_like_that_of_none(shop: Sho
 
     assert theft == same
     assert [(e["code"], e["path"]) for e in theft["errors"]] == [("NOT_FOUND", ["cartId"])]
-    assert await baskets.read(hana, hers) == hers
+    assert await cart_calls.read(hana, hers) == hers
 
 
 @pytest.mark.parametrize("caller", ["guest", "customer"])
-async def test_anothers_cart_is_not_shown(shop: Shop, caller: str) -> None:
+async def test_another_customers_cart_is_not_visible(shop: Shop, caller: str) -> None:
     hers = await shop.cart(await shop.customer("HANA"), TEA=1)
     client = shop.guest() if caller == "guest" else await shop.customer("TARO")
 
-    assert await baskets.read(client, hers) is None
+    assert await cart_calls.read(client, hers) is None
     assert (await client.run("query ($i: ID!) { node(id: $i) { id } }", i=hers["id"]))["node"] is None
     with pytest.raises(Refused) as refused:
         async with client.subscribe("subscription ($c: ID!) { cartChanged(cartId: $c) { id } }", c=hers["id"]) as on:
@@ -50,7 +54,7 @@ async def test_anothers_cart_is_not_shown(shop: Shop, caller: str) -> None:
     assert refused.value.codes == ["NOT_FOUND"]
 
 
-async def test_a_guests_cart_is_for_whoever_knows_its_id(shop: Shop) -> None:
+async def test_a_guests_cart_is_visible_to_all_who_know_its_id(shop: Shop) -> None:
     cart = await shop.cart(shop.guest(), TEA=1)
 
     payload = await shop.add(shop.guest("app"), cart, TEA=1)
@@ -59,8 +63,8 @@ async def test_a_guests_cart_is_for_whoever_knows_its_id(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "Q2FydDo=", "T3JkZXI6MQ==", "Q2FydDoxMjM="])
-async def test_what_is_no_carts_id_is_an_unknown_cart(shop: Shop, wrong: str) -> None:
+async def test_an_invalid_cart_id_is_an_unknown_cart(shop: Shop, wrong: str) -> None:
     payload = await shop.add(shop.guest(), {"id": wrong}, TEA=1)
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("NOT_FOUND", ["cartId"])]
-    assert await baskets.read(shop.guest(), {"id": wrong}) is None
+    assert await cart_calls.read(shop.guest(), {"id": wrong}) is None

@@ -1,12 +1,12 @@
-"""Coupons and promotions at the checkout: what was shown is what is paid, and no coupon is used more often than it may be."""
+"""Coupons and promotions at checkout: the total is the cart's, and no coupon is used above its limits."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-import baskets
-import campaigns
+import cart_calls
+import promotion_calls
 import pytest
 
 from client import Client
@@ -20,34 +20,38 @@ ORDER = """query ($n: String!) { order(number: $n) {
 } }"""
 
 
-async def placed(shop: Shop, payload: dict[str, Any]) -> dict[str, Any]:
+async def placed_order(shop: Shop, payload: dict[str, Any]) -> dict[str, Any]:
     """The order of a checkout, as staff see it."""
     assert not payload["errors"], payload
     data = await shop.staff.run(ORDER, n=payload["order"]["number"])
     return data["order"]  # type: ignore[no-any-return]
 
 
-async def shipped(shop: Shop, client: Client, code: str | None = None, **quantities: int) -> dict[str, Any]:
+async def cart_to_ship_with_coupon(
+    shop: Shop, client: Client, code: str | None = None, **quantities: int
+) -> dict[str, Any]:
     """A cart to be shipped, with a coupon, as it is offered."""
     cart = await shop.cart(client, **quantities)
     await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
     if code is not None:
-        payload = await campaigns.ask(client, cart, code)
+        payload = await promotion_calls.add_coupon(client, cart, code)
         assert not payload["errors"], payload
-    return await campaigns.look(client, cart)
+    return await promotion_calls.read_offers(client, cart)
 
 
-async def test_an_order_has_each_lines_discount_and_what_took_it_off(shop: Shop) -> None:
+async def test_an_order_has_each_lines_discount_and_its_promotions(shop: Shop) -> None:
     await shop.receive(TEA_W1=9, POT_W1=9)
-    await campaigns.promote(shop, "TEAS", items={"skus": [shop.sku("TEA")]}, priority=1)
+    await promotion_calls.create_promotion(shop, "TEAS", items={"skus": [shop.sku("TEA")]}, priority=1)
     off = {"amount": "1000", "currency": "JPY"}
-    welcome = await campaigns.promote(shop, "WELCOME", effect="AMOUNT_OFF_ORDER", amount=off, needsCoupon=True)
-    await campaigns.promote(shop, "SHIPFREE", effect="FREE_SHIPPING", minUnits=2)
-    code = await campaigns.issue(shop, "HELLO", welcome, usageLimit=5)
+    welcome = await promotion_calls.create_promotion(
+        shop, "WELCOME", effect="AMOUNT_OFF_ORDER", amount=off, needsCoupon=True
+    )
+    await promotion_calls.create_promotion(shop, "SHIPFREE", effect="FREE_SHIPPING", minUnits=2)
+    code = await promotion_calls.create_coupon(shop, "HELLO", welcome, usageLimit=5)
     guest = shop.guest("web")
 
-    cart = await shipped(shop, guest, code, TEA=2, POT=1)
-    order = await placed(shop, await campaigns.pay(guest, cart))
+    cart = await cart_to_ship_with_coupon(shop, guest, code, TEA=2, POT=1)
+    order = await placed_order(shop, await promotion_calls.pay(guest, cart))
 
     assert cart["total"]["amount"] == order["total"]["amount"] == "3466"
     assert [order[name]["amount"] for name in ("subtotal", "discount", "shipping")] == ["4596", "1130", "0"]
@@ -64,41 +68,43 @@ async def test_an_order_has_each_lines_discount_and_what_took_it_off(shop: Shop)
         ("Shipfree", None, "0"),
         ("Welcome", code, "1000"),
     ]
-    assert await campaigns.used(shop, code) == 1
+    assert await promotion_calls.use_count(shop, code) == 1
 
 
-async def test_a_total_of_nothing_is_paid_with_nothing(shop: Shop) -> None:
+async def test_a_total_of_zero_needs_no_payment(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
-    gift = await campaigns.promote(shop, "GIFT", percent="100", needsCoupon=True)
-    code = await campaigns.issue(shop, "GIFT", gift, usageLimit=1)
+    gift = await promotion_calls.create_promotion(shop, "GIFT", percent="100", needsCoupon=True)
+    code = await promotion_calls.create_coupon(shop, "GIFT", gift, usageLimit=1)
     till = await shop.terminal("S1")
     cart = await shop.cart(till, TEA=1)
-    found = (await campaigns.ask(till, cart, code))["cart"]
+    found = (await promotion_calls.add_coupon(till, cart, code))["cart"]
 
-    payload = await campaigns.pay(till, found)
+    payload = await promotion_calls.pay(till, found)
 
     assert (payload["order"]["total"]["amount"], payload["order"]["status"]) == ("0", "COMPLETED")
-    assert await campaigns.used(shop, code) == 1
+    assert await promotion_calls.use_count(shop, code) == 1
 
 
 @pytest.mark.parametrize("channel", ["till", "app"])
 async def test_of_fifty_checkouts_at_once_ten_use_a_coupon_that_may_be_used_ten_times(shop: Shop, channel: str) -> None:
     await shop.receive(TEA_S1=100)
-    code = await campaigns.issue(shop, "TEN", await campaigns.promote(shop, "TEN", needsCoupon=True), usageLimit=10)
+    code = await promotion_calls.create_coupon(
+        shop, "TEN", await promotion_calls.create_promotion(shop, "TEN", needsCoupon=True), usageLimit=10
+    )
     client = await shop.terminal("S1") if channel == "till" else shop.guest("app")
     carts = []
     for _ in range(50):
         cart = await shop.cart(client, TEA=1)
         if channel == "app":
             await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
-        carts.append((await campaigns.ask(client, cart, code))["cart"])
+        carts.append((await promotion_calls.add_coupon(client, cart, code))["cart"])
     tender = {"method": "CASH", "token": None} if channel == "till" else {}
 
-    payloads = await asyncio.gather(*(campaigns.pay(client, cart, "583", **tender) for cart in carts))
+    payloads = await asyncio.gather(*(promotion_calls.pay(client, cart, "583", **tender) for cart in carts))
 
-    outcomes = [tuple(baskets.codes(payload)) for payload in payloads]
+    outcomes = [tuple(cart_calls.codes(payload)) for payload in payloads]
     assert {outcome: outcomes.count(outcome) for outcome in set(outcomes)} == {(): 10, ("COUPON_USED_UP",): 40}
-    assert await campaigns.used(shop, code) == 10
+    assert await promotion_calls.use_count(shop, code) == 10
     async with shop.hub.database.reading() as session:
         standing = await session.fetchval(
             "SELECT count(*) FROM coupon_redemption r JOIN coupon u ON u.id = r.coupon_id "
@@ -109,88 +115,101 @@ async def test_of_fifty_checkouts_at_once_ten_use_a_coupon_that_may_be_used_ten_
     assert (await shop.level("TEA", "S1"))["available"] == 90
 
 
-async def test_a_cart_whose_coupon_was_used_up_is_paid_without_it(shop: Shop) -> None:
+async def test_a_cart_can_be_paid_after_removing_a_used_up_coupon(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
-    code = await campaigns.issue(shop, "ONE", await campaigns.promote(shop, "ONE", needsCoupon=True), usageLimit=1)
+    code = await promotion_calls.create_coupon(
+        shop, "ONE", await promotion_calls.create_promotion(shop, "ONE", needsCoupon=True), usageLimit=1
+    )
     first, second = shop.guest("app"), shop.guest("app")
-    mine, theirs = await shipped(shop, first, code, TEA=1), await shipped(shop, second, code, TEA=1)
-    assert not (await campaigns.pay(first, mine))["errors"]
+    mine, theirs = (
+        await cart_to_ship_with_coupon(shop, first, code, TEA=1),
+        await cart_to_ship_with_coupon(shop, second, code, TEA=1),
+    )
+    assert not (await promotion_calls.pay(first, mine))["errors"]
 
-    late = await campaigns.pay(second, theirs)
-    seen = await campaigns.look(second, theirs)
-    dropped = (await campaigns.drop(second, theirs, code))["cart"]
-    paid = await campaigns.pay(second, dropped)
+    late = await promotion_calls.pay(second, theirs)
+    seen = await promotion_calls.read_offers(second, theirs)
+    dropped = (await promotion_calls.remove_coupon(second, theirs, code))["cart"]
+    paid = await promotion_calls.pay(second, dropped)
 
     assert [(e["code"], e["path"]) for e in late["errors"]] == [("COUPON_USED_UP", ["cartId"])]
-    assert campaigns.judged(seen) == {"ONE": "COUPON_USED_UP"}
+    assert promotion_calls.reasons(seen) == {"ONE": "COUPON_USED_UP"}
     assert (seen["total"]["amount"], paid["errors"], paid["order"]["total"]["amount"]) == ("648", [], "648")
 
 
-async def test_one_customer_uses_a_coupon_as_often_as_one_customer_may(shop: Shop) -> None:
+async def test_a_coupon_is_limited_per_customer(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
-    mine = await campaigns.promote(shop, "MINE", needsCoupon=True)
-    code = await campaigns.issue(shop, "MINE", mine, perCustomerLimit=1, usageLimit=9)
+    mine = await promotion_calls.create_promotion(shop, "MINE", needsCoupon=True)
+    code = await promotion_calls.create_coupon(shop, "MINE", mine, perCustomerLimit=1, usageLimit=9)
     hana, ken = await shop.customer("HANA"), await shop.customer("KEN")
 
-    assert not (await campaigns.pay(hana, await shipped(shop, hana, code, TEA=1)))["errors"]
-    again = await shipped(shop, hana, TEA=1)
+    assert not (await promotion_calls.pay(hana, await cart_to_ship_with_coupon(shop, hana, code, TEA=1)))["errors"]
+    again = await cart_to_ship_with_coupon(shop, hana, TEA=1)
 
-    assert baskets.codes(await campaigns.ask(hana, again, code)) == ["COUPON_INVALID"]
-    assert not (await campaigns.pay(ken, await shipped(shop, ken, code, TEA=1)))["errors"]
-    assert await campaigns.used(shop, code) == 2
+    assert cart_calls.codes(await promotion_calls.add_coupon(hana, again, code)) == ["COUPON_INVALID"]
+    assert not (await promotion_calls.pay(ken, await cart_to_ship_with_coupon(shop, ken, code, TEA=1)))["errors"]
+    assert await promotion_calls.use_count(shop, code) == 2
 
 
-async def test_a_declined_card_gives_the_coupon_back(shop: Shop) -> None:
+async def test_a_declined_card_reverses_the_redemption(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
-    code = await campaigns.issue(shop, "BACK", await campaigns.promote(shop, "BACK", needsCoupon=True), usageLimit=1)
+    code = await promotion_calls.create_coupon(
+        shop, "BACK", await promotion_calls.create_promotion(shop, "BACK", needsCoupon=True), usageLimit=1
+    )
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, code, TEA=1)
+    cart = await cart_to_ship_with_coupon(shop, guest, code, TEA=1)
 
-    declined = await campaigns.pay(guest, cart, token="declined")
-    after = await campaigns.used(shop, code)
-    paid = await campaigns.pay(guest, await campaigns.look(guest, cart))
+    declined = await promotion_calls.pay(guest, cart, token="declined")
+    after = await promotion_calls.use_count(shop, code)
+    paid = await promotion_calls.pay(guest, await promotion_calls.read_offers(guest, cart))
 
-    assert (baskets.codes(declined), after) == (["PAYMENT_DECLINED"], 0)
+    assert (cart_calls.codes(declined), after) == (["PAYMENT_DECLINED"], 0)
     assert (paid["errors"], paid["order"]["total"]["amount"]) == ([], "583")
-    assert await campaigns.used(shop, code) == 1
+    assert await promotion_calls.use_count(shop, code) == 1
 
 
-async def test_goods_that_are_sold_out_keep_the_coupon_unused(shop: Shop) -> None:
-    code = await campaigns.issue(shop, "OUT", await campaigns.promote(shop, "OUT", needsCoupon=True), usageLimit=1)
+async def test_a_sold_out_checkout_does_not_redeem_the_coupon(shop: Shop) -> None:
+    code = await promotion_calls.create_coupon(
+        shop, "OUT", await promotion_calls.create_promotion(shop, "OUT", needsCoupon=True), usageLimit=1
+    )
     guest = shop.guest("app")
 
-    payload = await campaigns.pay(guest, await shipped(shop, guest, code, TEA=1))
+    payload = await promotion_calls.pay(guest, await cart_to_ship_with_coupon(shop, guest, code, TEA=1))
 
-    assert (baskets.codes(payload), await campaigns.used(shop, code)) == (["OUT_OF_STOCK"], 0)
+    assert (cart_calls.codes(payload), await promotion_calls.use_count(shop, code)) == (["OUT_OF_STOCK"], 0)
 
 
-async def test_an_order_that_is_cancelled_whole_gives_the_coupon_back_once(shop: Shop) -> None:
+async def test_a_cancelled_order_reverses_the_redemption_once(shop: Shop) -> None:
     await shop.receive(TEA_W1=9, POT_W1=9)
-    code = await campaigns.issue(shop, "UNDO", await campaigns.promote(shop, "UNDO", needsCoupon=True), usageLimit=1)
+    code = await promotion_calls.create_coupon(
+        shop, "UNDO", await promotion_calls.create_promotion(shop, "UNDO", needsCoupon=True), usageLimit=1
+    )
     guest = shop.guest("app")
-    order = (await campaigns.pay(guest, await shipped(shop, guest, code, TEA=2, POT=1)))["order"]
+    order = (await promotion_calls.pay(guest, await cart_to_ship_with_coupon(shop, guest, code, TEA=2, POT=1)))["order"]
     cancel = f"""mutation ($o: ID!, $l: [OrderLineUnitsInput!]) {{
         orderCancel(orderId: $o, lines: $l) {{ order {{ status refunded {{ amount }} }} {ERRORS} }} }}"""
 
     part = await shop.staff.do(cancel, o=order["id"], l=[{"orderLineId": order["lines"][0]["id"], "quantity": 1}])
-    used_then = await campaigns.used(shop, code)
+    used_then = await promotion_calls.use_count(shop, code)
     whole = await shop.staff.do(cancel, o=order["id"])
     again = await shop.staff.do(cancel, o=order["id"])
 
     assert (part["errors"], used_then) == ([], 1)
     assert (whole["errors"], whole["order"]["refunded"]["amount"]) == ([], order["total"]["amount"])
-    assert (baskets.codes(again), await campaigns.used(shop, code)) == (["INVALID_STATE"], 0)
+    assert (cart_calls.codes(again), await promotion_calls.use_count(shop, code)) == (["INVALID_STATE"], 0)
 
 
 async def test_a_cart_that_is_being_paid_still_shows_its_coupon(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
-    code = await campaigns.issue(shop, "HELD", await campaigns.promote(shop, "HELD", needsCoupon=True), usageLimit=1)
+    code = await promotion_calls.create_coupon(
+        shop, "HELD", await promotion_calls.create_promotion(shop, "HELD", needsCoupon=True), usageLimit=1
+    )
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, code, TEA=1)
+    cart = await cart_to_ship_with_coupon(shop, guest, code, TEA=1)
 
-    waiting = await campaigns.pay(guest, cart, token="action")
-    seen = await campaigns.look(guest, cart)
+    waiting = await promotion_calls.pay(guest, cart, token="action")
+    seen = await promotion_calls.read_offers(guest, cart)
 
-    assert baskets.codes(waiting) == ["PAYMENT_ACTION_REQUIRED"]
-    assert (campaigns.judged(seen), seen["total"]["amount"]) == ({"HELD": "APPLIED"}, "583")
-    assert await campaigns.used(shop, code) == 1
+    assert cart_calls.codes(waiting) == ["PAYMENT_ACTION_REQUIRED"]
+    assert (promotion_calls.reasons(seen), seen["total"]["amount"]) == ({"HELD": "APPLIED"}, "583")
+    assert await promotion_calls.use_count(shop, code) == 1

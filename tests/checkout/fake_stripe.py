@@ -1,6 +1,6 @@
 """Stripe's PaymentIntents on a loopback port, as its documents describe them: for Stripe's own library to talk to.
 
-It keeps the promises that the hub leans on: the same idempotency key with the same parameters gets the first answer
+It has the guarantees that the hub relies on: the same idempotency key with the same parameters gets the first answer
 again (also where that was a fault), with others it is refused; each state of an intent allows what it allows at Stripe;
 parameters that this version of the API has not are refused. It can lose an answer, or never give one.
 
@@ -32,8 +32,8 @@ CONFIRM = "payment_method|capture_method|return_url|use_stripe_sdk"
 CANCELLABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture")
 
 
-class Refusal(Exception):
-    """An answer that is an error."""
+class ErrorAnswer(Exception):
+    """An answer with an error."""
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         kind = {402: "card_error", 409: "idempotency_error"}.get(status, "invalid_request_error")
@@ -41,13 +41,13 @@ class Refusal(Exception):
         self.body = {"error": {"type": kind, "code": code, "message": message, **more}}
 
 
-class Gone(Exception):
+class ConnectionDropped(Exception):
     """The connection ends without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the library sent."""
+    """A request of the library."""
 
     method: str
     path: str
@@ -89,16 +89,16 @@ class FakeStripe:
         return [request.step for request in self.seen]
 
     def of(self, key: str) -> dict[str, Any]:
-        """The one intent of a charge."""
+        """Return the only intent of a charge."""
         (found,) = [i for i in self.intents.values() if i["metadata"].get("uriba_charge") == key]
         return found
 
     def forget_keys(self) -> None:
-        """As after a day."""
+        """Forget all idempotency keys, as Stripe does after a day."""
         self._answers.clear()
 
     def authenticate(self, key: str, *, approved: bool) -> None:
-        """The customer's second step at the bank."""
+        """Take the customer's second step at the bank."""
         intent = self.of(key)
         assert intent["status"] == "requires_action"
         intent["next_action"] = None
@@ -113,7 +113,7 @@ class FakeStripe:
             }
 
     def event(self, kind: str, about: dict[str, Any], *, at: int | None = None, secret: str = WEBHOOK_SECRET) -> Any:
-        """A webhook of Stripe: its headers and its body."""
+        """Return the headers and the body of a webhook."""
         told = {"id": self._id("evt"), "object": "event", "type": kind, "data": {"object": about}}
         body = json.dumps(told)
         signed = stripe.WebhookSignature.generate_signature_header(body, secret, timestamp=at)  # type: ignore[no-untyped-call]
@@ -123,14 +123,14 @@ class FakeStripe:
         return f"{kind}_{self._mark}{next(self._numbers):04}"
 
     async def answer(self, request: Request) -> tuple[int, dict[str, Any], bool]:
-        """Status, body, and whether it is the first answer to this key again."""
+        """Return status, body, and whether this repeats the first answer to the key."""
         self.seen.append(request)
         fault = next((f for f in self.faults if f[0] == request.step), None)
         if fault:
             self.faults.remove(fault)
         what = fault[1] if fault else None
         if what == "drop":
-            raise Gone
+            raise ConnectionDropped
         if request.authorization != f"Bearer {SECRET_KEY}":
             return 401, {"error": {"type": "invalid_request_error", "message": "Invalid API Key provided"}}, False
         if what == "busy":
@@ -141,7 +141,7 @@ class FakeStripe:
             )
         status, body, again = self._once(request, broken=what == "fault")
         if what == "lose":
-            raise Gone
+            raise ConnectionDropped
         if what == "hang":
             await self._hanging.wait()
         return status, body, again
@@ -159,7 +159,7 @@ class FakeStripe:
         else:
             try:
                 status, body = 200, self._do(request)
-            except Refusal as refusal:
+            except ErrorAnswer as refusal:
                 status, body = refusal.status, refusal.body
         if request.key is not None:
             self._answers[request.key] = (asked, status, json.loads(json.dumps(body)))
@@ -170,13 +170,13 @@ class FakeStripe:
             return getattr(self, f"_{request.step}")(request.params)  # type: ignore[no-any-return]
         intent = self.intents.get(request.path.split("/")[3])
         if intent is None:
-            raise Refusal(404, "resource_missing", "No such payment_intent")
+            raise ErrorAnswer(404, "resource_missing", "No such payment_intent")
         return getattr(self, f"_{request.step}")(intent, request.params)  # type: ignore[no-any-return]
 
     def _create(self, params: dict[str, str]) -> dict[str, Any]:
         _check(params, CREATE)
         if int(params["amount"]) < 50 and params["currency"] != "jpy":
-            raise Refusal(400, "amount_too_small", "Amount must be at least 50 cents", param="amount")
+            raise ErrorAnswer(400, "amount_too_small", "Amount must be at least 50 cents", param="amount")
         intent = {
             "id": self._id("pi"),
             "object": "payment_intent",
@@ -197,15 +197,15 @@ class FakeStripe:
     def _confirm(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, CONFIRM)
         if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
-            raise Refusal(400, "payment_intent_unexpected_state", "This PaymentIntent cannot be confirmed.")
+            raise ErrorAnswer(400, "payment_intent_unexpected_state", "This PaymentIntent cannot be confirmed.")
         token = params["payment_method"]
         if token not in (OK, DECLINED, ACTION):
-            raise Refusal(400, "resource_missing", f"No such PaymentMethod: '{token}'", param="payment_method")
+            raise ErrorAnswer(400, "resource_missing", f"No such PaymentMethod: '{token}'", param="payment_method")
         intent["capture_method"] = params["capture_method"]
         if token == DECLINED:
             error = {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}
             intent["last_payment_error"] = error
-            raise Refusal(402, "card_declined", error["message"], decline_code="generic_decline")
+            raise ErrorAnswer(402, "card_declined", error["message"], decline_code="generic_decline")
         if token == ACTION:
             intent["status"] = "requires_action"
             intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
@@ -233,17 +233,17 @@ class FakeStripe:
     def _cancel(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, "cancellation_reason")
         if intent["status"] not in CANCELLABLE:
-            raise Refusal(400, "payment_intent_unexpected_state", "You cannot cancel this PaymentIntent.")
+            raise ErrorAnswer(400, "payment_intent_unexpected_state", "You cannot cancel this PaymentIntent.")
         intent |= {"status": "canceled", "next_action": None}
         return intent
 
     def _capture(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, "amount_to_capture")
         if intent["status"] != "requires_capture":
-            raise Refusal(400, "payment_intent_unexpected_state", "This PaymentIntent could not be captured.")
+            raise ErrorAnswer(400, "payment_intent_unexpected_state", "This PaymentIntent could not be captured.")
         amount = int(params["amount_to_capture"])
         if amount > intent["amount"]:
-            raise Refusal(400, "amount_too_large", "The amount is greater than the capturable amount.")
+            raise ErrorAnswer(400, "amount_too_large", "The amount is greater than the capturable amount.")
         intent |= {"status": "succeeded", "amount_received": amount}
         return intent
 
@@ -252,13 +252,13 @@ class FakeStripe:
         intent = self.intents[params["payment_intent"]]
         charge = intent["latest_charge"]
         if charge is None or not intent["amount_received"]:
-            raise Refusal(400, "payment_intent_unexpected_state", "There is nothing to refund.")
+            raise ErrorAnswer(400, "payment_intent_unexpected_state", "There is nothing to refund.")
         left = intent["amount_received"] - charge["amount_refunded"]
         if left == 0:
-            raise Refusal(400, "charge_already_refunded", "Charge has already been refunded.")
+            raise ErrorAnswer(400, "charge_already_refunded", "Charge has already been refunded.")
         amount = int(params.get("amount", left))
         if amount > left:
-            raise Refusal(400, "amount_too_large", "Refund amount is greater than unrefunded amount on charge.")
+            raise ErrorAnswer(400, "amount_too_large", "Refund amount is greater than unrefunded amount on charge.")
         charge["amount_refunded"] += amount
         charge["refunded"] = amount == left
         refund = {
@@ -288,7 +288,7 @@ class FakeStripe:
         return {"object": "search_result", "url": "/v1/payment_intents/search", "has_more": False, "data": found}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(Gone, asyncio.IncompleteReadError, ConnectionError):
+        with suppress(ConnectionDropped, asyncio.IncompleteReadError, ConnectionError):
             status, body, again = await self.answer(await _read(reader))
             sent = json.dumps(body).encode()
             replayed = "Idempotent-Replayed: true\r\n" if again else ""
@@ -330,7 +330,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 def _check(params: dict[str, str], known: str) -> None:
     for name in params:
         if not re.fullmatch(known, name):
-            raise Refusal(400, "parameter_unknown", f"Received unknown parameter: {name}", param=name)
+            raise ErrorAnswer(400, "parameter_unknown", f"Received unknown parameter: {name}", param=name)
 
 
 def _metadata(params: dict[str, str]) -> dict[str, str]:

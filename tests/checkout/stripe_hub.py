@@ -1,4 +1,4 @@
-"""A hub beside the other one, on the same database, that has the provider STRIPE; and calls as providers make them."""
+"""A second hub on the same database that has the gateway STRIPE, and webhooks as providers send them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import msgspec
+from checkout_calls import attempts, cart_to_ship, codes
 from fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
-from paying import attempts, codes, shipped
 
 from api_server import serve
 from client import Client
@@ -33,7 +33,7 @@ CHECKOUT = """mutation ($input: CheckoutInput!) { checkout(input: $input) {
 async def stripe_hub(
     hub: RunningHub, fake: FakeStripe, engines: embedded.EngineAddresses, folder: Path
 ) -> AsyncIterator[RunningHub]:
-    """What it leaves unpaid is finished at the end: the other hub knows no STRIPE."""
+    """Run the hub. At the end its unfinished attempts are swept: the other hub has no STRIPE."""
     settings = make_settings(
         engines,
         folder,
@@ -54,7 +54,7 @@ async def stripe_hub(
 async def stripe_shop(
     hub: RunningHub, fake: FakeStripe, engines: embedded.EngineAddresses, folder: Path
 ) -> AsyncIterator[Shop]:
-    """A retailer at that hub; at the end, every invariant holds."""
+    """Open a retailer at that hub. At the end all invariants are checked."""
     async with stripe_hub(hub, fake, engines, folder) as running:
         opened = await open_shop(running)
         yield opened
@@ -64,37 +64,37 @@ async def stripe_shop(
 
 
 async def pay(client: Client, cart: dict[str, Any], method: str, token: str, key: str = "K") -> dict[str, Any]:
-    """checkout with one payment; the payload."""
+    """Call checkout with one payment; return the payload."""
     payment = {"method": method, "token": token, "amount": {"amount": cart["total"]["amount"], "currency": "JPY"}}
     given = {"cartId": cart["id"], "idempotencyKey": key, "payments": [payment]}
     return await client.do(CHECKOUT, input=given)
 
 
-async def ready(shop: Shop) -> tuple[Client, dict[str, Any]]:
-    """A guest, with a cart of ¥1,296 that is to be shipped."""
+async def cart_of_guest(shop: Shop) -> tuple[Client, dict[str, Any]]:
+    """Return a guest with a cart of ¥1,296 that is to be shipped."""
     await shop.receive(TEA_W1=5)
     guest = shop.guest("app")
-    return guest, await shipped(shop, guest, TEA=2)
+    return guest, await cart_to_ship(shop, guest, TEA=2)
 
 
-async def waiting(shop: Shop, method: str, token: str) -> tuple[Client, dict[str, Any], str]:
-    """The same, once it waits for its customer's second step; and the key of its charge."""
-    guest, cart = await ready(shop)
+async def cart_awaiting_customer(shop: Shop, method: str, token: str) -> tuple[Client, dict[str, Any], str]:
+    """Return the same once it waits for its customer's second step, with the key of its charge."""
+    guest, cart = await cart_of_guest(shop)
     assert codes(await pay(guest, cart, method, token)) == ["PAYMENT_ACTION_REQUIRED"]
     (attempt,) = await attempts(shop, cart)
     return guest, cart, f"{attempt['id']}-0"
 
 
-async def tell(
+async def post_event(
     shop: Shop, provider: str, headers: dict[str, str | bytes], body: bytes, path: str = "events"
 ) -> httpx.Response:
-    """POST /payments/{provider}/{path}"""
+    """POST to /payments/{provider}/{path}."""
     async with httpx.AsyncClient(timeout=20) as caller:
         url = shop.hub.url.replace("/graphql", f"/payments/{provider}/{path}")
         return await caller.post(url, headers=headers, content=body)  # type: ignore[arg-type]
 
 
-def signed(key: str, state: str) -> tuple[dict[str, str | bytes], bytes]:
-    """An event of the provider TEST."""
+def signed_sandbox_event(key: str, state: str) -> tuple[dict[str, str | bytes], bytes]:
+    """Return the headers and body of an event of the sandbox."""
     body = msgspec.json.encode(ProviderEvent(event=f"{key}:{state}", key=key, kind=state))
     return {SIGNATURE_HEADER: sign(body)}, body

@@ -1,4 +1,4 @@
-"""Goods are exchanged at a till: one document, and only the difference is paid."""
+"""Exchanges at a till: a return and an order in one transaction, where only the difference is paid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from paying import cash, told
+from checkout_calls import cash, codes_and_paths
 
 from client import Client
 from shop import ERRORS, ORDER, Shop
@@ -17,13 +17,13 @@ EXCHANGE = f"""mutation ($i: OrderExchangeInput!) {{ orderExchange(input: $i) {{
     exchange {{ {ORDER} exchangeOf {{ number }} }} {ERRORS} }} }}"""
 
 
-async def bought(shop: Shop, till: Client, **units: int) -> dict[str, Any]:
+async def buy(shop: Shop, till: Client, **units: int) -> dict[str, Any]:
     payload = await shop.check_out(till, await shop.cart(till, **units), method="CASH")
     assert not payload["errors"], payload
     return payload["order"]  # type: ignore[no-any-return]
 
 
-async def swap(
+async def exchange(
     till: Client,
     order: dict[str, Any],
     cart: dict[str, Any],
@@ -45,12 +45,12 @@ async def swap(
     )
 
 
-async def test_dearer_goods_cost_the_difference(shop: Shop) -> None:
+async def test_an_exchange_for_dearer_goods_costs_the_difference(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, POT_S1=1)
     till = await shop.terminal("S1")
-    order = await bought(shop, till, TEA=2)
+    order = await buy(shop, till, TEA=2)
 
-    done = await swap(till, order, await shop.cart(till, POT=1), cash("2652"))
+    done = await exchange(till, order, await shop.cart(till, POT=1), cash("2652"))
 
     assert not done["errors"], done
     new = done["exchange"]
@@ -62,12 +62,12 @@ async def test_dearer_goods_cost_the_difference(shop: Shop) -> None:
     assert ((await shop.level("TEA", "S1"))["onHand"], (await shop.level("POT", "S1"))["onHand"]) == (1, 0)
 
 
-async def test_of_cheaper_goods_the_rest_goes_back(shop: Shop) -> None:
+async def test_an_exchange_for_cheaper_goods_refunds_the_difference(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1)
     till = await shop.terminal("S1")
-    order = await bought(shop, till, POT=1)
+    order = await buy(shop, till, POT=1)
 
-    done = await swap(till, order, await shop.cart(till, TEA=1))
+    done = await exchange(till, order, await shop.cart(till, TEA=1))
 
     assert not done["errors"], done
     assert [(r["reason"], r["amount"]["amount"]) for r in done["order"]["refunds"]] == [
@@ -77,13 +77,13 @@ async def test_of_cheaper_goods_the_rest_goes_back(shop: Shop) -> None:
     assert (done["order"]["paymentStatus"], done["exchange"]["paymentStatus"]) == ("REFUNDED", "PAID")
 
 
-async def test_the_same_goods_for_the_last_ones_that_come_back(shop: Shop) -> None:
+async def test_an_exchange_may_sell_the_units_that_it_returns(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     till = await shop.terminal("S1")
-    order = await bought(shop, till, TEA=1)
+    order = await buy(shop, till, TEA=1)
     assert (await shop.level("TEA", "S1"))["onHand"] == 0
 
-    done = await swap(till, order, await shop.cart(till, TEA=1))
+    done = await exchange(till, order, await shop.cart(till, TEA=1))
 
     assert (done["errors"], done["exchange"]["status"]) == ([], "COMPLETED")
     assert (await shop.level("TEA", "S1"))["onHand"] == 0
@@ -92,9 +92,9 @@ async def test_the_same_goods_for_the_last_ones_that_come_back(shop: Shop) -> No
 async def test_one_key_exchanges_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=4)
     till = await shop.terminal("S1")
-    order, cart = await bought(shop, till, TEA=2), await shop.cart(till, TEA=1)
+    order, cart = await buy(shop, till, TEA=2), await shop.cart(till, TEA=1)
 
-    answers = await asyncio.gather(*(swap(till, order, cart, idempotencyKey="once") for _ in range(4)))
+    answers = await asyncio.gather(*(exchange(till, order, cart, idempotencyKey="once") for _ in range(4)))
 
     assert len({answer["exchange"]["number"] for answer in answers}) == 1
     assert (await shop.level("TEA", "S1"))["onHand"] == 2
@@ -103,15 +103,15 @@ async def test_one_key_exchanges_once(shop: Shop) -> None:
 async def test_bad_input_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1)
     till = await shop.terminal("S1")
-    order = await bought(shop, till, TEA=1)
+    order = await buy(shop, till, TEA=1)
     pot, cup = await shop.cart(till, POT=1), await shop.cart(till, CUP=1)
 
-    assert told(await swap(till, order, pot, cash("2651"))) == [("PAYMENT_MISMATCH", ["payments"])]
-    assert told(await swap(till, order, pot, cash("2652"), quantity=2)) == [
+    assert codes_and_paths(await exchange(till, order, pot, cash("2651"))) == [("PAYMENT_MISMATCH", ["payments"])]
+    assert codes_and_paths(await exchange(till, order, pot, cash("2652"), quantity=2)) == [
         ("INVALID_QUANTITY", ["lines", "0", "quantity"])
     ]
     card = {"method": "TEST", "token": "ok", "amount": "2652"}
-    assert told(await swap(till, order, pot, card)) == [("INVALID", ["payments", "0", "method"])]
-    assert [code for code, _ in told(await swap(till, order, cup, cash("12934")))] == ["OUT_OF_STOCK"]
+    assert codes_and_paths(await exchange(till, order, pot, card)) == [("INVALID", ["payments", "0", "method"])]
+    assert [code for code, _ in codes_and_paths(await exchange(till, order, cup, cash("12934")))] == ["OUT_OF_STOCK"]
     assert ((await shop.level("TEA", "S1"))["onHand"], (await shop.level("POT", "S1"))["onHand"]) == (0, 1)
-    assert not (await swap(till, order, pot, cash("2652")))["errors"]
+    assert not (await exchange(till, order, pot, cash("2652")))["errors"]

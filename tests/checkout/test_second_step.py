@@ -1,11 +1,20 @@
-"""A payment that its customer has to confirm, and what a provider tells of by itself: one order, or none, once."""
+"""Payments that their customer has to confirm, and events of providers: one order or none."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from paying import attempts, buckets, charges, make_due, orders, read, shipped, told
+from checkout_calls import (
+    attempts,
+    cart_to_ship,
+    charges,
+    codes_and_paths,
+    make_due,
+    order_count,
+    read,
+    stock_quantities,
+)
 
 from client import Client
 from shop import ORDER, Shop
@@ -17,7 +26,7 @@ CHECKOUT = f"""mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{
     order {{ {ORDER} }} action {{ url clientSecret }} errors {{ code message path }} }} }}"""
 
 
-async def ask(client: Client, cart: dict[str, Any], token: str = "action") -> dict[str, Any]:
+async def check_out(client: Client, cart: dict[str, Any], token: str = "action") -> dict[str, Any]:
     payment = {"method": "TEST", "token": token, "amount": {"amount": cart["total"]["amount"], "currency": "JPY"}}
     return await client.do(CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": "K", "payments": [payment]})
 
@@ -28,59 +37,61 @@ def provider(shop: Shop) -> SandboxGateway:
     return found
 
 
-async def charge(shop: Shop, cart: dict[str, Any]) -> str:
+async def charge_key(shop: Shop, cart: dict[str, Any]) -> str:
     """The key of the cart's one charge."""
     (attempt,) = await attempts(shop, cart)
     return f"{attempt['id']}-0"
 
 
-async def waiting(shop: Shop) -> tuple[Client, dict[str, Any]]:
+async def cart_awaiting_customer(shop: Shop) -> tuple[Client, dict[str, Any]]:
     """A guest's cart that waits for its customer's second step."""
     await shop.receive(TEA_W1=5)
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, TEA=2)
-    payload = await ask(guest, cart)
-    assert told(payload) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
-    assert payload["action"]["url"] == f"/payments/test/{await charge(shop, cart)}"
+    cart = await cart_to_ship(shop, guest, TEA=2)
+    payload = await check_out(guest, cart)
+    assert codes_and_paths(payload) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
+    assert payload["action"]["url"] == f"/payments/test/{await charge_key(shop, cart)}"
     return guest, cart
 
 
-async def test_the_same_key_goes_on_once_the_customer_has_confirmed(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
-    assert told(await ask(guest, cart)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])], "asked too early"
-    assert await buckets(shop, "TEA", "W1") == (5, 0, 2), "its stock is held meanwhile"
+async def test_the_same_key_continues_after_the_customer_confirmed(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
+    assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])], (
+        "asked too early"
+    )
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 2), "its stock is held meanwhile"
 
-    await provider(shop).decide(key=await charge(shop, cart), approved=True)
-    done = await ask(guest, cart)
+    await provider(shop).decide(key=await charge_key(shop, cart), approved=True)
+    done = await check_out(guest, cart)
 
     assert (done["errors"], done["action"], done["order"]["paymentStatus"]) == ([], None, "PAID")
     assert await charges(shop, cart) == [("CAPTURED", 1296)]
-    assert await buckets(shop, "TEA", "W1") == (5, 2, 0)
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 2, 0)
 
 
-async def test_who_refuses_the_second_step_keeps_the_cart(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
+async def test_a_refused_second_step_reopens_the_cart(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
 
-    await provider(shop).decide(key=await charge(shop, cart), approved=False)
+    await provider(shop).decide(key=await charge_key(shop, cart), approved=False)
 
-    assert told(await ask(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
+    assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     assert (await read(guest, cart))["status"] == "ACTIVE"
-    assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 0)
 
 
-async def test_a_customer_who_never_comes_back_is_found_by_the_sweep(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
-    await provider(shop).decide(key=await charge(shop, cart), approved=True)
+async def test_the_sweep_completes_a_confirmed_payment_that_is_not_called_again(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
+    await provider(shop).decide(key=await charge_key(shop, cart), approved=True)
     await make_due(shop, cart)
 
     await sweeps.finish_checkouts(shop.hub.work)
 
     assert (await read(guest, cart))["status"] == "ORDERED"
-    assert await orders(shop, cart) == 1
+    assert await order_count(shop, cart) == 1
 
 
-async def test_one_who_never_confirms_loses_the_goods_when_the_hold_ends(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
+async def test_an_unconfirmed_payment_is_voided_when_its_hold_expires(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
     async with shop.hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE checkout_attempt SET created_at = now() - interval '1 hour', next_at = now() WHERE id = $1",
@@ -89,46 +100,46 @@ async def test_one_who_never_confirms_loses_the_goods_when_the_hold_ends(shop: S
 
     await sweeps.finish_checkouts(shop.hub.work)
 
-    assert told(await ask(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
+    assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     assert [status for status, _ in await charges(shop, cart)] == ["VOIDED"]
-    assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 0)
 
 
-async def test_reply_webhook_and_sweep_at_once_make_one_order(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
-    key = await charge(shop, cart)
+async def test_answer_webhook_and_sweep_at_once_place_one_order(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
+    key = await charge_key(shop, cart)
     await provider(shop).decide(key=key, approved=True)
     event = ProviderEvent(event=f"{key}:CAPTURED", key=key, kind="CAPTURED")
     checkout = shop.hub.work.checkout
     await make_due(shop, cart)
 
     await asyncio.gather(
-        ask(guest, cart),
-        ask(guest, cart),
+        check_out(guest, cart),
+        check_out(guest, cart),
         *(checkout.receive("TEST", event) for _ in range(3)),
         sweeps.finish_checkouts(shop.hub.work),
     )
 
-    assert await orders(shop, cart) == 1
+    assert await order_count(shop, cart) == 1
     assert (await read(guest, cart))["status"] == "ORDERED"
     assert await checkout.receive("TEST", event) is False, "heard before"
 
 
-async def test_a_late_event_revives_no_attempt_that_has_ended(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
-    key = await charge(shop, cart)
+async def test_a_late_event_does_not_reopen_an_ended_attempt(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
+    key = await charge_key(shop, cart)
     await provider(shop).decide(key=key, approved=False)
-    assert told(await ask(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
+    assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     before = await read(guest, cart)
 
     heard = await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:late", key=key, kind="CAPTURED"))
 
     assert heard is True
-    assert (await read(guest, cart), await orders(shop, cart)) == (before, 0)
-    assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
+    assert (await read(guest, cart), await order_count(shop, cart)) == (before, 0)
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 0)
 
 
-async def test_an_event_of_no_charge_of_ours_is_kept_and_nothing_else(shop: Shop) -> None:
+async def test_an_event_of_an_unknown_charge_is_only_recorded(shop: Shop) -> None:
     checkout = shop.hub.work.checkout
 
     assert (
@@ -139,11 +150,11 @@ async def test_an_event_of_no_charge_of_ours_is_kept_and_nothing_else(shop: Shop
     )
 
 
-async def test_a_refund_that_did_not_arrive_is_told_to_people(shop: Shop) -> None:
-    guest, cart = await waiting(shop)
-    key = await charge(shop, cart)
+async def test_a_failed_refund_opens_a_case_for_staff(shop: Shop) -> None:
+    guest, cart = await cart_awaiting_customer(shop)
+    key = await charge_key(shop, cart)
     await provider(shop).decide(key=key, approved=True)
-    order = (await ask(guest, cart))["order"]
+    order = (await check_out(guest, cart))["order"]
 
     await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:gone", key=key, kind="refund.failed"))
 

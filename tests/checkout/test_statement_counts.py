@@ -1,4 +1,4 @@
-"""How often the heavy operations speak to PostgreSQL: BEGIN and COMMIT count, what a connection learns once does not."""
+"""The number of round trips of frequent operations: BEGIN and COMMIT count, a connection's first preparations do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from paying import card, cash, pay, shipped
+from checkout_calls import card, cart_to_ship, cash, pay
 
 from client import Client
 from shop import Shop
@@ -26,22 +26,22 @@ CHECKOUT = """mutation ($i: CheckoutInput!) {
 }"""
 
 
-def asked(cart: dict[str, Any], method: str, amount: str) -> dict[str, Any]:
+def checkout_input(cart: dict[str, Any], method: str, amount: str) -> dict[str, Any]:
     """A checkout's input, with one payment in yen."""
     payment = {"method": method, "amount": {"amount": amount, "currency": "JPY"}, "token": "ok"}
     return {"cartId": cart["id"], "idempotencyKey": cart["id"], "payments": [payment]}
 
 
-class Counted:
-    """A hub in this process with one connection, which writes down every statement."""
+class CountingHub:
+    """A hub in this process with one connection, which records every statement."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.said: list[str] = []
+        self.statements: list[str] = []
         self.application: Any = None
 
     def client(self, like: Client) -> Client:
-        """The same caller, asking this hub."""
+        """Return the same caller as a client of this hub."""
         client = Client("http://hub/graphql", key=like.key)
         client.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.application), headers=like.http.headers, timeout=20
@@ -50,19 +50,19 @@ class Counted:
         return client
 
     def since(self) -> list[str]:
-        """What was said since the last look, each statement in one line."""
-        said, self.said = self.said, []
-        return [" ".join(statement.split())[:60] for statement in said]
+        """Return the statements since the last call, each in one line."""
+        statements, self.statements = self.statements, []
+        return [" ".join(statement.split())[:60] for statement in statements]
 
 
 @pytest.fixture
-async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
-    counter = Counted(shop)
+async def counting_hub(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CountingHub]:
+    counter = CountingHub(shop)
     speak_json, opened = session._set_json_codecs, []
 
     async def introduce(driver: Any) -> None:
         await speak_json(driver)
-        driver.add_query_logger(lambda record: counter.said.append(record.query))
+        driver.add_query_logger(lambda record: counter.statements.append(record.query))
 
     def opens(settings: Any) -> Database:
         opened.append(open_database(settings))
@@ -78,61 +78,63 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 @pytest.mark.parametrize("key", [None, "K"])
 @pytest.mark.parametrize("caller", ["guest", "customer", "till"])
-async def test_adding_to_a_cart_is_four_round_trips(shop: Shop, counted: Counted, caller: str, key: str | None) -> None:
+async def test_adding_to_a_cart_is_four_round_trips(
+    shop: Shop, counting_hub: CountingHub, caller: str, key: str | None
+) -> None:
     real = {"guest": shop.guest("web"), "customer": await shop.customer(), "till": await shop.terminal()}[caller]
-    client, cart = counted.client(real), await shop.cart(real, POT=1)
+    client, cart = counting_hub.client(real), await shop.cart(real, POT=1)
     lines = [{"sku": shop.sku("TEA")}, {"sku": shop.sku("CUP")}]
     await client.do(ADD, c=cart["id"], l=lines, k=key and "warm")
-    counted.since()
+    counting_hub.since()
 
     payload = await client.do(ADD, c=cart["id"], l=lines, k=key)
 
-    said = counted.since()
+    statements = counting_hub.since()
     assert (payload["errors"], payload["cart"]["quantity"]) == ([], 5)
-    assert len(said) == 4, said
-    assert (said[0], said[-1]) == ("BEGIN", "COMMIT")
+    assert len(statements) == 4, statements
+    assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
 
 
-async def test_adding_many_lines_is_no_more_round_trips_than_one(shop: Shop, counted: Counted) -> None:
+async def test_adding_many_lines_is_no_more_round_trips_than_one(shop: Shop, counting_hub: CountingHub) -> None:
     guest = shop.guest("web")
-    client, cart = counted.client(guest), await shop.cart(guest)
+    client, cart = counting_hub.client(guest), await shop.cart(guest)
     await client.do(ADD, c=cart["id"], l=[{"sku": shop.sku("TEA")}])
-    counted.since()
+    counting_hub.since()
 
     await client.do(ADD, c=cart["id"], l=[{"sku": shop.sku(name)} for name in ("TEA", "POT", "CUP") * 30])
 
-    assert len(counted.since()) == 4
+    assert len(counting_hub.since()) == 4
 
 
-async def test_a_cash_checkout_is_six_round_trips_however_many_lines(shop: Shop, counted: Counted) -> None:
+async def test_a_cash_checkout_is_six_round_trips_however_many_lines(shop: Shop, counting_hub: CountingHub) -> None:
     await shop.receive(TEA_S1=9, POT_S1=9, CUP_S1=9)
     real = await shop.terminal("S1")
-    till = counted.client(real)
+    till = counting_hub.client(real)
     one, three = await shop.cart(real, TEA=1), await shop.cart(real, TEA=1, POT=1, CUP=1)
     await pay(till, await shop.cart(real, TEA=1), cash("648"))
-    counted.since()
+    counting_hub.since()
 
     payloads = [
-        await till.do(CHECKOUT, i=asked(one, "CASH", "648")),
-        await till.do(CHECKOUT, i=asked(three, "CASH", "17530")),
+        await till.do(CHECKOUT, i=checkout_input(one, "CASH", "648")),
+        await till.do(CHECKOUT, i=checkout_input(three, "CASH", "17530")),
     ]
 
-    said = counted.since()
+    statements = counting_hub.since()
     assert [payload["errors"] for payload in payloads] == [[], []]
-    assert len(said) == 2 * 6, said
-    assert said.count("BEGIN") == 2
+    assert len(statements) == 2 * 6, statements
+    assert statements.count("BEGIN") == 2
 
 
-async def test_a_card_checkout_has_a_ceiling_of_statements(shop: Shop, counted: Counted) -> None:
+async def test_a_card_checkout_has_a_ceiling_of_statements(shop: Shop, counting_hub: CountingHub) -> None:
     await shop.receive(TEA_W1=9, POT_W1=9, CUP_W1=9)
     real = shop.guest("app")
-    guest = counted.client(real)
-    await pay(guest, await shipped(shop, real, TEA=1), card("648"))
-    cart = await shipped(shop, real, TEA=1, POT=1, CUP=1)
-    counted.since()
+    guest = counting_hub.client(real)
+    await pay(guest, await cart_to_ship(shop, real, TEA=1), card("648"))
+    cart = await cart_to_ship(shop, real, TEA=1, POT=1, CUP=1)
+    counting_hub.since()
 
-    payload = await guest.do(CHECKOUT, i=asked(cart, "TEST", "17530"))
+    payload = await guest.do(CHECKOUT, i=checkout_input(cart, "TEST", "17530"))
 
-    said = counted.since()
+    statements = counting_hub.since()
     assert payload["errors"] == []
-    assert len(said) <= 12, said
+    assert len(statements) <= 12, statements

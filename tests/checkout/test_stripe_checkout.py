@@ -1,4 +1,4 @@
-"""Orders that are paid at Stripe: answer, event and sweep end in one order, and its money follows it."""
+"""Checkouts paid by Stripe: answer, event and sweep end in one order; its captures, voids and refunds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from checkout_calls import codes, make_due, order_count, read, stock_quantities, wait_for_attempt
 from fake_stripe import ACTION, DECLINED, OK, FakeStripe, fake_stripe
-from paying import buckets, codes, make_due, orders, read, until_paying
-from stripe_hub import pay, ready, stripe_shop, tell, waiting
+from stripe_hub import cart_awaiting_customer, cart_of_guest, pay, post_event, stripe_shop
 
 from client import Client
 from conftest import RunningHub
@@ -36,8 +36,8 @@ async def at_stripe(
         yield opened
 
 
-async def test_a_card_at_stripe_makes_an_order(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart = await ready(at_stripe)
+async def test_a_card_charged_by_stripe_places_an_order(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await cart_of_guest(at_stripe)
 
     done = await pay(guest, cart, "STRIPE", OK)
 
@@ -47,8 +47,8 @@ async def test_a_card_at_stripe_makes_an_order(at_stripe: Shop, fake: FakeStripe
     assert (intent["amount"], intent["currency"], intent["amount_received"]) == (1296, "jpy", 1296)
 
 
-async def test_a_card_that_stripe_declines_leaves_the_cart_to_its_customer(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart = await ready(at_stripe)
+async def test_a_card_that_stripe_declines_reopens_the_cart(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await cart_of_guest(at_stripe)
 
     refused = await pay(guest, cart, "STRIPE", DECLINED)
 
@@ -63,7 +63,7 @@ async def test_a_card_that_stripe_declines_leaves_the_cart_to_its_customer(at_st
 async def test_a_token_that_is_no_payment_method_is_refused_before_anything_is_done(
     at_stripe: Shop, fake: FakeStripe
 ) -> None:
-    guest, cart = await ready(at_stripe)
+    guest, cart = await cart_of_guest(at_stripe)
 
     refused = await pay(guest, cart, "STRIPE", "4242424242424242")
 
@@ -71,71 +71,69 @@ async def test_a_token_that_is_no_payment_method_is_refused_before_anything_is_d
     assert fake.seen == []
 
 
-async def test_stripes_event_finishes_a_second_step_and_says_nothing_new_when_repeated(
-    at_stripe: Shop, fake: FakeStripe
-) -> None:
-    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+async def test_stripes_event_completes_a_second_step_and_a_repeat_is_not_new(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=True)
     told = fake.event("payment_intent.succeeded", fake.of(key))
 
-    answers = [await tell(at_stripe, "stripe", *told) for _ in range(3)]
+    answers = [await post_event(at_stripe, "stripe", *told) for _ in range(3)]
 
     assert [(a.status_code, a.json()) for a in answers] == [(200, {"new": n}) for n in (True, False, False)]
     assert (await read(guest, cart))["status"] == "ORDERED"
-    assert await orders(at_stripe, cart) == 1
+    assert await order_count(at_stripe, cart) == 1
     assert fake.of(key)["amount_received"] == 1296
 
 
-async def test_events_out_of_order_end_in_what_stripes_book_says(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+async def test_events_out_of_order_end_in_the_state_that_stripe_has(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     early = fake.event("payment_intent.requires_action", fake.of(key))
     fake.authenticate(key, approved=True)
     late = fake.event("payment_intent.succeeded", fake.of(key))
 
-    assert (await tell(at_stripe, "stripe", *late)).status_code == 200
-    assert (await tell(at_stripe, "stripe", *early)).status_code == 200
+    assert (await post_event(at_stripe, "stripe", *late)).status_code == 200
+    assert (await post_event(at_stripe, "stripe", *early)).status_code == 200
 
     assert (await read(guest, cart))["status"] == "ORDERED"
     assert (await pay(guest, cart, "STRIPE", ACTION))["order"]["paymentStatus"] == "PAID"
 
 
-async def test_an_event_that_says_paid_is_not_believed(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+async def test_an_event_alone_does_not_prove_a_payment(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     lie = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
 
-    assert (await tell(at_stripe, "stripe", *lie)).status_code == 200
+    assert (await post_event(at_stripe, "stripe", *lie)).status_code == 200
 
-    assert await orders(at_stripe, cart) == 0
+    assert await order_count(at_stripe, cart) == 0
     assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_ACTION_REQUIRED"]
 
 
-async def test_a_failed_second_step_frees_the_cart_as_soon_as_stripe_tells(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+async def test_stripes_event_of_a_failed_second_step_reopens_the_cart(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=False)
 
-    assert (await tell(at_stripe, "stripe", *fake.event("payment_intent.payment_failed", fake.of(key)))).is_success
+    assert (
+        await post_event(at_stripe, "stripe", *fake.event("payment_intent.payment_failed", fake.of(key)))
+    ).is_success
 
     assert (await read(guest, cart))["status"] == "ACTIVE"
     assert fake.of(key)["status"] == "canceled"
-    assert await buckets(at_stripe, "TEA", "W1") == (5, 0, 0)
+    assert await stock_quantities(at_stripe, "TEA", "W1") == (5, 0, 0)
 
 
-async def test_an_event_that_overtakes_stripes_own_answer_makes_the_one_order(
-    at_stripe: Shop, fake: FakeStripe
-) -> None:
-    guest, cart = await ready(at_stripe)
+async def test_an_event_before_stripes_answer_places_the_one_order(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await cart_of_guest(at_stripe)
     fake.faults.append(("confirm", "hang"))
     paying = asyncio.create_task(pay(guest, cart, "STRIPE", OK))
-    key = f"{await until_paying(at_stripe, cart)}-0"
+    key = f"{await wait_for_attempt(at_stripe, cart)}-0"
     intent = await eventually(lambda: _succeeded(fake, key))
 
-    told = await tell(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
-    at_that = await orders(at_stripe, cart)
+    told = await post_event(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
+    at_that = await order_count(at_stripe, cart)
     await paying
 
     assert (told.json(), at_that) == ({"new": True}, 1)
     assert (await pay(guest, cart, "STRIPE", OK))["order"]["paymentStatus"] == "PAID"
-    assert (await orders(at_stripe, cart), fake.of(key)["amount_received"]) == (1, 1296)
+    assert (await order_count(at_stripe, cart), fake.of(key)["amount_received"]) == (1, 1296)
 
 
 async def _succeeded(fake: FakeStripe, key: str) -> dict[str, Any] | None:
@@ -143,8 +141,8 @@ async def _succeeded(fake: FakeStripe, key: str) -> dict[str, Any] | None:
     return found[0] if found else None
 
 
-async def test_an_answer_that_stripe_never_gave_is_found_out_by_the_sweep(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart = await ready(at_stripe)
+async def test_the_sweep_finds_a_charge_whose_answer_was_lost(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart = await cart_of_guest(at_stripe)
     fake.faults.append(("confirm", "lose"))
     assert codes(await pay(guest, cart, "STRIPE", OK)) == ["PAYMENT_PENDING"]
     await make_due(at_stripe, cart)
@@ -155,38 +153,38 @@ async def test_an_answer_that_stripe_never_gave_is_found_out_by_the_sweep(at_str
     assert [i["amount_received"] for i in fake.intents.values()] == [1296]
 
 
-async def test_a_late_event_of_stripe_revives_nothing(at_stripe: Shop, fake: FakeStripe) -> None:
-    guest, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+async def test_a_late_event_of_stripe_does_not_reopen_an_ended_attempt(at_stripe: Shop, fake: FakeStripe) -> None:
+    guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=False)
     assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_DECLINED"]
     late = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
 
-    told = await tell(at_stripe, "stripe", *late)
+    told = await post_event(at_stripe, "stripe", *late)
 
     assert (told.status_code, told.json()) == (200, {"new": True})
-    assert (await orders(at_stripe, cart), (await read(guest, cart))["status"]) == (0, "ACTIVE")
+    assert (await order_count(at_stripe, cart), (await read(guest, cart))["status"]) == (0, "ACTIVE")
 
 
-async def placed(shop: Shop) -> tuple[Client, dict[str, Any]]:
+async def place_order(shop: Shop) -> tuple[Client, dict[str, Any]]:
     """An order of ¥1,296 by card."""
-    guest, cart = await ready(shop)
+    guest, cart = await cart_of_guest(shop)
     done = await pay(guest, cart, "STRIPE", OK)
     assert done["errors"] == []
     return guest, done["order"]
 
 
-async def authorise_only(shop: Shop) -> None:
+async def capture_at_shipment(shop: Shop) -> None:
     """From now on, the channel app captures when goods leave."""
     async with shop.hub.database.transaction(notify=False) as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
 
 
-async def cancel(shop: Shop, order: dict[str, Any]) -> None:
+async def cancel_order(shop: Shop, order: dict[str, Any]) -> None:
     mutation = f"mutation ($o: ID!) {{ orderCancel(orderId: $o) {{ order {{ id }} {ERRORS} }} }}"
     assert (await shop.staff.do(mutation, o=order["id"]))["errors"] == []
 
 
-async def ship(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
+async def ship_order(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     """The order, once all of it has left."""
     found = "query ($o: ID!) { order(id: $o) { paymentStatus lines { id } fulfillments { id } } }"
     (part,) = (await shop.staff.run(found, o=order["id"]))["order"]["fulfillments"]
@@ -198,7 +196,7 @@ async def ship(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     return (await shop.staff.run(found, o=order["id"]))["order"]  # type: ignore[no-any-return]
 
 
-async def bring_back(shop: Shop, order: dict[str, Any], line_id: str, units: int) -> None:
+async def return_units(shop: Shop, order: dict[str, Any], line_id: str, units: int) -> None:
     line = {"orderLineId": line_id, "quantity": units}
     payload = await (await shop.terminal("S1")).do(
         f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ order {{ id }} {ERRORS} }} }}",
@@ -208,18 +206,18 @@ async def bring_back(shop: Shop, order: dict[str, Any], line_id: str, units: int
 
 
 async def test_an_order_that_is_cancelled_is_refunded_at_stripe(at_stripe: Shop, fake: FakeStripe) -> None:
-    _, order = await placed(at_stripe)
+    _, order = await place_order(at_stripe)
 
-    await cancel(at_stripe, order)
+    await cancel_order(at_stripe, order)
 
     (intent,) = fake.intents.values()
     assert intent["latest_charge"]["refunded"] is True
     assert [r["amount"] for r in fake.refunds.values()] == [1296]
 
 
-async def test_what_is_only_authorised_is_captured_when_the_goods_leave(at_stripe: Shop, fake: FakeStripe) -> None:
-    await authorise_only(at_stripe)
-    _, order = await placed(at_stripe)
+async def test_an_authorized_payment_is_captured_at_shipment(at_stripe: Shop, fake: FakeStripe) -> None:
+    await capture_at_shipment(at_stripe)
+    _, order = await place_order(at_stripe)
     (intent,) = fake.intents.values()
     assert (order["paymentStatus"], intent["status"], intent["amount_received"]) == (
         "AUTHORIZED",
@@ -227,29 +225,29 @@ async def test_what_is_only_authorised_is_captured_when_the_goods_leave(at_strip
         0,
     )
 
-    sent = await ship(at_stripe, order)
+    sent = await ship_order(at_stripe, order)
 
     assert (sent["paymentStatus"], intent["status"], intent["amount_received"]) == ("PAID", "succeeded", 1296)
 
 
-async def test_what_is_only_authorised_is_let_go_when_it_is_cancelled(at_stripe: Shop, fake: FakeStripe) -> None:
-    await authorise_only(at_stripe)
-    _, order = await placed(at_stripe)
+async def test_an_authorized_payment_is_voided_when_its_order_is_cancelled(at_stripe: Shop, fake: FakeStripe) -> None:
+    await capture_at_shipment(at_stripe)
+    _, order = await place_order(at_stripe)
 
-    await cancel(at_stripe, order)
+    await cancel_order(at_stripe, order)
 
     assert [i["status"] for i in fake.intents.values()] == ["canceled"]
 
 
-async def test_units_that_come_back_are_refunded_one_by_one_even_where_an_answer_is_lost(
+async def test_returned_units_are_refunded_one_by_one_even_if_an_answer_is_lost(
     at_stripe: Shop, fake: FakeStripe
 ) -> None:
-    _, order = await placed(at_stripe)
-    (line,) = (await ship(at_stripe, order))["lines"]
+    _, order = await place_order(at_stripe)
+    (line,) = (await ship_order(at_stripe, order))["lines"]
     fake.faults.append(("refund", "lose"))
 
-    await bring_back(at_stripe, order, line["id"], 1)
-    await bring_back(at_stripe, order, line["id"], 1)
+    await return_units(at_stripe, order, line["id"], 1)
+    await return_units(at_stripe, order, line["id"], 1)
     await at_stripe.hub.work.checkout.settlement.settle(_order_id(order))
 
     (intent,) = fake.intents.values()

@@ -1,4 +1,4 @@
-"""What Stripe tells by itself, and what is taken for its token."""
+"""Stripe's webhooks, and the tokens that the gateway accepts."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_only_payment_methods_are_tokens(token: str | None) -> None:
     assert gateway.check_token("pm_1Nv0FGQ9RKHgCVdK") is None
 
 
-async def test_a_genuine_event_has_the_name_that_the_answer_has(
-    fake: FakeStripe, gateway: StripeGateway, key: str
-) -> None:
+async def test_a_signed_event_has_the_same_id_as_the_answer(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     taken = await charge(gateway, key)
 
     heard = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.of(key)))
@@ -58,7 +56,7 @@ async def test_a_genuine_event_has_the_name_that_the_answer_has(
     assert (heard.event, heard.key, heard.kind) == (taken.event, key, "payment_intent.succeeded")
 
 
-async def test_a_refund_that_failed_later_is_heard_under_its_charge(
+async def test_a_refund_that_failed_later_is_an_event_of_its_charge(
     fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     await charge(gateway, key)
@@ -70,7 +68,7 @@ async def test_a_refund_that_failed_later_is_heard_under_its_charge(
     assert (heard.key, heard.kind, heard.event[:4]) == (key, "refund.failed", "evt_")
 
 
-async def test_what_is_of_no_charge_of_the_hub_is_not_heard(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
+async def test_events_of_other_charges_are_ignored(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
     foreign = {"id": "pi_other", "object": "payment_intent", "status": "succeeded", "metadata": {}}
 
@@ -80,7 +78,7 @@ async def test_what_is_of_no_charge_of_the_hub_is_not_heard(fake: FakeStripe, ga
     assert gateway.parse_event(*fake.event("payment_intent.succeeded", {"id": 7})) is None
 
 
-async def test_a_forged_event_is_not_heard(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
+async def test_a_forged_event_is_refused(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
     intent, kind = fake.of(key), "payment_intent.succeeded"
     headers, body = fake.event(kind, intent)

@@ -1,11 +1,11 @@
-"""What an order costs: tax inside or outside the price, rounded once per rate, and tenders that must add up."""
+"""Totals of an order: tax inside or outside the price, rounded once per rate, and payments that must add up."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from paying import card, cash, pay, picked_up, read, shipped, told
+from checkout_calls import card, cart_to_pick_up, cart_to_ship, cash, codes_and_paths, pay, read
 
 from shop import ADDRESS, CART, ERRORS, Shop
 
@@ -73,13 +73,13 @@ async def test_tax_is_rounded_once_per_rate_not_per_line(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("rounding", "tax"), [("HALF_UP", "2469"), ("FLOOR", "2469"), ("CEIL", "2470")])
-async def test_the_channel_says_how_tax_is_rounded(shop: Shop, rounding: str, tax: str) -> None:
+async def test_tax_is_rounded_by_the_rule_of_the_channel(shop: Shop, rounding: str, tax: str) -> None:
     await shop.receive(CUP_W1=2)
     await open_channel(shop, "round", taxRounding=rounding)
     await price(shop, "round", CUP="13582")
     guest = shop.guest("round")
 
-    order = (await shop.check_out(guest, await shipped(shop, guest, CUP=2)))["order"]
+    order = (await shop.check_out(guest, await cart_to_ship(shop, guest, CUP=2)))["order"]
 
     assert (amounts(order)["tax"], amounts(order)["total"]) == (tax, "27164")
 
@@ -90,7 +90,7 @@ async def test_tax_outside_the_price_is_added(shop: Shop, rounding: str, tax: st
     await open_channel(shop, "net", pricesIncludeTax=False, taxRounding=rounding)
     await price(shop, "net", TEA="648")
     guest = shop.guest("net")
-    cart = await shipped(shop, guest, TEA=1)
+    cart = await cart_to_ship(shop, guest, TEA=1)
 
     order = (await shop.check_out(guest, cart))["order"]
 
@@ -104,7 +104,7 @@ async def test_shipping_is_charged_once_and_taxed_as_standard_inside(shop: Shop)
     await shop.receive(TEA_W1=1, POT_S1=1)
     guest = shop.guest("web")
 
-    order = (await shop.check_out(guest, await shipped(shop, guest, TEA=1, POT=1)))["order"]
+    order = (await shop.check_out(guest, await cart_to_ship(shop, guest, TEA=1, POT=1)))["order"]
 
     assert len(order["fulfillments"]) == 2
     assert amounts(order) == {"subtotal": "3948", "tax": "393", "shipping": "500", "total": "4448"}
@@ -118,17 +118,17 @@ async def test_shipping_is_taxed_outside_where_prices_are(shop: Shop) -> None:
     await price(shop, "net", TEA="648")
     guest = shop.guest("net")
 
-    order = (await shop.check_out(guest, await shipped(shop, guest, TEA=1)))["order"]
+    order = (await shop.check_out(guest, await cart_to_ship(shop, guest, TEA=1)))["order"]
 
     assert amounts(order) == {"subtotal": "648", "tax": "102", "shipping": "500", "total": "1250"}
     assert taxes(order) == [("0.1", "500", "50"), ("0.08", "648", "52")]
 
 
-async def test_what_is_picked_up_pays_no_shipping(shop: Shop) -> None:
+async def test_a_pickup_costs_no_shipping(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest = shop.guest("web")
 
-    order = (await shop.check_out(guest, await picked_up(shop, guest, TEA=1)))["order"]
+    order = (await shop.check_out(guest, await cart_to_pick_up(shop, guest, TEA=1)))["order"]
 
     assert amounts(order) == {"subtotal": "648", "tax": "48", "shipping": "0", "total": "648"}
 
@@ -139,7 +139,7 @@ async def test_cents_are_kept_to_the_cent(shop: Shop) -> None:
     await open_channel(shop, "usa", currency="USD", pricesIncludeTax=False, shippingPrice="4.99", taxRates=rates)
     await price(shop, "usa", "USD", TEA="19.99")
     guest = shop.guest("usa")
-    cart = await shipped(shop, guest, TEA=3)
+    cart = await cart_to_ship(shop, guest, TEA=3)
 
     payload = await pay(
         guest,
@@ -159,7 +159,7 @@ async def test_a_channel_without_rates_is_free_of_tax(shop: Shop) -> None:
     await price(shop, "free", TEA="648")
     guest = shop.guest("free")
 
-    order = (await shop.check_out(guest, await shipped(shop, guest, TEA=1)))["order"]
+    order = (await shop.check_out(guest, await cart_to_ship(shop, guest, TEA=1)))["order"]
 
     assert (amounts(order)["tax"], taxes(order)) == ("0", [("0", "648", "0")])
 
@@ -167,7 +167,7 @@ async def test_a_channel_without_rates_is_free_of_tax(shop: Shop) -> None:
 async def test_an_order_keeps_its_price_when_the_list_changes(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     phone = await shop.customer()
-    order = (await shop.check_out(phone, await shipped(shop, phone, TEA=1)))["order"]
+    order = (await shop.check_out(phone, await cart_to_ship(shop, phone, TEA=1)))["order"]
 
     await price(shop, "app", TEA="999")
 
@@ -175,17 +175,17 @@ async def test_an_order_keeps_its_price_when_the_list_changes(shop: Shop) -> Non
     assert seen["order"]["total"]["amount"] == "648"
 
 
-async def test_a_total_that_is_no_longer_true_is_refused(shop: Shop) -> None:
+async def test_an_outdated_expected_total_is_refused(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, TEA=1)
+    cart = await cart_to_ship(shop, guest, TEA=1)
     seen = {"amount": cart["total"]["amount"], "currency": "JPY"}
     await price(shop, "app", TEA="700")
 
     refused = await shop.check_out(guest, cart, expectedTotal=seen)
     agreed = await shop.check_out(guest, cart, total="700", expectedTotal=seen | {"amount": "700"})
 
-    assert told(refused) == [("PRICE_CHANGED", ["expectedTotal"])]
+    assert codes_and_paths(refused) == [("PRICE_CHANGED", ["expectedTotal"])]
     assert refused["errors"][0]["message"] == (
         "The total is now 700 JPY. Show it to the customer, then check out again."
     )
@@ -200,7 +200,7 @@ async def test_payments_that_do_not_add_up_are_refused(shop: Shop, payments: lis
 
     payload = await pay(till, cart, *(card(amount) if n else cash(amount) for n, amount in enumerate(payments)))
 
-    assert told(payload) == [("PAYMENT_MISMATCH", ["payments"])]
+    assert codes_and_paths(payload) == [("PAYMENT_MISMATCH", ["payments"])]
     assert await read(till, cart) == cart
 
 
@@ -217,27 +217,25 @@ async def test_payments_that_do_not_add_up_are_refused(shop: Shop, payments: lis
         ("９", "JPY", "INVALID", "amount"),
     ],
 )
-async def test_an_amount_that_cannot_be_meant_is_refused(
-    shop: Shop, amount: str, currency: str, code: str, field: str
-) -> None:
+async def test_an_invalid_amount_is_refused(shop: Shop, amount: str, currency: str, code: str, field: str) -> None:
     await shop.receive(TEA_S1=9)
     till = await shop.terminal("S1")
     cart = await shop.cart(till, TEA=1)
 
     payload = await pay(till, cart, payments=[{"method": "CASH", "amount": {"amount": amount, "currency": currency}}])
 
-    assert told(payload) == [(code, ["payments", "0", "amount", field])]
+    assert codes_and_paths(payload) == [(code, ["payments", "0", "amount", field])]
     assert await read(till, cart) == cart
 
 
-async def test_more_tenders_than_a_till_has_are_refused(shop: Shop) -> None:
+async def test_more_than_the_maximum_of_payments_is_refused(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     till = await shop.terminal("S1")
     cart = await shop.cart(till, TEA=1)
 
     payload = await pay(till, cart, *([cash("1")] * 21))
 
-    assert told(payload) == [("LIMIT_EXCEEDED", ["payments"])]
+    assert codes_and_paths(payload) == [("LIMIT_EXCEEDED", ["payments"])]
 
 
 async def test_goods_that_are_no_longer_sold_are_not_checked_out(shop: Shop) -> None:
@@ -257,11 +255,11 @@ async def test_goods_that_are_no_longer_sold_are_not_checked_out(shop: Shop) -> 
 
     payload = await pay(till, cart, cash("3948"))
 
-    assert told(payload) == [("DISCONTINUED", ["lines", "1"])]
+    assert codes_and_paths(payload) == [("DISCONTINUED", ["lines", "1"])]
     assert payload["errors"][0]["message"] == "Tea is no longer sold here. Remove it from the cart."
 
 
-async def test_what_a_till_claimed_costs_what_the_till_says(shop: Shop) -> None:
+async def test_a_cart_claimed_by_a_till_has_the_tills_prices(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     await price(shop, "stores", TEA="600")
     guest, till = shop.guest("web"), await shop.terminal("S1")

@@ -1,4 +1,4 @@
-"""What providers tell by themselves, over HTTP, and the page of the provider TEST."""
+"""Webhooks of payment providers, and the page of the sandbox."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from checkout_calls import charges, codes, order_count, read, stock_quantities
 from fake_stripe import ACTION, FakeStripe, fake_stripe
-from paying import buckets, charges, codes, orders, read
 from pydantic import SecretStr
-from stripe_hub import pay, signed, stripe_shop, tell, waiting
+from stripe_hub import cart_awaiting_customer, pay, post_event, signed_sandbox_event, stripe_shop
 
 from conftest import RunningHub
 from shop import Shop
@@ -36,13 +36,13 @@ async def at_stripe(
         yield opened
 
 
-async def heard(shop: Shop, key: str) -> int:
+async def recorded_events(shop: Shop, key: str) -> int:
     async with shop.hub.database.reading() as session:
         return int(await session.fetchval("SELECT count(*) FROM provider_event WHERE charge = $1", key))
 
 
 async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: FakeStripe) -> None:
-    _, cart, key = await waiting(at_stripe, "STRIPE", ACTION)
+    _, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=True)
     intent, kind = fake.of(key), "payment_intent.succeeded"
     headers, body = fake.event(kind, intent)
@@ -57,40 +57,40 @@ async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: Fak
         ("test", *fake.event(kind, intent)),
     ]
 
-    answers = [await tell(at_stripe, *told) for told in forged]
+    answers = [await post_event(at_stripe, *told) for told in forged]
 
     assert {a.status_code for a in answers} == {400}
     assert {a.json()["errors"][0]["message"] for a in answers} == {"This event is not signed by the payment provider."}
-    assert (await heard(at_stripe, key), await orders(at_stripe, cart)) == (0, 0)
+    assert (await recorded_events(at_stripe, key), await order_count(at_stripe, cart)) == (0, 0)
 
 
-async def test_there_is_no_callback_of_a_provider_that_this_hub_has_not(shop: Shop) -> None:
+async def test_a_provider_that_is_not_configured_has_no_callback(shop: Shop) -> None:
     for provider in ("stripe", "cash", "nobody"):
-        answer = await tell(shop, provider, {}, b"{}")
+        answer = await post_event(shop, provider, {}, b"{}")
         assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_an_event_has_a_size(shop: Shop) -> None:
-    assert (await tell(shop, "test", {}, b" " * 256_001)).status_code == 413
+async def test_an_event_that_is_too_large_is_refused(shop: Shop) -> None:
+    assert (await post_event(shop, "test", {}, b" " * 256_001)).status_code == 413
 
 
-async def test_genuine_events_of_nothing_that_waits_are_answered_too(at_stripe: Shop, fake: FakeStripe) -> None:
-    told = await tell(at_stripe, "stripe", *fake.event("customer.created", {"id": "cus_1"}))
+async def test_signed_events_of_other_charges_are_answered(at_stripe: Shop, fake: FakeStripe) -> None:
+    told = await post_event(at_stripe, "stripe", *fake.event("customer.created", {"id": "cus_1"}))
     key = f"{uuid4()}-0"
-    unknown = await tell(at_stripe, "test", *signed(key, "CAPTURED"))
+    unknown = await post_event(at_stripe, "test", *signed_sandbox_event(key, "CAPTURED"))
 
     assert (told.status_code, told.json()) == (200, {"new": False})
-    assert (unknown.status_code, unknown.json(), await heard(at_stripe, key)) == (200, {"new": True}, 1)
+    assert (unknown.status_code, unknown.json(), await recorded_events(at_stripe, key)) == (200, {"new": True}, 1)
 
 
-async def test_the_same_event_many_times_at_once_is_heard_once(shop: Shop) -> None:
-    guest, cart, key = await waiting(shop, "TEST", "action")
-    await tell(shop, "test", {"content-type": "application/x-www-form-urlencoded"}, b"decision=approve", path=key)
+async def test_concurrent_copies_of_an_event_are_recorded_once(shop: Shop) -> None:
+    guest, cart, key = await cart_awaiting_customer(shop, "TEST", "action")
+    await post_event(shop, "test", {"content-type": "application/x-www-form-urlencoded"}, b"decision=approve", path=key)
 
-    answers = await asyncio.gather(*(tell(shop, "test", *signed(key, "late")) for _ in range(8)))
+    answers = await asyncio.gather(*(post_event(shop, "test", *signed_sandbox_event(key, "late")) for _ in range(8)))
 
     assert sorted(a.json()["new"] for a in answers) == [False] * 7 + [True]
-    assert (await orders(shop, cart), (await read(guest, cart))["status"]) == (1, "ORDERED")
+    assert (await order_count(shop, cart), (await read(guest, cart))["status"]) == (1, "ORDERED")
 
 
 async def open_page(shop: Shop, path: str) -> httpx.Response:
@@ -99,11 +99,11 @@ async def open_page(shop: Shop, path: str) -> httpx.Response:
 
 
 async def decide(shop: Shop, key: str, form: bytes) -> httpx.Response:
-    return await tell(shop, "test", {"content-type": "application/x-www-form-urlencoded"}, form, path=key)
+    return await post_event(shop, "test", {"content-type": "application/x-www-form-urlencoded"}, form, path=key)
 
 
 async def test_the_page_shows_the_amount_and_two_buttons_and_runs_nothing(shop: Shop) -> None:
-    guest, cart, key = await waiting(shop, "TEST", "action")
+    guest, cart, key = await cart_awaiting_customer(shop, "TEST", "action")
     action = (await pay(guest, cart, "TEST", "action"))["action"]
 
     page = await open_page(shop, action["url"])
@@ -115,8 +115,8 @@ async def test_the_page_shows_the_amount_and_two_buttons_and_runs_nothing(shop: 
     await decide(shop, key, b"decision=refuse")
 
 
-async def test_who_approves_has_the_order_without_asking_again(shop: Shop) -> None:
-    guest, cart, key = await waiting(shop, "TEST", "action")
+async def test_an_approval_places_the_order_without_another_call(shop: Shop) -> None:
+    guest, cart, key = await cart_awaiting_customer(shop, "TEST", "action")
 
     answer = await decide(shop, key, b"decision=approve")
 
@@ -128,19 +128,19 @@ async def test_who_approves_has_the_order_without_asking_again(shop: Shop) -> No
     assert await charges(shop, cart) == [("CAPTURED", 1296)], "who has decided has decided"
 
 
-async def test_who_refuses_has_the_cart_back_at_once(shop: Shop) -> None:
-    guest, cart, key = await waiting(shop, "TEST", "action")
+async def test_a_refusal_reopens_the_cart_at_once(shop: Shop) -> None:
+    guest, cart, key = await cart_awaiting_customer(shop, "TEST", "action")
 
     assert (await decide(shop, key, b"decision=refuse")).status_code == 303
 
     assert (await read(guest, cart))["status"] == "ACTIVE"
     assert "refused or cancelled" in (await open_page(shop, f"/payments/test/{key}")).text
-    assert await buckets(shop, "TEA", "W1") == (5, 0, 0)
+    assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 0)
 
 
 @pytest.mark.parametrize("form", [b"", b"decision=", b"decision=maybe", b"other=approve", b"\xff\xfe=%zz"])
-async def test_no_decision_is_no_decision(shop: Shop, form: bytes) -> None:
-    guest, cart, key = await waiting(shop, "TEST", "action")
+async def test_an_invalid_decision_changes_nothing(shop: Shop, form: bytes) -> None:
+    guest, cart, key = await cart_awaiting_customer(shop, "TEST", "action")
 
     assert (await decide(shop, key, form)).status_code == 400
 
@@ -151,12 +151,12 @@ async def test_no_decision_is_no_decision(shop: Shop, form: bytes) -> None:
 @pytest.mark.parametrize(
     "key", ["nothing", "%00", "a%0Ab", "00000000-0000-4000-8000-000000000000-0", "<b>", "x" * 2000]
 )
-async def test_there_is_no_page_of_what_is_not_charged(shop: Shop, key: str) -> None:
+async def test_an_unknown_charge_has_no_page(shop: Shop, key: str) -> None:
     assert (await open_page(shop, f"/payments/test/{key}")).status_code == 404
     assert (await decide(shop, key, b"decision=approve")).status_code == 404
 
 
-def test_production_has_neither_page_nor_provider(hub: RunningHub) -> None:
+def test_production_has_neither_sandbox_page_nor_gateway(hub: RunningHub) -> None:
     settings = hub.settings.model_copy(update={"env": Env.PRODUCTION})
 
     paths = {route.path for route in app.create(settings).routes}
@@ -173,7 +173,7 @@ def test_production_has_neither_page_nor_provider(hub: RunningHub) -> None:
         {"stripe_api_base": "http://127.0.0.1:12111"},
     ],
 )
-def test_production_does_not_start_on_half_of_stripe(hub: RunningHub, given: dict[str, Any]) -> None:
+def test_production_does_not_start_with_incomplete_stripe_settings(hub: RunningHub, given: dict[str, Any]) -> None:
     settings = hub.settings.model_copy(update={"env": Env.PRODUCTION, **given})
 
     with pytest.raises(UnsafeSettings, match="STRIPE"):

@@ -1,4 +1,4 @@
-"""What could be done with a cart, before its customer decides; and that checkout then does it."""
+"""Delivery options of a cart, and that a checkout does what they report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from paying import cash, keep_back, parcels, pay, picked_up, shipped, told, ways
+from checkout_calls import (
+    cart_to_pick_up,
+    cart_to_ship,
+    cash,
+    choose_methods,
+    codes_and_paths,
+    fulfilled_units,
+    pay,
+    set_safety_stock,
+)
 
 from client import Client, Refused
 from shop import ADDRESS, ERRORS, Shop
@@ -38,7 +47,7 @@ def sources(shipping: dict[str, Any]) -> dict[str, int]:
     return {one["location"]["code"].split("-")[0]: one["quantity"] for one in shipping["sources"]}
 
 
-async def place(shop: Shop, name: str, **given: Any) -> None:
+async def update_location(shop: Shop, name: str, **given: Any) -> None:
     """Change what is known of a location."""
     row = {"code": shop.code(name), "name": name, "kind": "STORE", "offersPickup": name != "W1", "shipsOrders": True}
     payload = await shop.staff.do(
@@ -47,7 +56,7 @@ async def place(shop: Shop, name: str, **given: Any) -> None:
     assert not payload["errors"], payload
 
 
-async def split_limit(shop: Shop, limit: int | None) -> None:
+async def set_split_limit(shop: Shop, limit: int | None) -> None:
     """The most parcels that the app ships an order in."""
     row = {
         "code": shop.code("app"),
@@ -64,7 +73,7 @@ async def split_limit(shop: Shop, limit: int | None) -> None:
     assert not payload["errors"], payload
 
 
-async def test_a_line_can_be_picked_up_where_there_is_some_and_shipped_from_the_best(shop: Shop) -> None:
+async def test_a_line_has_pickup_stores_with_stock_and_the_best_shipping_source(shop: Shop) -> None:
     await shop.receive(TEA_W1=9, TEA_S1=1, TEA_S2=5)
     guest = shop.guest("web")
 
@@ -78,7 +87,7 @@ async def test_a_line_can_be_picked_up_where_there_is_some_and_shipped_from_the_
     assert (found["held"], found["shippingPrice"]["amount"]) == (False, "500")
 
 
-async def test_asking_holds_nothing_and_changes_nothing(shop: Shop) -> None:
+async def test_reading_options_holds_no_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
     guest = shop.guest("app")
     cart = await shop.cart(guest, TEA=2)
@@ -90,7 +99,7 @@ async def test_asking_holds_nothing_and_changes_nothing(shop: Shop) -> None:
     assert (await options(guest, cart))["shipping"]["possible"]
 
 
-async def test_whole_carts_are_picked_up_where_everything_is(shop: Shop) -> None:
+async def test_a_cart_can_be_picked_up_at_stores_that_have_all_units(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, TEA_S2=2, POT_S2=1, POT_W1=1)
     guest = shop.guest("app")
 
@@ -105,8 +114,8 @@ async def test_whole_carts_are_picked_up_where_everything_is(shop: Shop) -> None
 
 
 async def test_stores_come_nearest_first_with_their_distance(shop: Shop) -> None:
-    await place(shop, "S1", **TOKYO)
-    await place(shop, "S2", **SAPPORO)
+    await update_location(shop, "S1", **TOKYO)
+    await update_location(shop, "S2", **SAPPORO)
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
     cart = await shop.cart(guest, TEA=1)
@@ -121,8 +130,8 @@ async def test_stores_come_nearest_first_with_their_distance(shop: Shop) -> None
     assert sources(otaru["shipping"]) == {"S2": 1}
 
 
-async def test_stores_of_the_region_come_first_where_no_place_is_said(shop: Shop) -> None:
-    await place(shop, "S2", region="Hokkaido")
+async def test_stores_of_the_region_come_first_without_coordinates(shop: Shop) -> None:
+    await update_location(shop, "S2", region="Hokkaido")
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
 
@@ -133,7 +142,7 @@ async def test_stores_of_the_region_come_first_where_no_place_is_said(shop: Shop
 
 
 async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
-    await place(shop, "S1", pickupReadyMinutes=240)
+    await update_location(shop, "S1", pickupReadyMinutes=240)
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
 
@@ -144,8 +153,8 @@ async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
     assert ready == [timedelta(hours=4), timedelta(hours=1)]
 
 
-async def test_a_till_may_hand_over_its_safety_stock_and_nobody_else_is_promised_it(shop: Shop) -> None:
-    await keep_back(shop, "TEA", "S1", on_hand=3, safety_stock=3)
+async def test_only_the_tills_carry_out_includes_safety_stock(shop: Shop) -> None:
+    await set_safety_stock(shop, "TEA", "S1", on_hand=3, safety_stock=3)
     till = await shop.terminal("S1")
     cart = await shop.cart(till, TEA=2, POT=1)
 
@@ -158,7 +167,7 @@ async def test_a_till_may_hand_over_its_safety_stock_and_nobody_else_is_promised
     assert (stores(tea["pickup"]), tea["shipping"]["possible"], tea["inStock"]) == ([], False, True)
 
 
-async def test_what_is_nowhere_is_said_of_its_line(shop: Shop) -> None:
+async def test_a_line_that_is_out_of_stock_everywhere_has_a_message(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest = shop.guest("app")
 
@@ -170,7 +179,7 @@ async def test_what_is_nowhere_is_said_of_its_line(shop: Shop) -> None:
     assert (found["pickup"], found["shipping"]["possible"], found["shipping"]["quantity"]) == ([], False, 1)
 
 
-async def test_an_empty_cart_can_be_shipped_in_no_parcel_and_is_nowhere_to_be_picked_up(shop: Shop) -> None:
+async def test_an_empty_cart_has_no_shipments_and_no_pickups(shop: Shop) -> None:
     guest = shop.guest("app")
 
     found = await options(guest, await shop.cart(guest))
@@ -178,8 +187,8 @@ async def test_an_empty_cart_can_be_shipped_in_no_parcel_and_is_nowhere_to_be_pi
     assert (found["lines"], found["pickup"], found["shipping"]["parcels"]) == ([], [], 0)
 
 
-async def test_what_is_shown_is_what_checkout_does(shop: Shop) -> None:
-    await place(shop, "S2", region="Tokyo")
+async def test_checkout_does_what_the_options_report(shop: Shop) -> None:
+    await update_location(shop, "S2", region="Tokyo")
     await shop.receive(TEA_W1=9, TEA_S2=2, POT_S1=1, POT_S2=1)
     guest = shop.guest("app")
     cart = await shop.cart(guest, TEA=2, POT=1)
@@ -189,52 +198,52 @@ async def test_what_is_shown_is_what_checkout_does(shop: Shop) -> None:
     order = (await shop.check_out(guest, cart))["order"]
 
     assert sources(found["shipping"]) == {"S2": 3}
-    assert parcels(order) == {("SHIP", "S2"): {"TEA": 2, "POT": 1}}
+    assert fulfilled_units(order) == {("SHIP", "S2"): {"TEA": 2, "POT": 1}}
 
 
-async def test_more_parcels_than_the_channel_ships_are_refused_with_what_fewer_can_bring(shop: Shop) -> None:
+async def test_more_shipments_than_allowed_are_refused_with_the_units_that_fit(shop: Shop) -> None:
     await shop.receive(TEA_W1=2, POT_S1=1, CUP_S2=1)
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, TEA=2, POT=1, CUP=1)
-    await split_limit(shop, 2)
+    cart = await cart_to_ship(shop, guest, TEA=2, POT=1, CUP=1)
+    await set_split_limit(shop, 2)
 
     found = await options(guest, cart)
     payload = await shop.check_out(guest, cart)
 
     assert (found["shipping"]["possible"], found["shipping"]["parcels"], found["shipping"]["quantity"]) == (False, 3, 3)
     assert found["shipping"]["reason"] == "This needs 3 shipments, but at most 2 are allowed."
-    assert told(payload) == [("OUT_OF_STOCK", ["lines", "2", "quantity"])]
+    assert codes_and_paths(payload) == [("OUT_OF_STOCK", ["lines", "2", "quantity"])]
     assert payload["errors"][0]["message"] == (
         "This order needs 3 shipments, but at most 2 are allowed. They can contain 0 of 1 Cup."
     )
-    await split_limit(shop, 3)
-    assert len(parcels((await shop.check_out(guest, cart))["order"])) == 3
+    await set_split_limit(shop, 3)
+    assert len(fulfilled_units((await shop.check_out(guest, cart))["order"])) == 3
 
 
-async def test_what_is_picked_up_is_no_parcel_that_is_shipped(shop: Shop) -> None:
-    await split_limit(shop, 1)
+async def test_a_pickup_does_not_count_as_a_shipment(shop: Shop) -> None:
+    await set_split_limit(shop, 1)
     await shop.receive(TEA_S1=1, POT_W1=1)
     guest = shop.guest("app")
-    cart = await picked_up(shop, guest, "S1", TEA=1)
+    cart = await cart_to_pick_up(shop, guest, "S1", TEA=1)
     await shop.add(guest, cart, POT=1)
     await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart, total="3948")
 
-    assert parcels(payload["order"]) == {("PICKUP", "S1"): {"TEA": 1}, ("SHIP", "W1"): {"POT": 1}}
+    assert fulfilled_units(payload["order"]) == {("PICKUP", "S1"): {"TEA": 1}, ("SHIP", "W1"): {"POT": 1}}
 
 
-async def test_a_store_that_ended_its_pickups_is_refused_at_checkout_too(shop: Shop) -> None:
+async def test_a_store_that_stopped_offering_pickup_is_refused_at_checkout(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest = shop.guest("app")
-    cart = await picked_up(shop, guest, "S1", TEA=1)
-    await place(shop, "S1", offersPickup=False)
+    cart = await cart_to_pick_up(shop, guest, "S1", TEA=1)
+    await update_location(shop, "S1", offersPickup=False)
 
     payload = await shop.check_out(guest, cart)
     again = await shop.fulfil(guest, cart, "PICKUP", location="S1")
 
-    assert told(payload) == [("INVALID", ["lines", "0", "location"])]
-    assert told(again) == [("INVALID", ["location"])]
+    assert codes_and_paths(payload) == [("INVALID", ["lines", "0", "location"])]
+    assert codes_and_paths(again) == [("INVALID", ["location"])]
     assert (await options(guest, cart))["pickup"] == []
     assert (await shop.level("TEA", "S1"))["available"] == 1
 
@@ -243,15 +252,15 @@ async def test_the_location_with_the_least_open_work_ships(shop: Shop) -> None:
     await shop.receive(TEA_W1=9, TEA_S1=9, TEA_S2=9)
     guest = shop.guest("app")
 
-    sent = [(await shop.check_out(guest, await shipped(shop, guest, TEA=1)))["order"] for _ in range(3)]
+    sent = [(await shop.check_out(guest, await cart_to_ship(shop, guest, TEA=1)))["order"] for _ in range(3)]
 
-    assert [list(parcels(order)) for order in sent] == [[("SHIP", "W1")], [("SHIP", "S1")], [("SHIP", "S2")]]
+    assert [list(fulfilled_units(order)) for order in sent] == [[("SHIP", "W1")], [("SHIP", "S1")], [("SHIP", "S2")]]
 
 
-async def test_an_order_says_why_its_parcels_come_from_there(shop: Shop) -> None:
+async def test_an_order_has_the_reasons_of_its_sourcing(shop: Shop) -> None:
     await shop.receive(TEA_W1=3, TEA_S1=2, POT_S1=1, POT_S2=1, CUP_S1=1)
     guest = shop.guest("app")
-    cart = await picked_up(shop, guest, "S1", CUP=1)
+    cart = await cart_to_pick_up(shop, guest, "S1", CUP=1)
     cart = (await shop.add(guest, cart, TEA=2, POT=1))["cart"]
     await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
@@ -278,10 +287,10 @@ async def test_an_order_says_why_its_parcels_come_from_there(shop: Shop) -> None
     }
 
 
-async def test_a_till_that_carries_out_and_ships_says_why_for_what_is_shipped(shop: Shop) -> None:
+async def test_only_shipped_lines_of_a_till_have_sourcing_reasons(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_W1=1)
     till = await shop.terminal("S1")
-    cart = await ways(shop, till, await shop.cart(till, TEA=1, POT=1), POT="SHIP")
+    cart = await choose_methods(shop, till, await shop.cart(till, TEA=1, POT=1), POT="SHIP")
 
     order = (await pay(till, cart, cash("3948")))["order"]
 
@@ -291,7 +300,7 @@ async def test_a_till_that_carries_out_and_ships_says_why_for_what_is_shipped(sh
     assert said["SHIP"]["decidedBy"] == "ONLY_LOCATION"
 
 
-async def test_somebody_elses_cart_has_no_options(shop: Shop) -> None:
+async def test_another_customers_cart_has_no_options(shop: Shop) -> None:
     hana = await shop.customer("HANA")
     cart = await shop.cart(hana, TEA=1)
 
@@ -302,10 +311,10 @@ async def test_somebody_elses_cart_has_no_options(shop: Shop) -> None:
     assert await options(hana, {"id": "Q2FydDpub25l"}) is None
 
 
-async def test_a_cart_that_was_ordered_has_nothing_left_to_decide(shop: Shop) -> None:
+async def test_an_ordered_cart_has_no_options(shop: Shop) -> None:
     await shop.receive(TEA_W1=1)
     guest = shop.guest("app")
-    cart = await shipped(shop, guest, TEA=1)
+    cart = await cart_to_ship(shop, guest, TEA=1)
     await shop.check_out(guest, cart)
 
     with pytest.raises(Refused) as refused:
@@ -323,7 +332,7 @@ async def test_a_cart_that_was_ordered_has_nothing_left_to_decide(shop: Shop) ->
         ({"region": "x" * 5000}, ["near", "region"]),
     ],
 )
-async def test_what_is_no_place_on_earth_is_refused(shop: Shop, near: dict[str, Any], argument: list[str]) -> None:
+async def test_invalid_coordinates_are_refused(shop: Shop, near: dict[str, Any], argument: list[str]) -> None:
     guest = shop.guest("app")
 
     with pytest.raises(Refused) as refused:

@@ -1,4 +1,4 @@
-"""Cards through Stripe's official library, over HTTP, against a fake account."""
+"""The Stripe gateway, with Stripe's official library over HTTP against a fake account."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_a_card_is_charged_once_under_the_keys_of_the_hub(
     assert len(fake.intents) == 1
 
 
-async def test_a_declined_card_is_told_in_stripes_words_and_not_tried_again(
+async def test_a_declined_card_has_stripes_message_and_is_not_retried(
     fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     for _ in range(2):
@@ -77,7 +77,7 @@ async def test_a_declined_card_is_told_in_stripes_words_and_not_tried_again(
 
 
 @pytest.mark.parametrize("approved", [True, False])
-async def test_a_second_step_is_waited_for_and_then_found(
+async def test_a_confirmed_second_step_is_found(
     fake: FakeStripe, gateway: StripeGateway, key: str, approved: bool
 ) -> None:
     waiting = await charge(gateway, key, ACTION)
@@ -97,7 +97,7 @@ async def test_a_second_step_is_waited_for_and_then_found(
     assert fake.steps().count("confirm") == 1
 
 
-async def test_the_banks_page_is_named_where_customers_can_come_back_from_it(fake: FakeStripe, key: str) -> None:
+async def test_the_banks_page_is_returned_where_a_return_url_is_set(fake: FakeStripe, key: str) -> None:
     gateway = provider(fake, return_url="https://shop.example/paid")
 
     waiting = await charge(gateway, key, ACTION)
@@ -126,7 +126,7 @@ async def test_a_lost_answer_never_charges_twice(
 
 
 @pytest.mark.parametrize("step", ["create", "confirm"])
-async def test_a_fault_that_stripe_repeats_for_ever_still_comes_to_an_end(
+async def test_a_server_error_that_stripe_repeats_ends_the_charge(
     fake: FakeStripe, gateway: StripeGateway, key: str, step: str
 ) -> None:
     fake.faults.append((step, "fault"))
@@ -141,7 +141,7 @@ async def test_a_fault_that_stripe_repeats_for_ever_still_comes_to_an_end(
         await charge(gateway, key)
 
 
-async def test_a_charge_that_is_still_on_its_way_when_it_is_called_off_takes_nothing(
+async def test_a_charge_in_flight_charges_nothing_after_its_void(
     fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     fake.faults.append(("create", "lose"))
@@ -184,7 +184,7 @@ async def test_void_of_every_state(
         await charge(gateway, key)
 
 
-async def test_one_that_is_paid_between_look_and_cancel_is_given_back(
+async def test_a_charge_paid_during_its_void_is_refunded(
     fake: FakeStripe, gateway: StripeGateway, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await charge(gateway, key, ACTION)
@@ -202,7 +202,7 @@ async def test_one_that_is_paid_between_look_and_cancel_is_given_back(
     assert fake.of(key)["latest_charge"]["refunded"] is True
 
 
-async def test_what_is_authorised_is_captured_once_and_less_than_all_if_so_decided(
+async def test_an_authorized_charge_is_captured_once_and_in_part_if_requested(
     fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     held = await charge(gateway, key, capture=False)
@@ -254,9 +254,7 @@ async def test_refunds_of_a_currency_with_three_decimals_add_up_to_what_was_char
     assert fake.of(key)["latest_charge"]["refunded"] is True
 
 
-async def test_what_stripe_gave_back_only_to_take_it_again_is_told(
-    fake: FakeStripe, gateway: StripeGateway, key: str
-) -> None:
+async def test_a_refund_that_failed_is_declined(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
     giving = {"key": key, "operation": str(new_id()), "amount_minor": 500, "currency": "EUR"}
     refund = fake.refunds[await gateway.refund(**giving)]
@@ -284,7 +282,7 @@ async def test_a_charge_of_another_day_is_found_by_the_hubs_key(
     assert fake.of(key)["latest_charge"]["refunded"] is True
 
 
-async def test_an_intent_that_was_begun_with_other_parameters_is_searched_for(
+async def test_an_intent_created_with_other_parameters_is_found_by_search(
     fake: FakeStripe, gateway: StripeGateway, key: str
 ) -> None:
     taken = await charge(gateway, key)
@@ -299,7 +297,7 @@ async def test_an_intent_that_was_begun_with_other_parameters_is_searched_for(
     ("amount_minor", "token", "why"),
     [(49, OK, "does not accept this payment"), (1999, "pm_unknown", "cannot be used here")],
 )
-async def test_what_stripe_takes_from_nobody_is_declined(
+async def test_payments_that_stripe_rejects_are_declined(
     fake: FakeStripe, gateway: StripeGateway, key: str, amount_minor: int, token: str, why: str
 ) -> None:
     with pytest.raises(Declined, match=why):
@@ -309,7 +307,7 @@ async def test_what_stripe_takes_from_nobody_is_declined(
     await gateway.void(key=key, amount_minor=amount_minor, currency="EUR")
 
 
-async def test_a_wrong_secret_key_is_told_without_the_key(fake: FakeStripe, key: str) -> None:
+async def test_the_error_of_a_wrong_secret_key_does_not_contain_the_key(fake: FakeStripe, key: str) -> None:
     gateway = provider(fake, secret_key="sk_test_wrong_and_secret")
 
     with pytest.raises(GatewayUnreachable) as refused:
@@ -320,7 +318,7 @@ async def test_a_wrong_secret_key_is_told_without_the_key(fake: FakeStripe, key:
     await gateway.close()
 
 
-async def test_one_of_many_at_once_with_one_key_charges(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
+async def test_concurrent_calls_with_one_key_charge_once(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     answers = await asyncio.gather(*(charge(gateway, key) for _ in range(10)))
 
     assert {answer.reference for answer in answers} == {fake.of(key)["id"]}

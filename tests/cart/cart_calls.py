@@ -1,4 +1,4 @@
-"""What shoppers, devices and tills do with a cart, beyond what `shop` does."""
+"""Calls of the cart API by customers, devices and tills, in addition to those of `shop`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uriba.core import ids
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
-    """The codes of a payload's errors."""
+    """Return the codes of a payload's errors."""
     return [error["code"] for error in payload["errors"]]
 
 
 def quantities(cart: dict[str, Any]) -> dict[str, int]:
-    """Units by SKU, as the shop names them: {"TEA": 2}."""
+    """Return units by SKU, as the shop names them: {"TEA": 2}."""
     found: dict[str, int] = {}
     for line in cart["lines"]:
         name = line["variant"]["sku"].split("-")[0]
@@ -24,13 +24,13 @@ def quantities(cart: dict[str, Any]) -> dict[str, int]:
     return found
 
 
-def ways(cart: dict[str, Any]) -> dict[str, str]:
-    """The method of each line, by SKU; for carts with one line of each."""
+def methods(cart: dict[str, Any]) -> dict[str, str]:
+    """Return the method of each line by SKU, for carts with one line of each."""
     return {line["variant"]["sku"].split("-")[0]: line["method"] for line in cart["lines"]}
 
 
 def line(cart: dict[str, Any], name: str) -> dict[str, Any]:
-    """The one line of this variant."""
+    """Return the only line of this variant."""
     (found,) = (line for line in cart["lines"] if line["variant"]["sku"].startswith(f"{name}-"))
     return found
 
@@ -40,7 +40,7 @@ def warnings(cart: dict[str, Any], name: str) -> list[str]:
 
 
 def key(cart: dict[str, Any]) -> UUID:
-    """The cart's key in the database."""
+    """Return the cart's key in the database."""
     found = ids.uuid(cart["id"], "Cart")
     assert found is not None
     return found
@@ -52,7 +52,7 @@ async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any] | None:
 
 
 async def create(client: Client, **given: Any) -> dict[str, Any]:
-    """cartCreate; the payload."""
+    """Call cartCreate; return the payload."""
     return await client.do(
         f"mutation ($i: CartCreateInput!) {{ cartCreate(input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}", i=given
     )
@@ -61,7 +61,7 @@ async def create(client: Client, **given: Any) -> dict[str, Any]:
 async def set_quantities(
     client: Client, cart: dict[str, Any], version: int | None = None, **by_sku: int
 ) -> dict[str, Any]:
-    """cartLinesUpdate of the lines of these variants; the payload."""
+    """Call cartLinesUpdate for the lines of these variants; return the payload."""
     return await set_lines(
         client, cart, [{"lineId": line(cart, name)["id"], "quantity": n} for name, n in by_sku.items()], version
     )
@@ -70,7 +70,7 @@ async def set_quantities(
 async def set_lines(
     client: Client, cart: dict[str, Any], lines: list[dict[str, Any]], version: int | None = None
 ) -> dict[str, Any]:
-    """cartLinesUpdate; the payload."""
+    """Call cartLinesUpdate; return the payload."""
     return await client.do(
         f"""mutation ($c: ID!, $l: [CartLineUpdateInput!]!, $v: Int) {{
             cartLinesUpdate(cartId: $c, lines: $l, expectedVersion: $v) {{ cart {{ {CART} }} {ERRORS} }} }}""",
@@ -81,19 +81,19 @@ async def set_lines(
 
 
 async def hand_off(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    """cartHandoff; the payload."""
+    """Call cartHandoff; return the payload."""
     return await client.do(
         f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code qr expiresAt {ERRORS} }} }}", c=cart["id"]
     )
 
 
 async def claim(client: Client, code: str) -> dict[str, Any]:
-    """cartClaim; the payload."""
+    """Call cartClaim; return the payload."""
     return await client.do(f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}", c=code)
 
 
-async def carry(shopper: Client, cart: dict[str, Any], to: Client) -> dict[str, Any]:
-    """Hand a cart off and claim it; the cart as its new holder sees it."""
+async def hand_over(shopper: Client, cart: dict[str, Any], to: Client) -> dict[str, Any]:
+    """Hand a cart off and claim it; return it as its new holder sees it."""
     payload = await claim(to, (await hand_off(shopper, cart))["code"])
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
@@ -102,7 +102,7 @@ async def carry(shopper: Client, cart: dict[str, Any], to: Client) -> dict[str, 
 async def merge(
     client: Client, source: dict[str, Any], into: dict[str, Any] | None = None, policy: str = "SUM"
 ) -> dict[str, Any]:
-    """cartMerge; the payload."""
+    """Call cartMerge; return the payload."""
     return await client.do(
         f"""mutation ($f: ID!, $i: ID, $p: CartMergePolicy!) {{
             cartMerge(fromCartId: $f, intoCartId: $i, policy: $p) {{ cart {{ {CART} }} {ERRORS} }} }}""",
@@ -113,7 +113,7 @@ async def merge(
 
 
 async def reprice(shop: Shop, name: str, amount: str, **given: Any) -> None:
-    """A new price everywhere, or in the channel or at the location that is given."""
+    """Set a new price everywhere, or in the given channel or location."""
     for place in ("channel", "location"):
         if place in given:
             given[place] = shop.code(given[place])
@@ -140,7 +140,7 @@ async def discontinue(shop: Shop, name: str) -> None:
     assert not payload["errors"], payload
 
 
-async def keep_back(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
+async def set_safety_stock(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
     """Count a level and give it a safety stock."""
     change = {
         "sku": shop.sku(name),

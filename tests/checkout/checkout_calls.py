@@ -1,4 +1,4 @@
-"""Carts made ready to pay, tenders, and what the database and the provider's book say afterwards."""
+"""Carts that are ready to pay, calls of checkout, and reads of attempts, charges and orders."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from waiting import eventually
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
-    """The codes of a payload's errors."""
+    """Return the codes of a payload's errors."""
     return [error["code"] for error in payload["errors"]]
 
 
-def told(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
-    """Codes and paths of a payload's errors."""
+def codes_and_paths(payload: dict[str, Any]) -> list[tuple[str, list[str] | None]]:
+    """Return the codes and paths of a payload's errors."""
     return [(error["code"], error["path"]) for error in payload["errors"]]
 
 
 def key(node: dict[str, Any], kind: str = "Cart") -> UUID:
-    """The key in the database."""
+    """Return the key of a node in the database."""
     found = ids.uuid(node["id"], kind)
     assert found is not None
     return found
 
 
-def parcels(order: dict[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
-    """Units by SKU, of each (method, location) as the shop names them: {("SHIP", "W1"): {"TEA": 2}}."""
+def fulfilled_units(order: dict[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return the units by SKU of each (method, location), as the shop names them: {("SHIP", "W1"): {"TEA": 2}}."""
     found: dict[tuple[str, str], dict[str, int]] = {}
     for part in order["fulfillments"]:
         units = found.setdefault((part["method"], _name(part["location"]["code"])), {})
@@ -49,22 +49,22 @@ async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     return data["cart"]  # type: ignore[no-any-return]
 
 
-async def shipped(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
-    """A cart with an address, every line to be shipped."""
+async def cart_to_ship(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
+    """Return a cart with an address whose lines are all shipped."""
     payload = await shop.fulfil(client, await shop.cart(client, channel, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def picked_up(shop: Shop, client: Client, location: str = "S1", **units: int) -> dict[str, Any]:
-    """A cart whose lines are picked up at a store."""
+async def cart_to_pick_up(shop: Shop, client: Client, location: str = "S1", **units: int) -> dict[str, Any]:
+    """Return a cart whose lines are picked up at a store."""
     payload = await shop.fulfil(client, await shop.cart(client, **units), "PICKUP", location=location)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def ways(shop: Shop, till: Client, cart: dict[str, Any], **chosen: str) -> dict[str, Any]:
-    """Choose the method of single lines: ways(shop, till, cart, POT="SHIP"); with an address for what is shipped."""
+async def choose_methods(shop: Shop, till: Client, cart: dict[str, Any], **chosen: str) -> dict[str, Any]:
+    """Choose the method of single lines: choose_methods(shop, till, cart, POT="SHIP"). SHIP sets an address."""
     for name, method in chosen.items():
         line_ids = [line["id"] for line in cart["lines"] if line["variant"]["sku"] == shop.sku(name)]
         given = {"address": ADDRESS} if method == "SHIP" else {}
@@ -75,7 +75,7 @@ async def ways(shop: Shop, till: Client, cart: dict[str, Any], **chosen: str) ->
 
 
 async def pay(client: Client, cart: dict[str, Any], *payments: Mapping[str, Any], **given: Any) -> dict[str, Any]:
-    """checkout with these payments; the payload. Amounts are in yen."""
+    """Call checkout with these payments in yen; return the payload."""
     tenders = [dict(p) | {"amount": {"amount": p["amount"], "currency": "JPY"}} for p in payments]
     return await client.do(
         CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": tenders} | given
@@ -90,7 +90,7 @@ def cash(amount: str, reference: str | None = None) -> dict[str, str | None]:
     return {"method": "CASH", "amount": amount, "reference": reference}
 
 
-async def keep_back(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
+async def set_safety_stock(shop: Shop, name: str, location: str, *, on_hand: int, safety_stock: int) -> None:
     """Count a level and give it a safety stock."""
     change = {
         "sku": shop.sku(name),
@@ -105,14 +105,14 @@ async def keep_back(shop: Shop, name: str, location: str, *, on_hand: int, safet
     assert not payload["errors"], payload
 
 
-async def buckets(shop: Shop, name: str, location: str) -> tuple[int, int, int]:
-    """On hand, committed and reserved."""
+async def stock_quantities(shop: Shop, name: str, location: str) -> tuple[int, int, int]:
+    """Return on hand, committed and reserved."""
     level = await shop.level(name, location)
     return level["onHand"], level["committed"], level["reserved"]
 
 
 async def attempts(shop: Shop, cart: dict[str, Any]) -> list[Mapping[str, Any]]:
-    """The cart's attempts at paying, oldest first."""
+    """Return the cart's payment attempts, oldest first."""
     async with shop.hub.database.reading() as session:
         return await session.fetch(
             "SELECT id, status, draft, next_at FROM checkout_attempt WHERE cart_id = $1 ORDER BY created_at", key(cart)
@@ -120,7 +120,7 @@ async def attempts(shop: Shop, cart: dict[str, Any]) -> list[Mapping[str, Any]]:
 
 
 async def charges(shop: Shop, cart: dict[str, Any]) -> list[tuple[str, int]]:
-    """What the provider TEST has in its book for a cart: (status, yen)."""
+    """Return the sandbox's charges of a cart: (status, yen)."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT t.status, t.amount_minor FROM sandbox_charge t JOIN checkout_attempt a ON t.key LIKE a.id || '-%' "
@@ -130,19 +130,19 @@ async def charges(shop: Shop, cart: dict[str, Any]) -> list[tuple[str, int]]:
     return [(row["status"], row["amount_minor"]) for row in rows]
 
 
-async def orders(shop: Shop, cart: dict[str, Any]) -> int:
+async def order_count(shop: Shop, cart: dict[str, Any]) -> int:
     async with shop.hub.database.reading() as session:
         return int(await session.fetchval("SELECT count(*) FROM orders WHERE cart_id = $1", key(cart)))
 
 
 async def make_due(shop: Shop, cart: dict[str, Any]) -> None:
-    """As if the time to look after the cart's payment had come."""
+    """Make the cart's attempts due for the sweep."""
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE checkout_attempt SET next_at = now() WHERE cart_id = $1", key(cart))
 
 
-async def end_hold(shop: Shop, cart: dict[str, Any]) -> None:
-    """As if the term of the cart's holds were over."""
+async def expire_hold(shop: Shop, cart: dict[str, Any]) -> None:
+    """Make the cart's holds expire now."""
     async with shop.hub.database.transaction() as session:
         await session.run(
             "UPDATE hold SET expires_at = now() FROM checkout_attempt a WHERE a.id = owner_id AND a.cart_id = $1",
@@ -150,7 +150,7 @@ async def end_hold(shop: Shop, cart: dict[str, Any]) -> None:
         )
 
 
-async def until_paying(shop: Shop, cart: dict[str, Any]) -> UUID:
-    """Wait until the cart's payment is under way; the attempt's id."""
+async def wait_for_attempt(shop: Shop, cart: dict[str, Any]) -> UUID:
+    """Wait until the cart has a payment attempt; return its id."""
     found = await eventually(lambda: attempts(shop, cart))
     return UUID(str(found[-1]["id"]))
