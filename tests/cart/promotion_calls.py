@@ -83,8 +83,8 @@ async def pay(client: Client, cart: dict[str, Any], amount: str | None = None, *
     amount = amount or cart["total"]["amount"]
     given = {"method": "TEST", "token": "ok"} | payment
     payments = [{"amount": {"amount": amount, "currency": "JPY"}} | given] if amount != "0" else []
-    asked = {"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": payments}
-    return await client.do(CHECKOUT, input=asked)
+    input = {"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": payments}
+    return await client.do(CHECKOUT, input=input)
 
 
 async def use_count(shop: Shop, code: str) -> int:

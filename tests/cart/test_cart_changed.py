@@ -55,10 +55,10 @@ async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> Non
     await shop.check_out(till, claimed, method="CASH")
 
     async with shop.hub.database.reading() as session:
-        told = await session.fetch(
+        events = await session.fetch(
             "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version", f"Cart:{cart_calls.key(cart)}"
         )
-    assert [(row["version"], row["type"]) for row in told] == [
+    assert [(row["version"], row["type"]) for row in events] == [
         (1, "cart.created"),
         (2, "cart.updated"),
         (3, "cart.updated"),

@@ -79,8 +79,8 @@ async def test_a_claimed_cart_has_the_tills_prices_and_warns_of_changes(shop: Sh
 
     assert (claimed["subtotal"]["amount"], claimed["shipping"]["amount"]) == ("4500", "0")
     assert cart_calls.line(claimed, "TEA")["unitPrice"]["amount"] == "600"
-    told = {warning["code"]: warning["message"] for warning in cart_calls.line(claimed, "TEA")["warnings"]}
-    assert "648" in told["PRICE_CHANGED"]
+    warnings = {warning["code"]: warning["message"] for warning in cart_calls.line(claimed, "TEA")["warnings"]}
+    assert "648" in warnings["PRICE_CHANGED"]
     assert "PRICE_CHANGED" not in cart_calls.warnings(claimed, "POT")
     assert claimed["channel"]["code"] == shop.code("web")
 

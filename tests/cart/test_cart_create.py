@@ -155,19 +155,21 @@ async def test_a_line_that_is_refused_leaves_no_cart_behind(shop: Shop) -> None:
 async def test_the_same_key_makes_one_cart_with_its_lines_once(shop: Shop) -> None:
     guest, given = shop.guest(), {"lines": [{"sku": shop.sku("TEA"), "quantity": 2}]}
 
-    made = [await cart_calls.create(guest, **given, idempotencyKey=shop.code("new")) for _ in range(2)]
+    payloads = [await cart_calls.create(guest, **given, idempotencyKey=shop.code("new")) for _ in range(2)]
 
-    assert made[0] == made[1]
-    assert made[1]["cart"]["quantity"] == 2
+    assert payloads[0] == payloads[1]
+    assert payloads[1]["cart"]["quantity"] == 2
 
 
 async def test_the_same_key_at_once_makes_one_cart_of_a_customer(shop: Shop) -> None:
     phone, given = await shop.customer(), {"lines": [{"sku": shop.sku("TEA"), "quantity": 2}]}
 
-    made = await asyncio.gather(*(cart_calls.create(phone, **given, idempotencyKey=shop.code("new")) for _ in range(8)))
+    payloads = await asyncio.gather(
+        *(cart_calls.create(phone, **given, idempotencyKey=shop.code("new")) for _ in range(8))
+    )
 
-    assert {payload["cart"]["id"] for payload in made} == {made[0]["cart"]["id"]}
-    assert {payload["cart"]["quantity"] for payload in made} == {2}
+    assert {payload["cart"]["id"] for payload in payloads} == {payloads[0]["cart"]["id"]}
+    assert {payload["cart"]["quantity"] for payload in payloads} == {2}
 
 
 async def test_the_same_key_with_other_lines_is_refused(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from uriba.worker import sweeps
 
 
 async def make_stale(shop: Shop, *carts: dict[str, object]) -> None:
-    """As if nobody had touched these carts for the term and a second."""
+    """Make these carts one second older than the term."""
     async with shop.hub.database.transaction() as session:
         await session.run(
             "UPDATE cart SET updated_at = now() - make_interval(secs => $2) WHERE id = ANY($1)",
@@ -43,8 +43,8 @@ async def test_an_expired_cart_is_closed_and_its_subscribers_are_notified(shop: 
 
         await sweeps.expire_carts(shop.hub.work)
 
-        told = await on.until(lambda state: state["status"] != "ACTIVE")
-    assert told["status"] == "EXPIRED"
+        state = await on.until(lambda state: state["status"] != "ACTIVE")
+    assert state["status"] == "EXPIRED"
     assert [cart_calls.codes(p) for p in (await shop.add(guest, cart, TEA=1), await shop.check_out(guest, cart))] == [
         ["CART_NOT_ACTIVE"]
     ] * 2

@@ -41,8 +41,8 @@ async def test_units_unavailable_by_the_method_warn(shop: Shop) -> None:
     shipped = await cart_calls.read(guest, cart)
     here = (await shop.fulfil(guest, cart, "PICKUP", location="S1"))["cart"]
 
-    told = cart_calls.line(shipped, "TEA")["warnings"]
-    assert [(w["code"], w["message"]) for w in told] == [("OUT_OF_STOCK", "Only 1 available for shipping now.")]
+    warnings = cart_calls.line(shipped, "TEA")["warnings"]
+    assert [(w["code"], w["message"]) for w in warnings] == [("OUT_OF_STOCK", "Only 1 available for shipping now.")]
     assert cart_calls.warnings(shipped, "POT") == []
     assert (cart_calls.warnings(here, "TEA"), cart_calls.warnings(here, "POT")) == (["OUT_OF_STOCK"], [])
 

@@ -19,14 +19,14 @@ async def test_adding_to_a_cart_with_promotions_and_a_coupon_is_two_statements(s
     guest = shop.guest("app")
     cart = await shop.cart(guest, TEA=1)
     await promotion_calls.add_coupon(guest, cart, code)
-    said: list[str] = []
+    statements: list[str] = []
 
     async with shop.hub.database.transaction() as session:
         wanted = [NewLine(shop.sku(name), None, 1) for name in ("TEA", "POT", "CUP")]
-        with session.driver.query_logger(lambda record: said.append(record.query)):
+        with session.driver.query_logger(lambda record: statements.append(record.query)):
             view = await lines.add(session, actor=SYSTEM, cart_id=cart_calls.key(cart), lines=wanted)
 
-    assert len(said) == 2, said
+    assert len(statements) == 2, statements
     assert [verdict.promotion.code for verdict in view.quote.applied] == [shop.code("TEAS"), shop.code("C")]
     assert (await promotion_calls.read_offers(guest, cart))["total"]["amount"] == str(view.quote.total_minor)
 

@@ -114,8 +114,8 @@ class FakeStripe:
 
     def event(self, kind: str, about: dict[str, Any], *, at: int | None = None, secret: str = WEBHOOK_SECRET) -> Any:
         """Return the headers and the body of a webhook."""
-        told = {"id": self._id("evt"), "object": "event", "type": kind, "data": {"object": about}}
-        body = json.dumps(told)
+        event = {"id": self._id("evt"), "object": "event", "type": kind, "data": {"object": about}}
+        body = json.dumps(event)
         signed = stripe.WebhookSignature.generate_signature_header(body, secret, timestamp=at)  # type: ignore[no-untyped-call]
         return {"stripe-signature": signed, "content-type": "application/json"}, body.encode()
 
@@ -147,10 +147,10 @@ class FakeStripe:
         return status, body, again
 
     def _once(self, request: Request, *, broken: bool) -> tuple[int, dict[str, Any], bool]:
-        asked = (request.method, request.path, request.params)
+        content = (request.method, request.path, request.params)
         if request.key is not None and request.key in self._answers:
             first, status, body = self._answers[request.key]
-            if first != asked:
+            if first != content:
                 error = {"type": "idempotency_error", "message": "Keys can only be used with the same parameters."}
                 return 400, {"error": error}, False
             return status, body, True
@@ -162,7 +162,7 @@ class FakeStripe:
             except ErrorAnswer as refusal:
                 status, body = refusal.status, refusal.body
         if request.key is not None:
-            self._answers[request.key] = (asked, status, json.loads(json.dumps(body)))
+            self._answers[request.key] = (content, status, json.loads(json.dumps(body)))
         return status, body, False
 
     def _do(self, request: Request) -> dict[str, Any]:

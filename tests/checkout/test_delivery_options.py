@@ -48,7 +48,7 @@ def sources(shipping: dict[str, Any]) -> dict[str, int]:
 
 
 async def update_location(shop: Shop, name: str, **given: Any) -> None:
-    """Change what is known of a location."""
+    """Update a location."""
     row = {"code": shop.code(name), "name": name, "kind": "STORE", "offersPickup": name != "W1", "shipsOrders": True}
     payload = await shop.staff.do(
         f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}", l=[row | given]
@@ -57,7 +57,7 @@ async def update_location(shop: Shop, name: str, **given: Any) -> None:
 
 
 async def set_split_limit(shop: Shop, limit: int | None) -> None:
-    """The most parcels that the app ships an order in."""
+    """Set the maximum of shipments of an order in the app."""
     row = {
         "code": shop.code("app"),
         "name": "App",
@@ -148,8 +148,8 @@ async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
 
     found = await options(guest, await shop.cart(guest, TEA=1))
 
-    asked = datetime.fromisoformat(found["asOf"])
-    ready = [datetime.fromisoformat(one["readyBy"]) - asked for one in found["pickup"]]
+    as_of = datetime.fromisoformat(found["asOf"])
+    ready = [datetime.fromisoformat(one["readyBy"]) - as_of for one in found["pickup"]]
     assert ready == [timedelta(hours=4), timedelta(hours=1)]
 
 
@@ -271,9 +271,9 @@ async def test_an_order_has_the_reasons_of_its_sourcing(shop: Shop) -> None:
     data = await shop.staff.run(
         "query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"]
     )
-    said = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
+    sourcing = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
     w1, s1, s2 = (shop.code(name) for name in ("W1", "S1", "S2"))
-    assert said == {
+    assert sourcing == {
         "PICKUP": {"decidedBy": "STATED_STORE", "rules": []},
         "SHIP": {
             "decidedBy": "FILLS_EVERYTHING",
@@ -295,9 +295,9 @@ async def test_only_shipped_lines_of_a_till_have_sourcing_reasons(shop: Shop) ->
     order = (await pay(till, cart, cash("3948")))["order"]
 
     data = await till.run("query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"])
-    said = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
-    assert said["CARRY_OUT"] is None
-    assert said["SHIP"]["decidedBy"] == "ONLY_LOCATION"
+    sourcing = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
+    assert sourcing["CARRY_OUT"] is None
+    assert sourcing["SHIP"]["decidedBy"] == "ONLY_LOCATION"
 
 
 async def test_another_customers_cart_has_no_options(shop: Shop) -> None:

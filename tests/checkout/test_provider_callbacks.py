@@ -57,7 +57,7 @@ async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: Fak
         ("test", *fake.event(kind, intent)),
     ]
 
-    answers = [await post_event(at_stripe, *told) for told in forged]
+    answers = [await post_event(at_stripe, *answer) for answer in forged]
 
     assert {a.status_code for a in answers} == {400}
     assert {a.json()["errors"][0]["message"] for a in answers} == {"This event is not signed by the payment provider."}
@@ -75,11 +75,11 @@ async def test_an_event_that_is_too_large_is_refused(shop: Shop) -> None:
 
 
 async def test_signed_events_of_other_charges_are_answered(at_stripe: Shop, fake: FakeStripe) -> None:
-    told = await post_event(at_stripe, "stripe", *fake.event("customer.created", {"id": "cus_1"}))
+    answer = await post_event(at_stripe, "stripe", *fake.event("customer.created", {"id": "cus_1"}))
     key = f"{uuid4()}-0"
     unknown = await post_event(at_stripe, "test", *signed_sandbox_event(key, "CAPTURED"))
 
-    assert (told.status_code, told.json()) == (200, {"new": False})
+    assert (answer.status_code, answer.json()) == (200, {"new": False})
     assert (unknown.status_code, unknown.json(), await recorded_events(at_stripe, key)) == (200, {"new": True}, 1)
 
 

@@ -57,7 +57,7 @@ async def cart_awaiting_customer(shop: Shop) -> tuple[Client, dict[str, Any]]:
 async def test_the_same_key_continues_after_the_customer_confirmed(shop: Shop) -> None:
     guest, cart = await cart_awaiting_customer(shop)
     assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])], (
-        "asked too early"
+        "called too early"
     )
     assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 2), "its stock is held meanwhile"
 
@@ -122,7 +122,7 @@ async def test_answer_webhook_and_sweep_at_once_place_one_order(shop: Shop) -> N
 
     assert await order_count(shop, cart) == 1
     assert (await read(guest, cart))["status"] == "ORDERED"
-    assert await checkout.receive("TEST", event) is False, "heard before"
+    assert await checkout.receive("TEST", event) is False, "received before"
 
 
 async def test_a_late_event_does_not_reopen_an_ended_attempt(shop: Shop) -> None:
@@ -132,9 +132,9 @@ async def test_a_late_event_does_not_reopen_an_ended_attempt(shop: Shop) -> None
     assert codes_and_paths(await check_out(guest, cart)) == [("PAYMENT_DECLINED", ["payments"])]
     before = await read(guest, cart)
 
-    heard = await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:late", key=key, kind="CAPTURED"))
+    new = await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:late", key=key, kind="CAPTURED"))
 
-    assert heard is True
+    assert new is True
     assert (await read(guest, cart), await order_count(shop, cart)) == (before, 0)
     assert await stock_quantities(shop, "TEA", "W1") == (5, 0, 0)
 

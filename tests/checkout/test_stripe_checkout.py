@@ -74,9 +74,9 @@ async def test_a_token_that_is_no_payment_method_is_refused_before_anything_is_d
 async def test_stripes_event_completes_a_second_step_and_a_repeat_is_not_new(at_stripe: Shop, fake: FakeStripe) -> None:
     guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=True)
-    told = fake.event("payment_intent.succeeded", fake.of(key))
+    event = fake.event("payment_intent.succeeded", fake.of(key))
 
-    answers = [await post_event(at_stripe, "stripe", *told) for _ in range(3)]
+    answers = [await post_event(at_stripe, "stripe", *event) for _ in range(3)]
 
     assert [(a.status_code, a.json()) for a in answers] == [(200, {"new": n}) for n in (True, False, False)]
     assert (await read(guest, cart))["status"] == "ORDERED"
@@ -127,11 +127,11 @@ async def test_an_event_before_stripes_answer_places_the_one_order(at_stripe: Sh
     key = f"{await wait_for_attempt(at_stripe, cart)}-0"
     intent = await eventually(lambda: _succeeded(fake, key))
 
-    told = await post_event(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
+    answer = await post_event(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
     at_that = await order_count(at_stripe, cart)
     await paying
 
-    assert (told.json(), at_that) == ({"new": True}, 1)
+    assert (answer.json(), at_that) == ({"new": True}, 1)
     assert (await pay(guest, cart, "STRIPE", OK))["order"]["paymentStatus"] == "PAID"
     assert (await order_count(at_stripe, cart), fake.of(key)["amount_received"]) == (1, 1296)
 
@@ -159,9 +159,9 @@ async def test_a_late_event_of_stripe_does_not_reopen_an_ended_attempt(at_stripe
     assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_DECLINED"]
     late = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
 
-    told = await post_event(at_stripe, "stripe", *late)
+    answer = await post_event(at_stripe, "stripe", *late)
 
-    assert (told.status_code, told.json()) == (200, {"new": True})
+    assert (answer.status_code, answer.json()) == (200, {"new": True})
     assert (await order_count(at_stripe, cart), (await read(guest, cart))["status"]) == (0, "ACTIVE")
 
 

@@ -50,10 +50,10 @@ def test_only_payment_methods_are_tokens(token: str | None) -> None:
 async def test_a_signed_event_has_the_same_id_as_the_answer(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     taken = await charge(gateway, key)
 
-    heard = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.of(key)))
+    event = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.of(key)))
 
-    assert heard is not None
-    assert (heard.event, heard.key, heard.kind) == (taken.event, key, "payment_intent.succeeded")
+    assert event is not None
+    assert (event.event, event.key, event.kind) == (taken.event, key, "payment_intent.succeeded")
 
 
 async def test_a_refund_that_failed_later_is_an_event_of_its_charge(
@@ -62,10 +62,10 @@ async def test_a_refund_that_failed_later_is_an_event_of_its_charge(
     await charge(gateway, key)
     refund = fake.refunds[await gateway.refund(key=key, operation="o", amount_minor=5, currency="EUR")]
 
-    heard = gateway.parse_event(*fake.event("refund.failed", refund))
+    event = gateway.parse_event(*fake.event("refund.failed", refund))
 
-    assert heard is not None
-    assert (heard.key, heard.kind, heard.event[:4]) == (key, "refund.failed", "evt_")
+    assert event is not None
+    assert (event.key, event.kind, event.event[:4]) == (key, "refund.failed", "evt_")
 
 
 async def test_events_of_other_charges_are_ignored(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
@@ -94,8 +94,8 @@ async def test_a_forged_event_is_refused(fake: FakeStripe, gateway: StripeGatewa
         fake.event(kind, intent, at=int(time.time()) - 301),
     ]
 
-    for told in forged:
+    for event in forged:
         with pytest.raises(InvalidSignature):
-            gateway.parse_event(*told)
+            gateway.parse_event(*event)
     with pytest.raises(InvalidSignature):
         provider(fake, webhook_secret="").parse_event(headers, body)

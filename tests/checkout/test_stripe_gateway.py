@@ -57,7 +57,7 @@ async def test_a_card_is_charged_once_under_the_keys_of_the_hub(
     assert taken.event == f"{intent['id']}:succeeded"
     assert (intent["amount_received"], intent["currency"]) == (1999, "eur")
     assert [(r.step, r.key) for r in fake.seen] == [("create", key), ("confirm", f"{key}:confirm")]
-    assert await charge(gateway, key) == taken, "asked again"
+    assert await charge(gateway, key) == taken, "called again"
     assert await gateway.find(key=key, **EUR) == taken
     assert await gateway.find(key=key, reference=taken.reference) == taken
     assert len(fake.intents) == 1
@@ -156,7 +156,7 @@ async def test_a_charge_in_flight_charges_nothing_after_its_void(
 
 
 @pytest.mark.parametrize("known_by", ["reference", "amount", "search"])
-@pytest.mark.parametrize("state", ["nothing", "declined", "waiting", "authorised", "captured", "refunded", "voided"])
+@pytest.mark.parametrize("state", ["nothing", "declined", "waiting", "authorized", "captured", "refunded", "voided"])
 async def test_void_of_every_state(
     fake: FakeStripe, gateway: StripeGateway, key: str, state: str, known_by: str
 ) -> None:
@@ -164,7 +164,7 @@ async def test_void_of_every_state(
         with pytest.raises(Declined):
             await charge(gateway, key, DECLINED)
     elif state != "nothing":
-        await charge(gateway, key, ACTION if state == "waiting" else OK, capture=state != "authorised")
+        await charge(gateway, key, ACTION if state == "waiting" else OK, capture=state != "authorized")
     if state == "refunded":
         await gateway.refund(key=key, operation="part", amount_minor=999, currency="EUR")
     if state == "voided":

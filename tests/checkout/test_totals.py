@@ -11,7 +11,7 @@ from shop import ADDRESS, CART, ERRORS, Shop
 
 
 async def open_channel(shop: Shop, code: str, **given: Any) -> None:
-    """A channel more, in yen unless said otherwise, with the shop's rates and prices for TEA and POT."""
+    """Create another channel, in yen by default, with the shop's rates and prices for TEA and POT."""
     channel = {
         "code": shop.code(code),
         "name": code.title(),

@@ -26,7 +26,7 @@ from checkout_calls import (
 
 from client import Refused
 from shop import Shop
-from uriba.checkout import payment_attempts as steps
+from uriba.checkout import payment_attempts
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.inventory import holds, ledger
@@ -34,16 +34,16 @@ from uriba.worker import sweeps
 
 STEPS = {
     "before the charge": (SandboxGateway, "charge", "ok"),
-    "after the charge": (steps, "complete_and_commit", "ok"),
+    "after the charge": (payment_attempts, "complete_and_commit", "ok"),
     "while the order is written": (ledger, "post_and_commit", "ok"),
-    "before a declined charge is called off": (SandboxGateway, "void", "declined"),
-    "after a declined charge was called off": (steps, "end_without_order", "declined"),
-    "while stock and cart are let go": (ledger, "post", "declined"),
+    "before a declined charge is voided": (SandboxGateway, "void", "declined"),
+    "after a declined charge was voided": (payment_attempts, "end_without_order", "declined"),
+    "while stock and cart are released": (ledger, "post", "declined"),
 }
 
 
 class Crash(Exception):
-    """The process ended here."""
+    """A crash of the process at this step."""
 
 
 async def crash(*_: Any, **__: Any) -> None:
