@@ -19,7 +19,7 @@ from uriba.core.errors import Invalid, NotFound
 from uriba.customers import customers
 from uriba.customers.identifiers import Identifier
 from uriba.db import Row, Session
-from uriba.db.statements import statement
+from uriba.db.statements import fragment, statement
 
 PREFIX = "uriba"
 KEY_SIZE_MAX = 200
@@ -163,6 +163,10 @@ async def revoke(session: Session, *, key_id: str) -> None:
 _REVOKE = statement("""
     UPDATE access_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = :key_id RETURNING true
 """)
+
+
+VALID_KEY = fragment("EXISTS (SELECT FROM access_key k WHERE k.id = {key} AND k.revoked_at IS NULL)")
+"""A condition, for statements of other domains that have the id of a terminal's key."""
 
 
 async def revoked_at_location(session: Session, location_id: int) -> list[Row]:

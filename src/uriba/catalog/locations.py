@@ -127,6 +127,9 @@ _UPSERT = statement("""
 LOCATION_ID_OF_CODE = fragment("SELECT o.id FROM location o WHERE o.code = {code}")
 """A scalar subquery, for statements of other domains that get location codes."""
 
+LOCATION_HOURS = fragment("SELECT o.id, o.timezone, o.opening_hours FROM location o")
+"""A subquery, for statements of other domains that need opening hours."""
+
 LOCATIONS_OF_CHANNEL = fragment(
     "SELECT c.location_id, c.position FROM channel_location c WHERE c.channel_id = {channel}"
 )

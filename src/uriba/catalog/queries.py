@@ -24,6 +24,12 @@ COUNT_VARIANT_EVENTS = fragment("""
     )
 """)
 """CTEs that count one more event of variants; `counted` has their id, sku and events."""
+
+VARIANTS_BY_CODE = fragment(
+    "SELECT v.id, v.sku, v.barcode, v.name, v.tax_class FROM variant v WHERE v.{column} = ANY({codes})"
+)
+"""A subquery, for statements of other domains that read variants by SKU or barcode."""
+
 VARIANT_ID_OF_SKU = fragment("SELECT v.id FROM variant v WHERE v.sku = {sku}")
 """A scalar subquery, for statements of other domains that get SKUs."""
 
@@ -101,26 +107,6 @@ async def variant_ids_after(session: Session, after: int, *, limit: int) -> list
 
 
 _VARIANT_IDS_AFTER = statement("SELECT id FROM variant WHERE id > :after ORDER BY id LIMIT :limit")
-
-
-async def variants_at_location(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
-    """Return variants by SKU or else barcode, and whether the location has a stock level of each (`stocked`)."""
-    rows = await session.fetch(_AT_LOCATION_BY_SKU, codes=names, location_id=location_id)
-    found = {row["sku"]: row for row in rows}
-    if others := [name for name in names if name not in found]:
-        rows = await session.fetch(_AT_LOCATION_BY_BARCODE, codes=others, location_id=location_id)
-        found |= {row["barcode"]: row for row in rows}
-    return found
-
-
-_AT_LOCATION = fragment("""
-    SELECT v.id, v.sku, v.barcode, v.name, v.tax_class, EXISTS (
-        SELECT FROM stock_level l WHERE (l.variant_id, l.location_id) = (v.id, :location_id)
-    ) AS stocked
-    FROM variant v WHERE v.{column} = ANY(:codes)
-""")
-_AT_LOCATION_BY_SKU = statement(_AT_LOCATION.format(column="sku"))
-_AT_LOCATION_BY_BARCODE = statement(_AT_LOCATION.format(column="barcode"))
 
 
 async def products(

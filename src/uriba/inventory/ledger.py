@@ -48,7 +48,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StockFact(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of one level that has happened already, in units. It is applied whatever it makes of the level.
+    """A change of one level that has already happened, in units. It is applied even where on hand becomes negative.
 
     counted: makes it a count of what was there. The facts of a level are ordered by (`occurred_at`, `reference`);
     `occurred_at` is never in the future. on_hand, unavailable: what it adds; a count replaces on hand only.
@@ -93,10 +93,10 @@ async def post(
 
 
 async def post_facts(session: Session, facts: Sequence[StockFact], *, actor: str) -> list[Row]:
-    """Post facts, whatever they make of the levels; return the changed levels in (variant, location) order.
+    """Post facts, even where on hand becomes negative; return the changed levels in (variant, location) order.
 
-    Counts are barriers: on hand is the last count (by `occurred_at`) plus what was added after it, in whatever order
-    facts arrive. An earlier fact stays in the ledger and changes nothing. Every level must exist: see `open_levels`.
+    Counts are barriers: on hand is the last count (by `occurred_at`) plus what was added after it, in any order
+    of arrival. An earlier fact stays in the ledger and changes nothing. Every level must exist: see `open_levels`.
 
     Source of the rule: "How counts and late facts meet" in docs/domain.md.
     """

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from uriba.catalog.locations import LOCATION_ID_OF_CODE, LOCATIONS_OF_CHANNEL, SELLING_LOCATIONS_OF_CHANNEL
-from uriba.catalog.queries import VARIANT_ID_OF_SKU
+from uriba.catalog.queries import VARIANT_ID_OF_SKU, VARIANTS_BY_CODE
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
@@ -100,6 +100,31 @@ _LEVELS_BY_KEY = statement(f"""
 def available_at_till(level: Row) -> int:
     """Return the units of a level that its location's own tills may sell: safety stock included."""
     return int(level["on_hand"] - level["unavailable"] - level["committed"] - level["reserved"])
+
+
+async def variants_at_location(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
+    """Return variants by SKU or else barcode (id, sku, barcode, name, tax_class).
+
+    `stocked`: whether the location has a stock level of the variant.
+    """
+    rows = await session.fetch(_VARIANTS_BY_SKU, codes=names, location_id=location_id)
+    found = {row["sku"]: row for row in rows}
+    if others := [name for name in names if name not in found]:
+        rows = await session.fetch(_VARIANTS_BY_BARCODE, codes=others, location_id=location_id)
+        found |= {row["barcode"]: row for row in rows}
+    return found
+
+
+_AT_LOCATION = """
+    SELECT v.*, EXISTS (
+        SELECT FROM stock_level l WHERE (l.variant_id, l.location_id) = (v.id, :location_id)
+    ) AS stocked
+    FROM ({variants}) v
+"""
+_VARIANTS_BY_SKU = statement(_AT_LOCATION.format(variants=VARIANTS_BY_CODE.format(column="sku", codes=":codes")))
+_VARIANTS_BY_BARCODE = statement(
+    _AT_LOCATION.format(variants=VARIANTS_BY_CODE.format(column="barcode", codes=":codes"))
+)
 
 
 async def levels_by_name(session: Session, names: Sequence[tuple[str, str]]) -> list[Row]:

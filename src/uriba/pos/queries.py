@@ -1,10 +1,12 @@
-"""Reads of tills."""
+"""Reads of terminals."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
 
+from uriba.access.keys import VALID_KEY
+from uriba.catalog.locations import LOCATION_HOURS
 from uriba.db import Session
 from uriba.db.statements import statement
 
@@ -24,8 +26,8 @@ async def terminals_not_synced(session: Session, *, for_s: float) -> list[Termin
     return [TerminalSync(*row.values()) for row in await session.fetch(_NOT_SYNCED, for_s=for_s)]
 
 
-_NOT_SYNCED = statement("""
-    SELECT t.key_id, t.synced_at, k.location_id, l.timezone, l.opening_hours FROM pos_terminal t
-    JOIN access_key k ON k.id = t.key_id JOIN location l ON l.id = k.location_id
-    WHERE k.revoked_at IS NULL AND t.synced_at < now() - make_interval(secs => :for_s)
+_NOT_SYNCED = statement(f"""
+    SELECT t.key_id, t.synced_at, t.location_id, l.timezone, l.opening_hours
+    FROM pos_terminal t JOIN ({LOCATION_HOURS}) l ON l.id = t.location_id
+    WHERE t.synced_at < now() - make_interval(secs => :for_s) AND {VALID_KEY.format(key="t.key_id")}
 """)

@@ -9,12 +9,13 @@ from fractions import Fraction
 from uuid import UUID
 
 from uriba.cart import queries as carts
-from uriba.catalog import channels, queries
+from uriba.catalog import channels
 from uriba.core.ids import uuid
 from uriba.core.money import divide
 from uriba.core.text import CODE_SIZE_MAX, has_control
 from uriba.customers import customers
 from uriba.db import Row, Session
+from uriba.inventory.queries import variants_at_location
 from uriba.pos.facts import PRICED_TYPES, TillFact
 from uriba.pos.models import PosEventType
 from uriba.pos.terminals import SyncContext
@@ -88,7 +89,7 @@ def _card(fact: TillFact) -> str | None:
 async def _goods(session: Session, context: SyncContext, facts: Sequence[TillFact]) -> Mapping[str, Row]:
     sent = {line.sku for fact in facts for line in fact.lines}
     names = [name for name in sent if len(name) <= CODE_SIZE_MAX and not has_control(name)]
-    return await queries.variants_at_location(session, names, location_id=context.location_id) if names else {}
+    return await variants_at_location(session, names, location_id=context.location_id) if names else {}
 
 
 async def terms_of_channel(session: Session, channel_id: int) -> PricingTerms:
