@@ -1,4 +1,4 @@
-"""stockAdjust: differences, all rows or none."""
+"""stockAdjust: adds differences, all rows or none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stockroom import ADJUST, adjust, codes, committed, events_of, shortages, variant_and_place
+from stock_mutations import ADJUST, adjust, codes, events_of, level_ids, place_pickup_order, shortages
 
 from shop import Shop
 from uriba.core.actor import SYSTEM, Scope
@@ -17,7 +17,7 @@ from uriba.inventory.adjustments import Adjustment
 from uriba.inventory.models import StockReason
 
 
-async def test_rows_of_one_level_are_summed_and_each_keeps_its_movement(shop: Shop) -> None:
+async def test_adds_up_rows_of_one_level_and_records_a_movement_for_each(shop: Shop) -> None:
     payload = await adjust(shop, ("TEA", "S1", 5), ("POT", "S1", 7), ("TEA", "S1", -2))
 
     assert {(row["variant"]["sku"], row["onHand"]) for row in payload["levels"]} == {
@@ -28,14 +28,14 @@ async def test_rows_of_one_level_are_summed_and_each_keeps_its_movement(shop: Sh
     assert sorted(moved) == [-2, 5]
 
 
-async def test_rows_that_fall_below_zero_only_on_the_way_stand(shop: Shop) -> None:
+async def test_accepts_rows_whose_sum_does_not_fall_below_zero(shop: Shop) -> None:
     payload = await adjust(shop, ("TEA", "S1", -2), ("TEA", "S1", 5))
 
     assert payload["errors"] == []
     assert (await shop.level("TEA", "S1"))["onHand"] == 3
 
 
-async def test_one_row_below_zero_refuses_all_rows(shop: Shop) -> None:
+async def test_refuses_all_rows_when_one_falls_below_zero(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=1, CUP_S1=1)
 
     payload = await adjust(shop, ("TEA", "S1", 10), ("POT", "S1", -2), ("CUP", "S1", -3))
@@ -48,7 +48,7 @@ async def test_one_row_below_zero_refuses_all_rows(shop: Shop) -> None:
     assert [(await shop.level(sku, "S1"))["onHand"] for sku in ("TEA", "POT", "CUP")] == [5, 1, 1]
 
 
-async def test_every_wrong_row_is_named_at_once(shop: Shop) -> None:
+async def test_reports_every_invalid_row_in_one_answer(shop: Shop) -> None:
     payload = await shop.staff.do(
         ADJUST,
         i={
@@ -72,11 +72,11 @@ async def test_every_wrong_row_is_named_at_once(shop: Shop) -> None:
     ]
 
 
-async def test_a_refused_call_leaves_its_key_free_and_opens_no_level(shop: Shop) -> None:
+async def test_a_refused_call_leaves_its_key_unused_and_creates_no_level(shop: Shop) -> None:
     key = uuid4().hex
 
     refused = await adjust(shop, ("TEA", "S1", -1), key=key)
-    level = await variant_and_place(shop, "TEA", "S1")
+    level = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.reading() as session:
         opened = await session.fetch("SELECT FROM stock_level WHERE (variant_id, location_id) = ($1, $2)", *level)
     accepted = await adjust(shop, ("TEA", "S1", 1), key=key)
@@ -86,7 +86,7 @@ async def test_a_refused_call_leaves_its_key_free_and_opens_no_level(shop: Shop)
     assert accepted["levels"][0]["onHand"] == 1
 
 
-async def test_the_same_key_answers_the_same_and_adds_once(shop: Shop) -> None:
+async def test_repeats_the_answer_for_the_same_key_and_adds_once(shop: Shop) -> None:
     key = uuid4().hex
     changes = [(sku, place, 2) for place in ("W1", "S2", "S1") for sku in ("POT", "TEA", "CUP")]
 
@@ -107,10 +107,10 @@ async def test_the_same_key_with_another_input_is_refused(shop: Shop) -> None:
     assert (await shop.level("TEA", "S1"))["onHand"] == 2
 
 
-async def test_below_what_is_promised_a_shortage_opens_and_is_told(shop: Shop) -> None:
+async def test_opens_a_shortage_with_an_event_when_promised_units_are_missing(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
-    await committed(shop, "TEA", 6)
-    level = await variant_and_place(shop, "TEA", "S1")
+    await place_pickup_order(shop, "TEA", 6)
+    level = await level_ids(shop, "TEA", "S1")
 
     payload = await adjust(shop, ("TEA", "S1", -7))
 
@@ -118,16 +118,16 @@ async def test_below_what_is_promised_a_shortage_opens_and_is_told(shop: Shop) -
     assert (row["onHand"], row["committed"], row["available"], row["shortage"]) == (3, 6, -3, 3)
     async with shop.hub.database.reading() as session:
         assert await shortages(session, level) == [(3, 0, False)]
-        told = await events_of(session, level)
-    assert told[-2][0] == "stock.changed"
-    assert told[-1][0] == "shortage.opened"
-    assert [version for _, version in told] == list(range(1, len(told) + 1))
+        events = await events_of(session, level)
+    assert events[-2][0] == "stock.changed"
+    assert events[-1][0] == "shortage.opened"
+    assert [version for _, version in events] == list(range(1, len(events) + 1))
 
 
-async def test_later_receipts_settle_shortages_oldest_first(shop: Shop) -> None:
+async def test_later_receipts_settle_the_oldest_shortages_first(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
-    await committed(shop, "TEA", 10)
-    level = await variant_and_place(shop, "TEA", "S1")
+    await place_pickup_order(shop, "TEA", 10)
+    level = await level_ids(shop, "TEA", "S1")
     for lost in (3, 2):
         await adjust(shop, ("TEA", "S1", -lost))
 
@@ -147,10 +147,10 @@ async def test_later_receipts_settle_shortages_oldest_first(shop: Shop) -> None:
         assert [kind for kind, _ in await events_of(session, level)].count("shortage.settled") == 3
 
 
-async def test_a_shortage_that_grows_after_it_was_partly_settled_is_settled_in_order_again(shop: Shop) -> None:
+async def test_settles_in_order_after_a_partly_settled_shortage_has_grown(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await committed(shop, "TEA", 5)
-    level = await variant_and_place(shop, "TEA", "S1")
+    await place_pickup_order(shop, "TEA", 5)
+    level = await level_ids(shop, "TEA", "S1")
 
     await adjust(shop, ("TEA", "S1", -4))
     await adjust(shop, ("TEA", "S1", 2))
@@ -162,7 +162,7 @@ async def test_a_shortage_that_grows_after_it_was_partly_settled_is_settled_in_o
 
 
 @pytest.mark.parametrize("reason", ["SALE", "RETURN", "RECEIPT", "ADJUSTMENT", "DAMAGE", "IMPORT"])
-async def test_a_persons_reasons_are_kept_with_key_and_actor(shop: Shop, reason: str) -> None:
+async def test_records_reason_key_and_actor(shop: Shop, reason: str) -> None:
     payload = await adjust(shop, ("TEA", "S1", 4), reason=reason, key=f"key-{reason}")
 
     assert payload["errors"] == []
@@ -173,19 +173,19 @@ async def test_a_persons_reasons_are_kept_with_key_and_actor(shop: Shop, reason:
 
 
 @pytest.mark.parametrize("reason", ["COUNT", "TRANSFER_OUT", "TRANSFER_IN", "COMMIT", "RELEASE", "RESERVE"])
-async def test_reasons_of_counts_promises_and_transfers_are_not_for_people(shop: Shop, reason: str) -> None:
+async def test_refuses_reasons_of_counts_promises_and_transfers(shop: Shop, reason: str) -> None:
     payload = await adjust(shop, ("TEA", "S1", 4), reason=reason)
 
     assert codes(payload) == [("INVALID", ("reason",))]
 
 
-async def test_more_than_a_thousand_rows_are_refused(shop: Shop) -> None:
+async def test_refuses_more_than_a_thousand_rows(shop: Shop) -> None:
     payload = await adjust(shop, *[("TEA", "S1", 1)] * 1_001)
 
     assert codes(payload) == [("LIMIT_EXCEEDED", ("changes",))]
 
 
-async def test_a_terminal_changes_its_own_location_only(shop: Shop) -> None:
+async def test_a_terminal_changes_only_its_own_location(shop: Shop) -> None:
     till = await shop.terminal("S1")
 
     own = await adjust(shop, ("TEA", "S1", 3), by=till)
@@ -205,7 +205,7 @@ async def test_a_terminal_changes_its_own_location_only(shop: Shop) -> None:
     assert (await shop.level("TEA", "S1"))["onHand"] == 3
 
 
-async def test_an_app_needs_the_scope_and_guests_a_key(shop: Shop) -> None:
+async def test_an_app_needs_the_scope_and_guests_are_refused(shop: Shop) -> None:
     with_scope, without = await shop.app("app", Scope.INVENTORY), await shop.app("app")
     change = {
         "changes": [{"sku": shop.sku("TEA"), "location": shop.code("W1"), "delta": 1}],

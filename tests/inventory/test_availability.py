@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stockroom import adjust, committed, count
+from stock_mutations import adjust, count, place_pickup_order
 
 from shop import ERRORS, Shop
 from uriba.core.ids import local_id
@@ -22,7 +22,7 @@ def places(shop: Shop, availability: dict[str, Any]) -> list[tuple[str, int, str
     return [(row["location"]["code"], row["quantity"], row["status"]) for row in availability["pickup"]]
 
 
-async def test_a_channel_promises_the_sum_of_its_locations(shop: Shop) -> None:
+async def test_availability_is_the_sum_over_the_channels_locations(shop: Shop) -> None:
     await shop.receive(TEA_S1=4, TEA_S2=3, TEA_W1=10)
 
     found = await promised(shop)
@@ -30,9 +30,9 @@ async def test_a_channel_promises_the_sum_of_its_locations(shop: Shop) -> None:
     assert (found["status"], found["quantity"]) == ("IN_STOCK", 17)
 
 
-async def test_a_location_in_debt_counts_as_nothing_and_takes_nothing_from_others(shop: Shop) -> None:
+async def test_a_location_below_zero_counts_as_zero(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, TEA_S2=3)
-    await committed(shop, "TEA", 5)
+    await place_pickup_order(shop, "TEA", 5)
     await adjust(shop, ("TEA", "S1", -4))
 
     found = await promised(shop)
@@ -42,7 +42,7 @@ async def test_a_location_in_debt_counts_as_nothing_and_takes_nothing_from_other
     assert places(shop, found) == [(shop.code("S2"), 3, "LOW_STOCK")]
 
 
-async def test_safety_stock_is_not_promised(shop: Shop) -> None:
+async def test_safety_stock_is_not_available(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 8, "safetyStock": 6}))
 
     found = await promised(shop)
@@ -50,7 +50,7 @@ async def test_safety_stock_is_not_promised(shop: Shop) -> None:
     assert (found["status"], found["quantity"]) == ("LOW_STOCK", 2)
 
 
-async def test_the_last_five_units_are_low_stock_and_none_is_out_of_stock(shop: Shop) -> None:
+async def test_five_units_are_low_stock_and_zero_is_out_of_stock(shop: Shop) -> None:
     seen = []
     for delta in (6, -1, -4, -1):
         await adjust(shop, ("TEA", "S1", delta))
@@ -61,7 +61,7 @@ async def test_the_last_five_units_are_low_stock_and_none_is_out_of_stock(shop: 
     assert (await promised(shop, "POT"))["status"] == "OUT_OF_STOCK"
 
 
-async def test_pickup_lists_stores_that_offer_it_and_have_some_best_first(shop: Shop) -> None:
+async def test_pickup_lists_stores_with_stock_that_offer_it_best_first(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=9, TEA_W1=50, POT_S2=2)
 
     tea, pot, one = await promised(shop), await promised(shop, "POT"), await promised(shop, n=1)
@@ -71,7 +71,7 @@ async def test_pickup_lists_stores_that_offer_it_and_have_some_best_first(shop: 
     assert places(shop, one) == [(shop.code("S1"), 1, "LOW_STOCK")]
 
 
-async def test_a_channel_sells_only_from_the_locations_it_lists_in_its_own_order(shop: Shop) -> None:
+async def test_a_channel_sells_from_its_own_locations_in_its_own_order(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=9, TEA_W1=50)
     outlet = {
         "code": shop.code("outlet"),
@@ -91,7 +91,7 @@ async def test_a_channel_sells_only_from_the_locations_it_lists_in_its_own_order
     assert [code for code, _, _ in places(shop, found)] == [shop.code("S2"), shop.code("S1")]
 
 
-async def test_two_channels_of_one_answer_have_availabilities_of_their_own(shop: Shop) -> None:
+async def test_one_query_returns_the_availability_of_two_channels(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_W1=50)
     await shop.staff.do(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}",
@@ -124,7 +124,7 @@ async def test_an_unknown_channel_is_not_found(shop: Shop) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
-async def test_a_level_is_a_node(shop: Shop) -> None:
+async def test_a_level_can_be_read_by_its_global_id(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     level = await shop.level("TEA", "S1")
 

@@ -1,4 +1,4 @@
-"""StockLevel.explain: the terms of what is available, each with the rows that it comes from."""
+"""StockLevel.explain: the terms of what is available, with the rows that each term comes from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from stockroom import adjust, committed, count, variant_and_place
+from stock_mutations import adjust, count, level_ids, place_pickup_order
 from test_moves import move
 
 from shop import Shop
@@ -24,7 +24,7 @@ LEVELS = f"""query ($l: String, $s: [String!]) {{ stockLevels(location: $l, skus
 async def explained(
     shop: Shop, sku: str = "TEA", *, quiet: bool = True
 ) -> dict[tuple[str, str | None], dict[str, Any]]:
-    """The terms of a level at S1, by name and state. While all is quiet they add up to what is available."""
+    """Return the terms of a level at S1 by name and state; they must add up to what is available."""
     data = await shop.staff.run(LEVELS, l=shop.code("S1"), s=[shop.sku(sku)])
     (edge,) = data["stockLevels"]["edges"]
     terms = edge["node"]["explain"]
@@ -41,9 +41,9 @@ async def node(shop: Shop, id: str) -> dict[str, Any]:
     return found["node"]  # type: ignore[no-any-return]
 
 
-async def test_the_terms_stand_in_their_order_and_add_up(shop: Shop) -> None:
+async def test_terms_are_in_order_and_add_up_to_available(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
-    await committed(shop, "TEA", 4)
+    await place_pickup_order(shop, "TEA", 4)
     await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
 
     terms = await explained(shop)
@@ -58,7 +58,7 @@ async def test_the_terms_stand_in_their_order_and_add_up(shop: Shop) -> None:
     ]
 
 
-async def test_an_empty_level_has_all_its_terms(shop: Shop) -> None:
+async def test_an_empty_level_has_all_terms(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     await adjust(shop, ("TEA", "S1", -5))
 
@@ -73,7 +73,7 @@ async def test_an_empty_level_has_all_its_terms(shop: Shop) -> None:
     ]
 
 
-async def test_on_hand_is_the_last_count_and_what_moved_since(shop: Shop) -> None:
+async def test_on_hand_is_explained_by_the_last_count_and_later_movements(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     uncounted = (await explained(shop))["ON_HAND", None]
     await count(shop, ("TEA", "S1", {"onHand": 8}), key="monday")
@@ -92,7 +92,7 @@ async def test_on_hand_is_the_last_count_and_what_moved_since(shop: Shop) -> Non
     }
 
 
-async def test_a_stocktake_as_of_earlier_is_the_count_that_a_level_stands_on(shop: Shop) -> None:
+async def test_a_stocktake_of_an_earlier_time_can_be_the_last_count(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     async with shop.hub.database.reading() as session:
         counted_at = await session.fetchval("SELECT clock_timestamp()")
@@ -114,10 +114,10 @@ async def test_a_stocktake_as_of_earlier_is_the_count_that_a_level_stands_on(sho
     assert references[0]["label"] == f"count:of-{counted_at.year}"
 
 
-async def test_committed_units_lead_to_the_orders(shop: Shop) -> None:
+async def test_committed_units_name_their_orders(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, POT_S1=5)
-    first, second = await committed(shop, "TEA", 2), await committed(shop, "TEA", 3)
-    await committed(shop, "POT", 1)
+    first, second = await place_pickup_order(shop, "TEA", 2), await place_pickup_order(shop, "TEA", 3)
+    await place_pickup_order(shop, "POT", 1)
 
     term = (await explained(shop))["COMMITTED", None]
 
@@ -129,7 +129,7 @@ async def test_committed_units_lead_to_the_orders(shop: Shop) -> None:
     assert await node(shop, term["references"][0]["id"]) == {"__typename": "Fulfillment", "status": "ALLOCATED"}
 
 
-async def test_reserved_units_say_until_when_and_not_whose_they_are(shop: Shop) -> None:
+async def test_reserved_units_name_the_end_of_the_hold_and_no_cart(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     guest = shop.guest("app")
     chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S1")
@@ -142,17 +142,15 @@ async def test_reserved_units_say_until_when_and_not_whose_they_are(shop: Shop) 
     async with shop.hub.database.reading() as session:
         until = await session.fetchval(
             "SELECT expires_at FROM hold WHERE (variant_id, location_id) = ($1, $2)",
-            *await variant_and_place(shop, "TEA", "S1"),
+            *await level_ids(shop, "TEA", "S1"),
         )
     assert (hold["id"], hold["kind"], hold["quantity"], hold["at"]) == (None, "HOLD", 2, until.isoformat())
 
 
-async def test_of_many_rows_the_first_are_shown_and_all_are_counted(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_returns_the_first_rows_and_the_total(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explain, "ROWS_MAX", 2)
     await shop.receive(TEA_S1=10)
-    orders = [await committed(shop, "TEA", 1) for _ in range(3)]
+    orders = [await place_pickup_order(shop, "TEA", 1) for _ in range(3)]
 
     term = (await explained(shop))["COMMITTED", None]
 
@@ -160,9 +158,9 @@ async def test_of_many_rows_the_first_are_shown_and_all_are_counted(
     assert [one["label"] for one in term["references"]] == [order["number"] for order in orders[:2]]
 
 
-async def test_terms_and_their_rows_are_of_one_moment(shop: Shop) -> None:
+async def test_terms_and_rows_are_read_in_one_snapshot(shop: Shop) -> None:
     await shop.receive(TEA_S1=50)
-    ordering = asyncio.gather(*(committed(shop, "TEA", 1) for _ in range(12)))
+    ordering = asyncio.gather(*(place_pickup_order(shop, "TEA", 1) for _ in range(12)))
 
     found = []
     while not ordering.done():

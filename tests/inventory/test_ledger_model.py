@@ -1,7 +1,7 @@
 """The ledger against a model in plain Python: any sequence of movements ends in the same levels, refusals and shortages.
 
-The model knows nothing of SQL: it adds up, asks, and keeps shortages in a queue. Each example runs in a transaction of
-its own that is rolled back.
+The model has no SQL: it adds up movements, checks conditions, and has a queue of shortages. Each example runs in a
+transaction of its own that is rolled back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stockroom import events_of, variant_and_place
+from stock_mutations import events_of, level_ids
 
 from shop import open_shop
 from uriba.db import Session
@@ -30,7 +30,7 @@ LEVELS = 3
 
 @dataclass(frozen=True)
 class Step:
-    """What one movement is meant to do; `units` are cut to what there is where a bucket is emptied."""
+    """One movement to make. `units` are limited to what is there where a bucket is reduced."""
 
     kind: str
     level: int
@@ -55,7 +55,7 @@ STEP = st.one_of(
 
 
 def _counts_alone(steps: Sequence[Step]) -> bool:
-    """One call counts a level once, and does nothing else to it."""
+    """Whether a count is the only step of its level in one call."""
     counted = [step.level for step in steps if step.kind == "count"]
     others = [step.level for step in steps if step.kind != "count"]
     return len(set(counted)) == len(counted) and not set(counted) & set(others)
@@ -66,7 +66,7 @@ CALLS = st.lists(st.lists(STEP, min_size=1, max_size=5).filter(_counts_alone), m
 
 @dataclass
 class Level:
-    """A level as the domain describes it."""
+    """A level of the model."""
 
     on_hand: int = 0
     committed: int = 0
@@ -84,7 +84,7 @@ class Level:
         return max(0, -self.free)
 
     def account(self) -> None:
-        """Open what is newly missing, settle the oldest of what came in."""
+        """Open a shortage for newly missing units, or settle the oldest ones."""
         change = self.missing - sum(units - settled for units, settled in self.shortages)
         if change > 0:
             self.shortages.append([change, 0])
@@ -95,7 +95,7 @@ class Level:
 
 
 def movement(step: Step, key: Key, level: Level, left: dict[str, int]) -> Movement:
-    """The movement of a step; `left` is what earlier steps of the call left in the buckets."""
+    """Return the movement of a step. `left`: what earlier steps of the call have left in the buckets."""
     units = step.units
     match step.kind:
         case "commit":
@@ -140,7 +140,7 @@ def _of(key: Key, reason: StockReason, quantity: int, **given: int | bool | None
 
 
 def refusal(level: Level, moved: Sequence[Movement]) -> tuple[str, int] | None:
-    """Why a level does not allow its movements, and how much there was."""
+    """Return why a level does not allow its movements, and what is available; None if it does."""
     need, till_need = sum(m.need for m in moved), sum(m.till_need for m in moved)
     counted = next((m.counted for m in moved if m.counted is not None), None)
     expected = next((m.expected for m in moved if m.expected is not None), None)
@@ -172,16 +172,16 @@ def apply(level: Level, moved: Sequence[Movement]) -> None:
     level.account()
 
 
-class Undo(Exception):
-    """Ends an example's transaction without a trace."""
+class Rollback(Exception):
+    """Rolls back the transaction of an example."""
 
 
 async def _keys(hub: RunningHub) -> list[Key]:
-    """Three levels of one shop that is opened once for all examples."""
+    """Return three levels of one shop, which is created once for all examples."""
     if not _KEYS:
         shop = await open_shop(hub)
-        _KEYS.extend([await variant_and_place(shop, "TEA", place) for place in ("S1", "S2")])
-        _KEYS.append(await variant_and_place(shop, "POT", "S1"))
+        _KEYS.extend([await level_ids(shop, "TEA", place) for place in ("S1", "S2")])
+        _KEYS.append(await level_ids(shop, "POT", "S1"))
         await shop.close()
     return _KEYS
 
@@ -206,8 +206,8 @@ async def test_every_sequence_of_movements_ends_as_in_the_model(hub: RunningHub,
             for steps in calls:
                 await _post_and_compare(session, model, keys, steps)
             await _compare(session, model)
-            raise Undo
-    except Undo:
+            raise Rollback
+    except Rollback:
         pass
 
 

@@ -1,4 +1,4 @@
-"""Many at once: stock is never sold twice, nothing is lost, and nobody waits in a circle."""
+"""Concurrent posts: stock is never sold twice, no update is lost, and there are no deadlocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import pytest
-from stockroom import adjust, count, variant_and_place
+from stock_mutations import adjust, count, level_ids
 
 from shop import Shop
 from uriba.inventory import ledger
@@ -39,16 +39,16 @@ async def on_hand(shop: Shop, key: Key) -> int:
     return found
 
 
-async def how_many(tasks: Sequence[Awaitable[bool]]) -> int:
+async def count_true(tasks: Sequence[Awaitable[bool]]) -> int:
     return sum(await asyncio.gather(*tasks))
 
 
-async def test_looking_first_oversells_and_the_ledgers_statement_does_not(shop: Shop) -> None:
+async def test_check_then_write_oversells_and_the_ledger_does_not(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
-    tea, pot = await variant_and_place(shop, "TEA", "S1"), await variant_and_place(shop, "POT", "S1")
+    tea, pot = await level_ids(shop, "TEA", "S1"), await level_ids(shop, "POT", "S1")
     all_have_looked = asyncio.Barrier(15)
 
-    async def look_and_sell() -> bool:
+    async def check_then_sell() -> bool:
         enough = await on_hand(shop, tea) >= 1
         await all_have_looked.wait()
         if enough:
@@ -65,16 +65,16 @@ async def test_looking_first_oversells_and_the_ledgers_statement_does_not(shop: 
             return False
         return True
 
-    assert await how_many([look_and_sell() for _ in range(15)]) > 5
-    assert await how_many([sell() for _ in range(15)]) == 5
+    assert await count_true([check_then_sell() for _ in range(15)]) > 5
+    assert await count_true([sell() for _ in range(15)]) == 5
     assert await on_hand(shop, tea) < 0
     assert await on_hand(shop, pot) == 0
     await adjust(shop, ("TEA", "S1", 15), reason="RECEIPT")
 
 
-async def test_levels_locked_in_the_callers_order_deadlock_and_the_ledgers_do_not(shop: Shop) -> None:
+async def test_locking_in_the_callers_order_deadlocks_and_the_ledger_does_not(shop: Shop) -> None:
     await shop.receive(TEA_S1=20, POT_S1=20)
-    tea, pot = await variant_and_place(shop, "TEA", "S1"), await variant_and_place(shop, "POT", "S1")
+    tea, pot = await level_ids(shop, "TEA", "S1"), await level_ids(shop, "POT", "S1")
 
     async def one_by_one(keys: Sequence[Key], both: asyncio.Barrier) -> None:
         async with shop.hub.database.transaction() as session:
@@ -100,11 +100,11 @@ async def test_levels_locked_in_the_callers_order_deadlock_and_the_ledgers_do_no
 
 
 @pytest.mark.parametrize(("there", "received", "sold"), [(1, 9, 5), (9, -4, 5), (0, 3, 3)])
-async def test_a_sale_that_waited_for_another_change_starts_from_what_that_left(
+async def test_a_sale_that_waited_for_a_lock_uses_the_newest_level(
     shop: Shop, there: int, received: int, sold: int
 ) -> None:
-    """PostgreSQL checks a table's constraints on the row that the statement saw first, too: it must stand there."""
-    tea = await variant_and_place(shop, "TEA", "S1")
+    """PostgreSQL checks constraints on the row that the statement saw first, too, so the new values must satisfy both."""
+    tea = await level_ids(shop, "TEA", "S1")
     await count(shop, ("TEA", "S1", {"onHand": there}))
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -122,10 +122,10 @@ async def test_a_sale_that_waited_for_another_change_starts_from_what_that_left(
     assert await on_hand(shop, tea) == there + received - sold
 
 
-async def test_thirty_at_once_over_many_levels_neither_deadlock_nor_lose_a_unit(shop: Shop) -> None:
+async def test_thirty_concurrent_posts_neither_deadlock_nor_lose_units(shop: Shop) -> None:
     names = [(sku, place) for sku in ("TEA", "POT", "CUP") for place in ("S1", "S2", "W1")]
     await shop.receive(**{f"{sku}_{place}": 20 for sku, place in names})
-    keys = [await variant_and_place(shop, *name) for name in names]
+    keys = [await level_ids(shop, *name) for name in names]
     chance = random.Random(30)
     expected = dict.fromkeys(keys, 20)
     refused = 0
@@ -152,14 +152,14 @@ async def test_thirty_at_once_over_many_levels_neither_deadlock_nor_lose_a_unit(
             for key, delta in given:
                 expected[key] += delta
 
-    def some() -> list[tuple[Key, int]]:
+    def random_sales() -> list[tuple[Key, int]]:
         return [(key, chance.choice([-9, -4, -1, 1, 3])) for key in chance.choices(keys, k=chance.randint(2, 9))]
 
     async def run(calls: list[list[tuple[Key, int]]]) -> None:
         for given in calls:
             await post_some(given)
 
-    await asyncio.gather(*(run([some() for _ in range(6)]) for _ in range(30)))
+    await asyncio.gather(*(run([random_sales() for _ in range(6)]) for _ in range(30)))
 
     assert {key: await on_hand(shop, key) for key in keys} == expected
     assert 0 < refused < 180

@@ -1,4 +1,4 @@
-"""Levels and their movements, as terminals, apps and staff read them."""
+"""Queries of levels and movements by terminals, apps and staff."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from stockroom import LEVEL, adjust, committed, count, variant_and_place
+from stock_mutations import LEVEL, adjust, count, level_ids, place_pickup_order
 
 from client import Refused
 from shop import Shop
@@ -20,17 +20,17 @@ MOVEMENTS = """query ($i: ID!, $n: Int, $a: String) { node(id: $i) { ... on Stoc
         pageInfo { hasNextPage endCursor } } } } }"""
 
 
-async def test_available_is_what_no_other_bucket_keeps(shop: Shop) -> None:
+async def test_available_is_on_hand_minus_all_other_buckets(shop: Shop) -> None:
     await shop.receive(TEA_S1=20)
     await count(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
-    await committed(shop, "TEA", 4)
+    await place_pickup_order(shop, "TEA", 4)
 
     level = await shop.level("TEA", "S1")
 
     assert (level["onHand"], level["committed"], level["safetyStock"], level["available"]) == (20, 4, 3, 13)
 
 
-async def test_movements_come_newest_first_page_by_page(shop: Shop) -> None:
+async def test_movements_are_paged_newest_first(shop: Shop) -> None:
     for delta in (1, 2, 3, 4, 5):
         await adjust(shop, ("TEA", "S1", delta))
     level = await shop.level("TEA", "S1")
@@ -45,10 +45,10 @@ async def test_movements_come_newest_first_page_by_page(shop: Shop) -> None:
     assert page["pageInfo"]["hasNextPage"] is False
 
 
-async def test_an_order_leaves_its_movements_with_its_number(shop: Shop) -> None:
+async def test_movements_of_an_order_have_its_reference(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
 
-    order = await committed(shop, "TEA", 2)
+    order = await place_pickup_order(shop, "TEA", 2)
 
     moved = [edge["node"] for edge in (await shop.level("TEA", "S1"))["movements"]["edges"]]
     assert [row["reason"] for row in moved][-1] == "RECEIPT"
@@ -58,7 +58,7 @@ async def test_an_order_leaves_its_movements_with_its_number(shop: Shop) -> None
     assert order["number"] and moved[0]["reference"].startswith("order:")
 
 
-async def test_levels_are_found_by_location_and_skus(shop: Shop) -> None:
+async def test_levels_are_filtered_by_location_and_skus(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=2, POT_S1=3)
 
     async def found(**given: Any) -> set[tuple[str, str, int]]:
@@ -74,7 +74,7 @@ async def test_levels_are_found_by_location_and_skus(shop: Shop) -> None:
     assert await found(s=[]) == set()
 
 
-async def test_pages_of_levels_meet_without_gap_or_double(shop: Shop) -> None:
+async def test_pages_of_levels_have_no_gaps_and_no_duplicates(shop: Shop) -> None:
     await shop.receive(**{f"{sku}_{place}": 1 for sku in ("TEA", "POT", "CUP") for place in ("S1", "S2", "W1")})
     skus = [shop.sku(sku) for sku in ("TEA", "POT", "CUP")]
 
@@ -91,7 +91,7 @@ async def test_pages_of_levels_meet_without_gap_or_double(shop: Shop) -> None:
     assert len(set(ids)) == 9
 
 
-async def test_an_unknown_location_and_impossible_pages_are_refused(shop: Shop) -> None:
+async def test_refuses_an_unknown_location_and_invalid_page_sizes(shop: Shop) -> None:
     for given, code in (
         ({"l": "nowhere"}, "NOT_FOUND"),
         ({"n": 101}, "INVALID"),
@@ -106,14 +106,14 @@ async def test_an_unknown_location_and_impossible_pages_are_refused(shop: Shop) 
 @pytest.mark.parametrize(
     "key", ["", "1", "1:2:3", "a:b", "-1:2", "9999999999999999999:1", "1:9999999999999999999", "1: 2"]
 )
-async def test_a_cursor_that_we_never_gave_is_refused(shop: Shop, key: str) -> None:
+async def test_refuses_an_invalid_cursor(shop: Shop, key: str) -> None:
     with pytest.raises(Refused) as refused:
         await shop.staff.run(LEVELS, a=urlsafe_b64encode(key.encode()).decode())
 
     assert refused.value.codes == ["INVALID"]
 
 
-async def test_levels_are_for_the_retailers_own(shop: Shop) -> None:
+async def test_only_the_retailer_reads_levels(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     allowed = [await shop.terminal(), await shop.app()]
     refused = [(await shop.customer(), "FORBIDDEN"), (shop.guest(), "UNAUTHENTICATED")]
@@ -131,9 +131,9 @@ async def test_levels_are_for_the_retailers_own(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("statement", ["UPDATE stock_movement SET quantity = 0", "DELETE FROM stock_movement"])
-async def test_the_ledger_refuses_to_be_changed(shop: Shop, statement: str) -> None:
+async def test_movements_cannot_be_changed_or_deleted(shop: Shop, statement: str) -> None:
     await shop.receive(TEA_S1=1)
-    level = await variant_and_place(shop, "TEA", "S1")
+    level = await level_ids(shop, "TEA", "S1")
 
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         async with shop.hub.database.transaction() as session:

@@ -1,4 +1,4 @@
-"""Transfers: planned, shipped, received in parts, closed with a reason, or given up."""
+"""Transfers: planned, shipped, received in parts, closed with a reason, or cancelled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stockroom import adjust, codes, committed, variant_and_place
+from stock_mutations import adjust, codes, level_ids, place_pickup_order
 
 from client import Client
 from shop import ERRORS, Shop
@@ -34,26 +34,26 @@ CREATE, SHIP, RECEIVE, CANCEL = (document(f"stockTransfer{verb}") for verb in ("
 
 
 async def plan(shop: Shop, *, by: Client | None = None, given: dict[str, Any] | None = None, **units: int) -> Any:
-    """stockTransferCreate from S1 to S2: plan(shop, TEA=3); the payload."""
+    """Call stockTransferCreate from S1 to S2, as in plan(shop, TEA=3), and return the payload."""
     lines = [{"sku": shop.sku(sku), "quantity": quantity} for sku, quantity in units.items()]
     wanted = {"from": shop.code("S1"), "to": shop.code("S2"), "lines": lines, "idempotencyKey": uuid4().hex}
     return await (by or shop.staff).do(CREATE, i=wanted | (given or {}))
 
 
 async def planned(shop: Shop, **units: int) -> str:
-    """A transfer's id."""
+    """Create a transfer and return its id."""
     payload = await plan(shop, **units)
     assert not payload["errors"], payload
     return payload["transfer"]["id"]  # type: ignore[no-any-return]
 
 
 async def act(shop: Shop, document: str, transfer: str, *, by: Client | None = None, **given: Any) -> dict[str, Any]:
-    """The payload of a change."""
+    """Call a mutation of a transfer and return the payload."""
     return await (by or shop.staff).do(document, i={"id": transfer, "idempotencyKey": uuid4().hex, **given})
 
 
 async def shipped(shop: Shop, **units: int) -> str:
-    """The id of a transfer whose goods, which were all there was, have left S1 for S2."""
+    """Receive units at S1, ship all of them to S2, and return the transfer's id."""
     await shop.receive(**{f"{sku}_S1": quantity for sku, quantity in units.items()})
     transfer = await planned(shop, **units)
     payload = await act(shop, SHIP, transfer)
@@ -67,14 +67,14 @@ def arrived(shop: Shop, *rows: tuple[str, int] | tuple[str, int, str]) -> list[d
 
 
 async def units(shop: Shop, sku: str, location: str) -> tuple[int, int, int, int]:
-    """On hand, available, unavailable, incoming."""
+    """Return on hand, available, unavailable and incoming."""
     level = await shop.level(sku, location)
     return level["onHand"], level["available"], level["unavailable"], level["incoming"]
 
 
 async def movements(shop: Shop, sku: str, location: str) -> list[tuple[Any, ...]]:
-    """(reason, quantity, on hand, incoming, unavailable, state, reference, actor), oldest first."""
-    key = await variant_and_place(shop, sku, location)
+    """Return (reason, quantity, on hand, incoming, unavailable, state, reference, actor), the oldest first."""
+    key = await level_ids(shop, sku, location)
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT reason, quantity, on_hand_delta, incoming_delta, unavailable_delta, state, reference, actor "
@@ -85,11 +85,11 @@ async def movements(shop: Shop, sku: str, location: str) -> list[tuple[Any, ...]
 
 
 def number(transfer: str) -> str:
-    """How the ledger names a transfer."""
+    """Return the reference of a transfer's movements."""
     return f"transfer:{uuid(transfer, 'StockTransfer')}"
 
 
-async def test_a_plan_moves_nothing(shop: Shop) -> None:
+async def test_a_plan_moves_no_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
 
     payload = await plan(shop, TEA=3, POT=1, given={"reference": " truck 7 "})
@@ -104,7 +104,7 @@ async def test_a_plan_moves_nothing(shop: Shop) -> None:
     assert await units(shop, "TEA", "S1") == (5, 5, 0, 0)
 
 
-async def test_shipping_takes_from_the_shelf_and_is_incoming_there(shop: Shop) -> None:
+async def test_shipping_reduces_on_hand_and_increases_incoming(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
@@ -119,7 +119,7 @@ async def test_shipping_takes_from_the_shelf_and_is_incoming_there(shop: Shop) -
     assert await movements(shop, "TEA", "S2") == [("TRANSFER_IN", 3, 0, 3, 0, None, number(transfer), staff)]
 
 
-async def test_part_of_a_plan_is_shipped(shop: Shop) -> None:
+async def test_ships_a_part_of_the_plan(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
     transfer = await planned(shop, TEA=3, POT=2)
 
@@ -134,9 +134,9 @@ async def test_part_of_a_plan_is_shipped(shop: Shop) -> None:
     assert await units(shop, "POT", "S1") == (5, 5, 0, 0)
 
 
-async def test_nothing_is_shipped_that_is_not_available(shop: Shop) -> None:
+async def test_refuses_to_ship_unavailable_units(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5, CUP_S1=1)
-    await committed(shop, "TEA", 3)
+    await place_pickup_order(shop, "TEA", 3)
     transfer = await planned(shop, POT=5, CUP=2, TEA=3)
 
     refused = await act(shop, SHIP, transfer)
@@ -154,7 +154,7 @@ async def status(shop: Shop, transfer: str) -> str:
     return data["stockTransfer"]["status"]  # type: ignore[no-any-return]
 
 
-async def test_safety_stock_stays_where_it_is(shop: Shop) -> None:
+async def test_safety_stock_is_not_shipped(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     await shop.staff.do(
         "mutation ($i: StockSetInput!) { stockSet(input: $i) { errors { code } } }",
@@ -174,7 +174,7 @@ async def test_safety_stock_stays_where_it_is(shop: Shop) -> None:
     assert await units(shop, "TEA", "S1") == (2, 0, 0, 0)
 
 
-async def test_what_arrives_in_parts_is_on_hand_part_by_part(shop: Shop) -> None:
+async def test_receives_a_transfer_in_parts(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=1)
 
     first = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
@@ -189,7 +189,7 @@ async def test_what_arrives_in_parts_is_on_hand_part_by_part(shop: Shop) -> None
     assert await units(shop, "POT", "S2") == (1, 1, 0, 0)
 
 
-async def test_damaged_units_arrive_and_are_not_for_sale(shop: Shop) -> None:
+async def test_received_damaged_units_are_on_hand_and_unavailable(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
     payload = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 2, "DAMAGED")))
@@ -204,7 +204,7 @@ async def test_damaged_units_arrive_and_are_not_for_sale(shop: Shop) -> None:
     ]
 
 
-async def test_less_needs_a_reason_once_it_is_closed(shop: Shop) -> None:
+async def test_closing_with_missing_units_needs_a_reason(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=2)
 
     refused = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3)), close=True)
@@ -226,7 +226,7 @@ async def test_less_needs_a_reason_once_it_is_closed(shop: Shop) -> None:
     ]
 
 
-async def test_more_needs_a_reason_too(shop: Shop) -> None:
+async def test_closing_with_additional_units_needs_a_reason(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
     open_yet = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 7)))
@@ -241,7 +241,7 @@ async def test_more_needs_a_reason_too(shop: Shop) -> None:
     assert await units(shop, "TEA", "S2") == (7, 7, 0, 0)
 
 
-async def test_a_reason_that_was_given_before_is_enough(shop: Shop) -> None:
+async def test_an_earlier_reason_is_sufficient(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
     await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 4, "LOST")))
@@ -252,7 +252,7 @@ async def test_a_reason_that_was_given_before_is_enough(shop: Shop) -> None:
     assert await units(shop, "TEA", "S2") == (4, 4, 0, 0)
 
 
-async def test_units_that_arrive_damaged_are_no_reason_for_those_that_do_not_arrive(shop: Shop) -> None:
+async def test_damaged_units_do_not_explain_missing_units(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
     damaged = ("TEA", 1, "DAMAGED")
 
@@ -267,7 +267,7 @@ async def test_units_that_arrive_damaged_are_no_reason_for_those_that_do_not_arr
     assert await units(shop, "TEA", "S2") == (4, 2, 2, 0)
 
 
-async def test_what_was_destroyed_on_the_way_did_not_arrive(shop: Shop) -> None:
+async def test_damaged_with_zero_units_explains_missing_units(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
     closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 0, "DAMAGED")), close=True)
@@ -277,7 +277,7 @@ async def test_what_was_destroyed_on_the_way_did_not_arrive(shop: Shop) -> None:
     assert await units(shop, "TEA", "S2") == (3, 3, 0, 0)
 
 
-async def test_a_plan_that_is_given_up_moved_nothing(shop: Shop) -> None:
+async def test_cancelling_a_plan_moves_no_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
@@ -288,7 +288,7 @@ async def test_a_plan_that_is_given_up_moved_nothing(shop: Shop) -> None:
     assert await movements(shop, "TEA", "S2") == []
 
 
-async def test_what_is_on_the_way_goes_back(shop: Shop) -> None:
+async def test_cancelling_returns_units_on_the_way_to_the_source(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=1)
     await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
 
@@ -303,7 +303,7 @@ async def test_what_is_on_the_way_goes_back(shop: Shop) -> None:
     assert (await movements(shop, "TEA", "S2"))[-1][:4] == ("TRANSFER_OUT", 3, 0, -3)
 
 
-async def test_goods_that_arrive_settle_a_shortage(shop: Shop) -> None:
+async def test_received_units_settle_a_shortage(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
     await shop.receive(TEA_S2=2)
     guest = shop.guest()
@@ -333,7 +333,7 @@ ILLEGAL = [
 @pytest.mark.parametrize(
     ("before", "then", "is_now", "legal"), ILLEGAL, ids=lambda given: given if isinstance(given, str) else ""
 )
-async def test_what_is_not_its_turn_is_refused_and_what_may_be_is_named(
+async def test_refuses_impossible_steps_and_names_the_possible_ones(
     shop: Shop, before: list[str], then: str, is_now: str, legal: str
 ) -> None:
     await shop.receive(TEA_S1=5)
@@ -349,7 +349,7 @@ async def test_what_is_not_its_turn_is_refused_and_what_may_be_is_named(
     assert await status(shop, transfer) == is_now
 
 
-async def test_every_wrong_line_of_a_plan_is_named_at_once(shop: Shop) -> None:
+async def test_reports_every_invalid_line_of_a_plan(shop: Shop) -> None:
     rows = [("TEA", 0), ("POT", -1), ("CUP", 100_001), ("TEA", 1), ("nothing", 1)]
     lines = [{"sku": shop.sku(sku), "quantity": quantity} for sku, quantity in rows]
 
@@ -370,7 +370,7 @@ async def test_every_wrong_line_of_a_plan_is_named_at_once(shop: Shop) -> None:
     assert [payload["transfer"], to_itself["transfer"]] == [None, None]
 
 
-async def test_a_plan_of_nothing_or_of_too_much_is_refused(shop: Shop) -> None:
+async def test_refuses_a_plan_without_lines_or_with_too_many(shop: Shop) -> None:
     many = [{"sku": shop.sku("TEA"), "quantity": 1}] * 1_001
 
     assert codes(await plan(shop)) == [("INVALID", ("lines",))]
@@ -388,7 +388,7 @@ async def test_a_plan_of_nothing_or_of_too_much_is_refused(shop: Shop) -> None:
         (("nothing", 1), ("NOT_FOUND", ("lines", "0", "sku"))),
     ],
 )
-async def test_wrong_lines_are_neither_shipped_nor_received(shop: Shop, row: Any, wrong: Any) -> None:
+async def test_refuses_to_ship_or_receive_invalid_lines(shop: Shop, row: Any, wrong: Any) -> None:
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
@@ -401,7 +401,7 @@ async def test_wrong_lines_are_neither_shipped_nor_received(shop: Shop, row: Any
     assert await units(shop, "TEA", "S2") == (0, 0, 0, 3)
 
 
-async def test_lines_stand_once(shop: Shop) -> None:
+async def test_refuses_duplicate_lines(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
     twice = arrived(shop, ("TEA", 1), ("TEA", 1))
@@ -434,7 +434,7 @@ async def test_an_unknown_transfer_is_not_found(shop: Shop, mutation: str) -> No
         assert codes(await act(shop, mutation, transfer, **lines)) == [("NOT_FOUND", ("id",))]
 
 
-async def test_a_key_does_each_step_once(shop: Shop) -> None:
+async def test_does_each_step_once_for_each_key(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     keys = {verb: uuid4().hex for verb in (CREATE, SHIP, RECEIVE, CANCEL)}
     first = await plan(shop, TEA=3, given={"idempotencyKey": keys[CREATE]})
@@ -460,7 +460,7 @@ def another(shop: Shop, verb: str) -> dict[str, Any]:
     return {"reason": "else"} if verb is CANCEL else {"lines": arrived(shop, ("TEA", 2))}
 
 
-async def test_a_terminal_ships_from_its_place_and_receives_at_its_place(shop: Shop) -> None:
+async def test_a_terminal_ships_from_and_receives_at_its_own_location(shop: Shop) -> None:
     here, there, elsewhere = [await shop.terminal(place) for place in ("S1", "S2", "W1")]
     await shop.receive(TEA_S1=5)
     transfer = (await plan(shop, TEA=3, by=there))["transfer"]["id"]
@@ -488,7 +488,7 @@ async def raw(document: str, by: Client, **given: Any) -> str:
     return answer["errors"][0]["extensions"]["code"]  # type: ignore[no-any-return]
 
 
-async def test_an_app_needs_the_scope_and_customers_see_no_transfer(shop: Shop) -> None:
+async def test_an_app_needs_the_scope_and_customers_read_no_transfer(shop: Shop) -> None:
     transfer = await planned(shop, TEA=3)
     read = "query ($id: ID!) { stockTransfer(id: $id) { id } }"
     node = "query ($id: ID!) { node(id: $id) { __typename } }"
@@ -506,7 +506,7 @@ async def test_an_app_needs_the_scope_and_customers_see_no_transfer(shop: Shop) 
     assert cancelled["transfer"]["status"] == "CANCELLED"
 
 
-async def test_transfers_are_found_by_either_place_and_status_newest_first(shop: Shop) -> None:
+async def test_transfers_are_filtered_by_location_and_status_newest_first(shop: Shop) -> None:
     made = [await planned(shop, TEA=1) for _ in range(3)]
     back = (await plan(shop, TEA=1, given={"from": shop.code("S2"), "to": shop.code("W1")}))["transfer"]["id"]
     await act(shop, CANCEL, made[1])
@@ -521,7 +521,7 @@ async def test_transfers_are_found_by_either_place_and_status_newest_first(shop:
 
 
 async def listed(shop: Shop, *, location: str, status: str | None = None) -> list[str]:
-    """The ids of all pages of 2."""
+    """Return the ids of all pages of 2."""
     query = """query ($l: String, $s: StockTransferStatus, $a: String) {
         stockTransfers(first: 2, location: $l, status: $s, after: $a) {
             edges { node { id } } pageInfo { hasNextPage endCursor } } }"""
@@ -535,7 +535,7 @@ async def listed(shop: Shop, *, location: str, status: str | None = None) -> lis
             return found
 
 
-async def test_two_who_ship_or_receive_at_once_move_the_goods_once(shop: Shop) -> None:
+async def test_concurrent_steps_move_the_units_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     transfer = await planned(shop, TEA=3)
 
@@ -549,7 +549,7 @@ async def test_two_who_ship_or_receive_at_once_move_the_goods_once(shop: Shop) -
     assert await units(shop, "TEA", "S2") == (3, 3, 0, 0)
 
 
-async def test_transfers_in_both_directions_at_once_wait_for_each_other_in_one_order(shop: Shop) -> None:
+async def test_concurrent_transfers_in_both_directions_do_not_deadlock(shop: Shop) -> None:
     await shop.receive(TEA_S1=20, POT_S1=20, TEA_S2=20, POT_S2=20)
     there = [await planned(shop, TEA=1, POT=1) for _ in range(8)]
     reverse = {"from": shop.code("S2"), "to": shop.code("S1")}
@@ -576,7 +576,7 @@ async def test_many_lines_take_as_many_statements_as_one(shop: Shop) -> None:
 
 
 async def statements(shop: Shop, skus: list[str]) -> tuple[int, int, int]:
-    """How many statements it takes to plan, to ship and to receive."""
+    """Return how many statements it takes to plan, to ship and to receive."""
     lines = [SkuUnits(sku, 2) for sku in skus]
     transfer_id = new_id()
     found = []

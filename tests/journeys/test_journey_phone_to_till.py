@@ -5,7 +5,7 @@ from __future__ import annotations
 from shop import ADDRESS, CART, ERRORS, ORDER, Shop
 
 
-async def test_a_cart_goes_from_the_phone_to_the_till(shop: Shop) -> None:
+async def test_a_cart_is_handed_from_the_phone_to_the_till(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, POT_S1=5, CUP_W1=3)
     phone, web, till = await shop.customer(), await shop.customer(channel="web"), await shop.terminal()
 

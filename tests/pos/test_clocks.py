@@ -1,4 +1,4 @@
-"""Clocks of tills: what happened when, by the hub's time."""
+"""Clocks of tills: skews are measured and corrected."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tills import now, on_hand, open_till, statuses
 from shop import Shop
 
 NEAR = timedelta(seconds=5)
-"""How exactly a test's own clock can tell what the hub has measured."""
+"""The accuracy with which a test can predict what the hub measures."""
 
 
 async def placed_at(shop: Shop, store: str = "S1") -> list[datetime]:
-    """When the orders of a store were placed, newest first."""
+    """Return when the orders of a store were placed, the newest first."""
     found = await shop.staff.run(
         "query ($l: String) { orders(location: $l) { edges { node { placedAt } } } }", l=shop.code(store)
     )
@@ -27,7 +27,7 @@ def warnings(payload: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("seconds", [-110, 0, 110])
-async def test_a_clock_that_is_nearly_right_is_taken_at_its_word(shop: Shop, seconds: int) -> None:
+async def test_a_skew_within_the_tolerance_is_not_corrected(shop: Shop, seconds: int) -> None:
     till, at = await open_till(shop), now(hours=1)
 
     payload = await till.send(till.sale(at, TEA=1, price=648), sent_at=now(seconds=-seconds))
@@ -36,8 +36,10 @@ async def test_a_clock_that_is_nearly_right_is_taken_at_its_word(shop: Shop, sec
     assert await placed_at(shop) == [at]
 
 
-@pytest.mark.parametrize(("minutes", "said"), [(40, "40 minutes ahead"), (-40, "40 minutes behind"), (3, "3 minutes")])
-async def test_a_wrong_clock_is_corrected_and_the_till_is_told(shop: Shop, minutes: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(40, "40 minutes ahead"), (-40, "40 minutes behind"), (3, "3 minutes")]
+)
+async def test_a_skew_is_corrected_with_a_warning(shop: Shop, minutes: int, expected: str) -> None:
     till, at = await open_till(shop), now(hours=2)
     wrong = timedelta(minutes=minutes)
 
@@ -45,12 +47,12 @@ async def test_a_wrong_clock_is_corrected_and_the_till_is_told(shop: Shop, minut
 
     assert statuses(payload) == ["APPLIED"]
     (warning,) = warnings(payload)
-    assert said in warning and "corrected" in warning
+    assert expected in warning and "corrected" in warning
     (placed,) = await placed_at(shop)
     assert abs(placed - at) < NEAR
 
 
-async def test_a_time_to_come_is_taken_as_now_and_said(shop: Shop) -> None:
+async def test_a_future_time_is_replaced_with_a_warning(shop: Shop) -> None:
     till, before = await open_till(shop), now()
 
     payload = await till.send(till.sale(now(days=-365), TEA=1, price=648))
@@ -62,7 +64,7 @@ async def test_a_time_to_come_is_taken_as_now_and_said(shop: Shop) -> None:
     assert await on_hand(shop) == -1
 
 
-async def test_an_offset_is_no_skew(shop: Shop) -> None:
+async def test_a_time_zone_offset_is_not_a_skew(shop: Shop) -> None:
     till, at, tokyo = await open_till(shop), now(hours=1), timezone(timedelta(hours=9))
 
     payload = await till.send(till.sale(at.astimezone(tokyo), TEA=1, price=648), sent_at=now().astimezone(tokyo))
@@ -72,7 +74,7 @@ async def test_an_offset_is_no_skew(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("jitter", [20, -20])
-async def test_slow_and_fast_deliveries_do_not_reorder_a_tills_facts(shop: Shop, jitter: int) -> None:
+async def test_network_delays_do_not_reorder_facts(shop: Shop, jitter: int) -> None:
     till, wrong, at = await open_till(shop), timedelta(minutes=40), now(hours=1) + timedelta(minutes=40)
     before, counted = till.moved("RECEIPT", at - timedelta(seconds=1), TEA=9), till.moved("COUNT", at, TEA=5)
     after = till.sale(at + timedelta(seconds=1), TEA=2)
@@ -83,7 +85,7 @@ async def test_slow_and_fast_deliveries_do_not_reorder_a_tills_facts(shop: Shop,
     assert await on_hand(shop) == 3
 
 
-async def test_a_clock_at_the_edge_of_the_tolerance_does_not_go_to_and_fro(shop: Shop) -> None:
+async def test_a_skew_at_the_tolerance_does_not_alternate(shop: Shop) -> None:
     till, at = await open_till(shop), now(hours=1)
     counted, before = till.moved("COUNT", at, TEA=5), till.moved("RECEIPT", at - timedelta(minutes=1), TEA=9)
 
@@ -93,7 +95,7 @@ async def test_a_clock_at_the_edge_of_the_tolerance_does_not_go_to_and_fro(shop:
     assert await on_hand(shop) == 5
 
 
-async def test_a_clock_that_was_set_right_is_taken_at_its_word_again(shop: Shop) -> None:
+async def test_a_clock_that_was_set_right_is_not_corrected_any_more(shop: Shop) -> None:
     till, at = await open_till(shop), now(hours=1)
 
     wrong = await till.send(till.moved("RECEIPT", now(hours=2), TEA=1), sent_at=now(minutes=40))
@@ -103,7 +105,7 @@ async def test_a_clock_that_was_set_right_is_taken_at_its_word_again(shop: Shop)
     assert await placed_at(shop) == [at]
 
 
-async def test_counts_of_tills_with_other_clocks_meet_at_the_hubs_time(shop: Shop) -> None:
+async def test_counts_of_tills_with_different_clocks_are_ordered_by_the_hubs_clock(shop: Shop) -> None:
     fast, right, wrong = await open_till(shop), await open_till(shop), timedelta(minutes=40)
 
     await fast.verdicts(fast.moved("COUNT", now(minutes=60) + wrong, TEA=10), sent_at=now() + wrong)
@@ -112,7 +114,7 @@ async def test_counts_of_tills_with_other_clocks_meet_at_the_hubs_time(shop: Sho
     assert await on_hand(shop) == 7
 
 
-async def test_the_earlier_of_two_counts_moves_nothing_when_it_comes_late(shop: Shop) -> None:
+async def test_an_earlier_count_that_arrives_late_changes_nothing(shop: Shop) -> None:
     till = await open_till(shop)
     early, late = till.moved("COUNT", now(hours=4), TEA=30), till.moved("COUNT", now(hours=2), TEA=12)
     between, after = till.moved("RECEIPT", now(hours=3), TEA=50), till.moved("RECEIPT", now(hours=1), TEA=5)
@@ -130,7 +132,7 @@ async def test_the_earlier_of_two_counts_moves_nothing_when_it_comes_late(shop: 
     }
 
 
-async def test_a_staff_count_is_a_barrier_for_tills_too(shop: Shop) -> None:
+async def test_a_count_by_staff_is_a_barrier_for_tills(shop: Shop) -> None:
     till = await open_till(shop)
     change = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "onHand": 20}
     await shop.staff.do(

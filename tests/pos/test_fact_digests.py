@@ -178,7 +178,7 @@ async def test_events_that_an_earlier_release_has_stored_are_recognized(
     till = await open_till(shop)
     actor = await actor_of(till)
     applied = msgspec.structs.replace(COUNT, lines=(FactLine(shop.sku("TEA"), 520),))
-    unknown_sku = msgspec.structs.replace(COUNT, event_id="e", sequence=5, lines=(FactLine("nobody-sells-this", 1),))
+    unknown_sku = msgspec.structs.replace(COUNT, event_id="e", sequence=5, lines=(FactLine("no-such-sku", 1),))
     no_identity = msgspec.structs.replace(COUNT, event_id="", sequence=6)
     tampered = msgspec.structs.replace(applied, lines=(FactLine(shop.sku("TEA"), 521),))
     facts = [applied, unknown_sku, no_identity, tampered]

@@ -1,4 +1,4 @@
-"""posPull: what a till keeps on its disk. Whoever applies all entries in order has what a fresh till has."""
+"""posPull: a till that applies all entries in order has the same entries as after a first pull."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PULL = """query ($c: String, $f: Int) { posPull(cursor: $c, first: $f) { cursor 
 State = dict[tuple[str, str], Any]
 
 
-class Disk:
-    """What one till keeps."""
+class TillStorage:
+    """The entries that one till has stored."""
 
     def __init__(self, client: Client, first: int | None = None) -> None:
         self.client, self.first = client, first
@@ -34,7 +34,7 @@ class Disk:
         self.pages: list[int] = []
 
     async def catch_up(self) -> State:
-        """Pull until there is no more."""
+        """Pull until there are no more entries."""
         more = True
         while more:
             page = (await self.client.run(PULL, c=self.cursor, f=self.first))["posPull"]
@@ -44,12 +44,12 @@ class Disk:
         return self.state
 
 
-async def fresh(client: Client) -> State:
-    """The state of a till that begins now, once everybody was told of everything."""
-    return await Disk(client).catch_up()
+async def first_pull_state(client: Client) -> State:
+    """Return the state of a till after a first pull, once the feed has all events."""
+    return await TillStorage(client).catch_up()
 
 
-async def told(shop: Shop) -> None:
+async def wait_for_feed(shop: Shop) -> None:
     """Wait until the feed has all events."""
 
     async def look() -> bool:
@@ -93,14 +93,14 @@ async def revoked(shop: Shop, store: str = "S1") -> str:
     return key_id(other)
 
 
-async def test_a_fresh_till_gets_all_that_it_needs(shop: Shop) -> None:
+async def test_the_first_pull_returns_everything(shop: Shop) -> None:
     await shop.receive(TEA_S1=7, TEA_S2=99, POT_S2=99)
     till = await open_till(shop)
     gone = await revoked(shop)
     cart = await shop.cart(till.client, TEA=2)
-    await told(shop)
+    await wait_for_feed(shop)
 
-    state = await fresh(till.client)
+    state = await first_pull_state(till.client)
 
     tea = state["VARIANT", shop.sku("TEA")]["variant"]
     assert [(p["amount"]["amount"], p["channel"]) for p in tea["prices"]] == [("648", shop.code("stores"))]
@@ -112,12 +112,12 @@ async def test_a_fresh_till_gets_all_that_it_needs(shop: Shop) -> None:
     assert state["REVOCATIONS", "revocations"]["revocations"] == [gone]
 
 
-async def test_after_changes_of_every_kind_an_old_till_is_as_a_fresh_one(shop: Shop) -> None:
+async def test_after_all_kinds_of_changes_a_till_has_the_entries_of_a_first_pull(shop: Shop) -> None:
     await shop.receive(TEA_S1=7)
     till = await open_till(shop)
-    await told(shop)
-    disk = Disk(till.client)
-    before = dict(await disk.catch_up())
+    await wait_for_feed(shop)
+    storage = TillStorage(till.client)
+    before = dict(await storage.catch_up())
 
     await price(shop, "TEA", "700", channel=shop.code("stores"))
     await price(shop, "POT", "3000", location=shop.code("S1"), validFrom=now(days=-1).isoformat())
@@ -128,93 +128,93 @@ async def test_after_changes_of_every_kind_an_old_till_is_as_a_fresh_one(shop: S
     await store_channel(shop, standard="0.12")
     await shop.cart(till.client, TEA=1)
     await revoked(shop)
-    await told(shop)
-    after = await disk.catch_up()
+    await wait_for_feed(shop)
+    after = await storage.catch_up()
 
-    assert after == await fresh(till.client)
+    assert after == await first_pull_state(till.client)
     changed = {kind for key in after if after[key] != before.get(key) for kind in [key[0]]}
     assert changed == {"VARIANT", "STOCK", "TAXES", "CARTS", "REVOCATIONS"}
     assert after["STOCK", shop.sku("TEA")]["stock"]["onHand"] == 6
 
 
-async def test_nothing_new_is_an_empty_page(shop: Shop) -> None:
+async def test_a_pull_without_changes_is_an_empty_page(shop: Shop) -> None:
     till = await open_till(shop)
-    await told(shop)
-    disk = Disk(till.client)
-    await disk.catch_up()
-    disk.pages.clear()
+    await wait_for_feed(shop)
+    storage = TillStorage(till.client)
+    await storage.catch_up()
+    storage.pages.clear()
 
     await shop.receive(TEA_S2=5)
-    await told(shop)
-    await disk.catch_up()
+    await wait_for_feed(shop)
+    await storage.catch_up()
 
-    assert disk.pages == [0]
+    assert storage.pages == [0]
 
 
 @pytest.mark.parametrize("include", [True, False])
-async def test_prices_are_printed_by_the_channels_new_terms(shop: Shop, include: bool) -> None:
+async def test_changed_channel_terms_change_printed_prices(shop: Shop, include: bool) -> None:
     till = await open_till(shop)
     await store_channel(shop, include=include)
-    disk = Disk(till.client)
-    first = dict(await disk.catch_up())
+    storage = TillStorage(till.client)
+    first = dict(await storage.catch_up())
 
     await store_channel(shop, include=False, standard="0.20")
-    await told(shop)
-    state = await disk.catch_up()
+    await wait_for_feed(shop)
+    state = await storage.catch_up()
 
     pots = [s["VARIANT", shop.sku("POT")]["variant"]["prices"][0]["amount"]["amount"] for s in (first, state)]
     assert pots == ["3300" if include else "3630", "3960"]
-    assert state == await fresh(till.client)
+    assert state == await first_pull_state(till.client)
 
 
 @pytest.mark.parametrize("first", [100, 1_000])
-async def test_pages_are_no_larger_than_asked_for(shop: Shop, first: int) -> None:
+async def test_pages_have_at_most_the_requested_size(shop: Shop, first: int) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1, CUP_S1=1)
     till = await open_till(shop)
-    await told(shop)
-    disk = Disk(till.client, first)
-    await disk.catch_up()
+    await wait_for_feed(shop)
+    storage = TillStorage(till.client, first)
+    await storage.catch_up()
     for sku in ("TEA", "POT", "CUP"):
         await price(shop, sku, "999", channel=shop.code("stores"))
     await shop.cart(till.client, TEA=1)
-    await told(shop)
+    await wait_for_feed(shop)
 
-    state = await disk.catch_up()
+    state = await storage.catch_up()
 
-    assert max(disk.pages) <= first
-    assert state == await fresh(till.client)
+    assert max(storage.pages) <= first
+    assert state == await first_pull_state(till.client)
 
 
-async def test_one_entry_at_a_time_comes_to_an_end(shop: Shop) -> None:
+async def test_pages_of_one_entry_come_to_an_end(shop: Shop) -> None:
     till = await open_till(shop)
-    await told(shop)
-    disk = Disk(till.client)
-    await disk.catch_up()
+    await wait_for_feed(shop)
+    storage = TillStorage(till.client)
+    await storage.catch_up()
     await shop.receive(TEA_S1=1, POT_S1=1)
     await shop.cart(till.client, TEA=1)
-    await told(shop)
-    disk.first, disk.pages = 1, []
+    await wait_for_feed(shop)
+    storage.first, storage.pages = 1, []
 
-    assert await disk.catch_up() == await fresh(till.client)
-    assert max(disk.pages) == 1
+    assert await storage.catch_up() == await first_pull_state(till.client)
+    assert max(storage.pages) == 1
 
 
-async def test_a_till_that_is_far_behind_begins_anew(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_till_that_is_far_behind_starts_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     till = await open_till(shop)
-    await told(shop)
-    disk = Disk(till.client, 100)
-    await disk.catch_up()
+    await wait_for_feed(shop)
+    storage = TillStorage(till.client, 100)
+    await storage.catch_up()
     await shop.receive(TEA_S1=3)
     await price(shop, "TEA", "5", channel=shop.code("stores"))
-    await told(shop)
+    await wait_for_feed(shop)
     monkeypatch.setattr(pull, "BEHIND_MAX", 1)
-    disk.pages.clear()
+    storage.pages.clear()
 
-    state = await disk.catch_up()
+    state = await storage.catch_up()
 
-    assert len(disk.pages) > 1
+    assert len(storage.pages) > 1
     monkeypatch.undo()
-    assert state == await fresh(till.client)
+    assert state == await first_pull_state(till.client)
 
 
 def forged(text: str) -> str:
@@ -229,7 +229,7 @@ def forged(text: str) -> str:
         forged("[999999999999,null]"),
     ],
 )  # fmt: skip
-async def test_forged_cursors_are_refused(shop: Shop, cursor: str) -> None:
+async def test_refuses_invalid_cursors(shop: Shop, cursor: str) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
@@ -239,7 +239,7 @@ async def test_forged_cursors_are_refused(shop: Shop, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("first", [0, -1, 1_001])
-async def test_pages_of_no_sense_are_refused(shop: Shop, first: int) -> None:
+async def test_refuses_invalid_page_sizes(shop: Shop, first: int) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
@@ -248,33 +248,33 @@ async def test_pages_of_no_sense_are_refused(shop: Shop, first: int) -> None:
     assert "INTERNAL" not in refused.value.codes
 
 
-async def test_only_tills_pull(shop: Shop) -> None:
+async def test_only_terminals_pull(shop: Shop) -> None:
     for caller in (shop.staff, await shop.app(), await shop.customer(), shop.guest()):
         with pytest.raises(Refused) as refused:
             await caller.run(PULL)
         assert set(refused.value.codes) <= {"FORBIDDEN", "UNAUTHENTICATED"}
 
 
-async def test_a_store_that_no_channel_lists_has_stock_and_parks_sales(shop: Shop) -> None:
+async def test_a_store_without_a_channel_has_stock_and_parks_sales(shop: Shop) -> None:
     await upsert(shop, "locationsUpsert", "locations", "LocationInput", code=shop.code("S9"), name="New", kind="STORE")
     till = await open_till(shop, "S9")
 
     verdicts = await till.verdicts(till.moved("RECEIPT", TEA=3), till.sale(TEA=1), till.moved("RETURN", TEA=1))
-    await told(shop)
+    await wait_for_feed(shop)
 
     assert verdicts == ["APPLIED", "PARKED", "PARKED"]
     assert {c["errors"][0]["code"] for c in await conflicts(shop, "S9")} == {"INVALID_STATE"}
-    state = await fresh(till.client)
+    state = await first_pull_state(till.client)
     assert (await on_hand(shop, "TEA", "S9"), state["STOCK", shop.sku("TEA")]["stock"]["onHand"]) == (3, 3)
     assert state["VARIANT", shop.sku("TEA")]["variant"]["prices"] == []
 
 
-async def test_a_price_from_beyond_the_calendar_is_one_without_ends(shop: Shop) -> None:
+async def test_a_price_with_times_outside_the_calendar_has_no_ends(shop: Shop) -> None:
     till = await open_till(shop)
     span = {"validFrom": "0001-01-01T00:00:00+10:00", "validTo": "9999-12-31T23:59:59-10:00"}
     await price(shop, "TEA", "999", channel=shop.code("stores"), **span)
 
-    listed = (await fresh(till.client))["VARIANT", shop.sku("TEA")]["variant"]["prices"]
+    listed = (await first_pull_state(till.client))["VARIANT", shop.sku("TEA")]["variant"]["prices"]
 
     assert [
         (p["amount"]["amount"], p["validFrom"], p["validTo"]) for p in listed if p["amount"]["amount"] == "999"

@@ -1,4 +1,4 @@
-"""posSync: facts in any order, any number of times; each once, nothing lost."""
+"""posSync: events in any order and any number of times are each applied once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tills import conflicts, now, on_hand, open_till, orders, reasons, statuses
 from shop import Shop
 
 
-async def test_a_sale_becomes_a_completed_order_with_the_tills_own_prices(shop: Shop) -> None:
+async def test_a_sale_becomes_a_completed_order_with_the_tills_prices(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till = await open_till(shop)
     sale = till.sale(TEA=2, price=650)
@@ -22,7 +22,7 @@ async def test_a_sale_becomes_a_completed_order_with_the_tills_own_prices(shop: 
     assert [(p["method"], p["amount"]["amount"]) for p in order["payments"]] == [("CASH", "1300")]
 
 
-async def test_the_same_again_is_a_duplicate_and_changes_nothing(shop: Shop) -> None:
+async def test_a_repeated_event_is_a_duplicate_and_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till = await open_till(shop)
     facts = [till.sale(TEA=1), till.moved("RECEIPT", TEA=5), till.moved("DAMAGE", TEA=2)]
@@ -35,7 +35,7 @@ async def test_the_same_again_is_a_duplicate_and_changes_nothing(shop: Shop) -> 
     assert (level["onHand"], level["unavailable"], level["available"]) == (14, 2, 12)
 
 
-async def test_gaps_are_named_until_they_are_filled(shop: Shop) -> None:
+async def test_reports_gaps_until_they_are_filled(shop: Shop) -> None:
     till = await open_till(shop)
     facts = [till.moved("RECEIPT", TEA=1) for _ in range(7)]
 
@@ -49,9 +49,9 @@ async def test_gaps_are_named_until_they_are_filled(shop: Shop) -> None:
     assert await on_hand(shop) == 7
 
 
-async def test_one_bad_fact_is_parked_and_the_others_go_on(shop: Shop) -> None:
+async def test_parks_one_invalid_fact_and_applies_the_others_of_the_batch(shop: Shop) -> None:
     till = await open_till(shop)
-    unknown = till.fact("RECEIPT", [{"sku": "nobody-sells-this", "quantity": 1}])
+    unknown = till.fact("RECEIPT", [{"sku": "no-such-sku", "quantity": 1}])
 
     payload = await till.send(till.moved("RECEIPT", TEA=3), unknown, till.moved("RECEIPT", TEA=4))
     again = await till.send(unknown)
@@ -65,7 +65,7 @@ async def test_one_bad_fact_is_parked_and_the_others_go_on(shop: Shop) -> None:
     assert case["event"]["eventId"] == unknown["eventId"]
 
 
-async def test_a_count_is_a_barrier_for_what_occurred_before_it(shop: Shop) -> None:
+async def test_a_count_is_a_barrier_for_earlier_facts(shop: Shop) -> None:
     till = await open_till(shop)
     received = till.moved("RECEIPT", now(hours=5), TEA=20)
     before, counted = till.sale(now(hours=4), TEA=3), till.moved("COUNT", now(hours=3), TEA=15)

@@ -1,4 +1,4 @@
-"""Who may send facts, for which store; and what names a fact: epochs, sequences and event ids, for ever."""
+"""Terminals: who may send events for which store, and the identity of events by epoch, sequence and event id."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tills import SYNC, conflicts, key_id, left_behind, now, on_hand, open_till, reasons, statuses
+from tills import SYNC, conflicts, key_id, now, on_hand, open_till, reasons, statuses, stored_facts
 
 from client import Refused
 from shop import Shop
@@ -19,7 +19,7 @@ def batch(*facts: dict[str, Any], epoch: int = 1) -> dict[str, Any]:
     return {"sentAt": now().isoformat(), "epoch": epoch, "events": list(facts)}
 
 
-async def test_nobody_but_a_till_sends_facts(shop: Shop) -> None:
+async def test_only_terminals_send_events(shop: Shop) -> None:
     till = await open_till(shop)
     for caller in (shop.staff, await shop.app(), await shop.customer(), shop.guest(), shop.hub.client("uriba_x_y_z")):
         with pytest.raises(Refused) as refused:
@@ -28,7 +28,7 @@ async def test_nobody_but_a_till_sends_facts(shop: Shop) -> None:
         await caller.close()
 
 
-async def test_a_revoked_key_sends_nothing(shop: Shop) -> None:
+async def test_a_revoked_key_is_refused(shop: Shop) -> None:
     till = await open_till(shop)
     await till.verdicts(till.moved("RECEIPT", TEA=1))
     async with shop.hub.database.transaction() as session:
@@ -45,18 +45,18 @@ async def test_a_revoked_key_sends_nothing(shop: Shop) -> None:
     assert await on_hand(shop) == 1
 
 
-async def test_a_till_writes_its_own_store_only(shop: Shop) -> None:
+async def test_a_terminal_writes_only_its_own_store(shop: Shop) -> None:
     here, there = await open_till(shop), await open_till(shop, "S2")
     fact = here.moved("RECEIPT", TEA=3)
 
-    # The same fact by another store's till is that till's own.
+    # The same fact of another store's till is an event of that till.
     assert (await here.verdicts(fact), await there.verdicts(fact)) == (["APPLIED"], ["APPLIED"])
 
     assert [await on_hand(shop, "TEA", store) for store in ("S1", "S2")] == [3, 3]
     assert await conflicts(shop, "S2") == []
 
 
-async def test_epochs_are_counted_apart_and_may_go_back(shop: Shop) -> None:
+async def test_epochs_are_independent_and_may_go_back(shop: Shop) -> None:
     till = await open_till(shop)
     first = [till.moved("RECEIPT", TEA=1) for _ in range(3)]
     anew = [{**till.moved("RECEIPT", TEA=10), "sequence": n} for n in (1, 2)]
@@ -72,16 +72,16 @@ async def test_epochs_are_counted_apart_and_may_go_back(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("epoch", [0, -1])
-async def test_an_epoch_begins_with_one(shop: Shop, epoch: int) -> None:
+async def test_refuses_an_epoch_below_1(shop: Shop, epoch: int) -> None:
     till = await open_till(shop)
 
     payload = await till.send(till.moved("RECEIPT", TEA=1), epoch=epoch)
 
     assert ([e["code"] for e in payload["errors"]], payload["results"]) == (["INVALID"], [])
-    assert await left_behind(till) == 0
+    assert await stored_facts(till) == 0
 
 
-async def test_another_fact_under_a_known_name_is_put_aside(shop: Shop) -> None:
+async def test_parks_another_fact_with_a_known_identity(shop: Shop) -> None:
     till = await open_till(shop)
     first = till.moved("RECEIPT", TEA=5)
     await till.verdicts(first)
@@ -102,7 +102,7 @@ async def test_another_fact_under_a_known_name_is_put_aside(shop: Shop) -> None:
     assert await on_hand(shop) == 5
 
 
-async def test_two_facts_of_one_name_in_one_batch(shop: Shop) -> None:
+async def test_parks_the_second_of_two_facts_with_one_identity(shop: Shop) -> None:
     till = await open_till(shop)
     first = till.moved("RECEIPT", TEA=5)
     other = {**first, "lines": [till.line("TEA", 6)]}
@@ -112,7 +112,7 @@ async def test_two_facts_of_one_name_in_one_batch(shop: Shop) -> None:
     assert (await on_hand(shop), len(await conflicts(shop))) == (5, 1)
 
 
-async def test_an_event_id_is_known_in_every_epoch(shop: Shop) -> None:
+async def test_an_event_id_is_unique_in_all_epochs(shop: Shop) -> None:
     till = await open_till(shop)
     fact = till.moved("RECEIPT", TEA=5)
     await till.verdicts(fact)
@@ -123,7 +123,7 @@ async def test_an_event_id_is_known_in_every_epoch(shop: Shop) -> None:
     assert (await on_hand(shop), payload["acknowledged"]) == (5, 1)
 
 
-async def test_an_empty_batch_asks_what_is_missing(shop: Shop) -> None:
+async def test_an_empty_batch_returns_what_is_missing(shop: Shop) -> None:
     till = await open_till(shop)
     facts = [till.moved("RECEIPT", TEA=1) for _ in range(4)]
 
@@ -135,7 +135,7 @@ async def test_an_empty_batch_asks_what_is_missing(shop: Shop) -> None:
     assert (asked["acknowledged"], asked["missing"]) == (0, [{"from": 1, "to": 1}, {"from": 3, "to": 3}])
 
 
-async def test_the_highest_sequence_of_all_is_answered_in_good_time(shop: Shop) -> None:
+async def test_the_highest_sequence_is_answered_quickly(shop: Shop) -> None:
     till = await open_till(shop)
 
     payload = await till.send({**till.moved("RECEIPT", TEA=1), "sequence": 2**31 - 1})
@@ -146,14 +146,14 @@ async def test_the_highest_sequence_of_all_is_answered_in_good_time(shop: Shop) 
 
 async def test_parked_facts_are_acknowledged(shop: Shop) -> None:
     till = await open_till(shop)
-    parked = till.fact("RECEIPT", [{"sku": "nobody-sells-this", "quantity": 1}])
+    parked = till.fact("RECEIPT", [{"sku": "no-such-sku", "quantity": 1}])
 
     payload = await till.send(parked, till.moved("RECEIPT", TEA=1))
 
     assert (payload["acknowledged"], payload["missing"]) == (2, [])
 
 
-async def test_all_batches_of_one_till_at_once_take_turns(shop: Shop) -> None:
+async def test_concurrent_batches_of_one_till_are_processed_in_turn(shop: Shop) -> None:
     till = await open_till(shop)
     facts = [till.moved("RECEIPT", TEA=1) for _ in range(60)]
     batches = [facts[n : n + 20] for n in range(0, 50, 5)]
@@ -166,7 +166,7 @@ async def test_all_batches_of_one_till_at_once_take_turns(shop: Shop) -> None:
     assert await on_hand(shop) == 60
 
 
-async def test_the_feed_tells_of_a_till_that_brought_something(shop: Shop) -> None:
+async def test_a_sync_with_new_events_emits_an_event(shop: Shop) -> None:
     till = await open_till(shop)
     fact = till.moved("RECEIPT", TEA=1)
 
@@ -174,11 +174,11 @@ async def test_the_feed_tells_of_a_till_that_brought_something(shop: Shop) -> No
     await till.verdicts(fact)
 
     async with shop.hub.database.reading() as session:
-        told = await session.fetch(
+        events = await session.fetch(
             "SELECT type, version, data FROM outbox_event WHERE subject = 'Terminal:' || $1::text", key_id(till)
         )
-    assert [(event["type"], event["version"]) for event in told] == [("terminal.synced", 1)]
-    assert {name: told[0]["data"][name] for name in ("applied", "parked", "acknowledged")} == {
+    assert [(event["type"], event["version"]) for event in events] == [("terminal.synced", 1)]
+    assert {name: events[0]["data"][name] for name in ("applied", "parked", "acknowledged")} == {
         "applied": 1,
         "parked": 1,
         "acknowledged": 2,

@@ -1,4 +1,4 @@
-"""Tills as tests use them: facts in one line each, and the sync that brings them."""
+"""Simulated tills: facts in one line each, posSync, and conflicts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Fact = dict[str, Any]
 
 
 def now(**ago: float) -> datetime:
-    """This moment, or so long ago."""
+    """Return the present time, or a time some time ago."""
     return datetime.now(UTC) - timedelta(**ago)
 
 
 class Till:
-    """A terminal of a shop, with its journal: facts get the next sequence, and are sent as the test says."""
+    """A terminal of a shop. Facts get the next sequence; `send` sends any of them, in any order."""
 
     def __init__(self, shop: Shop, client: Client, store: str) -> None:
         self.shop, self.client, self.store = shop, client, store
@@ -49,25 +49,25 @@ class Till:
         }
 
     def sale(self, at: datetime | None = None, *, price: int = 100, **units: int) -> Fact:
-        """A sale in cash, each unit for the price: sale(TEA=2)."""
+        """Return a SALE paid in cash, each unit for the price: sale(TEA=2)."""
         fact = self.fact("SALE", [self.line(sku, n, unitPrice=str(price)) for sku, n in units.items()], at)
         total = price * sum(units.values())
         return {**fact, "receipt": uuid4().hex[:12], "tenders": [{"method": "CASH", "amount": str(total)}]}
 
     def moved(self, kind: str, at: datetime | None = None, **units: int) -> Fact:
-        """Any fact without money: moved("COUNT", TEA=5)."""
+        """Return a fact without prices: moved("COUNT", TEA=5)."""
         return self.fact(kind, [self.line(sku, n) for sku, n in units.items()], at)
 
     def line(self, sku: str, quantity: int, **given: Any) -> dict[str, Any]:
         return {"sku": self.shop.sku(sku), "quantity": quantity, **given}
 
     async def send(self, *facts: Fact, epoch: int = 1, sent_at: datetime | None = None) -> dict[str, Any]:
-        """posSync; the payload."""
+        """Call posSync and return the payload."""
         given = {"sentAt": (sent_at or now()).isoformat(), "epoch": epoch, "events": list(facts)}
         return await self.client.do(SYNC, i=given)
 
     async def verdicts(self, *facts: Fact, **given: Any) -> list[str]:
-        """What became of each."""
+        """Send facts and return the status of each."""
         payload = await self.send(*facts, **given)
         assert not payload["errors"], payload
         return statuses(payload)
@@ -82,7 +82,7 @@ def statuses(payload: dict[str, Any]) -> list[str]:
 
 
 def reasons(payload: dict[str, Any]) -> list[list[tuple[str, tuple[str, ...]]]]:
-    """Code and path of what is wrong with each fact."""
+    """Return code and path of the errors of each fact."""
     return [[(error["code"], tuple(error["path"] or ())) for error in r["errors"]] for r in payload["results"]]
 
 
@@ -91,7 +91,7 @@ async def on_hand(shop: Shop, sku: str = "TEA", store: str = "S1") -> int:
 
 
 async def conflicts(shop: Shop, store: str = "S1", **given: str) -> list[dict[str, Any]]:
-    """The conflicts of a store, newest first; given: s the status, k the kind."""
+    """Return the conflicts of a store, the newest first. `given`: s the status, k the kind."""
     found = await shop.staff.run(CONFLICTS, l=shop.code(store), **given)
     return [edge["node"] for edge in found["conflicts"]["edges"]]
 
@@ -101,7 +101,7 @@ async def resolve(shop: Shop, conflict: dict[str, Any], action: str, **given: An
 
 
 async def orders(shop: Shop, store: str = "S1") -> list[dict[str, Any]]:
-    """The orders of a store, newest first."""
+    """Return the orders of a store, the newest first."""
     found = await shop.staff.run(
         f"query ($l: String) {{ orders(first: 50, location: $l) {{ edges {{ node {{ {ORDER} }} }} }} }}",
         l=shop.code(store),
@@ -109,8 +109,8 @@ async def orders(shop: Shop, store: str = "S1") -> list[dict[str, Any]]:
     return [edge["node"] for edge in found["orders"]["edges"]]
 
 
-async def left_behind(till: Till) -> int:
-    """How many facts of a till the hub has, applied or put aside."""
+async def stored_facts(till: Till) -> int:
+    """Return how many facts of a till the hub has stored, applied or parked."""
     assert till.client.key is not None
     async with till.shop.hub.database.reading() as session:
         return int(
@@ -123,6 +123,6 @@ async def left_behind(till: Till) -> int:
 
 
 def key_id(till: Till) -> str:
-    """The public part of a till's key."""
+    """Return the public part of a till's key."""
     assert till.client.key is not None
     return till.client.key.split("_")[2]

@@ -1,4 +1,4 @@
-"""What was put aside is applied after all, as it is or repaired, or is closed with a note."""
+"""conflictResolve: a parked fact is applied as sent or repaired, or its conflict is dismissed with a note."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from shop import ERRORS, Shop
 NEW = f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}"
 
 
-async def put_aside(shop: Shop, till: Till, kind: str = "RECEIPT", **given: Any) -> tuple[dict[str, Any], Any]:
-    """A fact about a SKU that is not there yet, and its case."""
+async def park_fact(shop: Shop, till: Till, kind: str = "RECEIPT", **given: Any) -> tuple[dict[str, Any], Any]:
+    """Send a fact about a SKU that does not exist yet; return the fact and its conflict."""
     fact = {**till.fact(kind, [{"sku": shop.sku("HAT"), "quantity": 4}], now(hours=2)), **given}
     assert await till.verdicts(fact) == ["PARKED"]
     (case,) = await conflicts(shop, s="OPEN")
     return fact, case
 
 
-async def sell(shop: Shop, sku: str) -> None:
-    """Have the SKU in the catalog."""
+async def add_to_catalog(shop: Shop, sku: str) -> None:
+    """Add the SKU to the catalog."""
     product = {"handle": shop.code(sku.lower()), "name": sku, "category": "Hats"}
     variant = {"sku": shop.sku(sku), "name": sku, "taxClass": "standard"}
     payload = await shop.staff.do(NEW, p=[{**product, "variants": [variant]}])
@@ -34,11 +34,11 @@ def codes(payload: dict[str, Any]) -> list[str]:
     return [error["code"] for error in payload["errors"]]
 
 
-async def test_a_fact_is_applied_as_it_is_once_the_sku_is_there(shop: Shop) -> None:
+async def test_applies_a_parked_fact_as_sent_when_the_sku_exists(shop: Shop) -> None:
     till = await open_till(shop)
-    fact, case = await put_aside(shop, till)
-    await sell(shop, "HAT")
-    # Counted after the receipt: the count has seen it.
+    fact, case = await park_fact(shop, till)
+    await add_to_catalog(shop, "HAT")
+    # The count occurred after the receipt, so it includes it.
     await till.verdicts(till.moved("COUNT", now(hours=1), HAT=9), till.moved("RECEIPT", HAT=1))
 
     payload = await resolve(shop, case, "APPLY")
@@ -49,7 +49,7 @@ async def test_a_fact_is_applied_as_it_is_once_the_sku_is_there(shop: Shop) -> N
     assert (await conflicts(shop, s="OPEN"), await on_hand(shop, "HAT")) == ([], 10)
 
 
-async def test_a_repaired_sale_is_an_order_with_its_own_time(shop: Shop) -> None:
+async def test_a_repaired_sale_is_an_order_with_its_original_time(shop: Shop) -> None:
     till, at = await open_till(shop), now(hours=3)
     wrong = {**till.sale(at, TEA=2, price=648), "tenders": [{"method": "CASH", "amount": "1"}]}
     await till.verdicts(wrong)
@@ -66,10 +66,10 @@ async def test_a_repaired_sale_is_an_order_with_its_own_time(shop: Shop) -> None
     assert (await on_hand(shop), await till.verdicts(wrong)) == (-2, ["DUPLICATE"])
 
 
-async def test_a_fact_from_the_future_keeps_the_time_of_its_receipt(shop: Shop) -> None:
+async def test_a_parked_fact_from_the_future_has_the_time_of_its_receipt(shop: Shop) -> None:
     till = await open_till(shop)
-    _, case = await put_aside(shop, till, occurredAt=now(days=-365).isoformat())
-    await sell(shop, "HAT")
+    _, case = await park_fact(shop, till, occurredAt=now(days=-365).isoformat())
+    await add_to_catalog(shop, "HAT")
     await till.verdicts(till.moved("COUNT", HAT=9))
 
     await resolve(shop, case, "APPLY")
@@ -77,9 +77,9 @@ async def test_a_fact_from_the_future_keeps_the_time_of_its_receipt(shop: Shop) 
     assert await on_hand(shop, "HAT") == 9
 
 
-async def test_what_is_still_wrong_stays_where_it_is(shop: Shop) -> None:
+async def test_refuses_to_apply_a_fact_that_is_still_invalid(shop: Shop) -> None:
     till = await open_till(shop)
-    fact, case = await put_aside(shop, till)
+    fact, case = await park_fact(shop, till)
 
     as_it_is = await resolve(shop, case, "APPLY")
     none = await resolve(shop, case, "APPLY", event={**fact, "lines": [till.line("TEA", 0)]})
@@ -96,9 +96,9 @@ async def test_what_is_still_wrong_stays_where_it_is(shop: Shop) -> None:
     assert moved == 0
 
 
-async def test_a_repaired_fact_keeps_its_identity_whatever_the_repair_says(shop: Shop) -> None:
+async def test_a_repaired_fact_keeps_its_identity(shop: Shop) -> None:
     till = await open_till(shop)
-    fact, case = await put_aside(shop, till)
+    fact, case = await park_fact(shop, till)
     repaired = {**fact, "eventId": "another", "sequence": 77, "lines": [till.line("TEA", 4)]}
 
     payload = await resolve(shop, case, "APPLY", event=repaired)
@@ -108,7 +108,7 @@ async def test_a_repaired_fact_keeps_its_identity_whatever_the_repair_says(shop:
     assert await on_hand(shop) == 4
 
 
-async def test_a_tampered_fact_can_be_applied_beside_the_first(shop: Shop) -> None:
+async def test_applies_a_tampered_fact_in_addition_to_the_first(shop: Shop) -> None:
     till = await open_till(shop)
     first = till.moved("RECEIPT", TEA=5)
     other = {**first, "lines": [till.line("TEA", 7)]}
@@ -122,7 +122,7 @@ async def test_a_tampered_fact_can_be_applied_beside_the_first(shop: Shop) -> No
     assert await on_hand(shop) == 12
 
 
-async def test_facts_without_a_name_can_be_applied_too(shop: Shop) -> None:
+async def test_applies_facts_without_an_identity(shop: Shop) -> None:
     till = await open_till(shop)
     facts = [{**till.moved("RECEIPT", TEA=n), "sequence": 0, "eventId": f"bad\x00{n}"} for n in (1, 2)]
     assert await till.verdicts(*facts) == ["PARKED"] * 2
@@ -133,21 +133,21 @@ async def test_facts_without_a_name_can_be_applied_too(shop: Shop) -> None:
     assert (await on_hand(shop), await till.verdicts(*facts)) == (3, ["DUPLICATE"] * 2)
 
 
-async def test_a_case_is_dismissed_with_a_note_only(shop: Shop) -> None:
+async def test_dismissing_a_conflict_needs_a_note(shop: Shop) -> None:
     till = await open_till(shop)
-    fact, case = await put_aside(shop, till)
+    fact, case = await park_fact(shop, till)
 
     silent = [await resolve(shop, case, "DISMISS"), await resolve(shop, case, "DISMISS", note="  ")]
-    said = await resolve(shop, case, "DISMISS", note="A trial.")
+    dismissed = await resolve(shop, case, "DISMISS", note="A trial.")
 
     assert [codes(payload) for payload in silent] == [["INVALID"]] * 2
-    assert (codes(said), said["conflict"]["note"]) == ([], "A trial.")
+    assert (codes(dismissed), dismissed["conflict"]["note"]) == ([], "A trial.")
     assert (await till.verdicts(fact), await conflicts(shop, s="OPEN")) == (["DUPLICATE"], [])
 
 
-async def test_a_settled_case_stays_settled(shop: Shop) -> None:
+async def test_refuses_to_resolve_a_conflict_again(shop: Shop) -> None:
     till = await open_till(shop)
-    _, case = await put_aside(shop, till)
+    _, case = await park_fact(shop, till)
     await resolve(shop, case, "DISMISS", note="A trial.")
 
     again = [await resolve(shop, case, "APPLY"), await resolve(shop, case, "DISMISS", note="Again.")]
@@ -156,12 +156,12 @@ async def test_a_settled_case_stays_settled(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["Q29uZmxpY3Q6OTk5OTk5OTk5", "nonsense", "", "\U0001f375"])
-async def test_unknown_cases_are_not_found(shop: Shop, unknown: str) -> None:
+async def test_unknown_conflicts_are_not_found(shop: Shop, unknown: str) -> None:
     assert codes(await resolve(shop, {"id": unknown}, "APPLY")) == ["NOT_FOUND"]
     assert codes(await resolve(shop, {"id": unknown}, "DISMISS", note="?")) == ["NOT_FOUND"]
 
 
-async def test_only_facts_can_be_applied(shop: Shop) -> None:
+async def test_refuses_to_apply_a_conflict_without_a_fact(shop: Shop) -> None:
     till = await open_till(shop)
     await till.verdicts(till.sale(TEA=1, price=1))
     (case,) = await conflicts(shop, k="PRICE_VARIANCE")
@@ -175,9 +175,9 @@ async def test_only_facts_can_be_applied(shop: Shop) -> None:
     assert [codes(payload) for payload in closed] == [[], []]
 
 
-async def test_tills_customers_and_guests_settle_nothing(shop: Shop) -> None:
+async def test_terminals_customers_and_guests_resolve_no_conflict(shop: Shop) -> None:
     till = await open_till(shop)
-    _, case = await put_aside(shop, till)
+    _, case = await park_fact(shop, till)
 
     for caller in (till.client, await shop.customer(), shop.guest(), await shop.app()):
         with pytest.raises(Refused) as refused:

@@ -1,4 +1,4 @@
-"""How often a till's batch speaks to PostgreSQL: no more often for many facts than for few."""
+"""The number of statements of a batch, which does not depend on the number of facts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PULL = "query ($c: String) { posPull(cursor: $c) { cursor more entries { kind ke
 
 
 class Counted:
-    """A hub in this process with one connection, which writes down every statement."""
+    """A hub in this process with one connection, which records every statement."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.statements: list[str] = []
         self.application: Any = None
 
     def like(self, till: Till) -> Till:
-        """The same till, at this hub; its journal goes on."""
+        """Return the same till, with its journal, as a client of this hub."""
         client = Client("http://hub/graphql", key=till.client.key)
         client.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.application), headers=till.client.headers, timeout=20
@@ -37,9 +37,9 @@ class Counted:
         return same
 
     def since(self) -> list[str]:
-        """What was said since the last look, each statement in one line."""
-        said, self.said = self.said, []
-        return [" ".join(statement.split())[:60] for statement in said]
+        """Return the statements since the last call, each in one line."""
+        statements, self.statements = self.statements, []
+        return [" ".join(statement.split())[:60] for statement in statements]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
     async def introduce(driver: Any) -> None:
         await speak_json(driver)
-        driver.add_query_logger(lambda record: counter.said.append(record.query))
+        driver.add_query_logger(lambda record: counter.statements.append(record.query))
 
     def opens(settings: Any) -> Database:
         opened.append(open_database(settings))
@@ -64,7 +64,7 @@ async def counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 def mixed(till: Till, facts: int) -> list[Fact]:
-    """A busy morning: sales with receipts, returns of them, receipts, damages and a count."""
+    """Return facts of all types: sales with receipts, returns of them, receipts, damages and a count."""
     made = []
     for n in range(facts // 5):
         sale = till.sale(now(minutes=90 - n % 60), TEA=2, POT=1, price=648)
@@ -73,7 +73,7 @@ def mixed(till: Till, facts: int) -> list[Fact]:
     return made
 
 
-async def test_a_batch_costs_as_many_statements_as_another(shop: Shop, counted: Counted) -> None:
+async def test_the_number_of_statements_does_not_depend_on_the_batch(shop: Shop, counted: Counted) -> None:
     till = counted.like(await open_till(shop))
     await till.verdicts(*mixed(till, 5))
     counted.since()
@@ -89,19 +89,19 @@ async def test_a_batch_costs_as_many_statements_as_another(shop: Shop, counted: 
     assert said_many.count("BEGIN") == 1
 
 
-async def test_a_batch_of_sales_has_a_ceiling(shop: Shop, counted: Counted) -> None:
+async def test_a_batch_of_sales_has_a_maximum_of_statements(shop: Shop, counted: Counted) -> None:
     till = counted.like(await open_till(shop))
     await till.verdicts(till.sale(TEA=1, price=648))
     counted.since()
 
     payload = await till.send(*(till.sale(TEA=1, POT=2, price=648) for _ in range(200)))
 
-    said = counted.since()
+    statements = counted.since()
     assert statuses(payload) == ["APPLIED"] * 200
-    assert len(said) <= 30, said
+    assert len(statements) <= 30, statements
 
 
-async def test_a_batch_sent_again_costs_next_to_nothing(shop: Shop, counted: Counted) -> None:
+async def test_a_repeated_batch_takes_few_statements(shop: Shop, counted: Counted) -> None:
     till = counted.like(await open_till(shop))
     facts = mixed(till, 100)
     await till.verdicts(*facts)
@@ -109,12 +109,12 @@ async def test_a_batch_sent_again_costs_next_to_nothing(shop: Shop, counted: Cou
 
     payload = await till.send(*facts)
 
-    said = counted.since()
+    statements = counted.since()
     assert set(statuses(payload)) == {"DUPLICATE"}
-    assert len(said) <= 8, said
+    assert len(statements) <= 8, statements
 
 
-async def test_a_page_of_a_pull_has_a_ceiling(shop: Shop, counted: Counted) -> None:
+async def test_a_page_of_a_pull_has_a_maximum_of_statements(shop: Shop, counted: Counted) -> None:
     till = counted.like(await open_till(shop))
     await shop.receive(TEA_S1=1, POT_S1=1, CUP_S1=1)
     page = (await till.client.run(PULL))["posPull"]

@@ -1,4 +1,4 @@
-"""The stock room's mutations, in one line each."""
+"""Mutations of stock, for tests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ADJUST = f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels 
 SET = f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ {LEVEL} }} {ERRORS} }} }}"
 
 Change = tuple[str, str, int]
-"""A name of the shop's, one of its locations, and units."""
+"""An article of the shop, one of its locations, and units."""
 
 
 async def adjust(
     shop: Shop, *changes: Change, by: Client | None = None, reason: str = "ADJUSTMENT", key: str | None = None
 ) -> dict[str, Any]:
-    """stockAdjust; the payload."""
+    """Call stockAdjust and return the payload."""
     rows = [{"sku": shop.sku(sku), "location": shop.code(place), "delta": delta} for sku, place, delta in changes]
     return await (by or shop.staff).do(
         ADJUST, i={"changes": rows, "reason": reason, "idempotencyKey": key or uuid4().hex}
@@ -33,13 +33,13 @@ async def adjust(
 async def count(
     shop: Shop, *changes: tuple[str, str, dict[str, int]], by: Client | None = None, key: str | None = None
 ) -> dict[str, Any]:
-    """stockSet; the payload."""
+    """Call stockSet and return the payload."""
     rows = [{"sku": shop.sku(sku), "location": shop.code(place), **given} for sku, place, given in changes]
     return await (by or shop.staff).do(SET, i={"changes": rows, "idempotencyKey": key or uuid4().hex})
 
 
-async def variant_and_place(shop: Shop, sku: str, location: str) -> tuple[int, int]:
-    """The key of a level, whether there is one or not."""
+async def level_ids(shop: Shop, sku: str, location: str) -> tuple[int, int]:
+    """Return the (variant, location) of a level, which need not exist."""
     async with shop.hub.database.reading() as session:
         return (
             await session.fetchval("SELECT id FROM variant WHERE sku = $1", shop.sku(sku)),
@@ -47,8 +47,8 @@ async def variant_and_place(shop: Shop, sku: str, location: str) -> tuple[int, i
         )
 
 
-async def committed(shop: Shop, sku: str, units: int) -> dict[str, Any]:
-    """A guest's paid order of so many units for pickup at S1: they are promised and still on the shelf."""
+async def place_pickup_order(shop: Shop, sku: str, units: int) -> dict[str, Any]:
+    """Place a guest's paid order for pickup at S1, which commits the units, and return it."""
     guest = shop.guest()
     cart = await shop.cart(guest, **{sku: units})
     chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
@@ -58,7 +58,7 @@ async def committed(shop: Shop, sku: str, units: int) -> dict[str, Any]:
 
 
 async def shortages(session: Session, level: tuple[int, int]) -> list[tuple[int, int, bool]]:
-    """(units, settled, done) of a level's shortages, oldest first."""
+    """Return (units, settled, whether it is settled completely) of a level's shortages, the oldest first."""
     rows = await session.fetch(
         "SELECT quantity, settled, settled_at FROM shortage WHERE (variant_id, location_id) = ($1, $2) ORDER BY id",
         *level,
@@ -67,7 +67,7 @@ async def shortages(session: Session, level: tuple[int, int]) -> list[tuple[int,
 
 
 async def events_of(session: Session, level: tuple[int, int]) -> list[tuple[str, int]]:
-    """(type, version) of what was told about a level, in order."""
+    """Return (type, version) of a level's events, in order."""
     rows = await session.fetch(
         "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version",
         f"StockLevel:{level[0]}:{level[1]}",
@@ -76,5 +76,5 @@ async def events_of(session: Session, level: tuple[int, int]) -> list[tuple[str,
 
 
 def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """The errors of a payload: code and path."""
+    """Return code and path of a payload's errors."""
     return [(error["code"], tuple(error["path"] or ())) for error in payload["errors"]]

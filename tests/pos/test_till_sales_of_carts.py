@@ -1,4 +1,4 @@
-"""Carts that a till sold while it was alone: each is closed by its sale, or both sales stand and people are told."""
+"""Carts sold by a till that was offline: the sale closes its cart, or both sales are valid with a conflict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WATCH = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 
 
 async def claimed(shop: Shop, till: Till, by: Client, **units: int) -> dict[str, Any]:
-    """A cart that was carried to the till."""
+    """Return a cart that the till has claimed."""
     cart = await shop.cart(by, **units)
     code = (await by.do(HANDOFF, c=cart["id"]))["code"]
     payload = await till.client.do(CLAIM, c=code)
@@ -33,7 +33,7 @@ async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     return found["cart"]  # type: ignore[no-any-return]
 
 
-async def test_a_sale_closes_its_cart_and_the_phone_is_told(shop: Shop) -> None:
+async def test_a_sale_closes_its_cart_and_the_customer_is_notified(shop: Shop) -> None:
     till, phone = await open_till(shop), await shop.customer()
     cart = await claimed(shop, till, phone, TEA=2)
 
@@ -54,7 +54,7 @@ async def test_a_sale_closes_its_cart_and_the_phone_is_told(shop: Shop) -> None:
     assert [error["code"] for error in refused["errors"]] != []
 
 
-async def test_a_cart_that_the_web_sold_meanwhile_is_sold_twice(shop: Shop) -> None:
+async def test_a_sale_of_a_cart_that_was_ordered_online_opens_a_conflict(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till, phone = await open_till(shop), await shop.customer()
     cart = await claimed(shop, till, phone, TEA=1)
@@ -72,7 +72,7 @@ async def test_a_cart_that_the_web_sold_meanwhile_is_sold_twice(shop: Shop) -> N
     assert (level["onHand"], level["committed"]) == (9, 1)
 
 
-async def test_two_sales_of_one_cart_in_one_batch_both_stand(shop: Shop) -> None:
+async def test_two_sales_of_one_cart_in_one_batch_are_both_valid(shop: Shop) -> None:
     till = await open_till(shop)
     cart = await claimed(shop, till, await shop.customer(), TEA=1)
 
@@ -82,7 +82,7 @@ async def test_two_sales_of_one_cart_in_one_batch_both_stand(shop: Shop) -> None
     assert len(await conflicts(shop, k="DOUBLE_SALE")) == 1
 
 
-async def test_two_tills_sell_one_cart_at_once(shop: Shop) -> None:
+async def test_concurrent_sales_of_one_cart_by_two_tills_are_both_valid(shop: Shop) -> None:
     one, other, phone = await open_till(shop), await open_till(shop), await shop.customer()
     for n in range(1, 6):
         cart = await claimed(shop, one, phone, TEA=1)
@@ -94,7 +94,7 @@ async def test_two_tills_sell_one_cart_at_once(shop: Shop) -> None:
     assert await on_hand(shop) == -10
 
 
-async def test_a_till_and_the_web_sell_one_cart_at_once(shop: Shop) -> None:
+async def test_concurrent_sales_of_one_cart_by_a_till_and_online(shop: Shop) -> None:
     await shop.receive(TEA_S1=50)
     till, phone = await open_till(shop), await shop.customer()
     twice = 0
@@ -114,7 +114,7 @@ async def test_a_till_and_the_web_sell_one_cart_at_once(shop: Shop) -> None:
     assert len(await conflicts(shop, k="DOUBLE_SALE")) == twice
 
 
-async def test_an_unknown_cart_parks_the_sale_and_nothing_is_closed(shop: Shop) -> None:
+async def test_an_unknown_cart_parks_the_sale(shop: Shop) -> None:
     till, phone = await open_till(shop), await shop.customer()
     cart = await claimed(shop, till, phone, TEA=1)
     elsewhere = cart["id"][:-4] + "AAAA"
@@ -124,7 +124,7 @@ async def test_an_unknown_cart_parks_the_sale_and_nothing_is_closed(shop: Shop) 
     assert ((await read(phone, cart))["status"], await orders(shop)) == ("ACTIVE", [])
 
 
-async def test_promises_that_a_sale_breaks_are_counted_and_others_are_not(shop: Shop) -> None:
+async def test_counts_only_the_promised_units_that_a_sale_takes(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
     till, web = await open_till(shop), shop.guest("web")
     chosen = await shop.fulfil(web, await shop.cart(web, TEA=3), "PICKUP", location="S1")

@@ -1,10 +1,10 @@
-"""stockSet: a count as of now, and a compare and set."""
+"""stockSet: sets on hand as a count as of now, or only where it is as expected."""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
-from stockroom import adjust, codes, committed, count, shortages, variant_and_place
+from stock_mutations import adjust, codes, count, level_ids, place_pickup_order, shortages
 
 from shop import Shop
 from uriba.core.actor import SYSTEM
@@ -13,7 +13,7 @@ from uriba.inventory.adjustments import Adjustment, LevelSetting
 from uriba.inventory.models import StockReason
 
 
-async def test_a_count_sets_on_hand_and_says_what_was_counted(shop: Shop) -> None:
+async def test_sets_on_hand_and_records_the_counted_quantity(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     payload = await count(shop, ("TEA", "S1", {"onHand": 7}), key="monday")
@@ -24,7 +24,7 @@ async def test_a_count_sets_on_hand_and_says_what_was_counted(shop: Shop) -> Non
     assert movement["reference"] == "count:monday"
 
 
-async def test_a_count_that_finds_what_was_known_is_a_movement_of_nothing(shop: Shop) -> None:
+async def test_an_unchanged_on_hand_is_a_movement_of_zero(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     await count(shop, ("TEA", "S1", {"onHand": 10}))
@@ -33,7 +33,7 @@ async def test_a_count_that_finds_what_was_known_is_a_movement_of_nothing(shop: 
     assert (movement["reason"], movement["quantity"], movement["onHandDelta"]) == ("COUNT", 10, 0)
 
 
-async def test_another_on_hand_than_expected_refuses_all_rows(shop: Shop) -> None:
+async def test_refuses_all_rows_when_on_hand_is_not_as_expected(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, POT_S1=4)
 
     payload = await count(
@@ -47,7 +47,7 @@ async def test_another_on_hand_than_expected_refuses_all_rows(shop: Shop) -> Non
     assert [(await shop.level(sku, "S1"))["onHand"] for sku in ("TEA", "POT")] == [10, 4]
 
 
-async def test_the_expected_on_hand_is_set(shop: Shop) -> None:
+async def test_sets_on_hand_when_it_is_as_expected(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     payload = await count(shop, ("TEA", "S1", {"onHand": 12, "expectedOnHand": 10}))
@@ -56,7 +56,7 @@ async def test_the_expected_on_hand_is_set(shop: Shop) -> None:
     assert (await shop.level("TEA", "S1"))["onHand"] == 12
 
 
-async def test_where_nothing_ever_was_nothing_is_expected(shop: Shop) -> None:
+async def test_a_new_level_is_expected_to_have_zero_on_hand(shop: Shop) -> None:
     refused = await count(shop, ("TEA", "S1", {"onHand": 12, "expectedOnHand": 1}))
     accepted = await count(shop, ("TEA", "S1", {"onHand": 12, "expectedOnHand": 0}))
 
@@ -64,7 +64,7 @@ async def test_where_nothing_ever_was_nothing_is_expected(shop: Shop) -> None:
     assert accepted["levels"][0]["onHand"] == 12
 
 
-async def test_safety_stock_is_set_and_otherwise_stays(shop: Shop) -> None:
+async def test_safety_stock_changes_only_when_it_is_given(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 10, "safetyStock": 4}))
 
     payload = await count(shop, ("TEA", "S1", {"onHand": 9}))
@@ -72,7 +72,7 @@ async def test_safety_stock_is_set_and_otherwise_stays(shop: Shop) -> None:
     assert (payload["levels"][0]["safetyStock"], payload["levels"][0]["available"]) == (4, 5)
 
 
-async def test_a_level_that_stands_twice_is_refused(shop: Shop) -> None:
+async def test_refuses_a_level_that_occurs_twice(shop: Shop) -> None:
     payload = await count(
         shop, ("TEA", "S1", {"onHand": 1}), ("TEA", "S2", {"onHand": 1}), ("TEA", "S1", {"onHand": 2})
     )
@@ -80,7 +80,7 @@ async def test_a_level_that_stands_twice_is_refused(shop: Shop) -> None:
     assert codes(payload) == [("INVALID", ("changes", "2"))]
 
 
-async def test_quantities_outside_of_zero_to_a_hundred_thousand_are_refused(shop: Shop) -> None:
+async def test_refuses_quantities_outside_0_to_100_000(shop: Shop) -> None:
     payload = await count(
         shop,
         ("TEA", "S1", {"onHand": -1}),
@@ -96,18 +96,18 @@ async def test_quantities_outside_of_zero_to_a_hundred_thousand_are_refused(shop
     ]
 
 
-async def test_a_count_below_what_is_promised_opens_a_shortage(shop: Shop) -> None:
+async def test_opens_a_shortage_when_promised_units_are_missing_in_a_count(shop: Shop) -> None:
     await shop.receive(TEA_S1=6)
-    await committed(shop, "TEA", 5)
+    await place_pickup_order(shop, "TEA", 5)
 
     payload = await count(shop, ("TEA", "S1", {"onHand": 2}))
 
     assert payload["levels"][0]["shortage"] == 3
     async with shop.hub.database.reading() as session:
-        assert await shortages(session, await variant_and_place(shop, "TEA", "S1")) == [(3, 0, False)]
+        assert await shortages(session, await level_ids(shop, "TEA", "S1")) == [(3, 0, False)]
 
 
-async def test_the_same_key_counts_once(shop: Shop) -> None:
+async def test_sets_levels_once_for_each_key(shop: Shop) -> None:
     key = uuid4().hex
     first = await count(shop, ("TEA", "S1", {"onHand": 5}), key=key)
     await adjust(shop, ("TEA", "S1", 3))
@@ -120,9 +120,9 @@ async def test_the_same_key_counts_once(shop: Shop) -> None:
     assert (await shop.level("TEA", "S1"))["onHand"] == 8
 
 
-async def test_a_change_that_waited_for_a_count_happened_after_it(shop: Shop) -> None:
-    """A count is a barrier: what the ledger adds to it must not bear an earlier moment, whoever began first."""
-    level = await variant_and_place(shop, "TEA", "S1")
+async def test_a_change_that_waited_for_a_count_occurs_after_it(shop: Shop) -> None:
+    """A count is a barrier: a movement that is added to it must have a later time, even if its call began before."""
+    level = await level_ids(shop, "TEA", "S1")
     tea, here = shop.sku("TEA"), shop.code("S1")
     async with shop.hub.database.transaction() as early:
         await early.fetchval("SELECT now()")

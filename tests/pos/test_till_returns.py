@@ -1,4 +1,4 @@
-"""Sales in the order book, and what came back of them: before or after the sale is known, here or at another store."""
+"""Sales as orders, and returns linked to them: before or after the sale arrives, in the same or another store."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BY_NUMBER = f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}"
 BY_CARD = "query ($c: String) { customer(loyaltyCard: $c) { orders { edges { node { number } } } } }"
 
 
-def brought(till: Till, sale: Fact | str, back: int, *, paid: str | None = None, **units: int) -> Fact:
-    """A return of a sale, so many minutes ago; `paid`: what was given back."""
+def return_of(till: Till, sale: Fact | str, back: int, *, paid: str | None = None, **units: int) -> Fact:
+    """Return a RETURN of a sale, some minutes ago. `paid`: what was paid back."""
     receipt = sale if isinstance(sale, str) else sale["receipt"]
     fact = {**till.moved("RETURN", now(minutes=back), **units), "originalReceipt": receipt}
     return {**fact, "tenders": [{"method": "CASH", "amount": paid}]} if paid else fact
 
 
 async def money(shop: Shop, order: dict[str, Any]) -> tuple[str, int, list[int]]:
-    """Payment status, refunded, and how many came back of each line."""
+    """Return payment status, refunded amount, and returned units of each line."""
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
             "SELECT payment_status, refunded_minor, (SELECT array_agg(returned_quantity ORDER BY position) FROM "
@@ -36,7 +36,7 @@ async def money(shop: Shop, order: dict[str, Any]) -> tuple[str, int, list[int]]
     return row["payment_status"], row["refunded_minor"], row["back"]
 
 
-async def test_a_sale_is_found_by_receipt_number_and_card_everywhere(shop: Shop) -> None:
+async def test_a_sale_is_found_by_receipt_number_and_loyalty_card(shop: Shop) -> None:
     till, card = await open_till(shop), shop.code("CARD")
     await till.verdicts({**till.sale(TEA=1, price=648), "receipt": shop.code("R"), "loyaltyCard": card})
 
@@ -53,7 +53,7 @@ async def test_a_sale_is_found_by_receipt_number_and_card_everywhere(shop: Shop)
     assert [t["type"] for t in mine["timeline"]] == ["order.placed", "payment.updated", "order.completed"]
 
 
-async def test_tax_is_taken_out_of_the_total_once_per_rate(shop: Shop) -> None:
+async def test_tax_is_computed_from_the_total_once_per_rate(shop: Shop) -> None:
     till = await open_till(shop)
     lines = [
         till.line("TEA", 3, unitPrice="105", discount="10"),
@@ -75,7 +75,7 @@ async def test_tax_is_taken_out_of_the_total_once_per_rate(shop: Shop) -> None:
     ]
 
 
-async def test_a_channel_whose_prices_exclude_tax_has_the_printed_prices_too(shop: Shop) -> None:
+async def test_a_channel_with_prices_without_tax_keeps_the_printed_prices(shop: Shop) -> None:
     rates = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
     channel = {"code": shop.code("stores"), "name": "Stores", "kind": "STORE", "currency": "JPY", "taxRates": rates}
     places = [shop.code("S1"), shop.code("S2")]
@@ -86,7 +86,7 @@ async def test_a_channel_whose_prices_exclude_tax_has_the_printed_prices_too(sho
     assert not payload["errors"]
     till = await open_till(shop)
 
-    # 648 without tax is 699.84 with it: the till printed 700. Where it does not say, the hub's price has its tax too.
+    # 648 without tax is 699.84 with it: the till printed 700. If it sends no price, the hub adds tax to its own.
     printed, silent = till.sale(now(minutes=2), TEA=2, price=700), till.moved("SALE", now(minutes=1), TEA=1)
     assert await till.verdicts(printed, silent) == ["APPLIED"] * 2
 
@@ -96,7 +96,7 @@ async def test_a_channel_whose_prices_exclude_tax_has_the_printed_prices_too(sho
     assert await conflicts(shop, k="PRICE_VARIANCE") == []
 
 
-async def test_a_sale_without_tenders_and_one_of_nothing(shop: Shop) -> None:
+async def test_a_sale_without_tenders_has_an_unspecified_payment_unless_it_is_free(shop: Shop) -> None:
     till = await open_till(shop)
     free = till.fact("SALE", [till.line("TEA", 1, unitPrice="100", discount="100")])
     none = {**free, "eventId": "none", "sequence": next(till.sequences), "tenders": []}
@@ -112,10 +112,10 @@ async def test_a_sale_without_tenders_and_one_of_nothing(shop: Shop) -> None:
     assert await on_hand(shop) == -5
 
 
-async def test_a_return_finds_its_sale_before_and_after(shop: Shop) -> None:
+async def test_links_a_return_to_its_sale_in_any_order(shop: Shop) -> None:
     till = await open_till(shop)
     sale = till.sale(now(hours=2), TEA=5, price=648)
-    early, late = brought(till, sale, 60, TEA=2, paid="1296"), brought(till, sale, 30, TEA=1, paid="648")
+    early, late = return_of(till, sale, 60, TEA=2, paid="1296"), return_of(till, sale, 30, TEA=1, paid="648")
 
     await till.verdicts(early)
     await till.verdicts(sale)
@@ -127,11 +127,11 @@ async def test_a_return_finds_its_sale_before_and_after(shop: Shop) -> None:
     assert [t["type"] for t in order["timeline"]].count("return.created") == 2
 
 
-async def test_a_return_is_taken_at_another_store(shop: Shop) -> None:
+async def test_links_a_return_in_another_store(shop: Shop) -> None:
     here, there = await open_till(shop), await open_till(shop, "S2")
     sale = here.sale(now(hours=2), POT=1, price=3300)
 
-    await there.verdicts(brought(there, sale, 30, POT=1, paid="3300"))
+    await there.verdicts(return_of(there, sale, 30, POT=1, paid="3300"))
     await here.verdicts(sale)
 
     (order,) = await orders(shop)
@@ -139,22 +139,22 @@ async def test_a_return_is_taken_at_another_store(shop: Shop) -> None:
     assert [await on_hand(shop, "POT", store) for store in ("S1", "S2")] == [-1, 1]
 
 
-async def test_of_equal_receipts_the_stores_own_is_meant(shop: Shop) -> None:
+async def test_of_equal_receipts_the_one_of_the_store_is_linked(shop: Shop) -> None:
     here, there = await open_till(shop), await open_till(shop, "S2")
     for till in (here, there):
         await till.verdicts({**till.sale(now(hours=1), TEA=1, price=648), "receipt": shop.code("SAME")})
 
-    await there.verdicts(brought(there, shop.code("SAME"), 10, TEA=1))
+    await there.verdicts(return_of(there, shop.code("SAME"), 10, TEA=1))
 
     (mine,), (theirs,) = await orders(shop), await orders(shop, "S2")
     assert [(await money(shop, order))[2] for order in (mine, theirs)] == [[0], [1]]
 
 
-async def test_more_than_was_bought_is_kept_and_looked_at(shop: Shop) -> None:
+async def test_a_return_of_more_than_was_bought_opens_a_conflict(shop: Shop) -> None:
     till = await open_till(shop)
     sale = till.sale(now(hours=2), TEA=1, price=648)
 
-    back = brought(till, sale, 30, TEA=3, POT=1, paid="5000")
+    back = return_of(till, sale, 30, TEA=3, POT=1, paid="5000")
     assert await till.verdicts(sale, back, back) == ["APPLIED", "APPLIED", "DUPLICATE"]
 
     (order,) = await orders(shop)
@@ -164,10 +164,10 @@ async def test_more_than_was_bought_is_kept_and_looked_at(shop: Shop) -> None:
     assert [await on_hand(shop, sku) for sku in ("TEA", "POT")] == [2, 1]
 
 
-async def test_a_return_of_nothing_known_goes_on_the_shelf(shop: Shop) -> None:
+async def test_a_return_without_a_known_sale_increases_on_hand(shop: Shop) -> None:
     till = await open_till(shop)
 
-    assert await till.verdicts(brought(till, "never-printed", 30, TEA=2), till.moved("RETURN", TEA=1)) == [
+    assert await till.verdicts(return_of(till, "never-printed", 30, TEA=2), till.moved("RETURN", TEA=1)) == [
         "APPLIED",
         "APPLIED",
     ]
@@ -176,7 +176,7 @@ async def test_a_return_of_nothing_known_goes_on_the_shelf(shop: Shop) -> None:
     assert (await shop.level("TEA", "S1"))["unavailable"] == 0
 
 
-async def test_prices_off_the_list_are_shown_once_while_open(shop: Shop) -> None:
+async def test_a_price_variance_opens_one_conflict_while_it_is_open(shop: Shop) -> None:
     till = await open_till(shop)
 
     await till.verdicts(till.sale(TEA=1, price=648), till.moved("SALE", POT=1))
@@ -190,7 +190,7 @@ async def test_prices_off_the_list_are_shown_once_while_open(shop: Shop) -> None
     assert next(order["total"]["amount"] for order in await orders(shop)) == "1204"
 
 
-async def test_prices_off_the_list_can_be_left_to_the_tills(shop: Shop) -> None:
+async def test_price_checks_can_be_switched_off(shop: Shop) -> None:
     till = await open_till(shop)
     assert till.client.key is not None
     sold = TillFact(

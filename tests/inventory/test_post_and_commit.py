@@ -1,4 +1,4 @@
-"""Posting as the last act of a transaction: the same as posting, and committed within one round trip."""
+"""post_and_commit: the same as post as the last step of a transaction, committed within one round trip."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from conftest import RunningHub
 
 ONE_WAY, OTHER_WAY = 1, 2
-"""Two locations that live the same life, posted to in two ways."""
+"""Two locations with the same movements, refusals_of_post in two ways."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def receipts(chance: random.Random) -> list[Movement]:
     ]
 
 
-async def posted(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
+async def refusals_of_post(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
     try:
         async with database.transaction() as session:
             await ledger.post(session, at(ONE_WAY, movements), reference="same", actor="same")
@@ -79,7 +79,7 @@ async def posted(database: Database, movements: Sequence[Movement]) -> list[Leve
     return []
 
 
-async def posted_last(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
+async def refusals_of_post_and_commit(database: Database, movements: Sequence[Movement]) -> list[LevelRefusal]:
     try:
         async with database.transaction() as session:
             await ledger.post_and_commit(session, at(OTHER_WAY, movements), reference="same", actor="same")
@@ -89,7 +89,7 @@ async def posted_last(database: Database, movements: Sequence[Movement]) -> list
 
 
 async def state(session: Session, place: int) -> list[list[tuple[Any, ...]]]:
-    """Levels, ledger, shortages and events of a location, without what differs by nature."""
+    """Return levels, movements, shortages and events of a location, without ids and times."""
     found = []
     for sql in (
         "SELECT variant_id, on_hand, committed, reserved, unavailable, shortage, version FROM stock_level "
@@ -106,7 +106,7 @@ async def state(session: Session, place: int) -> list[list[tuple[Any, ...]]]:
     return found
 
 
-async def test_both_ways_of_posting_end_in_the_same_state_and_refuse_the_same(database: Database) -> None:
+async def test_post_and_commit_has_the_results_and_refusals_of_post(database: Database) -> None:
     chance = random.Random(5)
     refused = 0
 
@@ -117,7 +117,7 @@ async def test_both_ways_of_posting_end_in_the_same_state_and_refuse_the_same(da
                 for place in (ONE_WAY, OTHER_WAY):
                     await ledger.post(session, at(place, goods), reference="goods", actor="same")
         movements = [move(chance) for _ in range(chance.randint(1, 4))]
-        one, other = await posted(database, movements), await posted_last(database, movements)
+        one, other = await refusals_of_post(database, movements), await refusals_of_post_and_commit(database, movements)
         refused += bool(one)
         assert [(r.variant_id, r.why, r.available) for r in one] == [(r.variant_id, r.why, r.available) for r in other]
         assert all(refusal.location_id == OTHER_WAY for refusal in other)
@@ -129,7 +129,7 @@ async def test_both_ways_of_posting_end_in_the_same_state_and_refuse_the_same(da
     assert one_state[2], "no shortage was opened"
 
 
-async def test_what_was_written_before_stands_with_it_or_falls_with_it(database: Database) -> None:
+async def test_earlier_writes_are_committed_or_rolled_back_with_it(database: Database) -> None:
     sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, till_need=1)
     receipt = Movement(variant_id=1, location_id=1, reason=StockReason.RECEIPT, quantity=1, on_hand=1)
     async with database.transaction() as session:
@@ -152,7 +152,7 @@ async def test_what_was_written_before_stands_with_it_or_falls_with_it(database:
     assert [row["key"] for row in kept] == [first]
 
 
-async def test_its_locks_are_free_when_it_answers(database: Database) -> None:
+async def test_its_locks_are_released_when_it_returns(database: Database) -> None:
     receipt = Movement(variant_id=1, location_id=1, reason=StockReason.RECEIPT, quantity=9, on_hand=9)
     sale = Movement(variant_id=1, location_id=1, reason=StockReason.SALE, quantity=1, on_hand=-1, till_need=1)
     async with database.transaction() as session:
@@ -168,7 +168,7 @@ async def test_its_locks_are_free_when_it_answers(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("there", "received", "sold"), [(1, 9, 5), (9, -4, 5), (0, 3, 3)])
-async def test_one_that_waited_for_another_change_starts_from_what_that_left(
+async def test_a_post_that_waited_for_a_lock_uses_the_newest_level(
     database: Database, there: int, received: int, sold: int
 ) -> None:
     def change(units: int, *, need: int = 0) -> Movement:
@@ -197,7 +197,7 @@ async def test_one_that_waited_for_another_change_starts_from_what_that_left(
 
 
 @pytest.mark.parametrize("given", [{"on_hand": 1}, {"counted": 3}, {"reserved": -1}, {"committed": -2, "on_hand": -1}])
-async def test_what_may_settle_a_shortage_is_not_posted_so(database: Database, given: dict[str, int]) -> None:
+async def test_refuses_movements_that_may_settle_a_shortage(database: Database, given: dict[str, int]) -> None:
     settling = Movement(variant_id=1, location_id=1, reason=StockReason.RECEIPT, quantity=1, **given)
 
     with pytest.raises(AssertionError, match="post"):

@@ -1,4 +1,4 @@
-"""What tills send that is wrong: the one fact is put aside whole, where people see it; all others go on."""
+"""Invalid facts: each is parked whole as a conflict, and the others of the batch are applied."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tills import (
     Fact,
     Till,
     conflicts,
-    left_behind,
     now,
     on_hand,
     open_till,
     orders,
     reasons,
     statuses,
+    stored_facts,
 )
 
 from client import Refused
@@ -31,9 +31,9 @@ def cash(*amounts: str) -> dict[str, Any]:
     return {"tenders": [{"method": "CASH", "amount": amount} for amount in amounts]}
 
 
-# What is said of two TEA for 100 each, and the code and path that the hub answers.
+# Changes of a sale of two TEA for 100 each, and the code and path of the error.
 WRONG: list[Any] = [
-    pytest.param({"sku": "nobody-sells-this"}, {}, "NOT_FOUND", (*LINE, "sku"), id="unknown SKU"),
+    pytest.param({"sku": "no-such-sku"}, {}, "NOT_FOUND", (*LINE, "sku"), id="unknown SKU"),
     pytest.param({"sku": "4901234567894"}, {}, "NOT_FOUND", (*LINE, "sku"), id="unknown barcode"),
     pytest.param({"sku": ""}, {}, "NOT_FOUND", (*LINE, "sku"), id="empty SKU"),
     pytest.param({"sku": "TEA\x00"}, {}, "NOT_FOUND", (*LINE, "sku"), id="NUL in the SKU"),
@@ -82,13 +82,13 @@ WRONG: list[Any] = [
 
 
 def wrong_sale(till: Till, line: dict[str, Any], given: dict[str, Any]) -> Fact:
-    said = {**SOLD, **line}
-    sku = said["sku"] if "sku" in line else till.shop.sku("TEA")
-    return {**till.fact("SALE", [{**said, "sku": sku}], tenders=cash("200")["tenders"]), **given}
+    sold = {**SOLD, **line}
+    sku = sold["sku"] if "sku" in line else till.shop.sku("TEA")
+    return {**till.fact("SALE", [{**sold, "sku": sku}], tenders=cash("200")["tenders"]), **given}
 
 
 @pytest.mark.parametrize(("line", "given", "code", "path"), WRONG)
-async def test_what_is_wrong_is_put_aside_alone_and_readable(
+async def test_parks_an_invalid_fact_and_applies_the_others(
     shop: Shop, line: dict[str, Any], given: dict[str, Any], code: str, path: tuple[str, ...]
 ) -> None:
     till = await open_till(shop)
@@ -122,7 +122,7 @@ async def test_what_is_wrong_is_put_aside_alone_and_readable(
         ("RECEIPT", 100_000, "APPLIED"),
     ],
 )
-async def test_quantities_have_their_limits(shop: Shop, kind: str, quantity: int, verdict: str) -> None:
+async def test_checks_the_limits_of_quantities(shop: Shop, kind: str, quantity: int, verdict: str) -> None:
     till = await open_till(shop)
 
     payload = await till.send(till.moved(kind, TEA=quantity))
@@ -131,14 +131,14 @@ async def test_quantities_have_their_limits(shop: Shop, kind: str, quantity: int
     assert [code for code, _ in reasons(payload)[0]] == (["INVALID_QUANTITY"] if verdict == "PARKED" else [])
 
 
-async def test_a_count_names_a_variant_once_by_whatever_name(shop: Shop) -> None:
+async def test_a_count_has_each_variant_once_by_sku_or_barcode(shop: Shop) -> None:
     till = await open_till(shop)
     twice = till.fact("COUNT", [till.line("TEA", 3), till.line("TEA", 4)])
 
     assert await till.verdicts(twice) == ["PARKED"]
 
 
-async def test_amounts_beyond_all_sense_stop_no_other_fact(shop: Shop) -> None:
+async def test_impossible_amounts_do_not_affect_other_facts(shop: Shop) -> None:
     till = await open_till(shop)
     price = str(10**15)
     lines = [till.line("TEA", 100_000, unitPrice=price) for _ in range(100)]
@@ -151,7 +151,9 @@ async def test_amounts_beyond_all_sense_stop_no_other_fact(shop: Shop) -> None:
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
 @pytest.mark.parametrize("wrong_minutes", [0, 40, -40])
-async def test_times_at_the_ends_of_the_calendar_stop_no_other_fact(shop: Shop, at: str, wrong_minutes: int) -> None:
+async def test_times_at_the_ends_of_the_calendar_do_not_affect_other_facts(
+    shop: Shop, at: str, wrong_minutes: int
+) -> None:
     till = await open_till(shop)
     strange = {**till.moved("RECEIPT", TEA=1), "occurredAt": at}
 
@@ -162,7 +164,7 @@ async def test_times_at_the_ends_of_the_calendar_stop_no_other_fact(shop: Shop, 
 
 
 @pytest.mark.parametrize("sent_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-async def test_a_clock_at_the_end_of_the_calendar_loses_nothing(shop: Shop, sent_at: str) -> None:
+async def test_a_clock_at_the_end_of_the_calendar_loses_no_fact(shop: Shop, sent_at: str) -> None:
     till = await open_till(shop)
 
     payload = await till.client.do(SYNC, i={"sentAt": sent_at, "events": [till.moved("RECEIPT", TEA=5)]})
@@ -171,12 +173,12 @@ async def test_a_clock_at_the_end_of_the_calendar_loses_nothing(shop: Shop, sent
     assert await on_hand(shop) == 5
 
 
-async def test_a_batch_has_a_thousand_facts_at_most(shop: Shop) -> None:
+async def test_a_batch_has_at_most_a_thousand_facts(shop: Shop) -> None:
     till = await open_till(shop)
     facts = [till.moved("RECEIPT", TEA=1) for _ in range(1_001)]
 
     refused = await till.send(*facts)
-    kept = await left_behind(till)
+    kept = await stored_facts(till)
     taken = await till.send(*facts[:1_000])
 
     assert [error["code"] for error in refused["errors"]] == ["LIMIT_EXCEEDED"]
@@ -188,14 +190,16 @@ async def test_a_batch_has_a_thousand_facts_at_most(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "given", [{"sequence": 2**31}, {"type": "THEFT"}, {"occurredAt": "yesterday"}, {"lines": None}]
 )
-async def test_what_is_no_fact_at_all_is_a_graphql_error_and_nothing_is_kept(shop: Shop, given: dict[str, Any]) -> None:
+async def test_a_value_of_the_wrong_type_is_a_graphql_error_and_nothing_is_stored(
+    shop: Shop, given: dict[str, Any]
+) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
         await till.send(till.moved("RECEIPT", TEA=1), {**till.moved("RECEIPT", TEA=1), **given})
 
     assert set(refused.value.codes).isdisjoint({"INTERNAL"})
-    assert await left_behind(till) == 0
+    assert await stored_facts(till) == 0
 
 
 async def test_a_quantity_beyond_32_bits_is_a_graphql_error(shop: Shop) -> None:
@@ -204,10 +208,10 @@ async def test_a_quantity_beyond_32_bits_is_a_graphql_error(shop: Shop) -> None:
     with pytest.raises(Refused):
         await till.verdicts(till.moved("RECEIPT", TEA=2**31))
 
-    assert await left_behind(till) == 0
+    assert await stored_facts(till) == 0
 
 
-async def test_half_a_surrogate_parks_its_own_fact_only(shop: Shop) -> None:
+async def test_a_lone_surrogate_parks_only_its_own_fact(shop: Shop) -> None:
     till = await open_till(shop)
     whole = till.moved("RECEIPT", TEA=5)
     query = SYNC.replace("$i: PosSyncInput!", "$e: PosEventInput!").replace(
@@ -222,7 +226,7 @@ async def test_half_a_surrogate_parks_its_own_fact_only(shop: Shop) -> None:
         assert statuses(answer["data"]["posSync"]) == ["APPLIED", "PARKED"]
     else:
         assert [error["extensions"]["code"] for error in answer["errors"]] != ["INTERNAL"]
-        assert await left_behind(till) == 0
+        assert await stored_facts(till) == 0
 
 
 async def test_bytes_of_another_encoding_are_a_bad_request(shop: Shop) -> None:
@@ -244,7 +248,7 @@ async def test_a_body_above_four_megabytes_is_too_large(shop: Shop) -> None:
     assert answer.status_code == 413
 
 
-async def test_the_same_fact_in_many_batches_at_once_is_applied_once(shop: Shop) -> None:
+async def test_the_same_fact_in_concurrent_batches_is_applied_once(shop: Shop) -> None:
     till = await open_till(shop)
     for n in range(1, 11):
         sale = till.sale(TEA=1)

@@ -1,4 +1,4 @@
-"""stockCountSubmit: a stocktake as of when it was counted, a barrier to all that happened before."""
+"""stockCountSubmit: a stocktake as of when it was counted, a barrier for earlier movements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stockroom import adjust, codes, committed, count, variant_and_place
+from stock_mutations import adjust, codes, count, level_ids, place_pickup_order
 
 from client import Client
 from shop import ERRORS, Shop
@@ -29,7 +29,7 @@ async def submit(
     reference: str | None = None,
     **counted: int,
 ) -> dict[str, Any]:
-    """stockCountSubmit; the payload: submit(shop, TEA=7)."""
+    """Call stockCountSubmit, as in submit(shop, TEA=7), and return the payload."""
     given = counting(shop, lines or list(counted.items()), at=at, location=location, key=key)
     return await (by or shop.staff).do(SUBMIT, i=given | {"reference": reference})
 
@@ -51,8 +51,8 @@ def counting(
 
 
 async def newest(shop: Shop, sku: str) -> dict[str, Any]:
-    """The newest movement at S1."""
-    level = await variant_and_place(shop, sku, "S1")
+    """Return the newest movement at S1."""
+    level = await level_ids(shop, sku, "S1")
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
             "SELECT * FROM stock_movement WHERE (variant_id, location_id) = ($1, $2) ORDER BY recorded_at DESC, id DESC",
@@ -63,13 +63,13 @@ async def newest(shop: Shop, sku: str) -> dict[str, Any]:
 
 
 async def clock(shop: Shop) -> datetime:
-    """The hub's time."""
+    """Return the hub's time."""
     async with shop.hub.database.reading() as session:
         found: datetime = await session.fetchval("SELECT clock_timestamp()")
     return found
 
 
-async def test_a_stocktake_sets_what_is_on_hand_and_shows_the_variance_of_each_line(shop: Shop) -> None:
+async def test_a_stocktake_sets_on_hand_and_returns_the_variance_of_each_line(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, POT_S1=4)
 
     payload = await submit(shop, TEA=7, POT=6, CUP=2, key="monday", reference=" aisle 3 ")
@@ -89,7 +89,7 @@ async def test_a_stocktake_sets_what_is_on_hand_and_shows_the_variance_of_each_l
     assert {row["actor"] for row in rows} == {f"staff:{shop.staff.key.split('_')[2]}"}  # type: ignore[union-attr]
 
 
-async def test_what_moved_after_it_was_counted_is_added(shop: Shop) -> None:
+async def test_adds_movements_that_occurred_after_the_count(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     counted_at = await clock(shop)
     await adjust(shop, ("TEA", "S1", -4))
@@ -102,7 +102,7 @@ async def test_what_moved_after_it_was_counted_is_added(shop: Shop) -> None:
     assert row["recorded_at"] > counted_at
 
 
-async def test_an_earlier_count_than_the_last_moves_nothing(shop: Shop) -> None:
+async def test_a_count_before_the_last_one_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     earlier = await clock(shop)
     await count(shop, ("TEA", "S1", {"onHand": 8}))
@@ -116,7 +116,7 @@ async def test_an_earlier_count_than_the_last_moves_nothing(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-async def test_counts_of_several_times_end_the_same_in_any_order(shop: Shop, order: tuple[int, ...]) -> None:
+async def test_counts_of_several_times_end_in_the_same_level_in_any_order(shop: Shop, order: tuple[int, ...]) -> None:
     await shop.receive(TEA_S1=10)
     began = await clock(shop)
     times = [began - timedelta(seconds=seconds) for seconds in (300, 200, 100)]
@@ -124,11 +124,11 @@ async def test_counts_of_several_times_end_the_same_in_any_order(shop: Shop, ord
     for n in order:
         await submit(shop, at=times[n], TEA=(20, 30, 40)[n])
 
-    # The receipt came after all of them.
+    # The receipt occurred after all counts.
     assert (await shop.level("TEA", "S1"))["onHand"] == 50
 
 
-async def test_nobody_counts_in_the_future(shop: Shop) -> None:
+async def test_a_future_time_is_replaced_by_the_present(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     payload = await submit(shop, TEA=7, at=await clock(shop) + timedelta(days=1))
@@ -138,7 +138,7 @@ async def test_nobody_counts_in_the_future(shop: Shop) -> None:
     assert payload["levels"][0]["onHand"] == 7
     assert row["reason"] == "ADJUSTMENT"
     assert (await shop.level("TEA", "S1"))["onHand"] == 9
-    level = await variant_and_place(shop, "TEA", "S1")
+    level = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.reading() as session:
         counted_at = await session.fetchval(
             "SELECT counted_at FROM stock_level WHERE (variant_id, location_id) = ($1, $2)", *level
@@ -150,7 +150,7 @@ async def test_nobody_counts_in_the_future(shop: Shop) -> None:
     "written",
     ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"],
 )
-async def test_a_time_beyond_all_calendars_is_no_fault(shop: Shop, written: str) -> None:
+async def test_refuses_a_time_outside_the_calendar(shop: Shop, written: str) -> None:
     await shop.receive(TEA_S1=10)
     given = counting(shop, [("TEA", 7)]) | {"countedAt": written}
 
@@ -159,9 +159,9 @@ async def test_a_time_beyond_all_calendars_is_no_fault(shop: Shop, written: str)
     assert codes(payload) in ([], [("INVALID", ("countedAt",))])
 
 
-async def test_a_count_of_nothing_opens_and_settles_shortages_of_what_is_promised(shop: Shop) -> None:
+async def test_counts_of_zero_open_and_settle_shortages(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await committed(shop, "TEA", 3)
+    await place_pickup_order(shop, "TEA", 3)
 
     gone = await submit(shop, TEA=0)
     found = await submit(shop, TEA=5)
@@ -169,7 +169,7 @@ async def test_a_count_of_nothing_opens_and_settles_shortages_of_what_is_promise
     assert [(row["onHand"], row["shortage"]) for row in (*gone["levels"], *found["levels"])] == [(0, 3), (5, 0)]
 
 
-async def test_safety_stock_is_set_with_stock_set_and_stays_when_counted(shop: Shop) -> None:
+async def test_a_count_keeps_the_safety_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     await count(shop, ("TEA", "S1", {"onHand": 10, "safetyStock": 4}))
@@ -182,7 +182,7 @@ async def test_safety_stock_is_set_with_stock_set_and_stays_when_counted(shop: S
     assert (await shop.level("TEA", "S1"))["available"] == 9
 
 
-async def test_every_wrong_line_is_named_at_once(shop: Shop) -> None:
+async def test_reports_every_invalid_line_in_one_answer(shop: Shop) -> None:
     lines = [("TEA", -1), ("POT", 100_001), ("nothing", 1), ("TEA", 3)]
 
     payload = await submit(shop, lines=lines, location="nowhere")
@@ -197,13 +197,13 @@ async def test_every_wrong_line_is_named_at_once(shop: Shop) -> None:
     assert payload["levels"] == []
 
 
-async def test_no_line_and_too_many_are_refused(shop: Shop) -> None:
+async def test_refuses_no_lines_and_too_many(shop: Shop) -> None:
     assert codes(await submit(shop)) == [("INVALID", ("lines",))]
     assert codes(await submit(shop, lines=[("TEA", 1)] * 1_001)) == [("LIMIT_EXCEEDED", ("lines",))]
     assert codes(await submit(shop, TEA=1, reference="x" * 201)) == [("INVALID", ("reference",))]
 
 
-async def test_a_key_counts_once(shop: Shop) -> None:
+async def test_counts_once_for_each_key(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     first = await submit(shop, TEA=7, key="k")
@@ -216,7 +216,7 @@ async def test_a_key_counts_once(shop: Shop) -> None:
     assert len((await shop.level("TEA", "S1"))["movements"]["edges"]) == 2
 
 
-async def test_a_terminal_counts_its_own_location_and_an_app_needs_the_scope(shop: Shop) -> None:
+async def test_a_terminal_counts_only_its_location_and_an_app_needs_the_scope(shop: Shop) -> None:
     till, app = await shop.terminal("S1"), await shop.app("app", Scope.INVENTORY)
 
     allowed = [await submit(shop, by=by, TEA=units) for by, units in ((till, 3), (app, 4))]

@@ -1,4 +1,4 @@
-"""stockLevel: as it is, and as the hub believed it to be at an earlier time."""
+"""stockLevel: a level as it is, and as the hub knew it at an earlier time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stockroom import adjust, committed, count, variant_and_place
+from stock_mutations import adjust, count, level_ids, place_pickup_order
 from test_moves import move
 from test_transfers import CREATE, SHIP, act
 
@@ -22,26 +22,26 @@ LEVEL = """query ($s: String!, $l: String!, $at: DateTime) { stockLevel(sku: $s,
 
 
 async def level(shop: Shop, at: datetime | str | None = None, *, by: Client | None = None) -> Any:
-    """TEA's level at S1."""
+    """Return the level of TEA at S1."""
     given = at.isoformat() if isinstance(at, datetime) else at
     data = await (by or shop.staff).run(LEVEL, s=shop.sku("TEA"), l=shop.code("S1"), at=given)
     return data["stockLevel"]
 
 
 async def clock(shop: Shop) -> datetime:
-    """The hub's time."""
+    """Return the hub's time."""
     async with shop.hub.database.reading() as session:
         found: datetime = await session.fetchval("SELECT clock_timestamp()")
     return found
 
 
 def numbers(level: dict[str, Any]) -> tuple[int, ...]:
-    """On hand, committed, reserved, unavailable, incoming, available."""
+    """Return on hand, committed, reserved, unavailable, incoming and available."""
     names = ("onHand", "committed", "reserved", "unavailable", "incoming", "available")
     return tuple(level[name] for name in names)
 
 
-async def test_a_level_is_read_by_name(shop: Shop) -> None:
+async def test_reads_a_level_by_sku_and_location(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     found = await level(shop)
@@ -50,15 +50,15 @@ async def test_a_level_is_read_by_name(shop: Shop) -> None:
     assert numbers(found) == (10, 0, 0, 0, 0, 10)
 
 
-async def test_each_step_is_remembered(shop: Shop) -> None:
+async def test_reads_the_level_as_it_was_after_each_step(shop: Shop) -> None:
     times = [await clock(shop)]
-    for step in ("receive", "promise", "set aside", "send", "lose"):
+    for step in ("receive", "promise", "damage", "send", "lose"):
         match step:
             case "receive":
                 await shop.receive(TEA_S1=10, TEA_S2=4)
             case "promise":
-                await committed(shop, "TEA", 2)
-            case "set aside":
+                await place_pickup_order(shop, "TEA", 2)
+            case "damage":
                 await move(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"))
             case "send":
                 await send(shop)
@@ -82,13 +82,13 @@ async def test_each_step_is_remembered(shop: Shop) -> None:
 
 
 async def send(shop: Shop) -> None:
-    """4 TEA leave S2 for S1."""
+    """Ship 4 TEA from S2 to S1."""
     wanted = {"from": shop.code("S2"), "to": shop.code("S1"), "lines": [{"sku": shop.sku("TEA"), "quantity": 4}]}
     planned = await shop.staff.do(CREATE, i=wanted | {"idempotencyKey": uuid4().hex})
     await act(shop, SHIP, planned["transfer"]["id"])
 
 
-async def test_what_was_believed_is_by_when_it_was_learned_not_by_when_it_happened(shop: Shop) -> None:
+async def test_an_earlier_level_depends_on_recording_time_and_not_on_occurring_time(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     known = await clock(shop)
     await shop.staff.do(
@@ -105,13 +105,13 @@ async def test_what_was_believed_is_by_when_it_was_learned_not_by_when_it_happen
     assert numbers(await level(shop))[0] == 13
 
 
-async def test_the_past_is_explained_by_its_own_sums(shop: Shop) -> None:
+async def test_explains_an_earlier_level_by_the_sums_of_that_time(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
-    await committed(shop, "TEA", 2)
+    await place_pickup_order(shop, "TEA", 2)
     await move(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
     at = await clock(shop)
     await move(shop, ("TEA", "S1", 3, "DISPLAY", "SELLABLE"))
-    await committed(shop, "TEA", 1)
+    await place_pickup_order(shop, "TEA", 1)
 
     found = await level(shop, at)
 
@@ -127,7 +127,7 @@ async def test_the_past_is_explained_by_its_own_sums(shop: Shop) -> None:
     assert [term["references"] for term in found["explain"][3:]] == [[], [], []]
 
 
-async def test_the_safety_stock_is_todays(shop: Shop) -> None:
+async def test_safety_stock_is_always_the_present_one(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     at = await clock(shop)
     await count(shop, ("TEA", "S1", {"onHand": 9, "safetyStock": 4}))
@@ -137,12 +137,12 @@ async def test_the_safety_stock_is_todays(shop: Shop) -> None:
     assert (found["onHand"], found["safetyStock"], found["available"]) == (10, 4, 6)
 
 
-async def test_units_put_aside_before_there_were_states_count_as_damaged(shop: Shop) -> None:
+async def test_unavailable_units_without_a_state_count_as_damaged(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
-    key = await variant_and_place(shop, "TEA", "S1")
+    key = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.transaction() as session:
-        # As the ledger of an earlier release had them: its triggers refuse such a change.
+        # As an earlier release has recorded it. A trigger refuses this change, so it is switched off.
         await session.run("SET LOCAL session_replication_role = replica")
         await session.run("UPDATE stock_movement SET state = NULL WHERE (variant_id, location_id) = ($1, $2)", *key)
 
@@ -152,19 +152,19 @@ async def test_units_put_aside_before_there_were_states_count_as_damaged(shop: S
 
 
 @pytest.mark.parametrize("written", ["0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
-async def test_before_anything_there_was_nothing(shop: Shop, written: str) -> None:
+async def test_there_is_no_level_before_the_first_movement(shop: Shop, written: str) -> None:
     await shop.receive(TEA_S1=10)
 
     assert await level(shop, written) is None
 
 
-async def test_at_the_end_of_time_it_is_what_it_is_now(shop: Shop) -> None:
+async def test_a_future_time_returns_the_present_level(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     assert numbers(await level(shop, "9999-12-31T23:59:59-14:00")) == (10, 0, 0, 0, 0, 10)
 
 
-async def test_what_is_unknown_has_no_level(shop: Shop) -> None:
+async def test_unknown_skus_and_locations_have_no_level(shop: Shop) -> None:
     query = (
         "query ($s: String!, $l: String!, $at: DateTime) { stockLevel(sku: $s, location: $l, asOf: $at) { onHand } }"
     )
@@ -177,7 +177,7 @@ async def test_what_is_unknown_has_no_level(shop: Shop) -> None:
             assert data == {"stockLevel": None}, (sku, location)
 
 
-async def test_levels_are_for_the_retailer(shop: Shop) -> None:
+async def test_only_the_retailer_reads_an_earlier_level(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     given = {"s": shop.sku("TEA"), "l": shop.code("S1")}
 

@@ -1,4 +1,4 @@
-"""stockMove: units become unfit for sale, or fit again; what is on hand stays."""
+"""stockMove: units become unfit for sale, or fit again. On hand does not change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stockroom import adjust, codes, committed, count, variant_and_place
+from stock_mutations import adjust, codes, count, level_ids, place_pickup_order
 
 from client import Client
 from shop import ERRORS, Shop
@@ -17,13 +17,13 @@ MOVE = f"""mutation ($i: StockMoveInput!) {{ stockMove(input: $i) {{
     levels {{ onHand unavailable available unavailableByState {{ state quantity }} variant {{ sku }} }} {ERRORS} }} }}"""
 
 Row = tuple[str, str, int, str, str]
-"""A name of the shop's, one of its locations, units, from, to."""
+"""An article of the shop, one of its locations, units, from, to."""
 
 
 async def move(
     shop: Shop, *rows: Row, by: Client | None = None, key: str | None = None, reason: str | None = None
 ) -> dict[str, Any]:
-    """stockMove; the payload."""
+    """Call stockMove and return the payload."""
     return await (by or shop.staff).do(MOVE, i=moving(shop, *rows, key=key, reason=reason))
 
 
@@ -40,7 +40,7 @@ def states(level: dict[str, Any]) -> dict[str, int]:
 
 
 async def now(shop: Shop, sku: str = "TEA") -> tuple[int, int, dict[str, int]]:
-    """On hand, available, and units by state at S1."""
+    """Return on hand, available, and units by state at S1."""
     data = await shop.staff.run(
         """query ($s: String!, $l: String!) { stockLevel(sku: $s, location: $l) {
             onHand available unavailableByState { state quantity } } }""",
@@ -51,7 +51,7 @@ async def now(shop: Shop, sku: str = "TEA") -> tuple[int, int, dict[str, int]]:
     return level["onHand"], level["available"], states(level)
 
 
-async def test_units_go_from_state_to_state_and_back(shop: Shop) -> None:
+async def test_moves_units_between_states_and_back(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     found = []
@@ -72,13 +72,13 @@ async def test_units_go_from_state_to_state_and_back(shop: Shop) -> None:
     ]
 
 
-async def test_each_step_is_in_the_ledger_with_its_reason_and_actor(shop: Shop) -> None:
+async def test_records_each_move_with_reason_and_actor(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     await move(shop, ("TEA", "S1", 3, "SELLABLE", "INSPECTION"), key="check")
     await move(shop, ("TEA", "S1", 2, "INSPECTION", "DAMAGED"), key="tick", reason=" broken lid ")
 
-    level = await variant_and_place(shop, "TEA", "S1")
+    level = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT reason, quantity, on_hand_delta, unavailable_delta, state, reference, actor, "
@@ -94,7 +94,7 @@ async def test_each_step_is_in_the_ledger_with_its_reason_and_actor(shop: Shop) 
     ]
 
 
-async def test_rows_of_one_level_are_added_up(shop: Shop) -> None:
+async def test_adds_up_rows_of_one_level(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
     await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
 
@@ -109,7 +109,7 @@ async def test_rows_of_one_level_are_added_up(shop: Shop) -> None:
     assert await now(shop) == (2, 0, {"DAMAGED": 2})
 
 
-async def test_one_row_that_cannot_be_refuses_all(shop: Shop) -> None:
+async def test_refuses_all_rows_when_one_is_impossible(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=1)
     await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
 
@@ -129,9 +129,9 @@ async def test_one_row_that_cannot_be_refuses_all(shop: Shop) -> None:
     assert await now(shop) == (5, 3, {"DISPLAY": 2})
 
 
-async def test_what_is_promised_cannot_be_set_aside(shop: Shop) -> None:
+async def test_promised_units_cannot_become_unavailable(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await committed(shop, "TEA", 3)
+    await place_pickup_order(shop, "TEA", 3)
 
     refused = await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
     taken = await move(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
@@ -142,7 +142,7 @@ async def test_what_is_promised_cannot_be_set_aside(shop: Shop) -> None:
     assert await now(shop) == (5, 0, {"DAMAGED": 2})
 
 
-async def test_safety_stock_is_kept_for_the_location_and_may_be_damaged(shop: Shop) -> None:
+async def test_safety_stock_can_become_damaged(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 5, "safetyStock": 4}))
 
     payload = await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
@@ -151,7 +151,7 @@ async def test_safety_stock_is_kept_for_the_location_and_may_be_damaged(shop: Sh
     assert await now(shop) == (5, -2, {"DAMAGED": 3})
 
 
-async def test_damaged_units_that_are_thrown_away_leave_the_level(shop: Shop) -> None:
+async def test_removing_damaged_units_reduces_on_hand_and_unavailable(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     await move(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
 
@@ -161,7 +161,7 @@ async def test_damaged_units_that_are_thrown_away_leave_the_level(shop: Shop) ->
     assert await now(shop) == (3, 3, {})
 
 
-async def test_every_wrong_row_is_named_at_once(shop: Shop) -> None:
+async def test_reports_every_invalid_row_in_one_answer(shop: Shop) -> None:
     payload = await move(
         shop,
         ("TEA", "S1", 0, "SELLABLE", "DAMAGED"),
@@ -182,14 +182,14 @@ async def test_every_wrong_row_is_named_at_once(shop: Shop) -> None:
     ]
 
 
-async def test_no_row_and_too_many_are_refused(shop: Shop) -> None:
+async def test_refuses_no_rows_and_too_many(shop: Shop) -> None:
     assert codes(await move(shop)) == [("INVALID", ("moves",))]
     row = ("TEA", "S1", 1, "SELLABLE", "DAMAGED")
     assert codes(await move(shop, *[row] * 1_001)) == [("LIMIT_EXCEEDED", ("moves",))]
     assert codes(await move(shop, row, reason="x" * 201)) == [("INVALID", ("reason",))]
 
 
-async def test_a_key_moves_once(shop: Shop) -> None:
+async def test_moves_once_for_each_key(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     row = ("TEA", "S1", 2, "SELLABLE", "DAMAGED")
 
@@ -202,7 +202,7 @@ async def test_a_key_moves_once(shop: Shop) -> None:
     assert await now(shop) == (5, 3, {"DAMAGED": 2})
 
 
-async def test_a_terminal_moves_at_its_own_location_and_an_app_needs_the_scope(shop: Shop) -> None:
+async def test_a_terminal_moves_only_at_its_location_and_an_app_needs_the_scope(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, TEA_S2=5)
     own, foreign = ("TEA", "S1", 1, "SELLABLE", "DISPLAY"), ("TEA", "S2", 1, "SELLABLE", "DISPLAY")
     till, app = await shop.terminal("S1"), await shop.app("app", Scope.INVENTORY)
@@ -224,7 +224,7 @@ async def test_a_terminal_moves_at_its_own_location_and_an_app_needs_the_scope(s
 
 
 @pytest.mark.parametrize("source", ["SELLABLE", "INSPECTION"])
-async def test_the_last_units_of_a_state_leave_it_once(shop: Shop, source: str) -> None:
+async def test_concurrent_moves_take_the_last_units_of_a_state_once(shop: Shop, source: str) -> None:
     await shop.receive(TEA_S1=3)
     if source != "SELLABLE":
         await move(shop, ("TEA", "S1", 3, "SELLABLE", source))
