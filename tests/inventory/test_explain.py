@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from stock_mutations import adjust, count, level_ids, place_pickup_order
-from test_moves import move
+from test_state_moves import move
 
 from shop import Shop
 from uriba.db import Row, Session

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from stock_mutations import adjust, count, level_ids, place_pickup_order
-from test_moves import move
+from test_state_moves import move
 from test_transfers import CREATE, SHIP, act
 
 from client import Client
