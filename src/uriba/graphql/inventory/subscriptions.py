@@ -50,9 +50,10 @@ class InventorySubscriptions:
 
     @subscription(PUBLIC, "Variants with what a channel may promise: now, and whenever that changes.")
     async def availability_changed(self, info: Info, channel: str, skus: list[str]) -> AsyncGenerator[Variant, None]:
-        known = await info.context.channel(channel)
         async with info.context.reading() as session:
             variant_ids = await lookups.subscribed_variant_ids(session, skus)
+        known = await info.context.channel(channel)
+        async with info.context.reading() as session:
             served = {row["id"] for row in (await locations.by_channel(session, [known.id]))[known.id]}
         last_supply: dict[int, object] = {}
 
