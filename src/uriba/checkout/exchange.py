@@ -22,7 +22,7 @@ from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState
 from uriba.db import Session
 from uriba.fulfillment import returns
-from uriba.fulfillment.allocation import initial, level_locks
+from uriba.fulfillment.allocation import initial
 from uriba.fulfillment.returns import RecordedReturn, ReturnRequest
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, OutOfStock
@@ -138,6 +138,6 @@ async def _move_stock(
     outgoing = initial.stock_movements(plan.fulfillments)
     here = [(line.variant_id, returned.location_id) for line in returned.snapshot.lines]
     await ledger.open_levels(session, here)
-    await level_locks.lock(session, {*here, *((m.variant_id, m.location_id) for m in outgoing)})
+    await ledger.lock_levels(session, {*here, *((m.variant_id, m.location_id) for m in outgoing)})
     await returns.restock(session, returned, back.lines, actor=actor.label)
     await ledger.post(session, outgoing, reference=f"order:{plan.draft.id}", actor=actor.label)

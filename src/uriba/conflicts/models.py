@@ -14,7 +14,7 @@ from uriba.db.base import Base
 
 
 class ConflictKind(StrEnum):
-    """What a conflict is about.
+    """The kinds of conflicts.
 
     SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: a
     fact with the identity of an earlier one and another content. PARKED: a fact that cannot be applied as it is.

@@ -12,6 +12,7 @@ from uriba.connectors.models import ValueKind
 from uriba.db import Row
 from uriba.db.statements import statement
 from uriba.outbox import feed, relay
+from uriba.pricing import prices
 
 FOLLOWED_MAX = 50_000
 """Events. Comparing all values costs less than following more of them."""
@@ -46,10 +47,10 @@ async def _follow_feed_and_commit(lease: ConnectorLease) -> bool:
     async with lease.writing() as session:
         connector = await renew(session, lease)
         events = await relay.read(session, after=connector.position)
-        prices = await session.fetch(_CHANGED_PRICES, since=connector.prices_at)
+        repriced = await prices.variants_repriced_since(session, connector.prices_at)
         keys = [
             *_keys_of_events(events, frozenset(connector.location_ids or ())),
-            *_all_kinds(price["variant_id"] for price in prices),
+            *_all_kinds(repriced),
         ]
         await sent_values.mark(session, lease.connector_id, keys)
         position = events[-1]["position"] if events else connector.position
@@ -57,10 +58,6 @@ async def _follow_feed_and_commit(lease: ConnectorLease) -> bool:
     return len(events) == relay.BATCH
 
 
-_CHANGED_PRICES = statement("""
-    SELECT DISTINCT variant_id FROM price
-    WHERE valid_from > :since AND valid_from <= now() OR valid_to > :since AND valid_to <= now()
-""")
 _SAVE_POSITION = statement("UPDATE connector SET position = :position, prices_at = now() WHERE id = :connector_id")
 
 

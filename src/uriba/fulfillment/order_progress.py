@@ -1,4 +1,4 @@
-"""What changes of fulfillments mean for their orders: lines of the timeline, and the end of the order."""
+"""Effects of fulfillment changes on their orders: lines of the timeline, and the end of the order."""
 
 from __future__ import annotations
 

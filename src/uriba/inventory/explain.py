@@ -30,7 +30,7 @@ class TermName(StrEnum):
 
 
 class CauseKind(StrEnum):
-    """What a term comes from.
+    """The origin of a term.
 
     COUNT: the last count. MOVEMENTS: the sum of all movements since it, or ever. FULFILLMENT: an open fulfillment of an
     order. HOLD: units of a cart that is paying.

@@ -7,8 +7,9 @@ then sees the newest numbers. Post last in a transaction, so that the locks are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -18,6 +19,7 @@ from uriba.db.statements import statement
 from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger_sql import POST, POST_AND_COMMIT, POST_FACTS, REFUSED, SET_POST_PARAMETERS, SETTLE_SHORTAGES
 from uriba.inventory.models import StockReason, StockState
+from uriba.inventory.queries import AVAILABLE, LevelKey
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,13 @@ class StockFact(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: int = 0
     counted: int | None = None
     state: StockState | None = None
+
+
+class LockedLevel(NamedTuple):
+    """A locked level. `free`: available units; `short`: committed units that are not there."""
+
+    free: int
+    short: int
 
 
 async def post(
@@ -168,6 +177,26 @@ async def post_and_commit(session: Session, movements: Sequence[Movement], *, re
 def _may_settle(movement: Movement) -> bool:
     promised = movement.committed + movement.reserved + movement.unavailable
     return movement.counted is not None or movement.on_hand > promised
+
+
+async def lock_levels(session: Session, levels: Collection[LevelKey]) -> dict[LevelKey, LockedLevel]:
+    """Lock levels in (variant, location) order, so that promises can be moved between them."""
+    rows = await session.fetch(
+        _LOCK_FOR_PROMISES,
+        variant_ids=[variant_id for variant_id, _ in levels],
+        location_ids=[location_id for _, location_id in levels],
+    )
+    return {(row["variant_id"], row["location_id"]): LockedLevel(row["free"], row["short"]) for row in rows}
+
+
+_LOCK_FOR_PROMISES = statement(f"""
+    SELECT variant_id, location_id, {AVAILABLE} AS free, least(l.shortage, l.committed) AS short
+    FROM (
+        SELECT DISTINCT v, p FROM unnest(:variant_ids::bigint[], :location_ids::bigint[]) AS k(v, p) ORDER BY v, p
+    ) k CROSS JOIN LATERAL (
+        SELECT * FROM stock_level s WHERE (s.variant_id, s.location_id) = (k.v, k.p) FOR UPDATE
+    ) l
+""")
 
 
 async def open_levels(session: Session, pairs: Sequence[tuple[int, int]]) -> None:

@@ -31,7 +31,7 @@ class StockReason(StrEnum):
 
 
 class StockState(StrEnum):
-    """What units on hand are fit for. All states but SELLABLE make them `unavailable`."""
+    """The condition of units on hand. All states but SELLABLE make them `unavailable`."""
 
     SELLABLE = "SELLABLE"
     DAMAGED = "DAMAGED"

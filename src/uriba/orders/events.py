@@ -40,7 +40,7 @@ CartId = Annotated[
 
 
 class OrderPayload(Payload):
-    """What the events of an order have in common."""
+    """The common part of the payloads of an order's events."""
 
     cart: CartId | None
 

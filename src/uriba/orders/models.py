@@ -173,7 +173,7 @@ class Payment(Base):
 
 
 class OperationKind(StrEnum):
-    """What a payment operation does to a payment."""
+    """The kinds of payment operations."""
 
     CAPTURE = "CAPTURE"
     REFUND = "REFUND"

@@ -20,7 +20,7 @@ from uriba.pos.terminals import SyncContext
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one event. problems: why it is parked. warnings: what staff should know of an applied one."""
+    """The verdict on one event. problems: why it is parked. warnings: notes for staff about an applied one."""
 
     event_id: str
     status: PosEventStatus

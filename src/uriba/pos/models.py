@@ -14,7 +14,7 @@ from uriba.db.base import Base
 
 
 class PosEventType(StrEnum):
-    """What an event says happened."""
+    """The types of till events."""
 
     SALE = "SALE"
     RETURN = "RETURN"
@@ -25,7 +25,7 @@ class PosEventType(StrEnum):
 
 
 class PosEventStatus(StrEnum):
-    """What became of an event: applied now, applied before, or kept for people to repair."""
+    """The status of an event: applied now, applied before, or parked until staff repair it."""
 
     APPLIED = "APPLIED"
     DUPLICATE = "DUPLICATE"

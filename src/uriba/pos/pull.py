@@ -37,7 +37,7 @@ BEHIND_MAX = 100_000
 
 
 class PullEntryKind(StrEnum):
-    """What an entry is about."""
+    """The kinds of entries."""
 
     VARIANT = "VARIANT"
     STOCK = "STOCK"

@@ -25,7 +25,7 @@ from uriba.pricing.quote import PricingTerms, pricing_terms
 
 @dataclass(slots=True)
 class ReferenceData:
-    """What is known of the things that facts name.
+    """Known variants, prices, customers and carts that facts refer to.
 
     goods: variants by the SKU or barcode that the till has sent. terms: how the store's channel counts, None where no
     channel lists the store. listed: prices by variant. customers: by loyalty card. carts: the ids that exist. rewards:

@@ -198,6 +198,17 @@ def at(listed: Sequence[Row], moment: datetime) -> int | None:
     return None
 
 
+async def variants_repriced_since(session: Session, since: datetime | None) -> list[int]:
+    """Return the variants with a price whose time began or ended since a moment; none for None."""
+    return [row["variant_id"] for row in await session.fetch(_REPRICED_SINCE, since=since)]
+
+
+_REPRICED_SINCE = statement("""
+    SELECT DISTINCT variant_id FROM price
+    WHERE valid_from > :since AND valid_from <= now() OR valid_to > :since AND valid_to <= now()
+""")
+
+
 async def now_by_variant(
     session: Session, variant_ids: Sequence[int], *, channel_id: int, currency: str, location_id: int | None
 ) -> dict[int, int]:

@@ -14,6 +14,7 @@ from uriba.catalog import channels
 from uriba.core import money
 from uriba.core.errors import Code, Invalid, InvalidQuantity, InvalidState, NotFound, Refusals
 from uriba.core.money import Rounding, divide, exponent
+from uriba.customers import customers
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.stored_value import queries
@@ -289,14 +290,12 @@ async def adjust(session: Session, *, customer_id: UUID, points: int, reason: st
     """
     if points == 0 or abs(points) > POINTS_MAX:
         raise InvalidQuantity(f"An adjustment must be from 1 to {POINTS_MAX} points, up or down.", "points")
-    if not await session.fetchval(_CUSTOMER_EXISTS, customer_id=customer_id):
+    if not await customers.by_id(session, [customer_id]):
         raise NotFound("There is no such customer.", "customerId")
     await session.run(_OPEN_ACCOUNT, customer_id=customer_id)
     if await session.fetchval(_ADJUST, customer_id=customer_id, points=points, reason=reason, actor=actor) is None:
         raise InvalidQuantity(f"The customer's points must stay between 0 and {POINTS_MAX}.", "points")
 
-
-_CUSTOMER_EXISTS = statement("SELECT true FROM customer WHERE id = :customer_id")
 
 _OPEN_ACCOUNT = statement("INSERT INTO points_account (customer_id) VALUES (:customer_id) ON CONFLICT DO NOTHING")
 

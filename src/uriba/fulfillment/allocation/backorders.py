@@ -10,13 +10,13 @@ from uriba.core.actor import SYSTEM
 from uriba.db import Row, Session
 from uriba.db.rows import typed_rows
 from uriba.db.statements import statement
-from uriba.fulfillment.allocation import level_locks, reallocate
-from uriba.fulfillment.allocation.level_locks import Level
+from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
-from uriba.inventory.queries import AVAILABLE, levels_by_key
+from uriba.inventory import ledger
+from uriba.inventory.queries import AVAILABLE, LevelKey, levels_by_key
 from uriba.orders import locks
 from uriba.orders.queries import ORDERED_UNITS, PLACED_ORDERS
 
@@ -79,11 +79,11 @@ async def fill_waiting(session: Session, limit: int) -> int:
         return 0
     backorders = await _lock_backorders(session, seen, limit=limit)
     wanted = {(r.variant_id, r.location_id) for r in assign(backorders, seen)}
-    available = {level: row["free"] for level, row in (await level_locks.lock(session, wanted)).items()}
+    available = {level: row.free for level, row in (await ledger.lock_levels(session, wanted)).items()}
     return await _allocate(session, backorders, available, actor=SYSTEM.label)
 
 
-def assign(backorders: Sequence[Backorder], available: Mapping[Level, int]) -> list[Reallocation]:
+def assign(backorders: Sequence[Backorder], available: Mapping[LevelKey, int]) -> list[Reallocation]:
     """Assign available units to back-orders in their order: from the own location first, in few shipments. Pure."""
     left, reallocations = dict(available), []
     for backorder in backorders:
@@ -113,7 +113,7 @@ def _reallocation(backorder: Backorder, location_id: int, units: int) -> Realloc
     )
 
 
-async def _lock_backorders(session: Session, available: Mapping[Level, int], *, limit: int) -> list[Backorder]:
+async def _lock_backorders(session: Session, available: Mapping[LevelKey, int], *, limit: int) -> list[Backorder]:
     """Lock the orders of the next back-orders, except for orders that are locked; return the back-orders."""
     location_ids = [location_id for _, location_id in available]
     due = await session.fetch(
@@ -134,7 +134,7 @@ async def _lock_backorders(session: Session, available: Mapping[Level, int], *, 
 
 
 async def _allocate(
-    session: Session, backorders: Sequence[Backorder], available: Mapping[Level, int], *, actor: str
+    session: Session, backorders: Sequence[Backorder], available: Mapping[LevelKey, int], *, actor: str
 ) -> int:
     reallocations = assign(backorders, available)
     return await reallocate.apply(session, reallocations, reason=RECEIPT, actor=actor) if reallocations else 0

@@ -12,7 +12,7 @@ from uriba.conflicts.conflicts import NewConflict
 from uriba.conflicts.models import ConflictKind
 from uriba.db import Session
 from uriba.db.statements import statement
-from uriba.fulfillment.allocation import level_locks, reallocate
+from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
@@ -44,8 +44,8 @@ async def reject(
     variant_ids = snapshot.variant_ids()
     supply = await _supply_elsewhere(session, snapshot, parts, rejecting, variant_ids)
     levels = {(variant_id, s.location_id) for variant_id, candidates in supply.items() for s in candidates}
-    rows = await level_locks.lock(session, levels | {(variant_ids[part.line_id], here) for part in parts})
-    available = {level: row["free"] for level, row in rows.items()}
+    rows = await ledger.lock_levels(session, levels | {(variant_ids[part.line_id], here) for part in parts})
+    available = {level: row.free for level, row in rows.items()}
     reallocations: list[Reallocation] = []
     for part in parts:
         reallocations.extend(_reallocations(snapshot, part, variant_ids[part.line_id], supply, available))

@@ -12,12 +12,13 @@ from uriba.core.actor import SYSTEM
 from uriba.db import Session
 from uriba.db.rows import typed_rows
 from uriba.db.statements import statement
-from uriba.fulfillment.allocation import level_locks, reallocate
-from uriba.fulfillment.allocation.level_locks import Level
+from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
 from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.selection import Assignment, Demand, Supply, assign_units
 from uriba.fulfillment.sourcing.stock import load_stock
+from uriba.inventory import ledger
+from uriba.inventory.queries import LevelKey
 from uriba.orders import locks
 from uriba.orders.queries import ORDERED_UNITS, PLACED_ORDERS
 
@@ -40,13 +41,13 @@ class BrokenPromise(NamedTuple):
     short: int
 
 
-async def short_levels(session: Session, limit: int) -> list[Level]:
+async def short_levels(session: Session, limit: int) -> list[LevelKey]:
     """Return levels that are short of promised units, of which some can still be reallocated."""
     rows = await session.fetch(_SHORT_LEVELS, limit=limit)
     return [(row["variant_id"], row["location_id"]) for row in rows]
 
 
-async def reallocate_short_level(session: Session, level: Level) -> int:
+async def reallocate_short_level(session: Session, level: LevelKey) -> int:
     """Reallocate or back-order as many promised units as a level is short of; return how many units.
 
     The newest promise loses first. Units that were picked stay allocated. Orders are
@@ -58,9 +59,9 @@ async def reallocate_short_level(session: Session, level: Level) -> int:
     short, supply = promises[0].short, await _supply_by_channel(session, level, promises)
     seen = {s.location_id: s.quantity for by_location in supply.values() for s in by_location}
     expected = plan_reallocations(level, promises, supply, short=short, available=seen)
-    rows = await level_locks.lock(session, {level, *((r.variant_id, r.location_id) for r in expected)})
-    available = {location_id: row["free"] for (_, location_id), row in rows.items()}
-    short = min(short, rows[level]["short"])
+    rows = await ledger.lock_levels(session, {level, *((r.variant_id, r.location_id) for r in expected)})
+    available = {location_id: row.free for (_, location_id), row in rows.items()}
+    short = min(short, rows[level].short)
     reallocations = plan_reallocations(level, promises, supply, short=short, available=available)
     if not reallocations:
         return 0
@@ -68,7 +69,7 @@ async def reallocate_short_level(session: Session, level: Level) -> int:
 
 
 def plan_reallocations(
-    level: Level,
+    level: LevelKey,
     promises: Sequence[BrokenPromise],
     supply: Mapping[int, Sequence[Supply]],
     *,
@@ -97,7 +98,7 @@ def plan_reallocations(
 
 
 def _assign_elsewhere(
-    level: Level, promise: BrokenPromise, units: int, supply: Mapping[int, Sequence[Supply]], left: Mapping[int, int]
+    level: LevelKey, promise: BrokenPromise, units: int, supply: Mapping[int, Sequence[Supply]], left: Mapping[int, int]
 ) -> list[Assignment]:
     """Assign the units to other locations, all of them or none."""
     if promise.method != FulfillmentMethod.SHIP:
@@ -108,7 +109,7 @@ def _assign_elsewhere(
 
 
 def _reallocation(
-    level: Level, promise: BrokenPromise, units: int, status: FulfillmentStatus, location_id: int
+    level: LevelKey, promise: BrokenPromise, units: int, status: FulfillmentStatus, location_id: int
 ) -> Reallocation:
     return Reallocation(
         fulfillment_id=promise.fulfillment_id,
@@ -123,7 +124,7 @@ def _reallocation(
     )
 
 
-async def _lock_promises(session: Session, level: Level) -> list[BrokenPromise]:
+async def _lock_promises(session: Session, level: LevelKey) -> list[BrokenPromise]:
     """Lock the orders of the newest promises at a short level, as many as it is short of; return the promises."""
     seen = await _broken_promises(session, level, None)
     order_ids = {promise.order_id for promise in seen}
@@ -131,7 +132,7 @@ async def _lock_promises(session: Session, level: Level) -> list[BrokenPromise]:
     return await _broken_promises(session, level, list(order_ids))
 
 
-async def _broken_promises(session: Session, level: Level, order_ids: Sequence[UUID] | None) -> list[BrokenPromise]:
+async def _broken_promises(session: Session, level: LevelKey, order_ids: Sequence[UUID] | None) -> list[BrokenPromise]:
     """Return the newest promises of a level, as many as it is short of. `order_ids` None: of all orders."""
     rows = await session.fetch(
         _BROKEN_PROMISES, variant_id=level[0], location_id=level[1], order_ids=order_ids, limit=PROMISES_MAX
@@ -140,7 +141,7 @@ async def _broken_promises(session: Session, level: Level, order_ids: Sequence[U
 
 
 async def _supply_by_channel(
-    session: Session, level: Level, promises: Sequence[BrokenPromise]
+    session: Session, level: LevelKey, promises: Sequence[BrokenPromise]
 ) -> dict[int, list[Supply]]:
     """Return, by channel of the units to be shipped, the other locations that could send them."""
     supply = {}
