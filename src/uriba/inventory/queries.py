@@ -250,23 +250,3 @@ def level_matcher(variant_ids: Set[int] | None, location_ids: Set[int] | None) -
         )
 
     return matches
-
-
-async def variants_at_location(session: Session, names: Sequence[str], *, location_id: int) -> dict[str, Row]:
-    """Return variants by SKU or else barcode, and whether the location has a stock level of each (`stocked`)."""
-    rows = await session.fetch(_AT_LOCATION_BY_SKU, codes=names, location_id=location_id)
-    found = {row["sku"]: row for row in rows}
-    if others := [name for name in names if name not in found]:
-        rows = await session.fetch(_AT_LOCATION_BY_BARCODE, codes=others, location_id=location_id)
-        found |= {row["barcode"]: row for row in rows}
-    return found
-
-
-_AT_LOCATION = fragment("""
-    SELECT v.id, v.sku, v.barcode, v.name, v.tax_class, EXISTS (
-        SELECT FROM stock_level l WHERE (l.variant_id, l.location_id) = (v.id, :location_id)
-    ) AS stocked
-    FROM variant v WHERE v.{column} = ANY(:codes)
-""")
-_AT_LOCATION_BY_SKU = statement(_AT_LOCATION.format(column="sku"))
-_AT_LOCATION_BY_BARCODE = statement(_AT_LOCATION.format(column="barcode"))
