@@ -1,4 +1,4 @@
-"""Channels and locations: made and changed by code."""
+"""Channels and locations: created and changed by code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from backoffice import channel, codes, location, upsert
+from catalog_api import channel, codes, location, upsert
 
 from shop import Shop
 from uriba.core.ids import number
@@ -30,7 +30,7 @@ async def rates(shop: Shop, name: str) -> dict[str, str]:
     return {row["tax_class"]: row["rate"] for row in rows}
 
 
-async def test_a_channel_lists_its_locations_best_first(shop: Shop) -> None:
+async def test_a_channel_lists_its_locations_in_the_given_order(shop: Shop) -> None:
     order = [shop.code(place) for place in ("S2", "W1", "S1")]
 
     await upsert(shop, "channels", channel(shop, "kiosk", locations=order, kind="MARKETPLACE", pricesIncludeTax=False))
@@ -41,7 +41,7 @@ async def test_a_channel_lists_its_locations_best_first(shop: Shop) -> None:
     assert (kiosk["kind"], kiosk["currency"], kiosk["pricesIncludeTax"]) == ("MARKETPLACE", "JPY", False)
 
 
-async def test_locations_and_rates_are_replaced_by_those_given(shop: Shop) -> None:
+async def test_an_upsert_replaces_locations_and_rates(shop: Shop) -> None:
     await upsert(shop, "channels", channel(shop, "kiosk", locations=[shop.code("S1"), shop.code("S2")], taxRates=RATES))
 
     await upsert(
@@ -62,7 +62,7 @@ async def test_locations_and_rates_are_replaced_by_those_given(shop: Shop) -> No
     assert await rates(shop, "kiosk") == {"standard": "0.200000"}
 
 
-async def test_a_location_named_twice_is_listed_once_where_it_came_first(shop: Shop) -> None:
+async def test_a_location_listed_twice_keeps_its_first_position(shop: Shop) -> None:
     places = [shop.code(place) for place in ("S1", "S2", "S1")]
 
     await upsert(shop, "channels", channel(shop, "kiosk", locations=places))
@@ -73,7 +73,7 @@ async def test_a_location_named_twice_is_listed_once_where_it_came_first(shop: S
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-async def test_a_channel_keeps_its_currency(shop: Shop, blank: str) -> None:
+async def test_refuses_to_change_the_currency_of_a_channel(shop: Shop, blank: str) -> None:
     payload = await upsert(shop, "channels", channel(shop, "web", code=shop.code("web") + blank, currency="USD"))
 
     assert codes(payload) == [("INVALID", ("channels", "0", "currency"))]
@@ -81,7 +81,7 @@ async def test_a_channel_keeps_its_currency(shop: Shop, blank: str) -> None:
     assert web is not None and (web["currency"], web["name"]) == ("JPY", "Web")
 
 
-async def test_every_wrong_channel_is_named_and_none_is_made(shop: Shop) -> None:
+async def test_reports_every_invalid_channel_and_creates_none(shop: Shop) -> None:
     payload = await upsert(
         shop,
         "channels",
@@ -105,7 +105,7 @@ async def test_every_wrong_channel_is_named_and_none_is_made(shop: Shop) -> None
     assert await found(shop, "good") is None
 
 
-async def test_one_tax_class_with_two_rates_is_refused(shop: Shop) -> None:
+async def test_refuses_two_rates_of_one_tax_class(shop: Shop) -> None:
     twice = [RATES[0], {"taxClass": " standard ", "rate": "0.08"}]
 
     payload = await upsert(shop, "channels", channel(shop, "kiosk", taxRates=twice))
@@ -113,7 +113,7 @@ async def test_one_tax_class_with_two_rates_is_refused(shop: Shop) -> None:
     assert codes(payload) == [("INVALID", ("channels", "0", "taxRates", "1", "taxClass"))]
 
 
-async def test_locations_are_made_and_changed(shop: Shop) -> None:
+async def test_creates_and_changes_locations(shop: Shop) -> None:
     query = """query ($i: ID!) { node(id: $i) { ... on Location {
         code name kind timezone offersPickup shipsOrders } } }"""
     await upsert(shop, "locations", location(shop, "S3", timezone="Asia/Tokyo", offersPickup=True, shipsOrders=True))
@@ -135,7 +135,7 @@ async def test_locations_are_made_and_changed(shop: Shop) -> None:
     }
 
 
-async def test_every_wrong_location_is_named_in_its_order(shop: Shop) -> None:
+async def test_reports_every_invalid_location_in_order(shop: Shop) -> None:
     payload = await upsert(
         shop,
         "locations",
@@ -156,7 +156,7 @@ async def test_every_wrong_location_is_named_in_its_order(shop: Shop) -> None:
         assert not await session.fetchval("SELECT true FROM location WHERE code = $1", shop.code("A"))
 
 
-async def test_pages_of_locations_meet(shop: Shop) -> None:
+async def test_pages_of_locations_have_no_gaps_or_duplicates(shop: Shop) -> None:
     query = "query ($n: Int, $a: String) { locations(first: $n, after: $a) { edges { node { id code } cursor } pageInfo { hasNextPage endCursor } } }"
     seen: list[str] = []
     guest, after, more = shop.guest(), None, True
@@ -173,13 +173,13 @@ async def test_pages_of_locations_meet(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("what", "make"), [("channels", channel), ("locations", location)])
-async def test_more_than_a_thousand_rows_are_refused(shop: Shop, what: str, make: Any) -> None:
+async def test_refuses_more_than_a_thousand_rows(shop: Shop, what: str, make: Any) -> None:
     payload = await upsert(shop, what, *[make(shop, "X")] * 1_001)
 
     assert codes(payload) == [("LIMIT_EXCEEDED", (what,))]
 
 
-async def test_the_same_channels_at_once_in_any_order_end_as_one_of_them(shop: Shop) -> None:
+async def test_concurrent_upserts_of_the_same_channels_leave_one_of_the_inputs(shop: Shop) -> None:
     names, places = [f"c{n}" for n in range(6)], [shop.code(place) for place in ("S1", "S2", "W1")]
     chance = random.Random(6)
 
@@ -207,7 +207,7 @@ async def test_the_same_channels_at_once_in_any_order_end_as_one_of_them(shop: S
         assert set(await rates(shop, name)) == {f"class {turn}"}
 
 
-async def test_the_same_locations_at_once_in_any_order_are_made_once(shop: Shop) -> None:
+async def test_concurrent_upserts_of_the_same_locations_create_each_once(shop: Shop) -> None:
     names = [f"L{n}" for n in range(10)]
     chance = random.Random(10)
 

@@ -1,4 +1,4 @@
-"""customersUpsert: whom a row means, by loyalty card, else e-mail, else phone."""
+"""customersUpsert: rows are matched to customers by loyalty card, else e-mail, else phone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from backoffice import codes, upsert
+from catalog_api import codes, upsert
 
 from shop import Shop
 
@@ -34,7 +34,7 @@ async def known(shop: Shop, **given: str) -> dict[str, Any] | None:
     return (await shop.staff.run(CUSTOMER, **{variable: value}))["customer"]  # type: ignore[no-any-return]
 
 
-async def test_a_customer_is_found_by_each_identifier(shop: Shop) -> None:
+async def test_finds_a_customer_by_each_identifier(shop: Shop) -> None:
     hana = person(shop, card="A", email="hana", phone="1", name="Hana")
 
     payload = await upsert(shop, "customers", hana)
@@ -77,7 +77,7 @@ async def test_without_a_known_card_the_e_mail_decides_and_then_the_phone(shop: 
     assert (rin["name"], rin["email"]) == ("Rin", person(shop, email="rin")["email"])
 
 
-async def test_an_identifier_of_somebody_else_refuses_all_rows(shop: Shop) -> None:
+async def test_an_identifier_of_another_customer_refuses_all_rows(shop: Shop) -> None:
     await upsert(shop, "customers", person(shop, card="A", email="hana"), person(shop, card="B", phone="2"))
 
     payload = await upsert(
@@ -93,7 +93,7 @@ async def test_an_identifier_of_somebody_else_refuses_all_rows(shop: Shop) -> No
     assert first is not None and first["phone"] is None
 
 
-async def test_an_identifier_twice_in_one_call_is_refused(shop: Shop) -> None:
+async def test_refuses_the_same_identifier_twice_in_one_call(shop: Shop) -> None:
     payload = await upsert(shop, "customers", person(shop, card="A"), person(shop, card="B"), person(shop, card="A"))
 
     assert codes(payload) == [("INVALID", ("customers", "2", "loyaltyCard"))]
@@ -112,7 +112,7 @@ async def test_an_identifier_twice_in_one_call_is_refused(shop: Shop) -> None:
         ({"loyaltyCard": "1", "name": "x" * 201}, ("name",)),
     ],
 )
-async def test_what_identifies_nobody_is_refused(shop: Shop, row: dict[str, str], path: tuple[str, ...]) -> None:
+async def test_refuses_rows_without_a_valid_identifier(shop: Shop, row: dict[str, str], path: tuple[str, ...]) -> None:
     payload = await upsert(shop, "customers", row)
 
     assert codes(payload) == [("INVALID", ("customers", "0", *path))]
@@ -130,7 +130,7 @@ async def test_case_of_an_address_and_marks_of_a_number_do_not_matter(shop: Shop
     assert found is not None and (found["name"], found["phone"]) == ("Hana", number)
 
 
-async def test_the_same_people_at_once_in_any_order_are_made_once(shop: Shop) -> None:
+async def test_concurrent_upserts_of_the_same_customers_create_each_once(shop: Shop) -> None:
     people = [person(shop, card=f"{n}", email=f"{n}", phone=f"{n}") for n in range(8)]
     chance = random.Random(8)
 

@@ -1,4 +1,4 @@
-"""Products and variants: made and changed by handle and SKU."""
+"""Products and variants: created and changed by handle and SKU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import Any
 
-from backoffice import codes, product, told, upsert, variant
+from catalog_api import codes, product, upsert, variant, variant_events
 
 from shop import Shop
 from uriba.core.actor import Scope
@@ -19,7 +19,7 @@ async def found(shop: Shop, name: str) -> dict[str, Any] | None:
     return (await shop.guest().run(VARIANT, s=shop.sku(name)))["variant"]  # type: ignore[no-any-return]
 
 
-async def test_a_product_is_made_with_its_variants(shop: Shop) -> None:
+async def test_creates_a_product_with_its_variants(shop: Shop) -> None:
     given = product(
         shop,
         "MUG",
@@ -48,35 +48,38 @@ async def test_a_product_is_made_with_its_variants(shop: Shop) -> None:
     assert (blue["barcode"], blue["taxClass"], blue["discontinued"]) == (None, "reduced", True)
 
 
-async def test_what_is_the_same_tells_nobody_and_what_changed_tells_once(shop: Shop) -> None:
+async def test_only_changes_emit_an_event_once_per_variant(shop: Shop) -> None:
     mug = product(shop, "MUG", variant(shop, "RED"), variant(shop, "BLUE"))
     await upsert(shop, "products", mug)
 
     await upsert(shop, "products", mug)
-    same = await told(shop, "RED", "BLUE")
+    same = await variant_events(shop, "RED", "BLUE")
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED", barcode=shop.code("1"))))
 
     assert same == {"RED": ["product.changed"], "BLUE": ["product.changed"]}
-    assert await told(shop, "RED", "BLUE") == {"RED": ["product.changed"] * 2, "BLUE": ["product.changed"]}
+    assert await variant_events(shop, "RED", "BLUE") == {"RED": ["product.changed"] * 2, "BLUE": ["product.changed"]}
 
 
-async def test_a_product_that_changed_is_told_of_all_its_variants_named_or_not(shop: Shop) -> None:
+async def test_a_changed_product_emits_an_event_for_all_of_its_variants(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED"), variant(shop, "BLUE")))
 
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED"), category="Kitchen"))
 
-    assert await told(shop, "RED", "BLUE") == {"RED": ["product.changed"] * 2, "BLUE": ["product.changed"] * 2}
+    assert await variant_events(shop, "RED", "BLUE") == {
+        "RED": ["product.changed"] * 2,
+        "BLUE": ["product.changed"] * 2,
+    }
 
 
-async def test_a_variant_and_its_product_that_both_changed_are_told_once(shop: Shop) -> None:
+async def test_a_change_of_variant_and_product_emits_one_event(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED")))
 
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED", discontinued=True), name="Beaker"))
 
-    assert await told(shop, "RED") == {"RED": ["product.changed"] * 2}
+    assert await variant_events(shop, "RED") == {"RED": ["product.changed"] * 2}
 
 
-async def test_variants_that_are_not_named_stay(shop: Shop) -> None:
+async def test_variants_that_are_not_in_the_call_stay(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED"), variant(shop, "BLUE")))
 
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED", discontinued=True)))
@@ -92,10 +95,10 @@ async def test_a_variant_can_move_to_another_product(shop: Shop) -> None:
 
     red = await found(shop, "RED")
     assert red is not None and red["product"]["handle"] == shop.code("can")
-    assert await told(shop, "RED", "CAN") == {"RED": ["product.changed"] * 2, "CAN": ["product.changed"]}
+    assert await variant_events(shop, "RED", "CAN") == {"RED": ["product.changed"] * 2, "CAN": ["product.changed"]}
 
 
-async def test_all_rows_or_none_and_every_wrong_row_by_its_path(shop: Shop) -> None:
+async def test_reports_every_invalid_row_by_path_and_writes_none(shop: Shop) -> None:
     payload = await upsert(
         shop,
         "products",
@@ -116,7 +119,7 @@ async def test_all_rows_or_none_and_every_wrong_row_by_its_path(shop: Shop) -> N
     assert await found(shop, "GOOD") is None
 
 
-async def test_a_barcode_belongs_to_one_sku(shop: Shop) -> None:
+async def test_refuses_the_barcode_of_another_sku(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED", barcode=shop.code("490"))))
 
     payload = await upsert(
@@ -131,7 +134,7 @@ async def test_a_barcode_belongs_to_one_sku(shop: Shop) -> None:
     assert await found(shop, "CAN") is None
 
 
-async def test_two_skus_can_change_barcodes_in_one_call(shop: Shop) -> None:
+async def test_two_skus_can_swap_barcodes_in_one_call(shop: Shop) -> None:
     first, second = shop.code("1"), shop.code("2")
     await upsert(
         shop,
@@ -148,10 +151,13 @@ async def test_two_skus_can_change_barcodes_in_one_call(shop: Shop) -> None:
     assert payload == {"count": 1, "errors": []}
     data = await shop.guest().run(VARIANT, b=first)
     assert data["variant"]["sku"] == shop.sku("BLUE")
-    assert await told(shop, "RED", "BLUE") == {"RED": ["product.changed"] * 2, "BLUE": ["product.changed"] * 2}
+    assert await variant_events(shop, "RED", "BLUE") == {
+        "RED": ["product.changed"] * 2,
+        "BLUE": ["product.changed"] * 2,
+    }
 
 
-async def test_a_barcode_can_be_given_up_and_taken_in_one_call(shop: Shop) -> None:
+async def test_a_barcode_can_move_to_another_sku_in_one_call(shop: Shop) -> None:
     code = shop.code("1")
     await upsert(shop, "products", product(shop, "MUG", variant(shop, "RED", barcode=code)))
 
@@ -163,14 +169,14 @@ async def test_a_barcode_can_be_given_up_and_taken_in_one_call(shop: Shop) -> No
     assert (await shop.guest().run(VARIANT, b=code))["variant"]["sku"] == shop.sku("BLUE")
 
 
-async def test_more_than_a_thousand_products_or_variants_are_refused(shop: Shop) -> None:
+async def test_refuses_more_than_a_thousand_products_or_variants(shop: Shop) -> None:
     wide = product(shop, "WIDE", *[variant(shop, f"WIDE{n}") for n in range(1_001)])
 
     assert codes(await upsert(shop, "products", *[product(shop, "MUG")] * 1_001)) == [("LIMIT_EXCEEDED", ("products",))]
     assert codes(await upsert(shop, "products", wide)) == [("LIMIT_EXCEEDED", ("products",))]
 
 
-async def test_master_data_is_for_staff_and_apps_with_the_scope(shop: Shop) -> None:
+async def test_only_staff_and_apps_with_the_scope_change_master_data(shop: Shop) -> None:
     mutation = "mutation ($p: [ProductInput!]!) { productsUpsert(products: $p) { count } }"
     allowed = await shop.app("app", Scope.CATALOG)
     refused = [await shop.app("app"), await shop.terminal(), await shop.customer(), shop.guest()]
@@ -182,7 +188,7 @@ async def test_master_data_is_for_staff_and_apps_with_the_scope(shop: Shop) -> N
     assert await found(shop, "CAN") is None
 
 
-async def test_the_same_products_at_once_in_any_order_end_as_one_of_them(shop: Shop) -> None:
+async def test_concurrent_upserts_of_the_same_products_leave_one_of_the_inputs(shop: Shop) -> None:
     names = [f"P{n}" for n in range(12)]
     chance = random.Random(12)
 
@@ -204,7 +210,7 @@ async def test_the_same_products_at_once_in_any_order_end_as_one_of_them(shop: S
     }
 
 
-async def test_one_barcode_for_two_skus_at_once_goes_to_one_of_them(shop: Shop) -> None:
+async def test_concurrent_claims_of_a_barcode_give_it_to_one_sku(shop: Shop) -> None:
     rows = [product(shop, name, variant(shop, name, barcode=shop.code("490"))) for name in ("A", "B", "C", "D")]
 
     payloads = await asyncio.gather(*(upsert(shop, "products", row) for row in rows))
@@ -213,8 +219,8 @@ async def test_one_barcode_for_two_skus_at_once_goes_to_one_of_them(shop: Shop) 
     assert all(not p["errors"] or codes(p)[0][0] == "INVALID" for p in payloads)
 
 
-async def test_products_and_prices_at_once_do_not_wait_in_a_circle(shop: Shop) -> None:
-    """Both lock variants: whichever of the two comes first, they lock them in the same order."""
+async def test_concurrent_upserts_of_products_and_prices_do_not_deadlock(shop: Shop) -> None:
+    """Both lock variants, and both lock them in the same order."""
     # Made in one order and named in the other: the order of ids is not that of SKUs.
     names = [f"V{n:02}" for n in range(30)]
     for name in reversed(names):
@@ -234,8 +240,8 @@ async def test_products_and_prices_at_once_do_not_wait_in_a_circle(shop: Shop) -
     assert [payload["errors"] for payload in payloads] == [[]] * 20
 
 
-async def test_products_change_while_carts_are_being_filled_with_them(shop: Shop) -> None:
-    """A new cart line keeps its variant's row from going, as foreign keys do; that is no reason to wait."""
+async def test_product_changes_do_not_wait_for_new_cart_lines(shop: Shop) -> None:
+    """A new cart line locks its variant's row FOR KEY SHARE, which does not conflict with an update."""
     await upsert(shop, "products", product(shop, "MUG"))
 
     async with shop.hub.database.transaction() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from backoffice import product, upsert, variant
+from catalog_api import product, upsert, variant
 
 from client import Refused
 from shop import Shop
@@ -22,7 +22,7 @@ async def found(shop: Shop, search: str | None = None, category: str | None = No
     return {handle.removesuffix(f"-{shop.mark}") for handle in handles if handle.endswith(shop.mark)}
 
 
-async def test_every_word_is_in_name_brand_or_category_in_any_order_and_case(shop: Shop) -> None:
+async def test_finds_all_words_in_name_brand_or_category_in_any_order_and_case(shop: Shop) -> None:
     await upsert(
         shop,
         "products",
@@ -39,13 +39,13 @@ async def test_every_word_is_in_name_brand_or_category_in_any_order_and_case(sho
 @pytest.mark.parametrize(
     ("name", "search"), [("Élan", "élan"), ("Élan", "ÉLAN"), ("ÇAY", "çay"), ("売り場の茶", "売り場"), ("Ünlü", "Ünlü")]
 )
-async def test_letters_of_the_world_are_found_in_any_case(shop: Shop, name: str, search: str) -> None:
+async def test_finds_letters_of_all_scripts_in_any_case(shop: Shop, name: str, search: str) -> None:
     await upsert(shop, "products", product(shop, "one", name=f"{name} {shop.mark}"))
 
     assert await found(shop, f"{search} {shop.mark}") == {"one"}
 
 
-async def test_a_sku_and_a_barcode_find_their_product(shop: Shop) -> None:
+async def test_finds_a_product_by_sku_and_by_barcode(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "one", variant(shop, "Kettle-1", barcode=f"490{shop.mark}")))
 
     assert await found(shop, shop.sku("Kettle-1")) == {"one"}
@@ -54,7 +54,7 @@ async def test_a_sku_and_a_barcode_find_their_product(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("mark", ["%", "_", "/", "\\", "'", "%25"])
-async def test_marks_of_patterns_stand_for_themselves(shop: Shop, mark: str) -> None:
+async def test_pattern_characters_match_literally(shop: Shop, mark: str) -> None:
     await upsert(
         shop,
         "products",
@@ -65,7 +65,7 @@ async def test_marks_of_patterns_stand_for_themselves(shop: Shop, mark: str) -> 
     assert await found(shop, f"100{mark}wool{shop.mark}") == {"with"}
 
 
-async def test_a_category_is_a_filter_of_its_own(shop: Shop) -> None:
+async def test_filters_by_category(shop: Shop) -> None:
     tools = shop.code("Tools")
     await upsert(
         shop,
@@ -80,7 +80,7 @@ async def test_a_category_is_a_filter_of_its_own(shop: Shop) -> None:
     assert await found(shop, category=shop.code("Tool")) == set()
 
 
-async def test_pages_of_a_search_meet_without_gap_or_double(shop: Shop) -> None:
+async def test_pages_of_a_search_have_no_gaps_or_duplicates(shop: Shop) -> None:
     names = [f"p{n}" for n in range(7)]
     await upsert(shop, "products", *[product(shop, name, category=shop.code("All")) for name in names])
 
@@ -95,20 +95,20 @@ async def test_pages_of_a_search_meet_without_gap_or_double(shop: Shop) -> None:
     assert seen == [shop.code(name) for name in names]
 
 
-async def test_an_endless_search_is_refused(shop: Shop) -> None:
+async def test_refuses_a_search_that_is_too_long(shop: Shop) -> None:
     with pytest.raises(Refused) as refused:
         await found(shop, "x" * 101)
 
     assert refused.value.codes == ["LIMIT_EXCEEDED"]
 
 
-async def test_a_blank_search_browses_all(shop: Shop) -> None:
+async def test_a_blank_search_returns_all_products(shop: Shop) -> None:
     data = await shop.guest().run(PRODUCTS, s="   ", n=1)
 
     assert len(data["products"]["edges"]) == 1
 
 
-async def test_what_is_discontinued_is_shown_as_such(shop: Shop) -> None:
+async def test_discontinued_variants_are_marked(shop: Shop) -> None:
     await upsert(shop, "products", product(shop, "one", variant(shop, "one", discontinued=True)))
 
     data = await shop.guest().run("query ($s: String) { variant(sku: $s) { discontinued } }", s=shop.sku("one"))
@@ -116,7 +116,7 @@ async def test_what_is_discontinued_is_shown_as_such(shop: Shop) -> None:
     assert data["variant"] == {"discontinued": True}
 
 
-async def test_a_variant_is_asked_for_in_exactly_one_way(shop: Shop) -> None:
+async def test_refuses_a_variant_query_without_exactly_one_argument(shop: Shop) -> None:
     query = "query ($s: String, $b: String) { variant(sku: $s, barcode: $b) { sku } }"
 
     assert (await shop.guest().run(query, s="nothing"))["variant"] is None

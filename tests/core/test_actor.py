@@ -1,4 +1,4 @@
-"""Who is calling: whose keys of idempotency these are, and what the ledger may keep of them."""
+"""Actors: the scope of idempotency keys, and the labels that ledgers store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from uriba.core.actor import SYSTEM, TRUSTED, Actor, Role
 
 
-def test_callers_have_keys_of_their_own() -> None:
+def test_idempotency_keys_are_scoped_by_caller() -> None:
     customer = uuid4()
     callers = [
         Actor(Role.ANONYMOUS, address="10.0.0.1"),
@@ -24,7 +24,7 @@ def test_callers_have_keys_of_their_own() -> None:
     assert len({actor.caller for actor in callers}) == len(callers)
 
 
-def test_a_customer_keeps_their_keys_of_idempotency_from_one_token_to_the_next() -> None:
+def test_a_customer_keeps_idempotency_keys_across_tokens() -> None:
     customer = uuid4()
 
     tokens = [Actor(Role.CUSTOMER, key_id=key, customer_id=customer) for key in ("1", "2")]
@@ -33,7 +33,7 @@ def test_a_customer_keeps_their_keys_of_idempotency_from_one_token_to_the_next()
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_what_is_kept_of_a_caller_names_the_retailers_own_only(role: Role) -> None:
+def test_labels_name_only_the_retailers_own_callers(role: Role) -> None:
     actor = Actor(role, key_id="k1", customer_id=uuid4(), address="10.0.0.1", name="Hana")
 
     assert actor.label == (f"{role.lower()}:k1" if role in TRUSTED else role.lower())

@@ -1,4 +1,4 @@
-"""Digests: kept for weeks and compared by later releases, so their bytes may never change."""
+"""Digests are stored for weeks and compared by later releases, so their bytes must never change."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_what_is_decoded_from_json_has_the_digest_of_what_was_encoded(content: Any) -> None:
+def test_digests_survive_a_json_round_trip(content: Any) -> None:
     assert digest(msgspec.json.decode(msgspec.json.encode(content))) == digest(content)
 
 

@@ -64,7 +64,7 @@ def test_an_amount_is_counted_in_the_currencys_own_minor_units(amount: str, curr
         ("9" * 5_000, "JPY"),
     ],
 )
-def test_what_is_no_plain_decimal_of_the_currency_is_refused_at_its_path(amount: str, currency: str) -> None:
+def test_refuses_amounts_that_are_no_plain_decimal_of_the_currency(amount: str, currency: str) -> None:
     with pytest.raises(Invalid) as refused:
         money.to_minor(amount, currency, "amount")
 
@@ -72,7 +72,7 @@ def test_what_is_no_plain_decimal_of_the_currency_is_refused_at_its_path(amount:
 
 
 @given(MINOR, CURRENCY)
-def test_what_is_written_is_read_back(minor: int, currency: str) -> None:
+def test_amounts_survive_a_round_trip(minor: int, currency: str) -> None:
     written = money.to_decimal(minor, currency)
 
     assert money.to_minor(written, currency) == minor
@@ -89,12 +89,12 @@ def test_an_amount_is_written_at_the_currencys_scale(minor: int, currency: str, 
 
 
 @pytest.mark.parametrize("currency", ["", "jpy", "YEN", "XXXX", "JP", "J\x00Y"])
-def test_what_is_no_currency_is_refused(currency: str) -> None:
+def test_refuses_unknown_currencies(currency: str) -> None:
     with pytest.raises(Invalid):
         money.check_currency(currency)
 
 
-def test_halves_go_away_from_zero() -> None:
+def test_halves_round_away_from_zero() -> None:
     halves = {n: money.divide(n, 2, Rounding.HALF_UP) for n in (-5, -3, -1, 1, 3, 5)}
 
     assert halves == {-5: -3, -3: -2, -1: -1, 1: 1, 3: 2, 5: 3}
@@ -115,7 +115,7 @@ def test_a_rate_is_written_without_trailing_zeros(given_rate: str, rate: str) ->
 
 
 @pytest.mark.parametrize("rate", ["-0.1", "1.1", "8%", "0.1234567", "", "1e-1"])
-def test_what_is_no_rate_from_zero_to_one_is_refused(rate: str) -> None:
+def test_refuses_rates_outside_zero_to_one(rate: str) -> None:
     with pytest.raises(Invalid):
         money.to_rate(rate)
 

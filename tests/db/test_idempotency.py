@@ -1,4 +1,4 @@
-"""Idempotency keys: the same call again gives the first answer again, and does nothing twice."""
+"""Idempotency keys: a repeated call returns the first answer and takes effect once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_a_key_belongs_to_its_caller_and_its_operation(database: Database)
     assert await once(database, call(operation="count"), 3) is None
 
 
-async def test_without_a_key_every_call_is_done(database: Database) -> None:
+async def test_without_a_key_every_call_takes_effect(database: Database) -> None:
     assert [await once(database, call(None), n) for n in range(2)] == [None, None]
 
 
@@ -162,7 +162,7 @@ async def test_a_second_call_waits_for_the_first_and_takes_its_answer_or_its_pla
     assert await waiting == (Replayed("first") if first_stands else "done")
 
 
-async def test_of_a_crowd_with_one_key_one_takes_effect(database: Database) -> None:
+async def test_of_concurrent_calls_with_one_key_one_takes_effect(database: Database) -> None:
     await with_notes(database)
 
     async def note(session: Session, n: int) -> None:

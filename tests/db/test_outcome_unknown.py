@@ -1,4 +1,4 @@
-"""A connection lost at COMMIT: the hub finds out what became of it, and the caller hears the truth."""
+"""A connection lost at COMMIT: the hub finds out the outcome, and the caller gets the right answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEFORE, AFTER = "before the commit", "after the commit"
 
 
 class Unlucky(Database):
-    """A database whose connections are ended at COMMIT, as often as `losses` says and where each of them says."""
+    """A database whose connections are terminated at COMMIT, once for each of `losses`, before or after it."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         super().__init__(url, settings)
@@ -41,7 +41,7 @@ class Unlucky(Database):
 
 
 class UnluckyDriver:
-    """asyncpg's connection, but for COMMIT."""
+    """asyncpg's connection with another COMMIT."""
 
     def __init__(self, driver: Any, database: Unlucky) -> None:
         self._driver = driver
@@ -80,7 +80,7 @@ async def unlucky(hub: RunningHub) -> AsyncIterator[Unlucky]:
 
 @pytest.fixture
 async def url(hub: RunningHub, unlucky: Unlucky, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """The address of an API server that works on the unlucky database."""
+    """Return the address of an API server that uses the database with the losses."""
     monkeypatch.setattr(app, "open_database", lambda _: unlucky)
     async with serve(app.create(hub.settings)) as found:
         yield found
@@ -96,8 +96,8 @@ async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
     unlucky: Unlucky, where: str, stands: int
 ) -> None:
     unlucky.losses, key = [where], uuid4().hex
-    told: list[bool] = []
-    unlucky.after_commit = lambda: told.append(True)
+    notified: list[bool] = []
+    unlucky.after_commit = lambda: notified.append(True)
 
     with pytest.raises(OutcomeUnknown):
         async with unlucky.transaction() as session:
@@ -106,7 +106,7 @@ async def test_a_connection_lost_at_commit_leaves_the_outcome_unknown(
             )
 
     assert await charges(unlucky, key) == stands
-    assert told == []
+    assert notified == []
 
 
 async def test_a_connection_lost_before_commit_is_an_error_like_any_other(unlucky: Unlucky, hub: RunningHub) -> None:
@@ -125,7 +125,7 @@ async def test_a_connection_lost_before_commit_is_an_error_like_any_other(unluck
 
 
 @pytest.mark.parametrize("losses", [[BEFORE], [AFTER]])
-async def test_a_mutation_with_a_key_finds_out_by_itself(
+async def test_a_mutation_with_a_key_finds_out_the_outcome(
     shop: Shop, url: str, unlucky: Unlucky, losses: list[str]
 ) -> None:
     await shop.receive(TEA_S1=1)
@@ -145,7 +145,7 @@ async def test_a_mutation_with_a_key_finds_out_by_itself(
 
 
 @pytest.mark.parametrize("losses", [[BEFORE, BEFORE], [BEFORE, AFTER]])
-async def test_where_the_hub_cannot_find_out_the_same_key_answers_right_later(
+async def test_an_unknown_outcome_is_answered_correctly_with_the_same_key_later(
     shop: Shop, url: str, unlucky: Unlucky, losses: list[str]
 ) -> None:
     staff, key = Client(url, key=shop.keys["staff"]), uuid4().hex
@@ -195,7 +195,7 @@ async def test_a_checkout_by_a_provider_whose_first_commit_is_lost_happens_once(
     await guest.close()
 
 
-async def test_lines_are_added_once_with_a_key_and_a_client_without_one_is_told_that_something_went_wrong(
+async def test_a_call_with_a_key_takes_effect_once_and_one_without_gets_an_error(
     shop: Shop, url: str, unlucky: Unlucky
 ) -> None:
     guest = Client(url, channel=shop.code("web"))

@@ -1,4 +1,4 @@
-"""The pool: bounded, patient to a limit, opened once, and without dead connections."""
+"""The pool: bounded, with a limited wait, opened once, and without dead connections."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def small(hub: RunningHub) -> AsyncIterator[Database]:
         await found.close()
 
 
-async def test_who_finds_no_connection_in_time_is_told_so_and_the_next_one_is_served(
+async def test_waiting_for_a_connection_has_a_limit_and_the_pool_recovers(
     small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "ACQUIRE_TIMEOUT_S", 0.1)
@@ -48,7 +48,7 @@ async def test_who_finds_no_connection_in_time_is_told_so_and_the_next_one_is_se
         assert await found.fetchval("SELECT 1") == 1
 
 
-async def test_a_crowd_shares_two_connections(small: Database) -> None:
+async def test_many_sessions_share_two_connections(small: Database) -> None:
     async def turn() -> int:
         async with small.reading() as found:
             return await backend_pid(found)
@@ -59,7 +59,7 @@ async def test_a_crowd_shares_two_connections(small: Database) -> None:
     assert len(set(pids)) <= 2
 
 
-async def test_connections_that_ended_while_nobody_used_them_are_replaced(hub: RunningHub, small: Database) -> None:
+async def test_idle_connections_that_were_closed_are_replaced(hub: RunningHub, small: Database) -> None:
     for _ in range(3):
         async with AsyncExitStack() as turns:
             sessions = [await turns.enter_async_context(small.reading()) for _ in range(2)]
@@ -79,7 +79,7 @@ async def is_closed(connection: asyncpg.Connection) -> bool:
     return connection.is_closed()
 
 
-async def test_two_databases_at_once_keep_apart(hub: RunningHub) -> None:
+async def test_two_databases_are_independent(hub: RunningHub) -> None:
     assert hub.settings.database_url
     async with (
         empty_database(hub.settings.database_url) as first_url,
@@ -97,13 +97,13 @@ async def test_two_databases_at_once_keep_apart(hub: RunningHub) -> None:
         await second.close()
 
 
-async def test_a_database_that_nobody_used_closes(hub: RunningHub) -> None:
+async def test_an_unused_database_can_be_closed(hub: RunningHub) -> None:
     assert hub.settings.database_url
 
     await Database(hub.settings.database_url, hub.settings).close()
 
 
-async def test_a_server_that_was_away_is_found_again(hub: RunningHub) -> None:
+async def test_reconnects_after_the_server_was_down(hub: RunningHub) -> None:
     assert hub.settings.database_url
     async with empty_database(hub.settings.database_url) as url:
         away = Database(url.replace("scratch_", "absent_"), hub.settings)

@@ -1,4 +1,4 @@
-"""Transactions: all or nothing, whoever fails, cancels or pulls the plug, and the connection comes back clean."""
+"""Transactions are all or nothing under errors, cancellation and lost connections, and connections return clean."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def subjects(database: Database) -> list[str]:
 
 
 async def assert_all_clean(database: Database) -> None:
-    """Every connection of the pool is idle, outside of any transaction, and can be had at once."""
+    """Check that every connection of the pool is idle, outside of a transaction, and available at once."""
 
     async def look() -> bool:
         async with database.reading() as session:
@@ -72,9 +72,9 @@ async def assert_all_clean(database: Database) -> None:
         assert await asyncio.gather(*(turn() for _ in range(POOL_SIZE))) == [True] * POOL_SIZE
 
 
-async def test_what_was_done_before_an_error_is_undone(database: Database) -> None:
-    told: list[bool] = []
-    database.after_commit = lambda: told.append(True)
+async def test_an_error_rolls_back_everything(database: Database) -> None:
+    notified: list[bool] = []
+    database.after_commit = lambda: notified.append(True)
 
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
@@ -82,11 +82,11 @@ async def test_what_was_done_before_an_error_is_undone(database: Database) -> No
             emit(session, SampleEvent("Cart:1", 1))
             raise ZeroDivisionError
 
-    assert (await notes(database), await subjects(database), told) == ([], [], [])
+    assert (await notes(database), await subjects(database), notified) == ([], [], [])
     await assert_all_clean(database)
 
 
-async def test_events_stand_with_their_change_and_somebody_is_told_after_the_commit(database: Database) -> None:
+async def test_events_commit_with_their_change_and_the_callback_runs_after(database: Database) -> None:
     seen_when_told: list[asyncio.Task[list[int]]] = []
     database.after_commit = lambda: seen_when_told.append(asyncio.create_task(notes(database)))
 
@@ -99,17 +99,17 @@ async def test_events_stand_with_their_change_and_somebody_is_told_after_the_com
     assert [await task for task in seen_when_told] == [[1]]
 
 
-async def test_a_silent_transaction_tells_nobody(database: Database) -> None:
-    told: list[bool] = []
-    database.after_commit = lambda: told.append(True)
+async def test_a_transaction_without_notify_does_not_run_the_callback(database: Database) -> None:
+    notified: list[bool] = []
+    database.after_commit = lambda: notified.append(True)
 
     async with database.transaction(notify=False) as session:
         await session.run("INSERT INTO note VALUES (1)")
 
-    assert (await notes(database), told) == ([1], [])
+    assert (await notes(database), notified) == ([1], [])
 
 
-async def test_an_event_that_cannot_be_written_undoes_the_change(database: Database) -> None:
+async def test_an_event_that_cannot_be_written_rolls_back_the_change(database: Database) -> None:
     async with database.transaction() as session:
         emit(session, SampleEvent("Cart:1", 1))
 
@@ -122,7 +122,7 @@ async def test_an_event_that_cannot_be_written_undoes_the_change(database: Datab
     await assert_all_clean(database)
 
 
-async def test_a_failed_statement_that_was_caught_still_undoes_everything(database: Database) -> None:
+async def test_a_caught_error_of_a_statement_still_rolls_back_everything(database: Database) -> None:
     with pytest.raises(asyncpg.InFailedSQLTransactionError):
         async with database.transaction() as session:
             await session.run("INSERT INTO note VALUES (1)")
@@ -134,7 +134,7 @@ async def test_a_failed_statement_that_was_caught_still_undoes_everything(databa
     await assert_all_clean(database)
 
 
-async def test_writes_that_are_put_off_go_with_the_last_statement_or_the_commit(database: Database) -> None:
+async def test_deferred_writes_run_with_the_flush_or_the_commit(database: Database) -> None:
     async with database.transaction() as session:
         session.defer("INSERT INTO note SELECT n FROM unnest($1::bigint[]) AS n WHERE n <> $2", [1, 2, 3], 2)
         session.defer("INSERT INTO note VALUES ($1)", 4)
@@ -146,7 +146,7 @@ async def test_writes_that_are_put_off_go_with_the_last_statement_or_the_commit(
     assert await notes(database) == [1, 3, 4, 5, 6, 7]
 
 
-async def test_a_write_that_was_put_off_and_fails_takes_all_with_it(database: Database) -> None:
+async def test_a_failing_deferred_write_rolls_back_everything(database: Database) -> None:
     with pytest.raises(asyncpg.NotNullViolationError):
         async with database.transaction() as session:
             await session.run("INSERT INTO note VALUES (1)")
@@ -178,7 +178,7 @@ async def by_last_statement(database: Database, n: int) -> None:
 
 
 class Cancelled:
-    """Awaits a coroutine in a task that is cancelled at its n-th pause: as that begins, or as it has ended.
+    """Await a coroutine in a task that is cancelled at its n-th pause: when the pause begins, or when it ends.
 
     `again`: and at every pause after it, too.
     """
@@ -212,7 +212,7 @@ class Cancelled:
 @pytest.mark.parametrize("change", [by_commit, by_last_statement])
 @pytest.mark.parametrize("begun", [True, False], ids=["as it waits", "as it has waited"])
 @pytest.mark.parametrize("again", [False, True], ids=["once", "again and again"])
-async def test_cancelled_at_any_point_it_is_done_or_not_done_and_never_half(
+async def test_a_cancellation_at_any_point_is_all_or_nothing(
     database: Database, change: Callable[[Database, int], Coroutine[Any, Any, None]], begun: bool, again: bool
 ) -> None:
     outcomes: dict[int, bool] = {}
@@ -241,7 +241,7 @@ async def test_cancelled_at_any_point_it_is_done_or_not_done_and_never_half(
     await assert_all_clean(database)
 
 
-async def test_a_lock_that_is_never_free_is_given_up(hub: RunningHub, database: Database) -> None:
+async def test_waiting_for_a_lock_has_a_limit(hub: RunningHub, database: Database) -> None:
     assert hub.settings.database_url
     async with database.reading() as session:
         name = await session.fetchval("SELECT current_database()")

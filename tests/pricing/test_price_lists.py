@@ -15,12 +15,12 @@ MUG = "MUG"
 
 
 def at(**later: float) -> str:
-    """A moment from now: at(days=-1) is yesterday."""
+    """Return a time relative to now: at(days=-1) is yesterday."""
     return (clock.now() + timedelta(**later)).isoformat()
 
 
 def row(shop: Shop, amount: str, *, sku: str = MUG, currency: str = "JPY", **given: Any) -> dict[str, Any]:
-    """A price; `channel` and `location` are names of the shop's."""
+    """Return the input of a price; `channel` and `location` are names in the shop."""
     named = {key: shop.code(value) if key in ("channel", "location") else value for key, value in given.items()}
     return {"sku": shop.sku(sku), "amount": {"amount": amount, "currency": currency}, **named}
 
@@ -34,7 +34,7 @@ def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 async def make_mug(shop: Shop, *prices: dict[str, Any]) -> None:
-    """A variant without any price but these."""
+    """Create a variant with only these prices."""
     mug = {"handle": shop.code("mug"), "name": "Mug", "variants": [{"sku": shop.sku(MUG), "name": "Mug"}]}
     payload = await shop.staff.do(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}", p=[mug]
@@ -50,8 +50,8 @@ async def price(client: Client, shop: Shop, channel: str | None = None) -> str |
     return found["amount"] if found else None
 
 
-async def told(shop: Shop) -> list[tuple[str, int]]:
-    """(type, version) of the mug's events."""
+async def price_events(shop: Shop) -> list[tuple[str, int]]:
+    """Return (type, version) of the mug's events."""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT e.type, e.version FROM outbox_event e JOIN variant v ON e.subject = 'Variant:' || v.id "
@@ -61,7 +61,7 @@ async def told(shop: Shop) -> list[tuple[str, int]]:
     return [(found["type"], found["version"]) for found in rows]
 
 
-async def test_channel_and_location_beat_location_that_beats_channel_that_beats_everywhere(shop: Shop) -> None:
+async def test_the_narrowest_price_wins(shop: Shop) -> None:
     till, seen = await shop.terminal("S1"), []
     await make_mug(shop)
 
@@ -72,7 +72,7 @@ async def test_channel_and_location_beat_location_that_beats_channel_that_beats_
     assert seen == ["100", "101", "102", "103"]
 
 
-async def test_the_ranks_hold_in_whatever_order_prices_came(shop: Shop) -> None:
+async def test_the_narrowest_price_wins_in_any_order_of_upserts(shop: Shop) -> None:
     till = await shop.terminal("S1")
     await make_mug(
         shop,
@@ -133,7 +133,7 @@ async def test_a_later_span_never_beats_a_narrower_price(shop: Shop) -> None:
     assert await price(shop.guest("web"), shop) == "100"
 
 
-async def test_spans_that_have_ended_or_not_begun_do_not_count(shop: Shop) -> None:
+async def test_ignores_spans_that_have_ended_or_not_begun(shop: Shop) -> None:
     await make_mug(
         shop,
         row(shop, "100"),
@@ -144,7 +144,7 @@ async def test_spans_that_have_ended_or_not_begun_do_not_count(shop: Shop) -> No
     assert await price(shop.guest("web"), shop) == "100"
 
 
-async def test_prices_in_another_currency_do_not_count(shop: Shop) -> None:
+async def test_ignores_prices_in_another_currency(shop: Shop) -> None:
     await make_mug(shop, row(shop, "9.50", currency="USD"), row(shop, "8.50", currency="USD", location="S1"))
 
     assert await price(shop.guest("web"), shop) is None
@@ -160,7 +160,7 @@ async def test_a_channel_has_prices_of_its_own_currency_only(shop: Shop) -> None
     assert await price(shop.guest("app"), shop) is None
 
 
-async def test_a_price_is_known_by_sku_channel_location_and_begin(shop: Shop) -> None:
+async def test_a_price_is_identified_by_sku_channel_location_and_start(shop: Shop) -> None:
     begin = at(days=-1)
     await make_mug(shop, row(shop, "100", channel="web"), row(shop, "90", channel="web", validFrom=begin))
 
@@ -185,19 +185,19 @@ async def test_a_price_can_be_ended(shop: Shop) -> None:
     assert await price(shop.guest("web"), shop) is None
 
 
-async def test_a_changed_price_is_told_once_per_variant_and_an_unchanged_one_to_nobody(shop: Shop) -> None:
+async def test_only_a_changed_price_emits_an_event_once_per_variant(shop: Shop) -> None:
     prices = [row(shop, "100"), row(shop, "90", channel="web"), row(shop, "80", location="S1")]
     await make_mug(shop, *prices)
 
     await upsert(shop, *prices)
-    first = await told(shop)
+    first = await price_events(shop)
     await upsert(shop, *prices[:2], row(shop, "79", location="S1"))
 
     assert first == [("product.changed", 1), ("price.changed", 2)]
-    assert await told(shop) == [*first, ("price.changed", 3)]
+    assert await price_events(shop) == [*first, ("price.changed", 3)]
 
 
-async def test_all_rows_or_none_and_every_wrong_row_in_its_order(shop: Shop) -> None:
+async def test_reports_every_invalid_row_in_order_and_writes_none(shop: Shop) -> None:
     await make_mug(shop)
 
     payload = await upsert(
@@ -229,7 +229,7 @@ async def test_all_rows_or_none_and_every_wrong_row_in_its_order(shop: Shop) -> 
     assert await price(shop.guest("web"), shop) is None
 
 
-async def test_moments_without_a_zone_are_utc(shop: Shop) -> None:
+async def test_times_without_a_zone_are_utc(shop: Shop) -> None:
     yesterday = datetime.fromisoformat(at(days=-1)).replace(tzinfo=None, microsecond=0).isoformat()
     await make_mug(shop)
 
@@ -241,7 +241,7 @@ async def test_moments_without_a_zone_are_utc(shop: Shop) -> None:
     assert await price(shop.guest("web"), shop) == "100"
 
 
-async def test_the_same_moment_in_two_zones_is_one_price(shop: Shop) -> None:
+async def test_the_same_time_in_two_zones_is_one_price(shop: Shop) -> None:
     await make_mug(shop)
 
     payload = await upsert(
@@ -253,7 +253,7 @@ async def test_the_same_moment_in_two_zones_is_one_price(shop: Shop) -> None:
     assert codes(payload) == [("INVALID", ("prices", "1"))]
 
 
-async def test_the_first_and_the_last_moments_there_are_stand(shop: Shop) -> None:
+async def test_the_earliest_and_latest_times_are_accepted(shop: Shop) -> None:
     span = {"validFrom": "0001-01-01T00:00:00+10:00", "validTo": "9999-12-31T23:59:59-10:00"}
 
     await make_mug(shop, row(shop, "100", **span))
@@ -261,7 +261,7 @@ async def test_the_first_and_the_last_moments_there_are_stand(shop: Shop) -> Non
     assert await price(shop.guest("web"), shop) == "100"
 
 
-async def test_more_than_a_thousand_rows_are_refused(shop: Shop) -> None:
+async def test_refuses_more_than_a_thousand_rows(shop: Shop) -> None:
     payload = await upsert(shop, *[row(shop, "1")] * 1_001)
 
     assert codes(payload) == [("LIMIT_EXCEEDED", ("prices",))]

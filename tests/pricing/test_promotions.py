@@ -1,4 +1,4 @@
-"""Promotions: what they take off, to the minor unit, and why or why not."""
+"""Promotions: discounts to the minor unit, and the reasons why they were applied or not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def promotion(code: str = "P", **given: Any) -> Promotion:
 
 
 def off(code: str, amount: int, **given: Any) -> Promotion:
-    """So much off the whole order."""
+    """Return a promotion with an amount off the whole order."""
     return promotion(code, effect=Effect.AMOUNT_OFF_ORDER, amount_minor=amount, percent=0, currency="JPY", **given)
 
 
@@ -119,7 +119,7 @@ def test_an_orders_percentage_is_rounded_once() -> None:
     assert once.discounts == (1, 1, 0, 0)
 
 
-def test_what_an_order_discount_qualifies_by_is_not_what_it_is_off() -> None:
+def test_an_order_discount_applies_to_all_goods_not_only_qualifying_ones() -> None:
     given = off("P", 300, categories={"Tea"})
 
     assert priced([item(1, 1_000, category="Tea"), item(1, 2_000)], given).discounts == (100, 200)
@@ -137,17 +137,19 @@ def test_what_an_order_discount_qualifies_by_is_not_what_it_is_off() -> None:
         ((4,), deal(1, 1, max_minor=150), (150,)),
     ],
 )
-def test_of_what_is_bought_some_is_free(units: tuple[int, ...], given: Promotion, discounts: tuple[int, ...]) -> None:
+def test_buy_x_get_y_discounts_complete_sets(
+    units: tuple[int, ...], given: Promotion, discounts: tuple[int, ...]
+) -> None:
     assert priced([item(quantity, 100) for quantity in units], given).discounts == discounts
 
 
-def test_of_a_mixed_set_the_cheapest_is_free() -> None:
+def test_the_cheapest_unit_of_a_mixed_set_is_free() -> None:
     goods = [item(2, 500, category="Tea"), item(1, 300, category="Tea"), item(3, 50)]
 
     assert priced(goods, deal(2, 1, categories={"Tea"})).discounts == (0, 300, 0)
 
 
-def test_other_goods_than_those_that_are_bought_can_be_got() -> None:
+def test_rewards_can_be_other_goods() -> None:
     given = deal(2, 1, id=9, categories={"Tea"}, reward_names_variants=True)
     tea, cup = item(4, 500, category="Tea"), item(3, 200, rewarded=9)
 
@@ -155,7 +157,7 @@ def test_other_goods_than_those_that_are_bought_can_be_got() -> None:
     assert reasons(priced([tea], given)) == {"P": Reason.BELOW_THRESHOLD}
 
 
-def test_no_unit_is_both_bought_and_got() -> None:
+def test_no_unit_counts_as_bought_and_rewarded() -> None:
     # The cheap tea is what may be got, and is needed to buy two.
     given = deal(2, 1, id=9, categories={"Tea"}, reward_names_variants=True)
     goods = [item(1, 500, category="Tea"), item(1, 100, category="Tea", rewarded=9), item(1, 200, rewarded=9)]
@@ -172,7 +174,7 @@ def test_no_unit_is_both_bought_and_got() -> None:
         ({"min_units": 4}, "3 more qualifying units are needed."),
     ],
 )
-def test_a_threshold_says_how_much_is_missing(given: dict[str, int], sentence: str) -> None:
+def test_an_unmet_threshold_states_how_much_is_missing(given: dict[str, int], sentence: str) -> None:
     goods = [item(1, 648, category="Tea"), item(9, 9_000)]
     found = priced(goods, promotion(categories={"Tea"}, currency="JPY", **given))
 
@@ -201,7 +203,7 @@ def test_a_threshold_is_met_to_the_minor_unit_and_before_other_discounts() -> No
         ({"brands": {"Kyo"}}, Reason.NOTHING_QUALIFIES),
     ],
 )
-def test_it_says_why_it_is_not_applied(given: dict[str, Any], reason: Reason) -> None:
+def test_states_why_a_promotion_was_not_applied(given: dict[str, Any], reason: Reason) -> None:
     found = priced([item(1, 648)], promotion(**given))
 
     assert reasons(found) == {"P": reason}
@@ -217,13 +219,13 @@ def test_it_says_why_it_is_not_applied(given: dict[str, Any], reason: Reason) ->
         ({"needs_customer": True}, Reason.CUSTOMER_NEEDED),
     ],
 )
-def test_a_coupon_says_why_it_is_not_taken(given: dict[str, Any], reason: Reason) -> None:
+def test_states_why_a_coupon_was_not_applied(given: dict[str, Any], reason: Reason) -> None:
     asked = PromotionCandidate(promotion=promotion(needs_coupon=True), coupon=Coupon(id=1, code="C", **given))
 
     assert reasons(priced([item(1, 648)], asked)) == {"P": reason}
 
 
-def test_two_coupons_of_one_promotion_are_one() -> None:
+def test_two_coupons_of_one_promotion_apply_once() -> None:
     asked = [
         PromotionCandidate(promotion=promotion(needs_coupon=True), coupon=Coupon(id=n, code=f"C{n}")) for n in (2, 1)
     ]
@@ -243,13 +245,13 @@ def test_later_promotions_work_on_what_earlier_ones_left() -> None:
     assert priced([item(1, 1_000)], off("ALL", 5_000, priority=2), promotion("TENTH")).total_minor == 0
 
 
-def test_what_has_nothing_left_to_take_off_says_so() -> None:
+def test_a_promotion_with_nothing_left_to_discount_states_so() -> None:
     found = priced([item(1, 1_000)], off("ALL", 5_000, priority=2), promotion("TENTH"))
 
     assert reasons(found) == {"ALL": Reason.APPLIED, "TENTH": Reason.NOTHING_LEFT}
 
 
-def test_an_exclusive_promotion_stands_alone() -> None:
+def test_an_exclusive_promotion_excludes_all_others() -> None:
     alone = off("ALONE", 100, stacking=Stacking.EXCLUSIVE)
     for priority, applied in ((1, "ALONE"), (-1, "OTHER")):
         first = alone.__class__(
@@ -262,7 +264,7 @@ def test_an_exclusive_promotion_stands_alone() -> None:
         assert (refused.reason, refused.excluded_by) == (Reason.EXCLUDED_BY, applied)
 
 
-def test_what_was_not_applied_excludes_nothing() -> None:
+def test_a_promotion_that_was_not_applied_excludes_nothing() -> None:
     alone = off("ALONE", 100, stacking=Stacking.EXCLUSIVE, min_minor=5_000, priority=1)
 
     assert reasons(priced([item(1, 1_000)], alone, off("OTHER", 50))) == {
@@ -271,7 +273,7 @@ def test_what_was_not_applied_excludes_nothing() -> None:
     }
 
 
-def test_of_a_group_the_first_is_applied_and_others_are_not_touched() -> None:
+def test_only_the_first_of_a_group_applies_and_other_promotions_are_not_affected() -> None:
     grouped = {"stacking": Stacking.EXCLUSIVE_IN_GROUP, "stacking_group": "spring"}
     offered = [
         off("A", 10, **grouped),
@@ -289,7 +291,7 @@ def test_of_a_group_the_first_is_applied_and_others_are_not_touched() -> None:
         }
 
 
-def test_an_order_gets_at_most_so_much() -> None:
+def test_the_discount_of_an_order_is_limited() -> None:
     goods = [item(1, 1_000), item(1, 500)]
 
     assert priced(goods, promotion(percent=5_000, max_minor=100)).discounts == (67, 33)
@@ -305,13 +307,13 @@ def test_shipping_is_free_or_cheaper(most: int | None, charged: int) -> None:
     assert found.applied[0].shipping_minor == 500 - charged
 
 
-def test_where_nothing_ships_no_shipping_is_free() -> None:
+def test_free_shipping_needs_lines_that_ship() -> None:
     given = promotion(effect=Effect.FREE_SHIPPING, percent=0)
 
     assert reasons(priced([item(1, 1_000)], given, terms=yen(shipping=500))) == {"P": Reason.NOTHING_LEFT}
 
 
-def test_excluded_tax_is_of_what_is_paid() -> None:
+def test_excluded_tax_is_computed_on_the_amount_paid() -> None:
     found = priced([item(1, 1_000)], off("P", 100), terms=yen(included=False))
 
     assert (found.subtotal_minor, found.discount_minor, found.tax_minor, found.total_minor) == (1_000, 100, 90, 990)

@@ -1,4 +1,4 @@
-"""A coupon is used as often as it may be, whoever comes at once, and given back once."""
+"""Redemptions of coupons: concurrent orders respect the limits, and a reversal counts once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HAND_OUT = f"mutation ($c: [CouponInput!]!) {{ couponsUpsert(coupons: $c) {{ cou
 
 
 class Till:
-    """Uses coupons for orders that never come to be, and gives all of them back at the end."""
+    """Redeems coupons for orders that are never placed, and reverses all redemptions at the end."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
         self.orders: list[UUID] = []
 
     async def coupon(self, name: str, **given: int) -> int:
-        """A new coupon's id."""
+        """Create a coupon; return its id."""
         code = self.shop.code(name)
         row = {"code": code, "name": "x", "effect": "FREE_SHIPPING", "channels": [], "needsCoupon": True}
         assert (await self.shop.staff.do(WRITE, p=[row]))["count"] == 1
@@ -43,7 +43,7 @@ class Till:
         return found
 
     async def use(self, *coupons: int, customer_id: UUID | None = None) -> bool:
-        """Whether an order could use these."""
+        """Return whether an order could redeem these coupons."""
         order_id = new_id()
         self.orders.append(order_id)
         try:
@@ -53,13 +53,13 @@ class Till:
             return False
         return True
 
-    async def give_back(self, orders: Sequence[UUID]) -> None:
+    async def reverse(self, orders: Sequence[UUID]) -> None:
         for order_id in orders:
             async with self.shop.hub.database.transaction() as session:
                 await redemptions.reverse(session, order_id=order_id)
 
     async def used(self, coupon: int) -> tuple[int, int]:
-        """What the coupon counts, and how many redemptions stand."""
+        """Return the coupon's counter, and the number of redemptions that are not reversed."""
         async with self.shop.hub.database.reading() as session:
             row = await session.fetchrow(
                 "SELECT used, (SELECT count(*) FROM coupon_redemption WHERE coupon_id = u.id AND reversed_at IS NULL) "
@@ -74,10 +74,10 @@ class Till:
 async def till(shop: Shop) -> AsyncIterator[Till]:
     found = Till(shop)
     yield found
-    await found.give_back(found.orders)
+    await found.reverse(found.orders)
 
 
-async def test_fifty_at_once_use_what_there_is(till: Till) -> None:
+async def test_fifty_concurrent_orders_redeem_at_most_the_limit(till: Till) -> None:
     coupon = await till.coupon("TEN", usageLimit=10)
 
     outcomes = await asyncio.gather(*(till.use(coupon) for _ in range(50)))
@@ -85,7 +85,7 @@ async def test_fifty_at_once_use_what_there_is(till: Till) -> None:
     assert (sum(outcomes), await till.used(coupon)) == (10, (10, 10))
 
 
-async def test_one_customer_at_many_tills_uses_what_one_customer_may(till: Till) -> None:
+async def test_concurrent_orders_of_one_customer_respect_the_customer_limit(till: Till) -> None:
     coupon, hana = await till.coupon("TWO", perCustomerLimit=2), await till.customer()
 
     outcomes = await asyncio.gather(*(till.use(coupon, customer_id=hana) for _ in range(20)))
@@ -93,8 +93,8 @@ async def test_one_customer_at_many_tills_uses_what_one_customer_may(till: Till)
     assert (sum(outcomes), await till.used(coupon)) == (2, (2, 2))
 
 
-async def test_without_the_coupons_lock_one_customer_uses_it_too_often(till: Till) -> None:
-    """The race that the lock of `take` ends: both count before either has committed."""
+async def test_without_the_lock_one_customer_exceeds_the_limit(till: Till) -> None:
+    """Show the race that the coupon's lock prevents: both orders count before either has committed."""
     coupon, hana = await till.coupon("RACE", perCustomerLimit=1), await till.customer()
     orders = [new_id(), new_id()]
     till.orders += orders
@@ -110,7 +110,7 @@ async def test_without_the_coupons_lock_one_customer_uses_it_too_often(till: Til
     assert await asyncio.gather(*(keep(order_id) for order_id in orders)) == [1, 1]
 
 
-async def test_of_several_coupons_all_are_used_or_none(till: Till) -> None:
+async def test_several_coupons_are_redeemed_all_or_nothing(till: Till) -> None:
     one, other = await till.coupon("ONE", usageLimit=1), await till.coupon("OTHER", usageLimit=9)
     assert await till.use(one)
 
@@ -118,7 +118,7 @@ async def test_of_several_coupons_all_are_used_or_none(till: Till) -> None:
     assert await till.used(other) == (0, 0)
 
 
-async def test_coupons_wanted_in_any_order_never_block_each_other(till: Till) -> None:
+async def test_redemptions_of_several_coupons_in_any_order_do_not_deadlock(till: Till) -> None:
     pair = [await till.coupon(f"P{n}", usageLimit=100) for n in range(2)]
 
     outcomes = await asyncio.gather(*(till.use(*pair[:: 1 if n % 2 else -1]) for n in range(40)))
@@ -127,11 +127,11 @@ async def test_coupons_wanted_in_any_order_never_block_each_other(till: Till) ->
     assert [await till.used(coupon) for coupon in pair] == [(40, 40)] * 2
 
 
-async def test_what_a_guest_cannot_be_counted_for_is_refused(till: Till) -> None:
+async def test_refuses_a_coupon_with_a_customer_limit_for_guests(till: Till) -> None:
     assert not await till.use(await till.coupon("MINE", perCustomerLimit=5))
 
 
-async def test_giving_back_twice_is_giving_back_once(till: Till) -> None:
+async def test_reversing_twice_counts_once(till: Till) -> None:
     coupon = await till.coupon("BACK", usageLimit=3)
     assert await till.use(coupon)
     assert await till.use(coupon)
@@ -144,14 +144,14 @@ async def test_giving_back_twice_is_giving_back_once(till: Till) -> None:
     assert await till.used(coupon) == (1, 1)
 
 
-async def test_an_order_that_gives_back_while_others_come_leaves_the_count_right(till: Till) -> None:
+async def test_concurrent_redemptions_and_reversals_leave_a_correct_count(till: Till) -> None:
     coupon = await till.coupon("BUSY", usageLimit=10)
     assert all([await till.use(coupon) for _ in range(10)])
 
     before = [*till.orders]
 
     coming = asyncio.gather(*(till.use(coupon) for _ in range(10)))
-    outcomes, _ = await asyncio.gather(coming, till.give_back(before))
+    outcomes, _ = await asyncio.gather(coming, till.reverse(before))
 
     used, standing = await till.used(coupon)
     assert used == standing == sum(outcomes)

@@ -76,7 +76,7 @@ def test_shipping_is_charged_once_and_taxed_as_standard() -> None:
     assert taxes(found) == {"1/10": (500, 50), "2/25": (200, 16)}
 
 
-def test_what_nobody_ships_costs_no_shipping() -> None:
+def test_carts_without_shipped_lines_pay_no_shipping() -> None:
     found = quote([BasketItem(1, 108, "reduced")], japan(shipping=550))
 
     assert (found.shipping_minor, found.total_minor) == (0, 108)
@@ -88,7 +88,7 @@ def test_a_channel_without_rates_is_free_of_tax() -> None:
     assert (found.tax_minor, found.total_minor) == (0, 1_000)
 
 
-def test_a_channel_with_rates_does_not_know_other_classes() -> None:
+def test_refuses_a_tax_class_without_a_rate() -> None:
     assert japan().has_rate("reduced")
     assert not japan().has_rate("luxury")
     assert pricing_terms("USD", False, "HALF_UP", 0, ()).has_rate("luxury")
@@ -142,7 +142,7 @@ def test_splitting_a_line_into_two_of_its_price_changes_nothing(
 
 @given(ITEMS, TERMS)
 def test_included_and_excluded_tax_of_the_same_net_are_the_same(items: list[BasketItem], terms: PricingTerms) -> None:
-    """Prices that hold exactly the tax that would be added give the same tax."""
+    """Prices that include exactly the tax that would be added give the same tax."""
     outside = PricingTerms(terms.currency, False, Rounding.HALF_UP, 0, RATES)
     inside = PricingTerms(terms.currency, True, Rounding.HALF_UP, 0, RATES)
     # Multiples of the rates' denominator: both ways are whole.

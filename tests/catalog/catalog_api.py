@@ -1,4 +1,4 @@
-"""Master data's mutations, in one line each."""
+"""Calls of the master data mutations, and their inputs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ INPUTS["customers"] = "CustomerInput"
 
 
 async def upsert(shop: Shop, what: str, *rows: dict[str, Any], by: Client | None = None) -> dict[str, Any]:
-    """channelsUpsert, locationsUpsert …; the payload."""
+    """Call channelsUpsert, locationsUpsert …; return the payload."""
     mutation = f"mutation ($r: [{INPUTS[what]}!]!) {{ {what}Upsert({what}: $r) {{ count {ERRORS} }} }}"
     return await (by or shop.staff).do(mutation, r=list(rows))
 
 
 def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
-    """The errors of a payload: code and path."""
+    """Return the code and path of each error."""
     return [(error["code"], tuple(error["path"] or ())) for error in payload["errors"]]
 
 
 def product(shop: Shop, handle: str, *variants: dict[str, Any], **given: Any) -> dict[str, Any]:
-    """A product of the shop with one variant of its name, unless others are given."""
+    """Return the input of a product, with one variant of the same name unless variants are passed."""
     return {
         "handle": shop.code(handle.lower()),
         "name": handle.title(),
@@ -37,7 +37,7 @@ def variant(shop: Shop, sku: str, **given: Any) -> dict[str, Any]:
 
 
 def channel(shop: Shop, of: str, **given: Any) -> dict[str, Any]:
-    """A web channel in yen without locations and taxes, unless they are given."""
+    """Return the input of a web channel in yen, without locations and taxes unless they are passed."""
     plain = {"name": of.title(), "kind": "WEB", "currency": "JPY", "locations": [], "taxRates": []}
     return {"code": shop.code(of), **plain, **given}
 
@@ -46,8 +46,8 @@ def location(shop: Shop, of: str, **given: Any) -> dict[str, Any]:
     return {"code": shop.code(of), "name": of.title(), "kind": "STORE", **given}
 
 
-async def told(shop: Shop, *names: str) -> dict[str, list[str]]:
-    """What was told about variants, in order of version; that versions run 1, 2, 3 is asserted."""
+async def variant_events(shop: Shop, *names: str) -> dict[str, list[str]]:
+    """Return the types of the variants' events by version, after checking that versions run 1, 2, 3 …"""
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
             "SELECT v.sku, e.type, e.version FROM variant v JOIN outbox_event e ON e.subject = 'Variant:' || v.id "

@@ -1,4 +1,4 @@
-"""promotionsUpsert and couponsUpsert: whole rows by code, all or none; what cannot be meant is refused with its field."""
+"""promotionsUpsert and couponsUpsert: whole rows by code, all or none; refusals name the field."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from shop import ERRORS, Shop
 
-WRITE = f"mutation ($p: [PromotionInput!]!) {{ promotionsUpsert(promotions: $p) {{ count {ERRORS} }} }}"
-HAND_OUT = f"mutation ($c: [CouponInput!]!) {{ couponsUpsert(coupons: $c) {{ count {ERRORS} }} }}"
+UPSERT_PROMOTIONS = f"mutation ($p: [PromotionInput!]!) {{ promotionsUpsert(promotions: $p) {{ count {ERRORS} }} }}"
+UPSERT_COUPONS = f"mutation ($c: [CouponInput!]!) {{ couponsUpsert(coupons: $c) {{ count {ERRORS} }} }}"
 READ = """query ($code: String!) { promotion(code: $code) {
     code name effect percent amount { amount currency } buyUnits getUnits minAmount { amount } minUnits
     maxDiscount { amount } maxUnits channels validFrom validTo priority stacking stackingGroup needsCoupon active
@@ -25,11 +25,11 @@ def yen(amount: str, currency: str = "JPY") -> dict[str, str]:
 
 
 def refused(payload: dict[str, Any]) -> list[tuple[str, str]]:
-    """Codes and paths below the first row."""
+    """Return the code of each error and its path below the row."""
     return [(error["code"], ".".join(error["path"][2:])) for error in payload["errors"]]
 
 
-async def test_what_was_written_is_read_and_what_is_not_said_again_is_gone(shop: Shop) -> None:
+async def test_an_upsert_replaces_the_whole_promotion(shop: Shop) -> None:
     whole = {
         "code": shop.code("WHOLE"),
         "name": "Buy two teas, get a cup",
@@ -52,9 +52,9 @@ async def test_what_was_written_is_read_and_what_is_not_said_again_is_gone(shop:
         "needsCoupon": True,
         "active": False,
     }
-    assert await shop.staff.do(WRITE, p=[whole]) == {"count": 1, "errors": []}
+    assert await shop.staff.do(UPSERT_PROMOTIONS, p=[whole]) == {"count": 1, "errors": []}
     coupon = {"code": shop.code("C").lower(), "promotion": whole["code"], "usageLimit": 5, "perCustomerLimit": 2}
-    assert (await shop.staff.do(HAND_OUT, c=[coupon]))["errors"] == []
+    assert (await shop.staff.do(UPSERT_COUPONS, c=[coupon]))["errors"] == []
 
     read = (await shop.staff.run(READ, code=whole["code"]))["promotion"]
 
@@ -83,7 +83,7 @@ async def test_what_was_written_is_read_and_what_is_not_said_again_is_gone(shop:
     }
 
     await shop.staff.do(
-        WRITE, p=[LEAST | {"code": whole["code"], "channels": [], "items": {"skus": [shop.sku("TEA")]}}]
+        UPSERT_PROMOTIONS, p=[LEAST | {"code": whole["code"], "channels": [], "items": {"skus": [shop.sku("TEA")]}}]
     )
     read = (await shop.staff.run(READ, code=whole["code"]))["promotion"]
 
@@ -132,24 +132,22 @@ async def test_what_was_written_is_read_and_what_is_not_said_again_is_gone(shop:
         ({"priority": 1_000_001}, "INVALID", "priority"),
     ],
 )
-async def test_a_promotion_that_cannot_be_meant_is_refused(
-    shop: Shop, given: dict[str, Any], code: str, path: str
-) -> None:
+async def test_refuses_an_invalid_promotion(shop: Shop, given: dict[str, Any], code: str, path: str) -> None:
     good = LEAST | {"code": shop.code("GOOD"), "channels": [shop.code("web")]}
     bad = LEAST | {"code": shop.code("BAD"), "channels": [shop.code("web")]} | given
 
-    payload = await shop.staff.do(WRITE, p=[bad, good])
+    payload = await shop.staff.do(UPSERT_PROMOTIONS, p=[bad, good])
 
     assert (payload["count"], refused(payload)) == (0, [(code, path)])
     assert (await shop.staff.run(READ, code=good["code"]))["promotion"] is None
 
 
-async def test_a_row_that_stands_twice_and_too_many_rows_are_refused(shop: Shop) -> None:
+async def test_refuses_duplicate_rows_and_too_many_rows(shop: Shop) -> None:
     row = LEAST | {"code": shop.code("TWICE"), "channels": []}
 
-    twice = await shop.staff.do(WRITE, p=[row, row | {"code": f" {row['code']} "}])
-    many = await shop.staff.do(WRITE, p=[row | {"items": {"skus": ["x"] * 20_001}}])
-    rows = await shop.staff.do(WRITE, p=[row] * 1_001)
+    twice = await shop.staff.do(UPSERT_PROMOTIONS, p=[row, row | {"code": f" {row['code']} "}])
+    many = await shop.staff.do(UPSERT_PROMOTIONS, p=[row | {"items": {"skus": ["x"] * 20_001}}])
+    rows = await shop.staff.do(UPSERT_PROMOTIONS, p=[row] * 1_001)
 
     assert [error["path"] for error in twice["errors"]] == [["promotions", "1", "code"]]
     assert ("LIMIT_EXCEEDED", "items.skus") in refused(many)
@@ -159,9 +157,9 @@ async def test_a_row_that_stands_twice_and_too_many_rows_are_refused(shop: Shop)
 async def test_a_channel_has_at_most_two_hundred_promotions_without_a_coupon(shop: Shop) -> None:
     rows = [LEAST | {"code": shop.code(f"N{n}"), "channels": [shop.code("web")]} for n in range(201)]
 
-    crowded = await shop.staff.do(WRITE, p=rows)
-    with_coupons = await shop.staff.do(WRITE, p=[row | {"needsCoupon": True} for row in rows])
-    some = await shop.staff.do(WRITE, p=rows[:200])
+    crowded = await shop.staff.do(UPSERT_PROMOTIONS, p=rows)
+    with_coupons = await shop.staff.do(UPSERT_PROMOTIONS, p=[row | {"needsCoupon": True} for row in rows])
+    some = await shop.staff.do(UPSERT_PROMOTIONS, p=rows[:200])
 
     assert refused(crowded) == [("LIMIT_EXCEEDED", "")]
     assert (with_coupons["count"], some["count"]) == (201, 200)
@@ -181,33 +179,33 @@ async def test_a_channel_has_at_most_two_hundred_promotions_without_a_coupon(sho
         ({"code": "USED", "usageLimit": 2}, "INVALID", ""),
     ],
 )
-async def test_a_coupon_that_cannot_be_meant_is_refused(
-    shop: Shop, given: dict[str, Any], code: str, path: str
-) -> None:
+async def test_refuses_an_invalid_coupon(shop: Shop, given: dict[str, Any], code: str, path: str) -> None:
     promotions = [
         LEAST | {"code": shop.code(name), "channels": [], "needsCoupon": name != "AUTO"}
         for name in ("ASKED", "OTHER", "AUTO")
     ]
-    assert (await shop.staff.do(WRITE, p=promotions))["count"] == 3
+    assert (await shop.staff.do(UPSERT_PROMOTIONS, p=promotions))["count"] == 3
     kept = [{"code": shop.code(name), "promotion": shop.code("ASKED")} for name in ("TAKEN", "USED")]
-    assert (await shop.staff.do(HAND_OUT, c=kept))["count"] == 2
+    assert (await shop.staff.do(UPSERT_COUPONS, c=kept))["count"] == 2
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE coupon SET used = 3 WHERE code = $1", shop.code("USED").upper())
     ours = {"TAKEN", "USED", "OTHER", "AUTO"}
     given = {name: shop.code(value) if value in ours else value for name, value in given.items()}
 
-    payload = await shop.staff.do(HAND_OUT, c=[{"code": shop.code("BAD"), "promotion": shop.code("ASKED")} | given])
+    payload = await shop.staff.do(
+        UPSERT_COUPONS, c=[{"code": shop.code("BAD"), "promotion": shop.code("ASKED")} | given]
+    )
 
     assert (payload["count"], refused(payload)) == (0, [(code, path)])
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE coupon SET used = 0 WHERE code = $1", shop.code("USED").upper())
 
 
-async def test_promotions_come_page_by_page_and_so_do_their_skus_and_coupons(shop: Shop) -> None:
+async def test_promotions_their_skus_and_coupons_have_pages(shop: Shop) -> None:
     named = [shop.sku(name) for name in ("TEA", "POT", "CUP")]
     row = LEAST | {"code": shop.code("PAGED"), "channels": [], "needsCoupon": True, "items": {"skus": named}}
-    await shop.staff.do(WRITE, p=[row])
-    await shop.staff.do(HAND_OUT, c=[{"code": shop.code(f"C{n}"), "promotion": row["code"]} for n in range(3)])
+    await shop.staff.do(UPSERT_PROMOTIONS, p=[row])
+    await shop.staff.do(UPSERT_COUPONS, c=[{"code": shop.code(f"C{n}"), "promotion": row["code"]} for n in range(3)])
 
     async def page(field: str, after: str | None) -> dict[str, Any]:
         goods = "items { {} }" if field == "named" else "{}"

@@ -1,4 +1,4 @@
-"""Random carts, promotions, rates and rounding: whatever is taken off adds up, and nothing is ever below nothing."""
+"""Random carts, promotions, rates and rounding: discounts add up, and no amount is negative."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _shipping_adds_up(basket: list[BasketItem], terms: PricingTerms, found: Quot
 
 
 def _taxes_add_up(basket: list[BasketItem], terms: PricingTerms, found: Quote) -> None:
-    """Each rate's tax is of what is paid of that rate, rounded once; together they are the total."""
+    """Check that each rate's tax is computed on the amount paid at that rate, rounded once, and adds up to the total."""
     paid: Counter[Fraction] = Counter()
     for item, off in zip(basket, found.discounts, strict=True):
         paid[RATES[item.tax_class]] += item.amount_minor - off
@@ -161,7 +161,7 @@ def _verdicts_are_allowed(found: Quote) -> None:
 
 @given(items, channel_terms, offers(), st.randoms(use_true_random=False))
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_is_taken_off_adds_up(
+def test_discounts_add_up(
     basket: list[BasketItem], terms: PricingTerms, offered: list[PromotionCandidate], random: object
 ) -> None:
     found = quote(basket, terms, PromotionCandidates(offered, 1, NOW))
@@ -181,7 +181,7 @@ def test_whatever_is_taken_off_adds_up(
 
 @given(items, channel_terms)
 @settings(max_examples=100, deadline=None)
-def test_without_promotions_nothing_is_taken_off(basket: list[BasketItem], terms: PricingTerms) -> None:
+def test_without_promotions_there_is_no_discount(basket: list[BasketItem], terms: PricingTerms) -> None:
     found = quote(basket, terms)
 
     assert (found.discount_minor, found.discounts, found.promotions) == (0, (), ())
