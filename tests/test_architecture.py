@@ -70,7 +70,6 @@ RETIRED_WORDS = frozenset(
         "books",
         "brought",
         "carve",
-        "carved",
         "carving",
         "courtesy",
         "ears",
