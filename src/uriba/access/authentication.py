@@ -50,12 +50,12 @@ class Authenticator:
         if cached is not None and cached[0] > time.monotonic() and (cached[2] is None or cached[2] > clock.now()):
             return cached[1]
         async with self._database.reading() as session:
-            found = await keys.authenticate(session, key)
-        if found is None:
+            authenticated = await keys.authenticate(session, key)
+        if authenticated is None:
             cache.pop(digest, None)
             raise Unauthenticated("This key is invalid, expired or revoked.")
-        cache[digest] = (time.monotonic() + CACHE_TTL_S, *found)
-        return found[0]
+        cache[digest] = (time.monotonic() + CACHE_TTL_S, *authenticated)
+        return authenticated[0]
 
     def clear_cache(self) -> None:
         """Read every key from PostgreSQL again from now on."""

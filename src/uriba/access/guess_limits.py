@@ -58,14 +58,14 @@ class GuessLimit:
 class Attempt(Generic[T]):
     """The result of work with a code, or the error of a wrong one, which is counted."""
 
-    found: T | None = None
+    value: T | None = None
     error: DomainError | None = None
 
     def result(self) -> T:
         """Return the result, or raise the error; to be called after the commit."""
         if self.error is not None:
             raise self.error
-        return cast(T, self.found)
+        return cast(T, self.value)
 
 
 async def attempt(
@@ -79,22 +79,22 @@ async def attempt(
     """Run `work` with a code, and count a wrong one: an error of `wrong`, or None as the result.
 
     `work` raises these errors before it changes anything. Attempts of one guesser run one after the other. The code of
-    a `call` that succeeded before is not counted, though it may be wrong by now: the first answer is returned.
+    a `call` that succeeded before is not counted, even if the code is wrong by now: the first answer is returned.
 
     Errors: `LimitExceeded` for a guesser that has entered too many wrong codes.
     """
     await _check(session, limit)
     try:
-        found = await work(session)
+        result = await work(session)
     except wrong as error:
         idempotency.release(session)
         if (earlier := await idempotency.find(session, call)) is not None:
             return earlier
         await _count(session, limit)
         return Attempt(error=error)
-    if found is None:
+    if result is None:
         await _count(session, limit)
-    return Attempt(found)
+    return Attempt(result)
 
 
 @asynccontextmanager

@@ -30,10 +30,10 @@ async def add(session: Session, *, actor: Actor, cart_id: UUID, code: str) -> Ca
     cart = await carts.lock(session, cart_id=cart_id, actor=actor)
     await session.run(_ADD, cart_id=cart_id, coupon_id=coupon_id)
     emit(session, carts.updated_event(cart))
-    found = await carts.current(session, cart_id, actor=actor)
-    if len(found.coupons) > COUPONS_MAX:
+    updated = await carts.current(session, cart_id, actor=actor)
+    if len(updated.coupons) > COUPONS_MAX:
         raise LimitExceeded(f"A cart has at most {COUPONS_MAX} coupons.", "code")
-    return found
+    return updated
 
 
 _ADD = statement("INSERT INTO cart_coupon (cart_id, coupon_id) VALUES (:cart_id, :coupon_id) ON CONFLICT DO NOTHING")

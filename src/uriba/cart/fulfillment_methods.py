@@ -81,9 +81,9 @@ async def _location(
 async def _pickup_store(session: Session, cart: CartView, location: str | None) -> int:
     if location is None:
         raise Invalid("Give the store where the goods are picked up.", "location")
-    found = await locations.with_channel(session, text.code(location, "location"), channel_id=cart.priced_in_id)
-    if found is None:
+    store = await locations.with_channel(session, text.code(location, "location"), channel_id=cart.priced_in_id)
+    if store is None:
         raise NotFound("There is no such location.", "location")
-    if not (found["offers_pickup"] and found["served"]):
+    if not (store["offers_pickup"] and store["served"]):
         raise Invalid("This location offers no pickup for this channel.", "location")
-    return int(found["id"])
+    return int(store["id"])

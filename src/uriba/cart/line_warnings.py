@@ -26,16 +26,16 @@ _TOO_FEW = {
 
 async def warnings(line: LineView, currency: str, *, read_level: ReadLevel, read_supply: ReadSupply) -> list[Problem]:
     """Return the warnings about a line: DISCONTINUED or PRICE_CHANGED, and OUT_OF_STOCK."""
-    found = []
+    warnings = []
     if not line.sold:
-        found.append(Problem(Code.DISCONTINUED, "This item is no longer sold."))
+        warnings.append(Problem(Code.DISCONTINUED, "This item is no longer sold."))
     elif line.unit_minor != line.added_minor:
         before = money.to_decimal(line.added_minor, currency)
-        found.append(Problem(Code.PRICE_CHANGED, f"The price was {before} when this item was added."))
+        warnings.append(Problem(Code.PRICE_CHANGED, f"The price was {before} when this item was added."))
     quantity = await available_quantity(line, read_level=read_level, read_supply=read_supply)
     if quantity < line.quantity:
-        found.append(Problem(Code.OUT_OF_STOCK, _TOO_FEW[line.method].format(max(0, quantity))))
-    return found
+        warnings.append(Problem(Code.OUT_OF_STOCK, _TOO_FEW[line.method].format(max(0, quantity))))
+    return warnings
 
 
 async def available_quantity(line: LineView, *, read_level: ReadLevel, read_supply: ReadSupply) -> int:

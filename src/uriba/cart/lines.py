@@ -71,15 +71,15 @@ async def add(session: Session, *, actor: Actor, cart_id: UUID, lines: Sequence[
         {"n": n, "sku": line.sku, "variant_id": line.variant_id, "quantity": line.quantity}
         for n, line in enumerate(lines)
     ]
-    found = await session.fetch(
+    line_rows = await session.fetch(
         _LOCK_AND_FIND_VARIANTS,
         lines=msgspec.json.encode(requested).decode(),
         **carts.lock_parameters(cart_id, actor=actor),
     )
-    if not found:
+    if not line_rows:
         raise await carts.not_lockable(session, cart_id=cart_id, actor=actor)
-    _refuse_unsellable(found, lines)
-    return await _add_to_locked(session, found)
+    _refuse_unsellable(line_rows, lines)
+    return await _add_to_locked(session, line_rows)
 
 
 # Locks the cart and looks up the variants: one row for each line, none where the cart could not be locked.
@@ -100,10 +100,10 @@ _LOCK_AND_FIND_VARIANTS = statement(f"""
 """)
 
 
-def _refuse_unsellable(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
+def _refuse_unsellable(line_rows: Sequence[Row], lines: Sequence[NewLine]) -> None:
     refusals = Refusals()
-    classes = {tax_class for tax_class, _ in found[0]["rates"] or ()}
-    for row, line in zip(found, lines, strict=True):
+    classes = {tax_class for tax_class, _ in line_rows[0]["rates"] or ()}
+    for row, line in zip(line_rows, lines, strict=True):
         at = ("lines", row["n"], "sku" if line.sku is not None else "variantId")
         if row["variant_id"] is None:
             refusals.add(Code.NOT_FOUND, "There is no such variant.", *at)
@@ -116,10 +116,10 @@ def _refuse_unsellable(found: Sequence[Row], lines: Sequence[NewLine]) -> None:
     refusals.raise_any()
 
 
-async def _add_to_locked(session: Session, found: Sequence[Row]) -> CartView:
-    cart = found[0]
+async def _add_to_locked(session: Session, line_rows: Sequence[Row]) -> CartView:
+    cart = line_rows[0]
     totals: dict[int, dict[str, int]] = {}
-    for row in found:
+    for row in line_rows:
         new = {"variant_id": row["variant_id"], "quantity": 0, "price_minor": row["price_minor"]}
         totals.setdefault(row["variant_id"], new)["quantity"] += row["quantity"]
     emit(
@@ -132,7 +132,7 @@ async def _add_to_locked(session: Session, found: Sequence[Row]) -> CartView:
         method=FulfillmentMethod.SHIP if cart["location_id"] is None else FulfillmentMethod.CARRY_OUT,
         **carts.line_parameters(cart),
     )
-    _refuse_too_many(found, rows)
+    _refuse_too_many(line_rows, rows)
     return build(cart, rows)
 
 
@@ -156,11 +156,11 @@ _ADD_LINES = statement(f"""
 """)
 
 
-def _refuse_too_many(found: Sequence[Row], rows: Sequence[Row]) -> None:
+def _refuse_too_many(line_rows: Sequence[Row], rows: Sequence[Row]) -> None:
     """Check the quantities that lines have grown to, which are known only now; the refusal rolls them back."""
     refusals = Refusals()
     too_many = {row["variant_id"] for row in rows if row["quantity"] > quantities.QUANTITY_MAX}
-    for row in found:
+    for row in line_rows:
         if row["variant_id"] in too_many:
             message = f"A line has at most {quantities.QUANTITY_MAX:,} units."
             refusals.add(Code.INVALID_QUANTITY, message, "lines", row["n"], "quantity")

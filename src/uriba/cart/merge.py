@@ -129,8 +129,8 @@ def combine(source: Sequence[LineView], target: Sequence[LineView], policy: Cart
 
 
 def _larger(lines: Sequence[LineView]) -> list[LineView]:
-    found: dict[tuple[object, ...], LineView] = {}
+    merged: dict[tuple[object, ...], LineView] = {}
     for line in lines:
-        first = found.setdefault(line.key, line)
-        found[line.key] = replace(first, quantity=max(first.quantity, line.quantity))
-    return list(found.values())
+        first = merged.setdefault(line.key, line)
+        merged[line.key] = replace(first, quantity=max(first.quantity, line.quantity))
+    return list(merged.values())

@@ -93,8 +93,8 @@ async def one(session: Session, cart_id: UUID, *, actor: Actor) -> CartView | No
 
 async def active_of_customer(session: Session, customer_id: UUID) -> UUID | None:
     """Return the id of the customer's active cart."""
-    found: UUID | None = await session.fetchval(_ACTIVE, customer_id=customer_id)
-    return found
+    cart_id: UUID | None = await session.fetchval(_ACTIVE, customer_id=customer_id)
+    return cart_id
 
 
 _ACTIVE = statement("SELECT id FROM cart WHERE customer_id = :customer_id AND status = 'ACTIVE'")

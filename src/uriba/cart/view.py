@@ -96,8 +96,8 @@ def build(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> CartVi
         head["shipping_price_minor"],
         _rates(head["rates"]),
     )
-    found = lines[0]["candidates"] if lines else head.get("candidates")
-    offered, traits = promotion_candidates.parse_candidates(found, channel_id=head["priced_in_id"])
+    candidates_json = lines[0]["candidates"] if lines else head.get("candidates")
+    offered, traits = promotion_candidates.parse_candidates(candidates_json, channel_id=head["priced_in_id"])
     priced, quoted = price([_line(row, traits) for row in lines], terms, offered)
     return CartView(
         id=head["id"],
@@ -125,12 +125,12 @@ def price(
     lines: Sequence[LineView], terms: PricingTerms, offered: PromotionCandidates | None = None
 ) -> tuple[Sequence[LineView], Quote]:
     """Return the lines with their discounts, and their quote."""
-    found = quote([_item(line) for line in lines], terms, offered)
-    discounts = found.discounts or (0,) * len(lines)
+    quoted = quote([_item(line) for line in lines], terms, offered)
+    discounts = quoted.discounts or (0,) * len(lines)
     changed = any(line.discount_minor != off for line, off in zip(lines, discounts, strict=True))
     if changed:
         lines = [replace(line, discount_minor=off) for line, off in zip(lines, discounts, strict=True)]
-    return lines, found
+    return lines, quoted
 
 
 def _item(line: LineView) -> BasketItem:

@@ -145,13 +145,13 @@ def _issuer(issuer: IssuerRow, *at: str | int) -> dict[str, str | None]:
 
 
 def _rates(rates: Sequence[TaxRateRow], *at: str | int) -> dict[str, str]:
-    found: dict[str, str] = {}
+    rate_by_class: dict[str, str] = {}
     for n, rate in enumerate(rates):
         tax_class = text.code(rate.tax_class, *at, n, "taxClass")
-        if tax_class in found:
+        if tax_class in rate_by_class:
             raise Invalid("This tax class appears twice in one channel.", *at, n, "taxClass")
-        found[tax_class] = money.to_rate(rate.rate, *at, n, "rate")
-    return found
+        rate_by_class[tax_class] = money.to_rate(rate.rate, *at, n, "rate")
+    return rate_by_class
 
 
 def _refuse_duplicates(codes: Sequence[str], refusals: Refusals) -> None:
@@ -175,8 +175,8 @@ _KNOWN_LOCATIONS = statement("SELECT code FROM location WHERE code = ANY(:codes)
 async def _refuse_other_currency(session: Session, rows: Sequence[ChannelRow], refusals: Refusals) -> None:
     """Refuse a change of currency, because the channel's prices, carts and orders are in its first one."""
     codes = [row.code.strip() for row in rows if not text.has_control(row.code)]
-    found = await session.fetch(_CURRENCIES, codes=codes)
-    currencies = {r["code"]: r["currency"] for r in found}
+    existing = await session.fetch(_CURRENCIES, codes=codes)
+    currencies = {r["code"]: r["currency"] for r in existing}
     for index, row in enumerate(rows):
         if currencies.get(row.code.strip(), row.currency) != row.currency:
             refusals.add(Code.INVALID, "The currency of a channel cannot be changed.", "channels", index, "currency")
@@ -256,8 +256,8 @@ _BY_CODE = statement(f"SELECT {_COLUMNS} FROM channel c WHERE c.code = ANY(:code
 
 async def store_channel_of(session: Session, location_id: int) -> int | None:
     """Return the STORE channel that lists the location, which is the channel of its terminals."""
-    found: int | None = await session.fetchval(_STORE_CHANNEL, location_id=location_id)
-    return found
+    channel_id: int | None = await session.fetchval(_STORE_CHANNEL, location_id=location_id)
+    return channel_id
 
 
 _STORE_CHANNEL = statement("""

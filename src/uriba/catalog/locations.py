@@ -186,10 +186,10 @@ _WITH_CHANNEL = statement(f"""
 
 async def by_channel(session: Session, channel_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return the locations whose stock a channel sells, the preferred ones first."""
-    found: dict[int, list[Row]] = {channel_id: [] for channel_id in channel_ids}
+    by_channel_id: dict[int, list[Row]] = {channel_id: [] for channel_id in channel_ids}
     for row in await session.fetch(_BY_CHANNEL, channel_ids=channel_ids):
-        found[row["channel_id"]].append(row)
-    return found
+        by_channel_id[row["channel_id"]].append(row)
+    return by_channel_id
 
 
 _BY_CHANNEL = statement(f"""
@@ -200,10 +200,10 @@ _BY_CHANNEL = statement(f"""
 
 async def id_by_code(session: Session, code: str, *path: str) -> int:
     """Return the id of the location with this code. Errors: `NotFound`, at `location` or the given path."""
-    found = (await by_code(session, [code])).get(code)
-    if found is None:
+    location = (await by_code(session, [code])).get(code)
+    if location is None:
         raise NotFound("There is no such location.", *(path or ("location",)))
-    return int(found["id"])
+    return int(location["id"])
 
 
 async def id_for_actor(session: Session, code: str | None, *, actor: Actor) -> int:

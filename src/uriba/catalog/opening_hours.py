@@ -46,14 +46,14 @@ def current_period(hours: OpeningHours, timezone: str, now: datetime) -> OpenPer
     """Return the open period that `now` is in, since the location was last closed; None while it is closed."""
     zone = ZoneInfo(timezone)
     today = now.astimezone(zone).date()
-    found: OpenPeriod | None = None
+    period: OpenPeriod | None = None
     for back in range(DAYS_BACK + 1):
         span = _of_day(hours, zone, today - timedelta(days=back))
-        if found is None:
-            found = span if span.start <= now < span.end else None
-        elif span.end >= found.start:
-            found = OpenPeriod(span.start, found.end)
-    return found
+        if period is None:
+            period = span if span.start <= now < span.end else None
+        elif span.end >= period.start:
+            period = OpenPeriod(span.start, period.end)
+    return period
 
 
 CurrentPeriods = Callable[[str | None, str], OpenPeriod | None]

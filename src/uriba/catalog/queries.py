@@ -66,10 +66,10 @@ _VARIANTS_BY_ID = statement(f"SELECT {VARIANT} FROM variant v WHERE v.id = ANY(:
 
 async def variants_by_product(session: Session, product_ids: Sequence[int]) -> dict[int, list[Row]]:
     """Return the variants of products, by product."""
-    found: dict[int, list[Row]] = {product_id: [] for product_id in product_ids}
+    by_product: dict[int, list[Row]] = {product_id: [] for product_id in product_ids}
     for row in await session.fetch(_VARIANTS_BY_PRODUCT, product_ids=product_ids):
-        found[row["product_id"]].append(row)
-    return found
+        by_product[row["product_id"]].append(row)
+    return by_product
 
 
 _VARIANTS_BY_PRODUCT = statement(f"""

@@ -33,8 +33,8 @@ def read_settings(data_dir: Path | None = None, **options: object) -> Settings:
 
     Errors: `UnsafeSettings`.
     """
-    given = {name: value for name, value in {"data_dir": data_dir, **options}.items() if value is not None}
-    return Settings(**given).check()  # type: ignore[arg-type]
+    overrides = {name: value for name, value in {"data_dir": data_dir, **options}.items() if value is not None}
+    return Settings(**overrides).check()  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def digest(content: object) -> bytes:
 
 
 def matches(kept: bytes, content: object) -> bool:
-    """Tell whether a kept digest is that of this content, by the version that the digest was made with."""
+    """Return whether a stored digest is that of this content, by the version of the digest."""
     make = _DIGESTS.get(kept[0]) if kept else None
     return make is not None and make(content) == kept
 
@@ -65,14 +65,14 @@ def _canonical_1(value: Any) -> Any:
 
 
 def _object_1(members: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    found = {}
+    kept = {}
     for name, member in members:
         if type(member) in _SCALARS:
             if member or member == 0:
-                found[name] = member
+                kept[name] = member
         elif (form := _canonical_1(member)) or form == 0:
-            found[name] = form
-    return found
+            kept[name] = form
+    return kept
 
 
 def _moment_1(moment: datetime) -> Any:
@@ -89,7 +89,7 @@ _FIELDS: dict[type, tuple[list[str], Callable[[Any], tuple[Any, ...]]]] = {}
 
 
 def _add_fields(kind: type[msgspec.Struct]) -> bool:
-    """Tell whether structs of this class are encoded as objects of all their fields, and note the fields."""
+    """Return whether structs of this class are encoded as objects of all their fields, and note the fields."""
     config, fields = kind.__struct_config__, msgspec.structs.fields(kind)
     if config.array_like or config.omit_defaults or config.tag is not None or len(fields) < 2:
         return False

@@ -26,10 +26,10 @@ def global_id(kind: str, key: object) -> str:
 def local_id(value: str, kind: str) -> str | None:
     """Return the key of a global id; None if it is not an id of this kind."""
     try:
-        found, _, key = b64decode(value, validate=True).decode("ascii").partition(":")
+        found_kind, _, key = b64decode(value, validate=True).decode("ascii").partition(":")
     except (Base64Error, ValueError):
         return None
-    return key if found == kind and key else None
+    return key if found_kind == kind and key else None
 
 
 def kind_of(value: str) -> str | None:

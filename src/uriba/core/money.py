@@ -77,10 +77,10 @@ def to_minor(amount: str, currency: str, *path: str | int) -> int:
 
     Errors: `Invalid` for exponents, separators, digits other than ASCII, and too many decimals.
     """
-    found = _DECIMAL.fullmatch(amount)
-    if found is None:
+    match = _DECIMAL.fullmatch(amount)
+    if match is None:
         raise Invalid('Write an amount as a plain decimal, such as "1280" or "19.99".', *path)
-    sign, whole, fraction = found[1], found[2], found[3] or ""
+    sign, whole, fraction = match[1], match[2], match[3] or ""
     places = exponent(currency)
     if len(fraction) > places:
         raise Invalid(f"{currency} has {places or 'no'} decimals: this amount has {len(fraction)}.", *path)
@@ -92,8 +92,8 @@ def to_minor(amount: str, currency: str, *path: str | int) -> int:
 
 def to_rate(value: str, *path: str | int) -> str:
     """Return a tax rate from 0 to 1 with at most 6 decimals, normalized: "0.10" is "0.1". Errors: `Invalid`."""
-    found = _DECIMAL.fullmatch(value)
-    if found is None or found[1] or len(found[3] or "") > 6 or not 0 <= Fraction(value) <= 1:
+    match = _DECIMAL.fullmatch(value)
+    if match is None or match[1] or len(match[3] or "") > 6 or not 0 <= Fraction(value) <= 1:
         raise Invalid("A tax rate is a decimal from 0 to 1, such as 0.08.", *path)
     return format_rate(Fraction(value))
 

@@ -15,7 +15,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def has_control(value: str) -> bool:
-    """Tell whether a text contains a control character."""
+    """Return whether a text contains a control character."""
     return CONTROL.search(value) is not None
 
 

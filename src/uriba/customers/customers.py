@@ -80,12 +80,12 @@ async def _match(session: Session, parsed: Sequence[dict[str, str | None]], refu
     known: dict[tuple[str, str], UUID] = {}
     for column in FIELDS:
         values = [row[column] for row in parsed if row.get(column)]
-        for found in await session.fetch(_IDS_BY[column], values=values):
-            known[column, found["value"]] = found["id"]
+        for match in await session.fetch(_IDS_BY[column], values=values):
+            known[column, match["value"]] = match["id"]
     for index, row in enumerate(parsed):
-        given = [(column, value) for column in FIELDS if (value := row.get(column))]
-        owner = next((known[key] for key in given if key in known), None)
-        for column, value in given:
+        pairs = [(column, value) for column in FIELDS if (value := row.get(column))]
+        owner = next((known[key] for key in pairs if key in known), None)
+        for column, value in pairs:
             if known.get((column, value), owner) != owner:
                 refusals.add(Code.INVALID, "This belongs to another customer.", "customers", index, FIELDS[column])
         row["id"] = str(owner or new_id())
@@ -120,8 +120,8 @@ _BY_IDENTIFIER = {
 
 async def ids_by_loyalty_card(session: Session, cards: Sequence[str]) -> dict[str, UUID]:
     """Return the ids of customers by loyalty card. Unknown cards become customers, because tills may hand out cards."""
-    found = await session.fetch(_IDS_BY_CARD, cards=cards)
-    known = {row["loyalty_card"]: row["id"] for row in found}
+    existing = await session.fetch(_IDS_BY_CARD, cards=cards)
+    known = {row["loyalty_card"]: row["id"] for row in existing}
     if new := sorted(set(cards) - set(known)):
         await session.run(_INSERT_CARDS, ids=[new_id() for _ in new], cards=new)
         rows = await session.fetch(_IDS_BY_CARD, cards=new)

@@ -39,10 +39,10 @@ def email(value: str, *path: str | int) -> str:
     """Return an e-mail address in lower case, without checking its domain. Errors: `Invalid`."""
     trimmed = text.text(value, *path, "email")
     try:
-        found = validate_email(trimmed, check_deliverability=False, test_environment=True)
+        address = validate_email(trimmed, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise Invalid("This is not an e-mail address.", *path, "email") from error
-    return found.normalized.lower()
+    return address.normalized.lower()
 
 
 def phone(value: str, *path: str | int) -> str:

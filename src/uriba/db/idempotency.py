@@ -1,4 +1,4 @@
-"""Idempotency keys: the same call again gives the first answer again and does nothing twice.
+"""Idempotency keys: a repeated call returns the first answer, and its effect happens once.
 
     outcome = await idempotency.once(database, call, work)
 
@@ -98,7 +98,7 @@ async def once(
 
 
 def record(session: Session, call: Call, *, answer: object) -> None:
-    """Have the key written with this transaction's last statement. Nothing for a call without a key."""
+    """Record the key with the last statement of this transaction. Does nothing for a call without a key."""
     if call.key is not None:
         session.key = session.defer(
             _RECORD,
@@ -111,14 +111,14 @@ def record(session: Session, call: Call, *, answer: object) -> None:
 
 
 def release(session: Session) -> None:
-    """Leave this transaction's key free: the call is refused, though something of it is kept, such as a wrong guess."""
+    """Do not record the key: the call is refused, although its transaction commits something, such as a wrong guess."""
     if session.key is not None:
         session.withdraw(session.key)
         session.key = None
 
 
 async def find(session: Session, call: Call) -> Replayed | None:
-    """Return the answer that this very call got before; None where it was not made.
+    """Return the recorded answer of this call; None if it was not made before.
 
     Errors: `IdempotencyKeyReused` where its key was used with another input.
     """

@@ -34,7 +34,7 @@ CONNECTION_LOST = (
     asyncpg.InterfaceError,
     asyncpg.ConnectionFailureError,
     asyncpg.AdminShutdownError,
-    asyncpg.InternalClientError,  # The server said goodbye and the socket is not closed yet.
+    asyncpg.InternalClientError,  # The server has ended the connection, and the socket is not closed yet.
     ConnectionError,
 )
 """Errors of a lost connection. At COMMIT they mean that the outcome is unknown, never that the transaction failed."""
@@ -109,30 +109,30 @@ class Session:
 
     async def fetch(self, statement: Statement | str, /, *args: object, **params: object) -> list[Row]:
         """Return all rows of a statement."""
-        sql, given = _bind(statement, args, params)
-        return await self.driver.fetch(sql, *given)  # type: ignore[no-any-return]
+        sql, arguments = _bind(statement, args, params)
+        return await self.driver.fetch(sql, *arguments)  # type: ignore[no-any-return]
 
     async def fetchrow(self, statement: Statement | str, /, *args: object, **params: object) -> Row | None:
         """Return the first row, if there is one."""
-        sql, given = _bind(statement, args, params)
-        return await self.driver.fetchrow(sql, *given)  # type: ignore[no-any-return]
+        sql, arguments = _bind(statement, args, params)
+        return await self.driver.fetchrow(sql, *arguments)  # type: ignore[no-any-return]
 
     async def fetchval(self, statement: Statement | str, /, *args: object, **params: object) -> Any:
         """Return the first value of the first row, if there is one."""
-        sql, given = _bind(statement, args, params)
-        return await self.driver.fetchval(sql, *given)
+        sql, arguments = _bind(statement, args, params)
+        return await self.driver.fetchval(sql, *arguments)
 
     async def run(self, statement: Statement | str, /, *args: object, **params: object) -> None:
         """Run a statement whose rows are not needed."""
-        sql, given = _bind(statement, args, params)
-        await self.driver.execute(sql, *given)
+        sql, arguments = _bind(statement, args, params)
+        await self.driver.execute(sql, *arguments)
 
     async def select(self, statement: Select[*tuple[Any, ...]]) -> list[Row]:
         """Return all rows of a SQLAlchemy Core statement."""
         compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        given = compiled.params
+        params = compiled.params
         return await self.driver.fetch(  # type: ignore[no-any-return]
-            compiled.string, *(given[name] for name in compiled.positiontup or ())
+            compiled.string, *(params[name] for name in compiled.positiontup or ())
         )
 
     def defer(self, statement: Statement | str, /, *args: object, **params: object) -> DeferredWrite:
@@ -175,9 +175,9 @@ class Session:
         writes, self.deferred = self.deferred, []
         if not writes:
             return await self.driver.fetch(sql, *arguments)  # type: ignore[no-any-return]
-        given = [argument for write in writes for argument in write.arguments]
+        deferred_arguments = [argument for write in writes for argument in write.arguments]
         joined = _join(tuple(write.sql for write in writes), sql)
-        return await self.driver.fetch(joined, *given, *arguments)  # type: ignore[no-any-return]
+        return await self.driver.fetch(joined, *deferred_arguments, *arguments)  # type: ignore[no-any-return]
 
     async def prepare(self, statement: PreparedStatement) -> None:
         """Prepare a statement by name; a round trip only the first time on a connection."""
@@ -312,7 +312,7 @@ async def _rollback(driver: Any) -> None:
 
 
 def _terminate(driver: Any) -> None:
-    """Close a lost connection, so that the pool does not give it to anybody else."""
+    """Close a lost connection, so that the pool does not hand it out again."""
     with suppress(asyncpg.InterfaceError):  # The pool has closed it already.
         driver.terminate()
 

@@ -42,11 +42,11 @@ class Statement:
     names: tuple[str, ...]
     module: str
 
-    def arguments(self, given: Mapping[str, object]) -> list[object]:
+    def arguments(self, values: Mapping[str, object]) -> list[object]:
         """Return the parameters in the order of their numbers. Missing and unknown names are errors of the caller."""
-        if len(given) != len(self.names):
-            raise TypeError(f"This statement takes {sorted(self.names)}, not {sorted(given)}.")
-        return [given[name] for name in self.names]
+        if len(values) != len(self.names):
+            raise TypeError(f"This statement takes {sorted(self.names)}, not {sorted(values)}.")
+        return [values[name] for name in self.names]
 
     def with_constants(self, values: Mapping[str, str]) -> str:
         """Return the SQL with an expression in the place of each parameter, for statements prepared by name."""

@@ -42,8 +42,8 @@ def engines(settings: Settings, on_step: Callable[[str], None]) -> Iterator[Sett
         return
     if settings.database_url or settings.valkey_url:
         raise UnsafeSettings("Give both URIBA_DATABASE_URL and URIBA_VALKEY_URL, or neither.")
-    with embedded.run_engines(settings.data_dir, on_step=on_step) as found:
-        addresses = {"database_url": found.database_url, "valkey_url": found.valkey_url}
+    with embedded.run_engines(settings.data_dir, on_step=on_step) as engines:
+        addresses = {"database_url": engines.database_url, "valkey_url": engines.valkey_url}
         yield settings.model_copy(update=addresses)
 
 

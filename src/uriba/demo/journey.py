@@ -104,18 +104,20 @@ class Journey:
             stores = next(channel["locations"] for channel in channels if channel["code"] == "stores")
             codes = [store["code"] for store in stores]
             self._names = {store["code"]: store["name"] for store in stores}
-            found: list[Variant] = []
+            variants: list[Variant] = []
             choice, after = None, None
             for search in SEARCHES:
                 page = await self.phone.execute(operations.BROWSE.document, search=search, after=after)
                 after = page["pageInfo"]["endCursor"] if search is None else None
-                found += [variant for variant in product_choice.variants_of(page) if variant not in found]
-                if (choice := product_choice.choose(found, codes[:1])) or (search is None and after is None):
+                variants += [variant for variant in product_choice.variants_of(page) if variant not in variants]
+                if (choice := product_choice.choose(variants, codes[:1])) or (search is None and after is None):
                     break
-            choice = choice or product_choice.choose(found, codes) or await self._remove_stock(step, found, codes[0])
+            choice = (
+                choice or product_choice.choose(variants, codes) or await self._remove_stock(step, variants, codes[0])
+            )
             step.show(
-                _variants_table(found, choice),
-                result_line(f"{len(found)} variants read, each with price and availability"),
+                _variants_table(variants, choice),
+                result_line(f"{len(variants)} variants read, each with price and availability"),
             )
             first, second = choice.in_store
             units = {variant.sku: variant.units_by_location.get(choice.store, 0) for variant in choice.all}
@@ -127,9 +129,9 @@ class Journey:
             step.check(f"{choice.elsewhere.name} is available, but not at this store", choice.elsewhere.total > 0)
             return choice
 
-    async def _remove_stock(self, step: Step, found: list[Variant], store: str) -> ProductChoice:
+    async def _remove_stock(self, step: Step, variants: list[Variant], store: str) -> ProductChoice:
         """Count one level as 0, because in a small slice of the goods every store may have everything."""
-        choice = product_choice.choose_with_removable_stock(found, store)
+        choice = product_choice.choose_with_removable_stock(variants, store)
         if choice is None:
             raise RequestRefused("There are too few goods for the journey. Load more stores or products.")
         change = {"sku": choice.elsewhere.sku, "location": store, "onHand": 0}
@@ -296,11 +298,14 @@ def _check_received(step: Step, device: str, after_s: float) -> None:
     step.check(f"{device} receives the change", after_s < RECEIVE_WITHIN_S, found=f"{after_s:.1f} s")
 
 
-def _variants_table(found: list[Variant], choice: ProductChoice) -> Table:
+def _variants_table(variants: list[Variant], choice: ProductChoice) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for justify in ("left", "right", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
-    listed = [*choice.all, *(variant for variant in found if variant.sku not in {chosen.sku for chosen in choice.all})]
+    listed = [
+        *choice.all,
+        *(variant for variant in variants if variant.sku not in {chosen.sku for chosen in choice.all}),
+    ]
     for variant in listed[:LISTED_MAX]:
         mark = "into the cart" if variant in choice.all else ""
         table.add_row(variant.name[:36], f"${variant.price}", f"{variant.total:,} units", f"[dim]{mark}[/]")

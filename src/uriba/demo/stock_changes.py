@@ -51,11 +51,11 @@ class StockChanges:
             changed = [key for key in after if _deltas(self._before.get(key), after[key])]
             step.show(_comparison_table(changed, self._before, after))
             expected = {key: deltas for key, (_, deltas) in self._expected(order).items()}
-            found = {key: _deltas(self._before.get(key), after[key]) for key in changed}
+            actual_deltas = {key: _deltas(self._before.get(key), after[key]) for key in changed}
             step.check(
                 "the sold units left this store, the shipped one is committed at another, no other level changed",
-                found == expected,
-                found=f"{found}, expected {expected}",
+                actual_deltas == expected,
+                found=f"{actual_deltas}, expected {expected}",
             )
             return after
 

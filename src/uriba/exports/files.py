@@ -23,9 +23,9 @@ async def save(
     Filters that are None are left out. Errors: those of `parse_request`; `OSError` if the file cannot be written. An
     existing file is unchanged then.
     """
-    given = {name: value for name, value in filters.items() if value is not None}
+    set_filters = {name: value for name, value in filters.items() if value is not None}
     async with database.reading() as session:
-        request = await parse_request(session, table, format, given)
+        request = await parse_request(session, table, format, set_filters)
         export = await snapshot.begin(database, session, request)
     with _open(file) as output:
         async with aclosing(export.chunks()) as chunks:

@@ -12,7 +12,7 @@ from uriba.db.statements import Statement
 class Invariant:
     """A sentence that must always hold, and a query that returns the rows for which it does not.
 
-    `number` says what it is about: 1 to 5 stock, 6 orders, 7 and 8 money, 9 events, 10 whose rows are whose.
+    `number` says what it is about: 1 to 5 stock, 6 orders, 7 and 8 money, 9 events, 10 ownership of rows.
     """
 
     number: int

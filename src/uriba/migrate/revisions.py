@@ -26,11 +26,11 @@ def config() -> Config:
     A wheel has the migrations within the package, a checkout beside its sources.
     """
     packaged = _PACKAGE / "migrations"
-    found = Config()
-    found.set_main_option(
+    alembic_config = Config()
+    alembic_config.set_main_option(
         "script_location", str(packaged if packaged.is_dir() else _PACKAGE.parent.parent / "migrations")
     )
-    return found
+    return alembic_config
 
 
 @cache

@@ -94,9 +94,9 @@ async def _try_lock(connection: AsyncConnection) -> bool:
 async def _current(connection: AsyncConnection) -> str | None:
     """Return the database's revision, None where it has no schema yet."""
     has_revision = (await connection.execute(_HAS_REVISION)).scalar_one()
-    found = (await connection.execute(_CURRENT)).scalar_one_or_none() if has_revision else None
+    revision = (await connection.execute(_CURRENT)).scalar_one_or_none() if has_revision else None
     await connection.commit()
-    return found
+    return revision
 
 
 async def _refuse_unknown_revision(connection: AsyncConnection) -> None:
@@ -117,7 +117,7 @@ async def _raise_if_blocked(connection: AsyncConnection, error: DBAPIError) -> N
 
 
 def _upgrade(connection: Connection) -> None:
-    found = config()
-    found.attributes["connection"] = connection
-    command.upgrade(found, "head")
+    alembic_config = config()
+    alembic_config.attributes["connection"] = connection
+    command.upgrade(alembic_config, "head")
     connection.commit()

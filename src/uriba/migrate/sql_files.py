@@ -20,16 +20,16 @@ _NAME = re.compile(r"(?P<name>[a-z0-9_]+)_v(?P<version>[1-9][0-9]*)")
 @cache
 def versions() -> dict[str, dict[int, str]]:
     """Return the SQL of each function and trigger, by name and version; functions first."""
-    found: dict[str, dict[int, str]] = {}
+    versions_by_name: dict[str, dict[int, str]] = {}
     for folder in FOLDERS:
         for path in sorted(Path(uriba.__file__).parent.rglob(f"{folder}/*.sql")):
             match = _NAME.fullmatch(path.stem)
             assert match, f"{path} is not named NAME_vVERSION.sql"
-            of_name = found.setdefault(match["name"], {})
+            of_name = versions_by_name.setdefault(match["name"], {})
             version = int(match["version"])
             assert version not in of_name, f"there are two files {path.name}"
             of_name[version] = path.read_text(encoding="utf-8")
-    return found
+    return versions_by_name
 
 
 def newest() -> dict[str, str]:

@@ -125,14 +125,14 @@ _UPSERT = statement("""
 
 
 async def find_usable(session: Session, code: str, *, customer_id: UUID | None) -> int:
-    """Return the id of a coupon that this customer can use now, whatever is in the cart.
+    """Return the id of a coupon that this customer can use now. The content of the cart is not checked.
 
     Errors: `CouponInvalid`.
     """
-    found: int | None = await session.fetchval(_USABLE, code=canonical(code), customer_id=customer_id)
-    if found is None:
+    coupon_id: int | None = await session.fetchval(_USABLE, code=canonical(code), customer_id=customer_id)
+    if coupon_id is None:
         raise CouponInvalid("This coupon cannot be used.", "code")
-    return found
+    return coupon_id
 
 
 _USABLE = statement("""

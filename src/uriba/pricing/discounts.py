@@ -76,7 +76,7 @@ class BuyXGetY:
 
 def buy_x_get_y_sets(basket: Basket, deal: BuyXGetY, bought: Collection[int], rewarded: Collection[int]) -> int:
     """Return the number of complete sets. No unit counts both as bought and as rewarded."""
-    b, g, all_ = (_units(basket, found) for found in (bought, rewarded, {*bought, *rewarded}))
+    b, g, all_ = (_units(basket, members) for members in (bought, rewarded, {*bought, *rewarded}))
     return min(b // deal.buy, g // deal.get, all_ // (deal.buy + deal.get))
 
 
@@ -105,13 +105,13 @@ def cheapest(basket: Basket, qualifying: Collection[int], units_max: int | None)
     return _first({n: basket.items[n].quantity for n in _by_price(basket, qualifying)}, units_max)
 
 
-def _first(units: Mapping[int, int], most: int) -> dict[int, int]:
-    found = {}
+def _first(units: Mapping[int, int], units_max: int) -> dict[int, int]:
+    first_units = {}
     for n, quantity in units.items():
-        if most > 0:
-            found[n] = min(quantity, most)
-            most -= found[n]
-    return found
+        if units_max > 0:
+            first_units[n] = min(quantity, units_max)
+            units_max -= first_units[n]
+    return first_units
 
 
 def _by_price(basket: Basket, indexes: Collection[int]) -> list[int]:

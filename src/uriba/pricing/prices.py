@@ -160,7 +160,7 @@ async def listed_by_variant(
 
     `ended`: include prices whose time is over.
     """
-    found: dict[int, list[Row]] = {variant_id: [] for variant_id in variant_ids}
+    by_variant: dict[int, list[Row]] = {variant_id: [] for variant_id in variant_ids}
     rows = await session.fetch(
         _LISTED,
         variant_ids=variant_ids,
@@ -170,8 +170,8 @@ async def listed_by_variant(
         ended=ended,
     )
     for row in rows:
-        found[row["variant_id"]].append(row)
-    return found
+        by_variant[row["variant_id"]].append(row)
+    return by_variant
 
 
 # Times beyond Python's calendar are treated as open ends.

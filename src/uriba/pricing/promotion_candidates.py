@@ -40,12 +40,12 @@ class _CandidatesJson(msgspec.Struct, frozen=True):
 
 
 def parse_candidates(
-    found: Mapping[str, Any] | None, *, channel_id: int
+    candidates_json: Mapping[str, Any] | None, *, channel_id: int
 ) -> tuple[PromotionCandidates | None, dict[int, ItemTraits]]:
     """Return the candidates from the JSON of `PROMOTION_CANDIDATES`, and the traits of each variant."""
-    if found is None:
+    if candidates_json is None:
         return None, {}
-    parsed = msgspec.convert(found, _CandidatesJson)
+    parsed = msgspec.convert(candidates_json, _CandidatesJson)
     traits = {
         variant_id: _traits(category, brand, named) if category or brand or named else NO_TRAITS
         for variant_id, category, brand, named in parsed.goods or ()

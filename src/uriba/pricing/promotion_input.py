@@ -97,14 +97,14 @@ def to_columns(row: PromotionInput, *at: str | int) -> dict[str, object]:
 
 def _currency(row: PromotionInput, *at: str | int) -> str | None:
     """Return the currency, which all amounts must share."""
-    found: str | None = None
+    currency: str | None = None
     for name, amount in (("amount", row.amount), ("minAmount", row.min_amount), ("maxDiscount", row.max_discount)):
         if amount is not None:
             money.check_currency(amount.currency, *at, name, "currency")
-            if found not in (None, amount.currency):
+            if currency not in (None, amount.currency):
                 raise CurrencyMismatch("All amounts of a promotion must have the same currency.", *at, name, "currency")
-            found = amount.currency
-    return found
+            currency = amount.currency
+    return currency
 
 
 def _minor(amount: AmountInput | None, *path: str | int) -> int | None:
@@ -133,20 +133,20 @@ def _discount(row: PromotionInput, currency: str | None, *at: str | int) -> dict
 
 def _percent(value: str, *path: str | int) -> int:
     """Return hundredths of a percent: "12.5" is 1250."""
-    found = _PERCENT.fullmatch(value)
-    hundredths = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")) if found else 0
+    match = _PERCENT.fullmatch(value)
+    hundredths = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else 0
     if not 0 < hundredths <= 10_000:
         raise Invalid("A percentage is above 0, at most 100, and has at most 2 decimals.", *path)
     return hundredths
 
 
 def _buy_x_get_y(row: PromotionInput, *at: str | int) -> dict[str, object]:
-    found = {}
+    columns = {}
     for column, field, value in (("buy_units", "buyUnits", row.buy_units), ("get_units", "getUnits", row.get_units)):
         if (row.effect is Effect.BUY_X_GET_Y) != (value is not None):
             raise Invalid("buyUnits and getUnits are required for BUY_X_GET_Y, and only there.", *at, field)
-        found[column] = _units(value, *at, field) or 0
-    return dict(found)
+        columns[column] = _units(value, *at, field) or 0
+    return dict(columns)
 
 
 def _units(value: int | None, *path: str | int) -> int | None:
@@ -158,14 +158,14 @@ def _units(value: int | None, *path: str | int) -> int | None:
 def _items(row: PromotionInput, *at: str | int) -> dict[str, object]:
     if not row.rewards.is_empty and row.effect is not Effect.BUY_X_GET_Y:
         raise Invalid("Only BUY_X_GET_Y has rewards.", *at, "rewards")
-    found: dict[str, object] = {}
+    columns: dict[str, object] = {}
     for prefix, field, goods in (("", "items", row.items), ("reward_", "rewards", row.rewards)):
         if len(goods.skus) > SKUS_MAX:
             raise LimitExceeded(f"A promotion lists at most {SKUS_MAX:,} SKUs.", *at, field, "skus")
-        found[f"{prefix}categories"] = _names(goods.categories, *at, field, "categories")
-        found[f"{prefix}brands"] = _names(goods.brands, *at, field, "brands")
-        found[f"{prefix}names_variants"] = bool(goods.skus)
-    return found
+        columns[f"{prefix}categories"] = _names(goods.categories, *at, field, "categories")
+        columns[f"{prefix}brands"] = _names(goods.brands, *at, field, "brands")
+        columns[f"{prefix}names_variants"] = bool(goods.skus)
+    return columns
 
 
 def _names(names: Sequence[str], *path: str | int) -> list[str]:

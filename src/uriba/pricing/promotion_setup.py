@@ -50,11 +50,11 @@ _LOCK = statement("SELECT pg_advisory_xact_lock(hashtext('uriba.promotions'))")
 def _parse(row: PromotionInput, index: int, seen: set[str], refusals: Refusals) -> dict[str, object]:
     at = ("promotions", index)
     try:
-        found = promotion_input.to_columns(row, *at)
-        if str(found["code"]) in seen:
+        columns = promotion_input.to_columns(row, *at)
+        if str(columns["code"]) in seen:
             raise Invalid("This promotion appears twice in one call.", *at, "code")
-        seen.add(str(found["code"]))
-        return found
+        seen.add(str(columns["code"]))
+        return columns
     except DomainError as error:
         refusals.caught(error)
         return {}
@@ -66,15 +66,15 @@ async def _set_channels(
     """Set the ids of each promotion's channels, which must have its currency."""
     codes = {code for row in rows for code in row.channels or () if not text.has_control(code)}
     known = await channels.by_code(session, list(codes))
-    for index, (row, found) in enumerate(zip(rows, parsed, strict=True)):
+    for index, (row, columns) in enumerate(zip(rows, parsed, strict=True)):
         for n, code in enumerate(row.channels or ()):
             at = ("promotions", index, "channels", n)
             if code not in known:
                 refusals.add(Code.NOT_FOUND, "There is no such channel.", *at)
-            elif found.get("currency") not in (None, known[code]["currency"]):
+            elif columns.get("currency") not in (None, known[code]["currency"]):
                 refusals.add(Code.CURRENCY_MISMATCH, "The channel sells in another currency.", *at)
         ids = None if row.channels is None else [known[code]["id"] for code in row.channels if code in known]
-        found["channel_ids"] = ids
+        columns["channel_ids"] = ids
 
 
 async def _variants(session: Session, rows: Sequence[PromotionInput], refusals: Refusals) -> dict[str, int]:
@@ -85,11 +85,11 @@ async def _variants(session: Session, rows: Sequence[PromotionInput], refusals: 
         for field, goods in (("items", row.items), ("rewards", row.rewards))
         for n, sku in enumerate(goods.skus)
     ]
-    found = await queries.ids_by_sku(session, list({sku for sku, _ in places if not text.has_control(sku)}))
+    variant_ids = await queries.ids_by_sku(session, list({sku for sku, _ in places if not text.has_control(sku)}))
     for sku, at in places:
-        if sku not in found:
+        if sku not in variant_ids:
             refusals.add(Code.NOT_FOUND, "There is no such SKU.", *at)
-    return found
+    return variant_ids
 
 
 async def _list_variants(

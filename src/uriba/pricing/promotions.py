@@ -238,8 +238,8 @@ def _excluded(offer: PromotionCandidate, before: Sequence[PromotionResult]) -> P
         if other.promotion.id == offer.promotion.id:
             return _refused(offer, Reason.ALREADY_APPLIED, "This promotion is already applied.")
         if _exclude_each_other(offer.promotion, other.promotion):
-            found = _refused(offer, Reason.EXCLUDED_BY, f"This cannot be combined with {other.promotion.name}.")
-            return replace(found, excluded_by=other.promotion.code)
+            refused = _refused(offer, Reason.EXCLUDED_BY, f"This cannot be combined with {other.promotion.name}.")
+            return replace(refused, excluded_by=other.promotion.code)
     return None
 
 
@@ -285,13 +285,13 @@ def _apply(offer: PromotionCandidate, basket: Basket, qualifying: Sequence[int],
     promotion = offer.promotion
     if promotion.effect is Effect.FREE_SHIPPING:
         return _free_shipping(offer, basket, currency)
-    found = _off(promotion, basket, qualifying)
-    amount = sum(found.values())
+    off_by_item = _off(promotion, basket, qualifying)
+    amount = sum(off_by_item.values())
     if promotion.max_minor is not None and amount > promotion.max_minor:
-        amount, found = promotion.max_minor, discounts.spread(promotion.max_minor, found)
+        amount, off_by_item = promotion.max_minor, discounts.spread(promotion.max_minor, off_by_item)
     if not amount:
         return _refused(offer, Reason.NOTHING_LEFT, "Nothing is left to discount.")
-    for n, off in found.items():
+    for n, off in off_by_item.items():
         basket.left[n] -= off
         assert basket.left[n] >= 0
     discount = Money(amount, currency)

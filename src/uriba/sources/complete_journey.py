@@ -158,7 +158,7 @@ class CompleteJourney:
 
     @cached_property
     def households(self) -> list[Household]:
-        """Every household with a basket in the slice's stores and days, whatever it bought."""
+        """All households with a basket in the slice's stores and days, also without a product of the slice."""
         numbers = sorted(self._lines["household_id"].unique().to_pylist())
         return [Household(loyalty_card=loyalty_card(number), name=f"Household {number}") for number in numbers]
 
@@ -284,7 +284,7 @@ def _product(
         sku=sku_of(number),
         barcode=ean13(number),
         name=name if product_type or category else f"{name} {number}",
-        # The source hides the manufacturers' names; of a brand it says only whether it is the chain's own.
+        # The source has no names of manufacturers, only whether a brand is the chain's own.
         brand="Own Brand" if brand == "Private" else None,
         category=title(category) if category else None,
         department=department,

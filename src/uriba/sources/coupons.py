@@ -74,11 +74,11 @@ class CampaignCoupons:
         """The numbers of each coupon's products that are in the slice."""
         in_slice = {product.sku for product in self._year.products}
         rows = read_table(self._year.folder, "coupons", ["campaign_id", "coupon_upc", "product_id"]).to_pydict()
-        found: defaultdict[CouponKey, set[int]] = defaultdict(set)
+        products_by_coupon: defaultdict[CouponKey, set[int]] = defaultdict(set)
         for campaign, upc, product in zip(*rows.values(), strict=True):
             if sku_of(product) in in_slice:
-                found[CouponKey(campaign, upc)].add(product)
-        return {coupon: sorted(found[coupon]) for coupon in sorted(found)}
+                products_by_coupon[CouponKey(campaign, upc)].add(product)
+        return {coupon: sorted(products_by_coupon[coupon]) for coupon in sorted(products_by_coupon)}
 
     @cached_property
     def redemptions(self) -> list[Redemption]:
@@ -107,7 +107,7 @@ class CampaignCoupons:
         by_campaign: defaultdict[int, list[float]] = defaultdict(list)
         for coupon, cents in by_coupon.items():
             by_campaign[coupon.campaign].extend(cents)
-        all_discounts = [cents for found in by_coupon.values() for cents in found] or [DEFAULT_CENTS]
+        all_discounts = [cents for discounts in by_coupon.values() for cents in discounts] or [DEFAULT_CENTS]
         return {
             coupon: round(median(by_coupon.get(coupon) or by_campaign.get(coupon.campaign) or all_discounts))
             for coupon in self.products
@@ -117,11 +117,13 @@ class CampaignCoupons:
         """Return, for each coupon, the cents that coupons took off a unit of its products in the baskets of the
         household and day of its redemptions."""
         days = self._discounts_by_household_and_day()
-        found: defaultdict[CouponKey, list[float]] = defaultdict(list)
+        cents_by_coupon: defaultdict[CouponKey, list[float]] = defaultdict(list)
         for household, day, coupon in self.redemptions:
             products = set(self.products.get(coupon, ()))
-            found[coupon] += [cents for product, cents in days.get((household, day), ()) if product in products]
-        return {coupon: cents for coupon, cents in found.items() if cents}
+            cents_by_coupon[coupon] += [
+                cents for product, cents in days.get((household, day), ()) if product in products
+            ]
+        return {coupon: cents for coupon, cents in cents_by_coupon.items() if cents}
 
     def _discounts_by_household_and_day(self) -> dict[tuple[int, date], list[tuple[int, float]]]:
         """Return the product and the cents off a unit of every line that a coupon made cheaper."""
@@ -130,10 +132,10 @@ class CampaignCoupons:
         columns = ["household_id", "transaction_timestamp", "product_id", "quantity", "coupon_disc"]
         lines = read_table(self._year.folder, "transactions", columns)
         lines = lines.filter((pc.field("coupon_disc") > 0) & (pc.field("quantity") > 0))
-        found: defaultdict[tuple[int, date], list[tuple[int, float]]] = defaultdict(list)
+        by_household_and_day: defaultdict[tuple[int, date], list[tuple[int, float]]] = defaultdict(list)
         for household, timestamp, product, quantity, discount in zip(*lines.to_pydict().values(), strict=True):
-            found[household, local_day(timestamp)].append((product, 100 * discount / quantity))
-        return found
+            by_household_and_day[household, local_day(timestamp)].append((product, 100 * discount / quantity))
+        return by_household_and_day
 
     def promotions(self) -> Iterator[PromotionInput]:
         """Yield a promotion for each coupon."""

@@ -138,8 +138,8 @@ async def watch_stock(context: WorkerContext) -> int:
     changed, more = 0, True
     while more:
         async with context.database.transaction() as session:
-            found, more = await low_stock.scan(session, low=context.settings.low_stock)
-        changed += found
+            changed_in_batch, more = await low_stock.scan(session, low=context.settings.low_stock)
+        changed += changed_in_batch
     return changed
 
 
