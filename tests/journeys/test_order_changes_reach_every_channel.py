@@ -1,7 +1,7 @@
-"""Whatever a store, a till, a customer or a sweep does to an order reaches every channel.
+"""Each change of an order, by a store, a till, a customer or a sweep, reaches every channel.
 
-Each change is heard four ways: by the channels' webhooks, in the feed, by whoever follows the order or its cart (app
-and web shop), and in the timeline that staff read; with the same versions.
+A change is received in four ways: webhooks, the feed, the subscriptions to the order and to its cart, and the timeline
+for staff. All have the same events with the same versions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ FEED = """query ($a: String) { events(after: $a, first: 100) {
 
 
 @dataclass
-class Reach:
-    """An order, and everybody who should hear of it."""
+class ObservedOrder:
+    """An order, and the receivers of its events: a webhook, two subscriptions, and the feed after `start`."""
 
     shop: Shop
     order: dict[str, Any]
@@ -41,42 +41,44 @@ class Reach:
     start: str
     last: dict[int, Any] = field(default_factory=dict)
 
-    async def heard(self, kind: str, *, times: int = 1) -> None:
-        """Wait until all have heard so many events of a type about the order; they agree."""
+    async def wait_for_event(self, kind: str, *, times: int = 1) -> None:
+        """Wait until every receiver has this number of events of a type, and check that they agree."""
         subject = self.order["id"]
 
-        def told() -> list[dict[str, Any]]:
+        def delivered() -> list[dict[str, Any]]:
             return [
-                h.event for h in self.receiver.accepted if h.event["subject"] == subject and h.event["type"] == kind
+                request.event
+                for request in self.receiver.accepted
+                if request.event["subject"] == subject and request.event["type"] == kind
             ]
 
-        await self.receiver.wait_until(lambda: len(told()) >= times)
-        shown = await self.until(self.on_order, lambda s: _types(s).count(kind) >= times)
-        followed = await self.until(self.on_cart, lambda s: s["order"] and _types(s["order"]).count(kind) >= times)
-        assert shown["id"] == followed["order"]["id"] == subject
+        await self.receiver.wait_until(lambda: len(delivered()) >= times)
+        order_seen = await self.until(self.on_order, lambda s: _types(s).count(kind) >= times)
+        cart_seen = await self.until(self.on_cart, lambda s: s["order"] and _types(s["order"]).count(kind) >= times)
+        assert order_seen["id"] == cart_seen["order"]["id"] == subject
         feed = [event for event in await self.feed() if event["subject"] == subject]
         assert [event["version"] for event in feed] == list(range(1, len(feed) + 1))
         ids_of = {event["version"]: event["id"] for event in feed}
-        assert all(ids_of[event["version"]] == event["id"] for event in told())
+        assert all(ids_of[event["version"]] == event["id"] for event in delivered())
         timeline = _types(await order_state(self.shop, self.order))
         assert timeline == [event["type"] for event in feed][: len(timeline)] or timeline.count(kind) >= times
 
     async def until(self, following: Following, wanted: Callable[[Any], object]) -> Any:
-        """The last state that was shown, or the first after it, for which this holds."""
-        shown = self.last.get(id(following))
-        if shown is None or not wanted(shown):
-            shown = self.last[id(following)] = await following.until(wanted)
-        return shown
+        """Return the last result of a subscription if the condition holds for it, or else the next one for which it does."""
+        result = self.last.get(id(following))
+        if result is None or not wanted(result):
+            result = self.last[id(following)] = await following.until(wanted)
+        return result
 
     async def feed(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
         after = self.start
         while True:
             page = (await self.shop.staff.run(FEED, a=after))["events"]
-            found += [edge["node"] for edge in page["edges"]]
+            events += [edge["node"] for edge in page["edges"]]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
-                return found
+                return events
 
     async def parts(self) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = (await order_state(self.shop, self.order))["fulfillments"]
@@ -88,8 +90,8 @@ def _types(order: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
-    """An order of the app's customer, for pickup at S1 or to be shipped, and a marketplace that listens."""
+async def place_order(shop: Shop, method: str, **units: int) -> AsyncIterator[ObservedOrder]:
+    """Place an order of the app's customer, for pickup at S1 or to be shipped, and open its receivers."""
     customer = await shop.customer()
     async with webhook_receiver() as receiver:
         made = await shop.staff.do(
@@ -98,8 +100,8 @@ async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
         )
         start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
         cart = await shop.cart(customer, **units)
-        given = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
-        chosen = await shop.fulfil(customer, cart, method, **given)
+        destination = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
+        chosen = await shop.fulfil(customer, cart, method, **destination)
         order = (await shop.check_out(customer, chosen["cart"]))["order"]
         order = await order_state(shop, order)
         async with (
@@ -107,69 +109,69 @@ async def placed(shop: Shop, method: str, **units: int) -> AsyncIterator[Reach]:
             customer.subscribe(CART_CHANGED, c=cart["id"]) as on_cart,
         ):
             try:
-                yield Reach(shop, order, receiver, on_order, on_cart, start)
+                yield ObservedOrder(shop, order, receiver, on_order, on_cart, start)
             finally:
                 await shop.staff.do(
                     f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
                 )
 
 
-async def test_a_pickup_from_the_shelf_to_the_hand(shop: Shop) -> None:
+async def test_a_pickup_until_it_is_handed_over(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     till = await shop.terminal("S1")
 
-    async with placed(shop, "PICKUP", TEA=1) as reach:
-        await reach.heard("order.placed")
-        (part,) = await reach.parts()
+    async with place_order(shop, "PICKUP", TEA=1) as observed:
+        await observed.wait_for_event("order.placed")
+        (part,) = await observed.parts()
         for times, status in enumerate(("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"), 1):
             code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
             payload = await update_fulfillment(till, part, status, **code)
             assert not payload["errors"], payload
-            await reach.heard("fulfillment.updated", times=times)
-        await reach.heard("order.completed")
+            await observed.wait_for_event("fulfillment.updated", times=times)
+        await observed.wait_for_event("order.completed")
 
 
-async def test_a_parcel_to_the_door(shop: Shop) -> None:
+async def test_a_shipment_until_it_is_delivered(shop: Shop) -> None:
     await shop.receive(TEA_W1=3)
 
-    async with placed(shop, "SHIP", TEA=1) as reach:
-        (part,) = await reach.parts()
+    async with place_order(shop, "SHIP", TEA=1) as observed:
+        (part,) = await observed.parts()
         for times, status in enumerate(("PICKED", "SHIPPED", "DELIVERED"), 1):
             payload = await update_fulfillment(
                 shop.staff, part, status, **({"tracking": "J1"} if status == "SHIPPED" else {})
             )
             assert not payload["errors"], payload
-            await reach.heard("fulfillment.updated", times=times)
-        await reach.heard("order.completed")
+            await observed.wait_for_event("fulfillment.updated", times=times)
+        await observed.wait_for_event("order.completed")
 
 
-async def test_a_store_that_cannot_find_it(shop: Shop) -> None:
+async def test_a_rejection(shop: Shop) -> None:
     await shop.receive(TEA_S1=3, TEA_W1=3)
 
-    async with placed(shop, "SHIP", TEA=1) as reach:
-        (part,) = await reach.parts()
+    async with place_order(shop, "SHIP", TEA=1) as observed:
+        (part,) = await observed.parts()
         payload = await update_fulfillment(shop.staff, part, "REJECTED", reason="not found")
         assert not payload["errors"], payload
-        await reach.heard("fulfillment.updated")
+        await observed.wait_for_event("fulfillment.updated")
 
 
 async def test_a_cancelled_order(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
 
-    async with placed(shop, "PICKUP", TEA=1) as reach:
-        payload = await cancel_order(shop.staff, reach.order, reason="asked")
+    async with place_order(shop, "PICKUP", TEA=1) as observed:
+        payload = await cancel_order(shop.staff, observed.order, reason="asked")
         assert not payload["errors"], payload
-        await reach.heard("order.cancelled")
-        await reach.heard("payment.updated")
+        await observed.wait_for_event("order.cancelled")
+        await observed.wait_for_event("payment.updated")
 
 
 async def test_a_cancelled_line(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
 
-    async with placed(shop, "PICKUP", TEA=2) as reach:
-        payload = await cancel_order(shop.staff, reach.order, lines=[line_units(shop, reach.order, "TEA", 1)])
+    async with place_order(shop, "PICKUP", TEA=2) as observed:
+        payload = await cancel_order(shop.staff, observed.order, lines=[line_units(shop, observed.order, "TEA", 1)])
         assert not payload["errors"], payload
-        await reach.heard("order.lines_cancelled")
+        await observed.wait_for_event("order.lines_cancelled")
 
 
 async def _by_staff(shop: Shop, order: dict[str, Any]) -> None:
@@ -184,25 +186,25 @@ async def _by_a_till_that_was_offline(shop: Shop, order: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("come_back", [_by_staff, _by_a_till_that_was_offline])
-async def test_what_comes_back(shop: Shop, come_back: Callable[[Shop, dict[str, Any]], Awaitable[None]]) -> None:
+async def test_returned_units(shop: Shop, come_back: Callable[[Shop, dict[str, Any]], Awaitable[None]]) -> None:
     await shop.receive(TEA_S1=3)
     till = await shop.terminal("S1")
 
-    async with placed(shop, "PICKUP", TEA=1) as reach:
-        (part,) = await reach.parts()
+    async with place_order(shop, "PICKUP", TEA=1) as observed:
+        (part,) = await observed.parts()
         for status in ("PICKED", "READY_FOR_PICKUP", "HANDED_OVER"):
             code = {"code": part["pickupCode"]} if status == "HANDED_OVER" and part["pickupCode"] else {}
             assert not (await update_fulfillment(till, part, status, **code))["errors"]
-        await come_back(shop, reach.order)
-        await reach.heard("return.created")
+        await come_back(shop, observed.order)
+        await observed.wait_for_event("return.created")
 
 
-async def test_a_pickup_that_nobody_fetched(shop: Shop) -> None:
+async def test_an_expired_pickup(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     till = await shop.terminal("S1")
 
-    async with placed(shop, "PICKUP", TEA=1) as reach:
-        (part,) = await reach.parts()
+    async with place_order(shop, "PICKUP", TEA=1) as observed:
+        (part,) = await observed.parts()
         for status in ("PICKED", "READY_FOR_PICKUP"):
             assert not (await update_fulfillment(till, part, status))["errors"]
         async with shop.hub.database.transaction() as session:
@@ -212,18 +214,18 @@ async def test_a_pickup_that_nobody_fetched(shop: Shop) -> None:
             )
 
         async def expired() -> Any:
-            return await sweeps.expire_pickups(shop.hub.work) or (await reach.parts())[0]["status"] == "CANCELLED"
+            return await sweeps.expire_pickups(shop.hub.work) or (await observed.parts())[0]["status"] == "CANCELLED"
 
         await eventually(expired)
-        await reach.heard("fulfillment.updated", times=3)
+        await observed.wait_for_event("fulfillment.updated", times=3)
 
 
-async def test_a_till_sells_what_was_promised(shop: Shop) -> None:
+async def test_promised_units_sold_by_a_till(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=5)
     till = await open_till(shop, "S1")
 
-    async with placed(shop, "SHIP", TEA=1) as reach:
-        (part,) = await reach.parts()
+    async with place_order(shop, "SHIP", TEA=1) as observed:
+        (part,) = await observed.parts()
         place = part["location"]["code"]
         till = till if place == shop.code("S1") else await open_till(shop, "S2")
         units = 1 if place == shop.code("S1") else 5
@@ -231,14 +233,14 @@ async def test_a_till_sells_what_was_promised(shop: Shop) -> None:
 
         async def resourced() -> Any:
             await sweeps.resource_shortages(shop.hub.work)
-            return "fulfillment.updated" in _types(await order_state(shop, reach.order))
+            return "fulfillment.updated" in _types(await order_state(shop, observed.order))
 
         await eventually(resourced)
-        await reach.heard("fulfillment.updated")
+        await observed.wait_for_event("fulfillment.updated")
 
 
-async def test_a_tills_facts_reach_what_app_and_web_may_promise(shop: Shop) -> None:
-    """From posSync to availability, shown in app and web, and told to the marketplace."""
+async def test_events_of_a_till_change_availability_in_app_and_web(shop: Shop) -> None:
+    """Events of posSync reach subscriptions to availability and a webhook."""
     await shop.receive(TEA_S1=10)
     query = """subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) {
         availability { quantity } } }"""
