@@ -12,7 +12,7 @@ POLL_INTERVAL_S = 0.01
 DEADLINE_S = 15.0
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], *, within_s: float = DEADLINE_S) -> Any:
+async def wait_until(condition: Callable[[], Awaitable[Any]], *, within_s: float = DEADLINE_S) -> Any:
     """Call `condition` until its result is truthy, and return that; fail with the last result at the deadline."""
     end = asyncio.get_running_loop().time() + within_s
     while not (result := await condition()):
@@ -28,7 +28,7 @@ async def wait_for_positions(database: Database) -> None:
         async with database.reading() as session:
             return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
 
-    await eventually(all_have_positions, within_s=30)
+    await wait_until(all_have_positions, within_s=30)
 
 
 async def backend_pid(session: Session) -> int:
@@ -43,7 +43,7 @@ async def wait_until_blocked(database: Database, pid: int) -> None:
         async with database.reading() as session:
             return bool(await session.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", pid))
 
-    await eventually(is_blocked)
+    await wait_until(is_blocked)
 
 
 async def terminate_backend(database: Database, pid: int) -> None:
@@ -55,4 +55,4 @@ async def terminate_backend(database: Database, pid: int) -> None:
 
     async with database.reading() as session:
         await session.fetchval("SELECT pg_terminate_backend($1)", pid)
-    await eventually(is_gone)
+    await wait_until(is_gone)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from client import Client
 from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
 from uriba.core import ids
-from waiting import eventually
+from waiting import wait_until
 
 
 def codes(payload: dict[str, Any]) -> list[str]:
@@ -152,5 +152,5 @@ async def expire_hold(shop: Shop, cart: dict[str, Any]) -> None:
 
 async def wait_for_attempt(shop: Shop, cart: dict[str, Any]) -> UUID:
     """Wait until the cart has a payment attempt; return its id."""
-    found = await eventually(lambda: attempts(shop, cart))
+    found = await wait_until(lambda: attempts(shop, cart))
     return UUID(str(found[-1]["id"]))

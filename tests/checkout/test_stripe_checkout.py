@@ -19,7 +19,7 @@ from shop import ERRORS, Shop
 from uriba import embedded
 from uriba.checkout import completion
 from uriba.core import ids
-from waiting import eventually
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ async def test_an_event_before_stripes_answer_places_the_one_order(at_stripe: Sh
     fake.faults.append(("confirm", "hang"))
     paying = asyncio.create_task(pay(guest, cart, "STRIPE", OK))
     key = f"{await wait_for_attempt(at_stripe, cart)}-0"
-    intent = await eventually(lambda: _succeeded(fake, key))
+    intent = await wait_until(lambda: _succeeded(fake, key))
 
     answer = await post_event(at_stripe, "stripe", *fake.event("payment_intent.succeeded", intent))
     at_that = await order_count(at_stripe, cart)

@@ -18,7 +18,7 @@ from uriba.connectors.runs import ConnectorRunner
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
 from uriba.outbound.client import OutboundClient
-from waiting import eventually, wait_for_positions
+from waiting import wait_for_positions, wait_until
 
 # No other test uses it: prices of other tests that hold in every channel are in JPY, so they do not apply in this one.
 CURRENCY = "KRW"
@@ -51,7 +51,7 @@ class ConnectorHarness:
         await wait_for_positions(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
         database, settings = self.runner.database, self.runner.connector_settings
-        lease, connector = await eventually(
+        lease, connector = await wait_until(
             lambda: leases.claim_and_commit(database, term_s=settings.lease_s, only=key), within_s=30
         )
         async with OutboundClient(self.runner.settings, timeout_s=0.5) as client:

@@ -22,7 +22,7 @@ from uriba.connectors.port import ImportOutcome, OrderPage
 from uriba.connectors.run_report import RunReport
 from uriba.core import ids
 from uriba.db.statements import statement
-from waiting import eventually, wait_for_positions
+from waiting import wait_for_positions, wait_until
 
 
 @pytest.fixture
@@ -261,4 +261,4 @@ async def test_a_worker_runs_due_connectors(shop: Shop, harness: ConnectorHarnes
         await harness.runner.run_due()
         return harness.folder.joinpath("out").exists() and "M-1" in harness.order_outcomes()
 
-    await eventually(look, within_s=30)
+    await wait_until(look, within_s=30)

@@ -26,7 +26,7 @@ from uriba.connectors.port import Batch, PushResult, Refusal
 from uriba.core import clock, ids
 from uriba.db.statements import statement
 from uriba.outbound.client import OutboundClient
-from waiting import eventually
+from waiting import wait_until
 
 _FENCE = statement("SELECT fence FROM connector WHERE id = :connector_id")
 _LOCK_CONNECTOR = statement("UPDATE connector SET every_s = every_s WHERE code = :code")
@@ -94,7 +94,7 @@ async def test_sends_a_price_when_it_becomes_valid(harness: ConnectorHarness) ->
         return (await harness.sent_values("TEA"))["TEA"]["price"] == "700"
 
     assert early["TEA"]["price"] == "648" or clock.now() > valid_from
-    await eventually(look, within_s=30)
+    await wait_until(look, within_s=30)
 
 
 async def test_sends_availability_after_the_channels_locations_changed(shop: Shop, harness: ConnectorHarness) -> None:
@@ -204,7 +204,7 @@ async def test_a_worker_that_lost_its_lease_cannot_write(harness: ConnectorHarne
     found = await leases.claim_and_commit(database, term_s=0.001, only=key)
     assert found
     first = found[0]
-    second = await eventually(lambda: leases.claim_and_commit(database, term_s=30, only=key))
+    second = await wait_until(lambda: leases.claim_and_commit(database, term_s=30, only=key))
 
     with pytest.raises(LeaseLost):
         async with first.writing():

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from scratch_database import empty_database, migrated_database
 from uriba.catalog.models import Location
 from uriba.db import Database, session
-from waiting import backend_pid, eventually, terminate_backend
+from waiting import backend_pid, terminate_backend, wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -67,7 +67,7 @@ async def test_idle_connections_that_were_closed_are_replaced(hub: RunningHub, s
             connections = [found.driver._con for found in sessions]
         for pid, connection in zip(pids, connections, strict=True):
             await terminate_backend(hub.database, pid)
-            await eventually(partial(is_closed, connection))
+            await wait_until(partial(is_closed, connection))
 
         async with AsyncExitStack() as turns:
             anew = [await backend_pid(await turns.enter_async_context(small.reading())) for _ in range(2)]

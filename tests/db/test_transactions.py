@@ -16,7 +16,7 @@ from uriba.db import Database
 from uriba.db.session import PreparedStatement
 from uriba.db.statements import statement
 from uriba.outbox import emit, event
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -58,7 +58,7 @@ async def assert_all_clean(database: Database) -> None:
             )
         return all(row["state"] == "idle" for row in states)
 
-    await eventually(look)
+    await wait_until(look)
     both = asyncio.Barrier(POOL_SIZE)
 
     async def turn() -> bool:

@@ -17,7 +17,7 @@ from endpoint_api import change_endpoint, temporary_endpoint
 from shop import Shop
 from uriba.core.actor import Scope
 from uriba.outbox import feed
-from waiting import eventually
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 60
@@ -81,7 +81,7 @@ async def wait_until_listening(port: int) -> None:
         writer.close()
         return True
 
-    await eventually(answers, within_s=30)
+    await wait_until(answers, within_s=30)
 
 
 async def test_the_receiver_stores_each_event_once_and_refuses_unsigned_requests(shop: Shop, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ async def test_the_subscriber_continues_after_its_cursor(shop: Shop, tmp_path: P
         async def cursor_saved() -> bool:
             return (tmp_path / "feed.cursor").read_text() != start
 
-        await eventually(cursor_saved, within_s=30)
+        await wait_until(cursor_saved, within_s=30)
     await shop.receive(TEA_S1=1)
     async with run_example("subscriber", *arguments, folder=tmp_path) as output:
         await shop.receive(TEA_S1=1)
@@ -251,4 +251,4 @@ async def wait_until_all_in_feed(shop: Shop) -> None:
         async with shop.hub.database.reading() as session:
             return not await session.fetchval("SELECT count(*) FROM outbox_event WHERE position IS NULL")
 
-    await eventually(all_have_a_position, within_s=30)
+    await wait_until(all_have_a_position, within_s=30)

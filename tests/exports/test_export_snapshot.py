@@ -23,7 +23,7 @@ from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable, par
 from uriba.exports.snapshot import CURSOR_KEY, Export
 from uriba.exports.tables import TABLES, TableDefinition
 from uriba.http.exports import CONCURRENT_EXPORTS_MAX
-from waiting import eventually
+from waiting import wait_until
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { endCursor hasNextPage } } }"""
@@ -61,7 +61,7 @@ async def test_a_change_during_an_export_is_after_its_cursor_in_the_feed(
     rows = parse_csv(b"".join(received))
     assert [(row["sku"], row["on_hand_units"]) for row in rows] == [(shop.sku("TEA"), "10"), (shop.sku("CUP"), "4")]
     cup = rows[1]
-    events = await eventually(lambda: newer_events(shop, export.cursor, cup))
+    events = await wait_until(lambda: newer_events(shop, export.cursor, cup))
     assert [event["data"]["onHand"] for event in events] == [9]
     assert [event["version"] for event in events] == [int(cup["version"]) + 1]
 
@@ -90,7 +90,7 @@ async def test_an_export_and_the_feed_after_it_give_the_present_levels(shop: Sho
     for response in responses:
         for row in parse_csv(response.content):
             now = present[row["stock_level_id"]]
-            await eventually(
+            await wait_until(
                 lambda row=row, now=now, response=response: is_complete(shop, response.headers[CURSOR_KEY], row, now)
             )
 
@@ -205,8 +205,8 @@ async def test_a_disconnected_reader_closes_its_export(shop: Shop, monkeypatch: 
         open_sessions = never_end(patch, times=1)
         for _ in range(CONCURRENT_EXPORTS_MAX + 1):
             async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")):
-                await eventually(lambda: is_full(open_sessions), within_s=30)
-            await eventually(lambda: is_empty(open_sessions), within_s=30)
+                await wait_until(lambda: is_full(open_sessions), within_s=30)
+            await wait_until(lambda: is_empty(open_sessions), within_s=30)
 
     assert await csv_rows(shop.staff, "stock", location=shop.code("S1"))
 
@@ -217,8 +217,8 @@ async def test_a_stalled_reader_loses_its_export(shop: Shop, monkeypatch: pytest
         patch.setattr("uriba.http.exports.CHUNK_TIMEOUT_S", 0.2)
         open_sessions = never_end(patch, times=1_000_000)
         async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")) as response:
-            await eventually(lambda: is_full(open_sessions), within_s=30)
-            await eventually(lambda: is_empty(open_sessions), within_s=30)
+            await wait_until(lambda: is_full(open_sessions), within_s=30)
+            await wait_until(lambda: is_empty(open_sessions), within_s=30)
             with pytest.raises(httpx.RemoteProtocolError):
                 async for _ in response.aiter_bytes():
                     pass
@@ -248,7 +248,7 @@ async def test_two_exports_are_written_at_a_time_and_the_next_waits(
         async with AsyncExitStack() as others, AsyncExitStack() as mine:
             for number in range(CONCURRENT_EXPORTS_MAX):
                 await others.enter_async_context(shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")))
-                await eventually(lambda n=number: has(open_sessions, n + 1), within_s=30)  # type: ignore[misc]
+                await wait_until(lambda n=number: has(open_sessions, n + 1), within_s=30)  # type: ignore[misc]
             response = await mine.enter_async_context(
                 shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv"))
             )

@@ -27,7 +27,7 @@ from uriba.db.statements import statement
 from uriba.embedded import data_dir, locks, postgres, valkey
 from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
-from waiting import eventually
+from waiting import wait_until
 
 READY_S = 60
 UNREACHABLE_VALKEY = "redis://127.0.0.1:1"
@@ -85,7 +85,7 @@ class HubProcesses:
             self.api = self._start("api")
         while len(self.workers) < workers:
             self.workers.append(self._start("worker"))
-        await eventually(self._ready, within_s=READY_S)
+        await wait_until(self._ready, within_s=READY_S)
 
     async def _ready(self) -> bool:
         try:
@@ -134,7 +134,7 @@ class HubProcesses:
             async with self.database.reading() as session:
                 return not await session.fetchval(_NOT_LEASED)
 
-        await eventually(look, within_s=READY_S)
+        await wait_until(look, within_s=READY_S)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from shop import ERRORS, Shop, open_shop
 from uriba import invariants
 from uriba.core import ids
 from uriba.db.statements import statement
-from waiting import eventually
+from waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -58,7 +58,7 @@ class Scenario:
         return len(await table_ids_after(self.hub.database, self.start) - accepted)
 
     async def wait_until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        await eventually(condition, within_s=WAIT_S)
+        await wait_until(condition, within_s=WAIT_S)
 
     async def wait_for_operations(self, operations: int = OPERATIONS) -> None:
         """Wait until this many more operations succeeded."""
@@ -275,7 +275,7 @@ async def wait_until_numbered(hub: HubProcesses) -> None:
         async with hub.database.reading() as session:
             return not await session.fetchval(_UNNUMBERED)
 
-    await eventually(look, within_s=RECOVERY_S)
+    await wait_until(look, within_s=RECOVERY_S)
 
 
 def report(affected: dict[str, int], workload: Workload, receiver: FaultyReceiver, check: DeliveryCheck) -> None:

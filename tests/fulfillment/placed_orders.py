@@ -17,7 +17,7 @@ from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement, StockFact
 from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
-from waiting import eventually
+from waiting import wait_until
 
 FulfillmentSummary = tuple[str, str, str, dict[str, int]]
 """Status, method, location and units by SKU of a fulfillment, as the shop names them."""
@@ -208,4 +208,4 @@ async def wait_until_blocked_by(database: Database, pid: int) -> None:
                 )
             )
 
-    await eventually(look)
+    await wait_until(look)

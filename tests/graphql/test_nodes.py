@@ -14,7 +14,7 @@ from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes
 from uriba.graphql.schema import api_schema
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from api_scenario import Scenario
@@ -140,7 +140,7 @@ async def _endpoint(scenario: Scenario) -> tuple[str, str]:
         )
         return data["node"]["deliveries"]["edges"]
 
-    return endpoint, (await eventually(first))[0]["node"]["id"]
+    return endpoint, (await wait_until(first))[0]["node"]["id"]
 
 
 async def _gift_card(scenario: Scenario) -> str:

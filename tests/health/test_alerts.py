@@ -30,7 +30,7 @@ from uriba.core.ids import global_id, local_id
 from uriba.db.statements import statement
 from uriba.health.alert_sources import alert_sources
 from uriba.outbox import relay
-from waiting import backend_pid, eventually, wait_for_positions, wait_until_blocked
+from waiting import backend_pid, wait_for_positions, wait_until, wait_until_blocked
 
 _ALERTS_ABOUT = statement("SELECT * FROM alert WHERE subject = :subject ORDER BY id")
 _SET_AGE = statement(
@@ -141,7 +141,7 @@ async def test_an_endpoint_paused_after_failures_opens_an_alert_and_one_paused_b
                     rows = (await shop.staff.run("{ endpoints { id status } }"))["endpoints"]
                     return {"id": failing["id"], "status": "PAUSED"} in rows
 
-                await eventually(paused, within_s=30)
+                await wait_until(paused, within_s=30)
                 await run_alert_sweeps(shop)
                 await run_alert_sweeps(shop)
                 given_up, paused_by_hand = (

@@ -14,7 +14,7 @@ from webhook_receiver import WebhookReceiver, webhook_receiver
 
 from client import Client
 from shop import ERRORS, Shop
-from waiting import eventually, wait_for_positions
+from waiting import wait_for_positions, wait_until
 
 HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
     endpoints { endpoint { id } status lastSeenAt acknowledged lagSeconds lagEvents failingSince }
@@ -71,7 +71,7 @@ async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver:
             found = await endpoint_health(shop, made["id"])
             return found if found["status"] == "PAUSED" else None
 
-        behind = await eventually(gave_up, within_s=30)
+        behind = await wait_until(gave_up, within_s=30)
         differing = await parity(shop, made["id"])
         receiver.respond = None
         await change_endpoint(shop.staff, "endpointResume", id=made["id"])
@@ -81,7 +81,7 @@ async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver:
             found = await endpoint_health(shop, made["id"])
             return found if not found["lagEvents"] else None
 
-        well = await eventually(caught_up, within_s=30)
+        well = await wait_until(caught_up, within_s=30)
 
         assert (fresh["lagEvents"], fresh["lagSeconds"], fresh["lastSeenAt"]) == (0, 0, None)
         assert behind["acknowledged"] >= end and behind["lagEvents"] == 4
@@ -123,7 +123,7 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
             edges = log["node"]["deliveries"]["edges"]
             return edges[0]["node"]["id"] if edges and log["node"]["status"] == "PAUSED" else None
 
-        delivery = await eventually(waiting, within_s=30)
+        delivery = await wait_until(waiting, within_s=30)
         await shop.staff.do(f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ {ERRORS} }} }}", id=delivery)
         given_up = await parity(shop, made["id"])
         receiver.respond = None
@@ -137,7 +137,7 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
 
         assert [one["version"] for one in given_up["differences"]] == [1]
         assert still["count"] == 1
-        await eventually(equal, within_s=30)
+        await wait_until(equal, within_s=30)
 
 
 async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(shop: Shop) -> None:
@@ -222,7 +222,7 @@ async def test_metrics_have_the_health_of_all(shop: Shop, receiver: WebhookRecei
             found = await read_metrics(shop)
             return found if found["uriba_deliveries_pending"] >= 1 else None
 
-        after = await eventually(waits, within_s=30)
+        after = await wait_until(waits, within_s=30)
 
         assert before["uriba_terminals_silent"] >= 1
         assert before["uriba_facts_parked"] >= 1

@@ -20,7 +20,7 @@ from client import Client, Following
 from shop import ADDRESS, ERRORS, Shop
 from uriba.core import ids
 from uriba.worker import sweeps
-from waiting import eventually
+from waiting import wait_until
 
 ORDER_CHANGED = """subscription ($o: ID!) { orderChanged(orderId: $o) {
     id status paymentStatus fulfillments { id status } returns { id } timeline { type } } }"""
@@ -216,7 +216,7 @@ async def test_an_expired_pickup(shop: Shop) -> None:
         async def expired() -> Any:
             return await sweeps.expire_pickups(shop.hub.work) or (await observed.parts())[0]["status"] == "CANCELLED"
 
-        await eventually(expired)
+        await wait_until(expired)
         await observed.wait_for_event("fulfillment.updated", times=3)
 
 
@@ -235,7 +235,7 @@ async def test_promised_units_sold_by_a_till(shop: Shop) -> None:
             await sweeps.resource_shortages(shop.hub.work)
             return "fulfillment.updated" in _types(await order_state(shop, observed.order))
 
-        await eventually(resourced)
+        await wait_until(resourced)
         await observed.wait_for_event("fulfillment.updated")
 
 

@@ -19,7 +19,7 @@ from uriba.core.errors import CursorExpired
 from uriba.db import Database
 from uriba.outbox import emit, feed
 from uriba.webhooks import deliveries
-from waiting import eventually
+from waiting import wait_until
 
 EVENTS = """query ($a: String, $f: Int, $t: [String!]) { events(after: $a, first: $f, types: $t) {
     edges { cursor node { id type subject version at data } } pageInfo { hasNextPage endCursor } } }"""
@@ -184,12 +184,12 @@ async def test_a_closed_stream_is_no_longer_counted(shop: Shop) -> None:
         return await subscribers() == 0
 
     await shop.receive(TEA_S1=1)
-    await eventually(no_subscriber)
+    await wait_until(no_subscriber)
     stream = sse(shop, "subscription ($s: [String!]) { stockChanged(skus: $s) { onHand } }", s=[shop.sku("TEA")])
     await anext(stream)
     assert await subscribers() == 1
     await stream.aclose()
-    await eventually(no_subscriber)
+    await wait_until(no_subscriber)
 
 
 async def test_queries_and_refusals_over_server_sent_events(shop: Shop) -> None:

@@ -10,7 +10,7 @@ import pytest
 from uriba.outbox import hints as hints_module
 from uriba.outbox.hints import Hints
 from valkey_proxy import valkey_proxy
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -64,14 +64,14 @@ async def test_a_follower_receives_hints_again_after_valkey_was_away(hub: Runnin
     async with valkey_proxy(hub.settings.valkey_url) as proxy:
         hints = Hints(proxy.url)
         following = asyncio.create_task(hints.follow({"uriba:test"}, react))
-        await eventually(publish_and_receive)
+        await wait_until(publish_and_receive)
 
         await proxy.cut()
         await hints.publish_now("uriba:test")
         received.clear()
         await proxy.listen()
 
-        await eventually(publish_and_receive)
+        await wait_until(publish_and_receive)
         assert set(received) == {"uriba:test"}
         assert not following.done()
         following.cancel()

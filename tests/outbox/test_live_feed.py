@@ -17,7 +17,7 @@ from uriba.graphql.engine.live_feed import LiveFeed, SubjectWatch
 from uriba.orders.events import watched_subjects
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
-from waiting import backend_pid, eventually, terminate_backend
+from waiting import backend_pid, terminate_backend, wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -95,7 +95,7 @@ async def test_a_hint_notifies_a_watch_before_the_poll_interval_ends(own: tuple[
             await publisher.publish_now(NUMBERED)
             return waiting.done()
 
-        await eventually(woken)
+        await wait_until(woken)
         assert await waiting == "Cart:1"
     await publisher.close()
 
@@ -111,7 +111,7 @@ async def test_a_hint_about_keys_calls_on_keys_changed(own: tuple[Settings, Data
             await publisher.publish_now(KEYS)
             return bool(key_changes)
 
-        await eventually(received)
+        await wait_until(received)
     await publisher.close()
 
 
@@ -211,7 +211,7 @@ async def test_a_new_watch_is_not_notified_of_events_from_before_it(
         async def stopped_reading() -> bool:
             return live_feed._position is None
 
-        await eventually(stopped_reading)
+        await wait_until(stopped_reading)
         await write_sample(database, "Cart:1", 2)
         await number_all(database)
         async with live_feed.watch("Cart:1", "Cart:2") as second:
@@ -259,7 +259,7 @@ async def test_a_watch_that_is_cancelled_while_it_opens_is_removed(
         async def both_opening() -> bool:
             return live_feed.watcher_count == 2
 
-        await eventually(both_opening)
+        await wait_until(both_opening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -28,7 +28,7 @@ from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints
 from uriba.worker import runner
 from uriba.worker.sweeps import WorkerContext
-from waiting import backend_pid, eventually, terminate_backend, wait_until_blocked
+from waiting import backend_pid, terminate_backend, wait_until, wait_until_blocked
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -223,13 +223,13 @@ async def test_the_relay_continues_after_its_connections_were_ended(
     task = asyncio.create_task(runner.run_relay(work))
     try:
         await write_sample(writing, "Cart:1")
-        await eventually(lambda: _numbered(writing, 1))
+        await wait_until(lambda: _numbered(writing, 1))
 
         assert await _end_all_others(hub.database, writing, settings) >= 1
         await _end_all_others(hub.database, writing, settings)
         await write_sample(writing, "Cart:2")
 
-        await eventually(lambda: _numbered(writing, 2))
+        await wait_until(lambda: _numbered(writing, 2))
         assert not task.done()
     finally:
         task.cancel()

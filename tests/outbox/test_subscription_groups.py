@@ -20,7 +20,7 @@ from uriba.graphql.engine.subscription_groups import (
     SubscriptionGroup,
 )
 from uriba.graphql.loaders import BatchLoader
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,8 +132,8 @@ async def test_a_group_ends_with_its_last_member(shop: Shop) -> None:
 
     before = await tasks()
     async with all_following([shop.staff] * 3, STOCK, s=[shop.sku("TEA")]):
-        await eventually(lambda: _is(tasks, before + 1))
-    await eventually(lambda: _is(tasks, before))
+        await wait_until(lambda: _is(tasks, before + 1))
+    await wait_until(lambda: _is(tasks, before))
 
 
 async def _is(count: Callable[[], Any], wanted: int) -> bool:

@@ -12,7 +12,7 @@ from client import Refused
 from shop import CART, ERRORS, ORDER, Shop
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
-from waiting import eventually
+from waiting import wait_until
 
 CART_CHANGED = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"
@@ -211,16 +211,16 @@ async def test_a_closed_subscription_or_socket_is_not_counted_any_more(shop: Sho
     async def count(wanted: float) -> bool:
         return await subscribers(shop) == wanted
 
-    await eventually(lambda: count(0))
+    await wait_until(lambda: count(0))
     cart = await shop.cart(shop.guest(), TEA=1)
 
     async with shop.guest().subscribe(CART_CHANGED, c=cart["id"]) as first:
         await first.next()
         async with shop.staff.subscribe(STOCK_CHANGED, s=[shop.sku("TEA")]):
-            await eventually(lambda: count(2))
-        await eventually(lambda: count(1))
+            await wait_until(lambda: count(2))
+        await wait_until(lambda: count(1))
         await first._socket.send('{"type": "complete", "id": "1"}')
-        await eventually(lambda: count(0))
+        await wait_until(lambda: count(0))
 
 
 async def test_two_subscriptions_of_one_socket_share_no_loaders(shop: Shop) -> None:

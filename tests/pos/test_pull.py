@@ -12,7 +12,7 @@ from client import Client, Refused
 from shop import ERRORS, Shop
 from uriba.access import keys
 from uriba.pos import pull
-from waiting import eventually
+from waiting import wait_until
 
 PULL = """query ($c: String, $f: Int) { posPull(cursor: $c, first: $f) { cursor more location { code } entries {
     kind key
@@ -56,7 +56,7 @@ async def wait_for_feed(shop: Shop) -> None:
         async with shop.hub.database.reading() as session:
             return not await session.fetchval("SELECT EXISTS (SELECT FROM outbox_event WHERE position IS NULL)")
 
-    await eventually(look)
+    await wait_until(look)
 
 
 async def upsert(shop: Shop, mutation: str, argument: str, kind: str, /, **row: Any) -> None:

@@ -12,7 +12,7 @@ from client import Refused
 from shop import Shop
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
-from waiting import eventually
+from waiting import wait_until
 
 
 def batch(*facts: dict[str, Any], epoch: int = 1) -> dict[str, Any]:
@@ -38,7 +38,7 @@ async def test_a_revoked_key_is_refused(shop: Shop) -> None:
     async def refused() -> bool:
         return "errors" in await till.client.raw(SYNC, i=batch())
 
-    await eventually(refused)
+    await wait_until(refused)
     with pytest.raises(Refused) as found:
         await till.send(till.moved("RECEIPT", TEA=1))
     assert found.value.codes == ["UNAUTHENTICATED"]

@@ -21,7 +21,7 @@ from uriba.till.journal import JournalEntry
 from uriba.till.protocol import EventLine, EventType, Tender, TillEvent, total_of
 from uriba.till.synchronization import SendOptions, SyncReport
 from uriba.till.till_folder import Till
-from waiting import eventually
+from waiting import wait_until
 
 EVENTS = 300
 ON_HAND_SIGNS = {
@@ -257,4 +257,4 @@ async def test_a_pull_updates_the_local_catalog(shop: Shop, tmp_path: Path) -> N
     async def is_pulled() -> bool:
         return await asyncio.to_thread(work) == 12
 
-    await eventually(is_pulled)
+    await wait_until(is_pulled)

@@ -16,7 +16,7 @@ from uriba.core import ids
 from uriba.db.statements import statement
 from uriba.outbox.hints import Hints
 from uriba.webhooks.dispatcher import Dispatcher
-from waiting import eventually
+from waiting import wait_until
 
 _END_LEASE = statement("UPDATE endpoint SET fence = fence + 1, lease_until = NULL WHERE id = :endpoint_id")
 _SECRET_BYTES = statement("SELECT octet_length(secret) FROM endpoint_secret WHERE endpoint_id = :endpoint_id")
@@ -79,7 +79,7 @@ async def test_a_dispatcher_that_lost_its_lease_writes_nothing(shop: Shop) -> No
         receiver.respond = respond
         async with temporary_endpoint(shop.staff, receiver.url, types=["endpoint.test"]) as endpoint:
             await change_endpoint(shop.staff, "endpointTest", id=endpoint["id"])
-            await eventually(lambda: _has_received(receiver))
+            await wait_until(lambda: _has_received(receiver))
             await change_endpoint(shop.staff, "endpointPause", id=endpoint["id"])
             released.set()
             await receiver.wait_until(lambda: receiver.accepted)

@@ -12,7 +12,7 @@ from endpoint_api import change_endpoint, endpoint_log, log_if_all_delivered, te
 from webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
 from shop import ERRORS, Shop
-from waiting import eventually, wait_for_positions
+from waiting import wait_for_positions, wait_until
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def test_sends_events_signed_and_in_order(shop: Shop, receiver: WebhookRec
         )
         ids = {(e["node"]["subject"], e["node"]["version"]): e["node"]["id"] for e in feed["events"]["edges"]}
         assert all(ids.get(webhook.key, webhook.id) == webhook.id for webhook in receiver.received)
-        log = await eventually(lambda: log_if_all_delivered(shop, endpoint["id"]))
+        log = await wait_until(lambda: log_if_all_delivered(shop, endpoint["id"]))
         assert log["status"] == "ACTIVE"
 
 
@@ -62,7 +62,7 @@ async def test_retries_with_the_same_id_and_delays_no_other_subject(shop: Shop, 
         assert len({webhook.id for webhook in tries}) == 1
         order = [webhook.event["subject"] for webhook in receiver.accepted]
         assert order.index(failing_level) > min(n for n, subject in enumerate(order) if subject != failing_level)
-        log = await eventually(lambda: log_if_all_delivered(shop, endpoint["id"]))
+        log = await wait_until(lambda: log_if_all_delivered(shop, endpoint["id"]))
         (retried,) = [e["node"] for e in log["deliveries"]["edges"] if e["node"]["event"]["id"] == tries[0].id]
         assert (retried["attempts"], retried["responseCode"]) == (4, 204)
         assert [one["responseCode"] for one in retried["log"]] == [500, 500, 500]
@@ -83,7 +83,7 @@ async def test_pauses_an_endpoint_when_its_retries_end_and_loses_no_event(
             found = await endpoint_log(shop, endpoint["id"])
             return found if found["status"] == "PAUSED" else None
 
-        found = await eventually(paused, within_s=30)
+        found = await wait_until(paused, within_s=30)
         assert found["pausedReason"] == "EXHAUSTED"
         receiver.respond = None
         level = (await shop.level("TEA", "S1"))["id"]
@@ -103,7 +103,7 @@ async def test_pauses_an_endpoint_that_answers_410(shop: Shop, receiver: Webhook
             found = await endpoint_log(shop, endpoint["id"])
             return found["pausedReason"] == "GONE"
 
-        await eventually(paused, within_s=30)
+        await wait_until(paused, within_s=30)
         assert len(receiver.received) == 1
 
 
@@ -153,7 +153,7 @@ async def test_replays_from_a_cursor_with_the_original_ids(shop: Shop, receiver:
         await shop.receive(TEA_S1=1)
         level = (await shop.level("TEA", "S1"))["id"]
         await receiver.wait_until(lambda: receiver.accepted_versions(level) == [1, 2])
-        await eventually(lambda: log_if_all_delivered(shop, endpoint["id"]))
+        await wait_until(lambda: log_if_all_delivered(shop, endpoint["id"]))
         before = {webhook.key: webhook.id for webhook in receiver.accepted}
 
         payload = await change_endpoint(shop.staff, "endpointReplay", id=endpoint["id"], after=start)
@@ -172,7 +172,7 @@ async def test_replays_one_delivery(shop: Shop, receiver: WebhookReceiver) -> No
             (edge,) = (await endpoint_log(shop, endpoint["id"]))["deliveries"]["edges"]
             return edge["node"] if edge["node"]["status"] == "DELIVERED" else None
 
-        delivery = await eventually(delivered)
+        delivery = await wait_until(delivered)
         payload = await shop.staff.do(
             f"mutation ($id: ID!) {{ deliveryReplay(id: $id) {{ delivery {{ status attempts }} {ERRORS} }} }}",
             id=delivery["id"],

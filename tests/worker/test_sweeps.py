@@ -32,7 +32,7 @@ from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
 from uriba.worker.sweeps import Sweep, WorkerContext
 from valkey_proxy import valkey_proxy
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -101,9 +101,9 @@ async def test_arq_runs_the_sweeps_at_start_and_periodically(own: tuple[Settings
     await place_expired_hold(database)
 
     async with running_sweeps(settings, database):
-        await eventually(lambda: nothing_reserved(database))
+        await wait_until(lambda: nothing_reserved(database))
         await place_expired_hold(database)
-        await eventually(lambda: nothing_reserved(database))
+        await wait_until(lambda: nothing_reserved(database))
 
     async with database.reading() as session:
         rows = await session.fetch("SELECT status FROM hold")
@@ -116,14 +116,14 @@ async def test_a_flushed_valkey_loses_no_work(own: tuple[Settings, Database]) ->
 
     async with running_sweeps(settings, database):
         await place_expired_hold(database)
-        await eventually(lambda: nothing_reserved(database))
+        await wait_until(lambda: nothing_reserved(database))
         assert settings.valkey_url
         valkey = Redis.from_url(settings.valkey_url)
         await valkey.flushall()
         await valkey.aclose()
         await place_expired_hold(database)
 
-        await eventually(lambda: nothing_reserved(database))
+        await wait_until(lambda: nothing_reserved(database))
 
 
 @pytest.mark.usefixtures("every_second")
@@ -134,15 +134,15 @@ async def test_sweeps_run_while_valkey_is_away_and_after_it_is_back(own: tuple[S
     async with valkey_proxy(settings.valkey_url) as proxy:
         async with running_sweeps(settings.model_copy(update={"valkey_url": proxy.url}), database) as task:
             await place_expired_hold(database)
-            await eventually(lambda: nothing_reserved(database))
+            await wait_until(lambda: nothing_reserved(database))
 
             await proxy.cut()
             await place_expired_hold(database)
-            await eventually(lambda: nothing_reserved(database))
+            await wait_until(lambda: nothing_reserved(database))
 
             await proxy.listen()
             await place_expired_hold(database)
-            await eventually(lambda: nothing_reserved(database))
+            await wait_until(lambda: nothing_reserved(database))
             assert not task.done()
 
 
@@ -185,8 +185,8 @@ async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings,
         async def all_numbered() -> bool:
             return all(position is not None for position, _, _ in await positions(database))
 
-        await eventually(all_numbered)
-        await eventually(lambda: nothing_reserved(database))
+        await wait_until(all_numbered)
+        await wait_until(lambda: nothing_reserved(database))
         assert not running.done()
     finally:
         running.cancel()

@@ -21,7 +21,7 @@ from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
-from waiting import eventually
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import RunningHub
@@ -55,7 +55,7 @@ async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tm
         environment = supervisor.to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
 
         interrupted = start(environment, *SLICE)
-        await eventually(lambda: count_events(database), within_s=60)
+        await wait_until(lambda: count_events(database), within_s=60)
         processes = psutil.Process(interrupted.pid).children(recursive=True)
         interrupted.terminate()
         output, _ = await to_thread(interrupted.communicate, timeout=60)
