@@ -1,4 +1,4 @@
-"""How available a variant is, in one word, and where a channel can promise it for pickup. No I/O."""
+"""The availability of a variant as a status, and the locations where a channel can promise it for pickup. No I/O."""
 
 from __future__ import annotations
 

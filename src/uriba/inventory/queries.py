@@ -19,7 +19,7 @@ LevelKey = tuple[int, int]
 """A stock level's variant and location."""
 
 AVAILABLE = fragment("l.on_hand - l.unavailable - l.committed - l.reserved - l.safety_stock")
-"""What a channel may promise of the level `l`."""
+"""The units of the level `l` that a channel may promise."""
 
 LEVEL_COLUMNS = fragment(f"""
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
@@ -209,7 +209,7 @@ LEDGER_BALANCE = fragment("""
         FROM stock_movement m
         WHERE m.variant_id = {variant_id} AND m.location_id = {location_id} AND m.recorded_at < {at})
 """)
-"""What a level had available before a moment, by the ledger and safety stock included."""
+"""The available units of a level before a moment, by the ledger, safety stock included."""
 
 
 def level_key(row: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ FACT_KINDS = frozenset({ConflictKind.PARKED, ConflictKind.TAMPERED})
 
 
 class ConflictAction(StrEnum):
-    """How staff resolve a conflict."""
+    """The ways to resolve a conflict."""
 
     APPLY = "APPLY"
     DISMISS = "DISMISS"

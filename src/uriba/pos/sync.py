@@ -170,7 +170,7 @@ _UNIT_EFFECTS: dict[PosEventType, tuple[int, int, StockState | None]] = {
     PosEventType.COUNT: (0, 0, None),
     PosEventType.DAMAGE: (0, 1, StockState.DAMAGED),
 }
-"""What one unit adds to on hand and to unavailable, and the state that it is in afterwards."""
+"""The effect of one unit on on hand and on unavailable, and the state of the unit afterwards."""
 
 
 def _clock_warnings(fact: TillFact, context: SyncContext) -> list[Problem]:
