@@ -34,24 +34,7 @@ READ_MODELS: Mapping[str, str] = {
 }
 """Packages that read any table, because what they are for is to look at many at once, and write none."""
 
-EXCEPTIONS: Mapping[str, tuple[set[str], str]] = {
-    "uriba.fulfillment.allocation.backorders": (
-        {"stock_level"},
-        "Finds the oldest back-orders whose level has free units, in one statement instead of reading all of both.",
-    ),
-    "uriba.fulfillment.allocation.rejections": (
-        {"conflict", "stock_level", "stock_unavailable"},
-        "Locks open stock checks whose level was counted since, in the order of the levels, and reads their units.",
-    ),
-    "uriba.fulfillment.allocation.shortages": (
-        {"stock_level"},
-        "Finds the promises of short levels, newest first, in one statement.",
-    ),
-    "uriba.fulfillment.sourcing.stock": (
-        {"stock_level"},
-        "Reads the free units of all locations of a channel with their terms of pickup and shipping, once per order.",
-    ),
-}
+EXCEPTIONS: Mapping[str, tuple[set[str], str]] = {}
 """Modules that use tables of other domains: the tables, and why."""
 
 

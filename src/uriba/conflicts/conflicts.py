@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -101,6 +101,24 @@ async def lock_open(session: Session, conflict_id: int | None) -> Row:
 
 
 _LOCK = statement(f"SELECT {CONFLICT_COLUMNS} FROM conflict c WHERE c.id = :conflict_id FOR UPDATE")
+
+
+OPEN_STOCK_CHECKS = fragment("""
+    SELECT c.id, c.variant_id, c.location_id, c.quantity, c.opened_at FROM conflict c
+    WHERE c.kind = 'STOCK_CHECK' AND c.status = 'OPEN'
+""")
+"""A subquery: the open stock checks. For statements of other domains."""
+
+
+async def lock_all(session: Session, conflict_ids: Collection[int]) -> None:
+    """Lock conflicts, to resolve those that are still open, in the order of their levels."""
+    await session.run(_LOCK_ALL, conflict_ids=list(conflict_ids))
+
+
+_LOCK_ALL = statement("""
+    SELECT FROM conflict c WHERE c.id = ANY(:conflict_ids)
+    ORDER BY c.variant_id, c.location_id, c.id FOR UPDATE
+""")
 
 
 async def resolve(session: Session, *, conflict_id: int, actor: str, note: str | None) -> Row:

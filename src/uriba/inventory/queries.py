@@ -25,6 +25,23 @@ LEVEL_COLUMNS = fragment(f"""
     l.variant_id, l.location_id, l.on_hand, l.committed, l.reserved, l.unavailable, l.safety_stock, l.incoming,
     l.shortage, l.version, l.updated_at, {AVAILABLE} AS available
 """)
+AVAILABLE_UNITS = fragment(f"SELECT l.variant_id, l.location_id, {AVAILABLE} AS available FROM stock_level l")
+"""A subquery: what is available at each level. For statements of other domains."""
+
+SHORT_LEVELS = fragment("""
+    SELECT l.variant_id, l.location_id, least(l.shortage, l.committed) AS short FROM stock_level l
+    WHERE l.shortage > 0 AND l.committed > 0
+""")
+"""A subquery: the levels whose committed units are not all there, and how many are not. For the same."""
+
+COUNT_TIMES = fragment("SELECT l.variant_id, l.location_id, l.counted_at FROM stock_level l")
+"""A subquery: when each level was counted last. For the same."""
+
+UNITS_IN_STATE = fragment("""
+    SELECT u.variant_id, u.location_id, u.quantity FROM stock_unavailable u WHERE u.state = {state}
+""")
+"""A subquery: the unavailable units of each level in one state. For the same."""
+
 _MOVEMENT_COLUMNS = """
     id, reason, quantity, on_hand_delta, committed_delta, reserved_delta, unavailable_delta, incoming_delta, state,
     reference, actor, occurred_at, recorded_at

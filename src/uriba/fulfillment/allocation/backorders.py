@@ -16,7 +16,7 @@ from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory import ledger
-from uriba.inventory.queries import AVAILABLE, LevelKey, levels_by_key
+from uriba.inventory.queries import AVAILABLE_UNITS, LevelKey, levels_by_key
 from uriba.orders import locks
 from uriba.orders.queries import ORDERED_UNITS, PLACED_ORDERS
 
@@ -163,8 +163,8 @@ _FILLABLE_LEVELS = statement(f"""
         FROM (SELECT DISTINCT variant_id, channel_id FROM waiting WHERE method = 'SHIP') w
         JOIN ({_SHIPPING_LOCATIONS}) s USING (channel_id)
     ), fillable AS (
-        SELECT variant_id, location_id, {AVAILABLE} AS available
-        FROM candidate JOIN stock_level l USING (variant_id, location_id) WHERE {AVAILABLE} > 0
+        SELECT variant_id, location_id, l.available
+        FROM candidate JOIN ({AVAILABLE_UNITS}) l USING (variant_id, location_id) WHERE l.available > 0
     ), next_variant AS (
         SELECT variant_id FROM waiting WHERE variant_id IN (SELECT variant_id FROM fillable)
         GROUP BY variant_id ORDER BY min(placed_at), variant_id LIMIT :variants_max

@@ -20,7 +20,7 @@ from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason, StockState
-from uriba.inventory.queries import supply_by_variant
+from uriba.inventory.queries import COUNT_TIMES, UNITS_IN_STATE, supply_by_variant
 
 REJECTED = "REJECTED"
 """The reason of the timeline where the caller gives none."""
@@ -160,7 +160,12 @@ async def resolve_counted(session: Session, *, limit: int = 100) -> int:
 
     The count has set on hand, so the units that wait for inspection become available again.
     """
-    rows = await session.fetch(_COUNTED, limit=limit)
+    seen = await session.fetch(_COUNTED, ids=None, limit=limit)
+    if not seen:
+        return 0
+    await conflicts.lock_all(session, [row["id"] for row in seen])
+    # Read again: another transaction may have resolved them before they were locked.
+    rows = await session.fetch(_COUNTED, ids=[row["id"] for row in seen], limit=limit)
     for row in rows:
         movement = Movement(
             variant_id=row["variant_id"],
@@ -177,11 +182,10 @@ async def resolve_counted(session: Session, *, limit: int = 100) -> int:
 
 
 # Not more than still waits for inspection: people may have made the units available themselves.
-_COUNTED = statement("""
+_COUNTED = statement(f"""
     SELECT c.id, c.variant_id, c.location_id, least(c.quantity, coalesce(u.quantity, 0)) AS units
-    FROM conflict c JOIN stock_level l ON (l.variant_id, l.location_id) = (c.variant_id, c.location_id)
-    LEFT JOIN stock_unavailable u ON (u.variant_id, u.location_id, u.state)
-        = (c.variant_id, c.location_id, 'INSPECTION')
-    WHERE c.kind = 'STOCK_CHECK' AND c.status = 'OPEN' AND l.counted_at > c.opened_at
-    ORDER BY c.variant_id, c.location_id, c.id LIMIT :limit FOR UPDATE OF c
+    FROM ({conflicts.OPEN_STOCK_CHECKS}) c JOIN ({COUNT_TIMES}) l USING (variant_id, location_id)
+    LEFT JOIN ({UNITS_IN_STATE.format(state="'INSPECTION'")}) u USING (variant_id, location_id)
+    WHERE l.counted_at > c.opened_at AND (:ids::bigint[] IS NULL OR c.id = ANY(:ids))
+    ORDER BY c.variant_id, c.location_id, c.id LIMIT :limit
 """)

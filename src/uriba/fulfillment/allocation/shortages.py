@@ -18,7 +18,7 @@ from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.sourcing.selection import Assignment, Demand, Supply, assign_units
 from uriba.fulfillment.sourcing.stock import load_stock
 from uriba.inventory import ledger
-from uriba.inventory.queries import LevelKey
+from uriba.inventory.queries import SHORT_LEVELS, LevelKey
 from uriba.orders import locks
 from uriba.orders.queries import ORDERED_UNITS, PLACED_ORDERS
 
@@ -152,11 +152,11 @@ async def _supply_by_channel(
 
 
 _SHORT_LEVELS = statement(f"""
-    SELECT DISTINCT s.variant_id, s.location_id FROM stock_level s
+    SELECT DISTINCT s.variant_id, s.location_id FROM ({SHORT_LEVELS}) s
     JOIN fulfillment f ON f.location_id = s.location_id AND f.status = 'ALLOCATED'
     JOIN fulfillment_line fl ON fl.fulfillment_id = f.id
     JOIN ({ORDERED_UNITS}) l ON l.order_line_id = fl.order_line_id AND l.variant_id = s.variant_id
-    WHERE s.shortage > 0 AND s.committed > 0 LIMIT :limit
+    LIMIT :limit
 """)
 
 _BROKEN_PROMISES = statement(f"""
@@ -171,9 +171,7 @@ _BROKEN_PROMISES = statement(f"""
         JOIN ({PLACED_ORDERS}) o ON o.order_id = f.order_id
         WHERE f.location_id = :location_id AND f.status = 'ALLOCATED'
             AND (:order_ids::uuid[] IS NULL OR o.order_id = ANY(:order_ids))
-    ) promise JOIN (
-        SELECT least(shortage, committed) AS short FROM stock_level
-        WHERE (variant_id, location_id) = (:variant_id, :location_id)
-    ) s ON promise.newer < s.short
+    ) promise JOIN ({SHORT_LEVELS}) s ON promise.newer < s.short
+    WHERE (s.variant_id, s.location_id) = (:variant_id, :location_id)
     ORDER BY newer LIMIT :limit
 """)

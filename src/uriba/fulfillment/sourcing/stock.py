@@ -10,7 +10,7 @@ from uriba.db import Row, Session
 from uriba.db.statements import statement
 from uriba.fulfillment.sourcing.geography import SourcingLocation
 from uriba.fulfillment.sourcing.selection import Assignment, Supply
-from uriba.inventory.queries import AVAILABLE
+from uriba.inventory.queries import AVAILABLE_UNITS
 
 OPEN_WORK_MAX = 100
 """A location's open fulfillments are counted up to this number."""
@@ -90,9 +90,10 @@ def _location(row: Row) -> SourcingLocation:
 # to meet a hundred rows soon in a scan of all fulfillments, and read all of them for a location that has none.
 _STOCK = statement(f"""
     WITH level AS MATERIALIZED (
-        SELECT l.location_id, array_agg(l.variant_id) AS variants, array_agg({AVAILABLE}) AS quantities
-        FROM stock_level l JOIN channel_location s ON s.location_id = l.location_id AND s.channel_id = :channel_id
-        WHERE l.variant_id = ANY(:variant_ids) AND {AVAILABLE} > 0 GROUP BY l.location_id
+        SELECT l.location_id, array_agg(l.variant_id) AS variants, array_agg(l.available) AS quantities
+        FROM ({AVAILABLE_UNITS}) l
+        JOIN channel_location s ON s.location_id = l.location_id AND s.channel_id = :channel_id
+        WHERE l.variant_id = ANY(:variant_ids) AND l.available > 0 GROUP BY l.location_id
     )
     SELECT o.id AS location_id, o.code, coalesce(s.position, {POSITION_OUTSIDE_CHANNEL}) AS position, o.ships_orders,
         o.offers_pickup, o.region, o.latitude, o.longitude, o.pickup_ready_minutes, c.split_limit,
