@@ -21,7 +21,7 @@ from uriba.exports.tables import TABLES
 if TYPE_CHECKING:
     from conftest import RunningHub
 
-CURSOR_TEXT = "the feed goes on after "
+CURSOR_TEXT = "feed cursor: "
 
 Run = Callable[..., Result]
 

@@ -25,4 +25,4 @@ def export(
     """Write a table as it is at one moment; print the cursor from which the event feed continues."""
     filters = {"location": location, "channel": channel, "since": since, "until": until}
     cursor = run_on_hub(data_dir, lambda database: files.save(database, table, format_, filters, output))
-    stderr.print(f"the feed goes on after {cursor}")
+    stderr.print(f"feed cursor: {cursor}")

@@ -28,21 +28,21 @@ class Effect(StrEnum):
     FREE_SHIPPING = "FREE_SHIPPING"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Basket:
-    """Items, and what is left to pay for each and for shipping, in minor units. The lists are changed in place."""
+    """Items, and what is due for each and for shipping, in minor units. Discounts reduce what is due."""
 
     items: Sequence[BasketItem]
-    left: list[int]
-    shipping: list[int]
+    due_minor: list[int]
+    shipping_due_minor: int
 
     @classmethod
     def of(cls, items: Sequence[BasketItem], shipping_minor: int) -> Basket:
-        return cls(items, [item.amount_minor for item in items], [shipping_minor])
+        return cls(items, [item.amount_minor for item in items], shipping_minor)
 
     def remaining(self, index: int, units: int) -> int:
         """Return the remaining price of units of an item, rounded down if an earlier discount did not divide evenly."""
-        return self.left[index] * units // self.items[index].quantity
+        return self.due_minor[index] * units // self.items[index].quantity
 
 
 def percent_off(basket: Basket, percent: int, qualifying: Collection[int], units_max: int | None) -> dict[int, int]:
@@ -59,9 +59,9 @@ def amount_off(basket: Basket, amount_minor: int, qualifying: Collection[int], u
 
 def off_order(basket: Basket, *, percent: int = 0, amount_minor: int = 0) -> dict[int, int]:
     """Take a percentage (in hundredths) or an amount off the order, rounded once and spread over its items."""
-    left = dict(enumerate(basket.left))
-    whole = sum(left.values())
-    return spread(min(whole, amount_minor + divide(whole * percent, PERCENT_WHOLE, Rounding.HALF_UP)), left)
+    due = dict(enumerate(basket.due_minor))
+    whole = sum(due.values())
+    return spread(min(whole, amount_minor + divide(whole * percent, PERCENT_WHOLE, Rounding.HALF_UP)), due)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _first(units: Mapping[int, int], units_max: int) -> dict[int, int]:
 
 def _by_price(basket: Basket, indexes: Collection[int]) -> list[int]:
     """Return indexes by the present price of a unit, the cheapest first; of equal ones the earlier first."""
-    return sorted(indexes, key=lambda n: (Fraction(basket.left[n], basket.items[n].quantity), n))
+    return sorted(indexes, key=lambda n: (Fraction(basket.due_minor[n], basket.items[n].quantity), n))
 
 
 def _units(basket: Basket, indexes: Collection[int]) -> int:

@@ -179,66 +179,68 @@ def evaluate(
     """Evaluate all candidates."""
     basket = Basket.of(items, shipping_minor)
     results: list[PromotionResult] = []
-    for offer in sorted(candidates.candidates, key=_rank):
-        results.append(_evaluate_one(offer, candidates, basket, currency, results))
-    discounts = tuple(item.amount_minor - left for item, left in zip(items, basket.left, strict=True))
-    return PromotionOutcome(discounts, shipping_minor - basket.shipping[0], tuple(results))
+    for candidate in sorted(candidates.candidates, key=_rank):
+        results.append(_evaluate_one(candidate, candidates, basket, currency, results))
+    discounts = tuple(item.amount_minor - due for item, due in zip(items, basket.due_minor, strict=True))
+    return PromotionOutcome(discounts, shipping_minor - basket.shipping_due_minor, tuple(results))
 
 
-def _rank(offer: PromotionCandidate) -> tuple[int, str, str]:
-    return -offer.promotion.priority, offer.promotion.code, offer.coupon.code if offer.coupon else ""
+def _rank(candidate: PromotionCandidate) -> tuple[int, str, str]:
+    return -candidate.promotion.priority, candidate.promotion.code, candidate.coupon.code if candidate.coupon else ""
 
 
 def _evaluate_one(
-    offer: PromotionCandidate,
+    candidate: PromotionCandidate,
     candidates: PromotionCandidates,
     basket: Basket,
     currency: str,
     before: Sequence[PromotionResult],
 ) -> PromotionResult:
     """Evaluate a candidate and take its discount off the basket."""
-    if refused := _unavailable(offer, candidates, currency) or _excluded(offer, before):
+    if refused := _unavailable(candidate, candidates, currency) or _excluded(candidate, before):
         return refused
-    qualifying = [n for n, item in enumerate(basket.items) if offer.promotion.qualifies(item)]
+    qualifying = [n for n, item in enumerate(basket.items) if candidate.promotion.qualifies(item)]
     if not qualifying:
-        return _refused(offer, Reason.NOTHING_QUALIFIES, "Nothing in the cart qualifies.")
-    if refused := _below_threshold(offer, basket, qualifying, currency):
+        return _refused(candidate, Reason.NOTHING_QUALIFIES, "Nothing in the cart qualifies.")
+    if refused := _below_threshold(candidate, basket, qualifying, currency):
         return refused
-    return _apply(offer, basket, qualifying, currency)
+    return _apply(candidate, basket, qualifying, currency)
 
 
-def _refused(offer: PromotionCandidate, reason: Reason, text: str, money: Money | None = None) -> PromotionResult:
-    return PromotionResult(offer.promotion, offer.coupon, reason, text, money)
+def _refused(candidate: PromotionCandidate, reason: Reason, text: str, money: Money | None = None) -> PromotionResult:
+    return PromotionResult(candidate.promotion, candidate.coupon, reason, text, money)
 
 
-def _unavailable(offer: PromotionCandidate, candidates: PromotionCandidates, currency: str) -> PromotionResult | None:
+def _unavailable(
+    candidate: PromotionCandidate, candidates: PromotionCandidates, currency: str
+) -> PromotionResult | None:
     """Refuse a promotion that is inactive, not for this channel or time, or not for this coupon."""
-    promotion, coupon = offer.promotion, offer.coupon
+    promotion, coupon = candidate.promotion, candidate.coupon
     elsewhere = promotion.channel_ids is not None and candidates.channel_id not in promotion.channel_ids
     if not promotion.active or (coupon is not None and not coupon.active):
-        return _refused(offer, Reason.NOT_ACTIVE, "This promotion has been withdrawn.")
+        return _refused(candidate, Reason.NOT_ACTIVE, "This promotion has been withdrawn.")
     if elsewhere or promotion.currency not in (None, currency):
-        return _refused(offer, Reason.NOT_IN_CHANNEL, "This promotion is not available in this channel.")
+        return _refused(candidate, Reason.NOT_IN_CHANNEL, "This promotion is not available in this channel.")
     if promotion.valid_from is not None and candidates.at < promotion.valid_from:
-        return _refused(offer, Reason.NOT_YET, "This promotion has not started yet.")
+        return _refused(candidate, Reason.NOT_YET, "This promotion has not started yet.")
     if promotion.valid_to is not None and candidates.at >= promotion.valid_to:
-        return _refused(offer, Reason.OVER, "This promotion has ended.")
+        return _refused(candidate, Reason.OVER, "This promotion has ended.")
     if coupon is None:
-        return _refused(offer, Reason.COUPON_NEEDED, "A coupon is needed.") if promotion.needs_coupon else None
+        return _refused(candidate, Reason.COUPON_NEEDED, "A coupon is needed.") if promotion.needs_coupon else None
     if coupon.used_up:
-        return _refused(offer, Reason.COUPON_USED_UP, "This coupon has been used up.")
+        return _refused(candidate, Reason.COUPON_USED_UP, "This coupon has been used up.")
     if coupon.needs_customer:
-        return _refused(offer, Reason.CUSTOMER_NEEDED, "Sign in to use this coupon.")
+        return _refused(candidate, Reason.CUSTOMER_NEEDED, "Sign in to use this coupon.")
     return None
 
 
-def _excluded(offer: PromotionCandidate, before: Sequence[PromotionResult]) -> PromotionResult | None:
+def _excluded(candidate: PromotionCandidate, before: Sequence[PromotionResult]) -> PromotionResult | None:
     """Refuse a promotion that cannot be combined with one that was applied before."""
     for other in (result for result in before if result.applied):
-        if other.promotion.id == offer.promotion.id:
-            return _refused(offer, Reason.ALREADY_APPLIED, "This promotion is already applied.")
-        if _exclude_each_other(offer.promotion, other.promotion):
-            refused = _refused(offer, Reason.EXCLUDED_BY, f"This cannot be combined with {other.promotion.name}.")
+        if other.promotion.id == candidate.promotion.id:
+            return _refused(candidate, Reason.ALREADY_APPLIED, "This promotion is already applied.")
+        if _exclude_each_other(candidate.promotion, other.promotion):
+            refused = _refused(candidate, Reason.EXCLUDED_BY, f"This cannot be combined with {other.promotion.name}.")
             return replace(refused, excluded_by=other.promotion.code)
     return None
 
@@ -251,21 +253,21 @@ def _exclude_each_other(one: Promotion, other: Promotion) -> bool:
 
 
 def _below_threshold(
-    offer: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str
+    candidate: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str
 ) -> PromotionResult | None:
     """Refuse a promotion whose threshold is not reached, and say how much is missing."""
-    promotion = offer.promotion
+    promotion = candidate.promotion
     units = sum(basket.items[n].quantity for n in qualifying)
     amount = sum(basket.items[n].amount_minor for n in qualifying)
     if amount < promotion.min_minor:
         missing = Money(promotion.min_minor - amount, currency)
-        return _refused(offer, Reason.BELOW_THRESHOLD, "more of qualifying items is needed.", missing)
+        return _refused(candidate, Reason.BELOW_THRESHOLD, "more of qualifying items is needed.", missing)
     if units < promotion.min_units:
-        return _refused(offer, Reason.BELOW_THRESHOLD, f"{_more(promotion.min_units - units)} needed.")
+        return _refused(candidate, Reason.BELOW_THRESHOLD, f"{_more(promotion.min_units - units)} needed.")
     if promotion.effect is Effect.BUY_X_GET_Y and not discounts.buy_x_get_y_sets(
         basket, *_buy_x_get_y(promotion, basket, qualifying)
     ):
-        return _refused(offer, Reason.BELOW_THRESHOLD, f"Buy {promotion.buy_units} to get {promotion.get_units}.")
+        return _refused(candidate, Reason.BELOW_THRESHOLD, f"Buy {promotion.buy_units} to get {promotion.get_units}.")
     return None
 
 
@@ -280,25 +282,25 @@ def _buy_x_get_y(
     return rule, set(qualifying), {n for n, item in enumerate(basket.items) if promotion.rewards(item)}
 
 
-def _apply(offer: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str) -> PromotionResult:
+def _apply(candidate: PromotionCandidate, basket: Basket, qualifying: Sequence[int], currency: str) -> PromotionResult:
     """Take the discount off the basket, within the promotion's limits."""
-    promotion = offer.promotion
+    promotion = candidate.promotion
     if promotion.effect is Effect.FREE_SHIPPING:
-        return _free_shipping(offer, basket, currency)
-    off_by_item = _off(promotion, basket, qualifying)
-    amount = sum(off_by_item.values())
+        return _free_shipping(candidate, basket, currency)
+    by_item = _discounts_by_item(promotion, basket, qualifying)
+    amount = sum(by_item.values())
     if promotion.max_minor is not None and amount > promotion.max_minor:
-        amount, off_by_item = promotion.max_minor, discounts.spread(promotion.max_minor, off_by_item)
+        amount, by_item = promotion.max_minor, discounts.spread(promotion.max_minor, by_item)
     if not amount:
-        return _refused(offer, Reason.NOTHING_LEFT, "Nothing is left to discount.")
-    for n, off in off_by_item.items():
-        basket.left[n] -= off
-        assert basket.left[n] >= 0
+        return _refused(candidate, Reason.NOTHING_LEFT, "Nothing is left to discount.")
+    for n, amount_off in by_item.items():
+        basket.due_minor[n] -= amount_off
+        assert basket.due_minor[n] >= 0
     discount = Money(amount, currency)
-    return PromotionResult(promotion, offer.coupon, Reason.APPLIED, "off.", discount, amount_minor=amount)
+    return PromotionResult(promotion, candidate.coupon, Reason.APPLIED, "off.", discount, amount_minor=amount)
 
 
-def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dict[int, int]:
+def _discounts_by_item(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dict[int, int]:
     match promotion.effect:
         case Effect.PERCENT_OFF_ITEMS:
             return discounts.percent_off(basket, promotion.percent, qualifying, promotion.max_units)
@@ -314,14 +316,14 @@ def _off(promotion: Promotion, basket: Basket, qualifying: Sequence[int]) -> dic
             raise AssertionError("free shipping has no items")
 
 
-def _free_shipping(offer: PromotionCandidate, basket: Basket, currency: str) -> PromotionResult:
-    amount = basket.shipping[0]
-    if offer.promotion.max_minor is not None:
-        amount = min(amount, offer.promotion.max_minor)
+def _free_shipping(candidate: PromotionCandidate, basket: Basket, currency: str) -> PromotionResult:
+    amount = basket.shipping_due_minor
+    if candidate.promotion.max_minor is not None:
+        amount = min(amount, candidate.promotion.max_minor)
     if not amount:
-        return _refused(offer, Reason.NOTHING_LEFT, "No shipping is charged.")
-    basket.shipping[0] -= amount
+        return _refused(candidate, Reason.NOTHING_LEFT, "No shipping is charged.")
+    basket.shipping_due_minor -= amount
     discount = Money(amount, currency)
     return PromotionResult(
-        offer.promotion, offer.coupon, Reason.APPLIED, "off shipping.", discount, shipping_minor=amount
+        candidate.promotion, candidate.coupon, Reason.APPLIED, "off shipping.", discount, shipping_minor=amount
     )
