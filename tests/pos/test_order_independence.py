@@ -32,7 +32,7 @@ GOODS = ("TEA", "POT", "CUP")
 TILLS = 2
 PRICE = 100
 WRONG = timedelta(minutes=40)
-"""How far the second till's clock is ahead."""
+"""The skew of the second till's clock."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from uriba.db.base import Base
 
 
 class StockReason(StrEnum):
-    """Why a level changed."""
+    """The reason of a movement."""
 
     SALE = "SALE"
     RETURN = "RETURN"

@@ -1,4 +1,4 @@
-"""Facts: what a till's events say happened, and the checks that need nothing but the fact itself. Pure."""
+"""Facts: the content of a till's events, and the checks that need nothing but the fact itself. Pure."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from uriba.inventory.explain import AvailabilityCause, AvailabilityTerm, CauseKi
 from uriba.inventory.models import StockState
 from uriba.inventory.queries import LevelKey
 
-strawberry.enum(StockState, description="What units on hand are fit for. All states but SELLABLE are unavailable.")
+strawberry.enum(StockState, description="The state of units on hand. All states but SELLABLE are unavailable.")
 strawberry.enum(TermName, name="StockTermName", description="A term of what is available.")
 strawberry.enum(
     CauseKind,
     name="StockCauseKind",
-    description="What a term comes from: the last count, the sum of the movements since then (or ever), an open "
+    description="The origin of a term: the last count, the sum of the movements since then (or ever), an open "
     "fulfillment of an order, or a hold of a cart that is being paid.",
 )
 
@@ -33,7 +33,7 @@ class StockStateUnits:
     quantity: int
 
 
-@strawberry.type(description="A part of what a term comes from.")
+@strawberry.type(description="An origin of a term.")
 class StockCause:
     id: strawberry.ID | None = strawberry.field(description="The global id, if it is an object that may be read.")
     kind: CauseKind
@@ -50,8 +50,8 @@ class StockTerm:
     state: StockState | None = strawberry.field(description="Of UNAVAILABLE: the state of the units.")
     sign: int = strawberry.field(description="1 or -1.")
     quantity: int
-    references: list[StockCause] = strawberry.field(description="What the term comes from, the first 20.")
-    total: int = strawberry.field(description="How many references there are.")
+    references: list[StockCause] = strawberry.field(description="The origins of the term, the first 20.")
+    total: int = strawberry.field(description="The number of references.")
 
 
 def units_of(units: StateUnits) -> StockStateUnits:

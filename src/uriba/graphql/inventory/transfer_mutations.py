@@ -40,7 +40,7 @@ class StockTransferShipInput:
     id: strawberry.ID
     idempotency_key: str
     lines: list[StockTransferLineInput] | None = strawberry.field(
-        default=None, description="What is shipped. Default: all planned units."
+        default=None, description="The shipped units. Default: all planned units."
     )
 
 

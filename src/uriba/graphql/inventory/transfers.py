@@ -21,7 +21,9 @@ from uriba.inventory.models import TransferStatus
 from uriba.inventory.transfer_receipts import Discrepancy
 
 strawberry.enum(TransferStatus, name="StockTransferStatus", description="The status of a transfer.")
-strawberry.enum(Discrepancy, name="TransferDiscrepancy", description="Why received units differ from the shipped ones.")
+strawberry.enum(
+    Discrepancy, name="TransferDiscrepancy", description="The reason why received units differ from the shipped ones."
+)
 
 
 @strawberry.type(description="Units of a variant in a transfer.")
@@ -31,7 +33,9 @@ class StockTransferLine:
     shipped: int
     received: int = strawberry.field(description="Received units, damaged ones included.")
     returned: int = strawberry.field(description="Units put back at the source by a cancellation.")
-    discrepancy: Discrepancy | None = strawberry.field(description="Why received units differ from the shipped ones.")
+    discrepancy: Discrepancy | None = strawberry.field(
+        description="The reason why received units differ from the shipped ones."
+    )
 
     @strawberry.field
     async def variant(self, info: Info) -> Variant:
@@ -45,8 +49,8 @@ class StockTransfer(Node):
     id: strawberry.ID
     status: TransferStatus
     reference: str | None = strawberry.field(description="The caller's own reference.")
-    reason: str | None = strawberry.field(description="Why the transfer was cancelled.")
-    actor: str = strawberry.field(description="Who planned the transfer.")
+    reason: str | None = strawberry.field(description="The reason of the cancellation.")
+    actor: str = strawberry.field(description="The caller that planned the transfer.")
     lines: list[StockTransferLine]
     created_at: datetime
     shipped_at: datetime | None

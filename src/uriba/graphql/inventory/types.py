@@ -19,7 +19,7 @@ from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import queries
 from uriba.inventory.models import StockReason, StockState
 
-strawberry.enum(StockReason, description="Why a level changed.")
+strawberry.enum(StockReason, description="The reason of a movement.")
 
 
 @strawberry.type(description="One line of the append-only ledger. A level is the sum of its movements.")
@@ -34,7 +34,7 @@ class StockMovement(Node):
     incoming_delta: int
     state: StockState | None = strawberry.field(description="Which units became unavailable, or fit for sale again.")
     reference: str | None = strawberry.field(description="The order, cart, count or change that caused it.")
-    actor: str = strawberry.field(description="Who caused it.")
+    actor: str = strawberry.field(description="The caller that caused it.")
     occurred_at: datetime
     recorded_at: datetime
 

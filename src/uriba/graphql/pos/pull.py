@@ -16,7 +16,7 @@ from uriba.graphql.scalars import DecimalString, Money, money_of
 from uriba.pos import pull
 from uriba.pos.pull import PullEntry, PullEntryKind
 
-strawberry.enum(PullEntryKind, name="PosEntryKind", description="What an entry is about.")
+strawberry.enum(PullEntryKind, name="PosEntryKind", description="The kind of an entry.")
 
 
 @strawberry.type(description="A price with its validity. Of several valid prices the first one applies.")

@@ -22,9 +22,9 @@ from uriba.pos.facts import FactLine, FactTender, TillFact
 from uriba.pos.identity import Verdict
 from uriba.pos.models import PosEventStatus, PosEventType
 
-strawberry.enum(PosEventType, description="What an event says happened.")
-strawberry.enum(PosEventStatus, description="What became of an event.")
-strawberry.enum(ConflictKind, description="What a conflict is about.")
+strawberry.enum(PosEventType, description="The type of an event: what has happened at the till.")
+strawberry.enum(PosEventStatus, description="The verdict on an event.")
+strawberry.enum(ConflictKind, description="The kind of a conflict.")
 strawberry.enum(ConflictStatus, description="Whether a conflict still has to be resolved.")
 
 
@@ -100,7 +100,7 @@ def errors_of(problems: Sequence[Problem]) -> list[UserError]:
 class PosEventResult:
     event_id: str
     status: PosEventStatus
-    errors: list[UserError] = strawberry.field(description="Why the event is parked.")
+    errors: list[UserError] = strawberry.field(description="The reasons why the event is parked.")
     warnings: list[UserError] = strawberry.field(
         description="Of an applied event: for example that its time was corrected."
     )
