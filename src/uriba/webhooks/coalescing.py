@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 
@@ -14,17 +13,14 @@ from uriba.outbox import registry
 _encode = msgspec.json.Encoder().encode
 
 
-class CoalescedEvent(NamedTuple):
-    """An event of the feed, and the first of the versions that it stands for."""
-
-    row: Row
-    first_version: int
+CoalescedEvent = tuple[Row, int]
+"""An event of the feed, and the first of the versions that it stands for. A plain tuple: one is made for each event."""
 
 
 def coalesce(rows: Sequence[Row], *, older_than: datetime) -> list[CoalescedEvent]:
     """Keep only the newest event of each stock level if the first event is older than `older_than`, else all events."""
     if not rows or rows[0]["at"] >= older_than:
-        return [CoalescedEvent(row, row["version"]) for row in rows]
+        return [(row, row["version"]) for row in rows]
     types = registry.coalesced_types()
     newest: dict[str, int] = {}
     first: dict[str, int] = {}
@@ -33,7 +29,7 @@ def coalesce(rows: Sequence[Row], *, older_than: datetime) -> list[CoalescedEven
             newest[row["subject"]] = n
             first.setdefault(row["subject"], row["version"])
     return [
-        CoalescedEvent(row, first[row["subject"]] if row["type"] in types else row["version"])
+        (row, first[row["subject"]] if row["type"] in types else row["version"])
         for n, row in enumerate(rows)
         if row["type"] not in types or newest[row["subject"]] == n
     ]

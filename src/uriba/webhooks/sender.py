@@ -184,11 +184,10 @@ class Sender:
         self._position = rows[-1]["position"]
         if events:
             ids = await self._create_deliveries(events, self._position)
-            self._window.add([self._new_delivery(ids[event.row["position"]], event) for event in events])
+            self._window.add([self._new_delivery(ids[row["position"]], row, version) for row, version in events])
         return len(rows) == FEED_ROWS_MAX
 
-    def _new_delivery(self, delivery_id: int, event: CoalescedEvent) -> PendingDelivery:
-        row, first_version = event
+    def _new_delivery(self, delivery_id: int, row: Row, first_version: int) -> PendingDelivery:
         body = self._feed_cache.body(row) if first_version == row["version"] else encode_body(row, first_version)
         return PendingDelivery(delivery_id, row["position"], global_id("Event", row["id"]), row["subject"], body)
 
