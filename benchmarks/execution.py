@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import uvloop
+from graphql import ExecutionResult, GraphQLObjectType, GraphQLSchema
+from graphql import execute as interpret
 
 from benchmarks import documents
 from benchmarks.shop import SKUS, Shop
-from graphql import ExecutionResult, GraphQLObjectType, GraphQLSchema
-from graphql import execute as interpret
 from uriba import embedded
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways

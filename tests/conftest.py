@@ -9,20 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from api_server import serve
-from client import Client
-from event_conformity import ConformityCheck
-from shop import Shop, open_shop
+from tests.support.api_server import serve
+from tests.support.event_conformity import ConformityCheck
+from tests.support.hub import RunningHub, make_settings
+from tests.support.shop import Shop, open_shop
 from uriba import app, embedded, invariants
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
-from uriba.config import Settings
-from uriba.db import Database
 from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
@@ -40,36 +36,10 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class RunningHub:
-    """The hub under test. Tests read effects from its database."""
-
-    url: str
-    settings: Settings
-    database: Database
-    work: WorkerContext
-
-    def client(self, key: str | None = None, *, channel: str | None = None) -> Client:
-        return Client(self.url, key=key, channel=channel)
-
-
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EngineAddresses]:
     with embedded.run_engines(tmp_path_factory.mktemp("hub")) as addresses:
         yield addresses
-
-
-def make_settings(engines: embedded.EngineAddresses, folder: Path, **overrides: object) -> Settings:
-    return Settings(
-        data_dir=folder,
-        database_url=engines.database_url,
-        valkey_url=engines.valkey_url,
-        gateway_timeout_s=2.0,
-        webhook_retry_s=(0.1, 0.2, 0.3),
-        webhook_timeout_s=1.0,
-        log_level="ERROR",
-        **overrides,  # type: ignore[arg-type]
-    )
 
 
 @pytest.fixture(scope="session")

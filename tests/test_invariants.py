@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from client import Client
-from shop import Shop, open_shop
+from tests.support.client import Client
+from tests.support.shop import Shop, open_shop
 from uriba import invariants
 from uriba.core.ids import local_id, uuid
 from uriba.db.statements import statement
 from uriba.invariants import INVARIANTS, Invariant
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 
 @dataclass(frozen=True)

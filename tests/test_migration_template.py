@@ -13,14 +13,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import IntegrityError
 
-from schema_catalog import catalog, rows, run
-from scratch_database import migrated_database
+from tests.support.schema_catalog import catalog, rows, run
+from tests.support.scratch_database import migrated_database
 from uriba.migrate import revisions, runner
 from uriba.migrate.errors import MigrationBlocked
 from uriba.migrate.runner import migrate
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 Write = Callable[..., Path]
 

@@ -15,15 +15,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from schema_catalog import CATALOG, catalog, differences, rows, run
-from scratch_database import empty_database
+from tests.support.schema_catalog import CATALOG, catalog, differences, rows, run
+from tests.support.scratch_database import empty_database
 from uriba.migrate import sql_files
 from uriba.migrate.errors import MigrationBlocked, SchemaMismatch
 from uriba.migrate.revisions import config, known_revisions
 from uriba.migrate.runner import metadata, migrate
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 LEFTOVERS = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S', 'v')

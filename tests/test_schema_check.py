@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from schema_catalog import catalog, rows, run
-from scratch_database import empty_database, migrated_database
+from tests.support.schema_catalog import catalog, rows, run
+from tests.support.scratch_database import empty_database, migrated_database
 from uriba import __version__
 from uriba.cli import cli
 from uriba.migrate import revisions
 from uriba.migrate.errors import SchemaMismatch
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 COMMANDS = (
     ("api", "--port", "0"),

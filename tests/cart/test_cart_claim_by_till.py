@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import cart_calls
-
-from shop import ADDRESS, ERRORS, Shop
+from tests.support import cart_calls
+from tests.support.shop import ADDRESS, ERRORS, Shop
 
 
 async def test_lines_in_stock_at_the_till_are_carried_out_and_the_others_shipped(shop: Shop) -> None:

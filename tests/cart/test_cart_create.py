@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import cart_calls
 import pytest
 
-from shop import Shop
+from tests.support import cart_calls
+from tests.support.shop import Shop
 
 
 async def test_a_guests_cart_begins_active_in_the_channel_of_the_header(shop: Shop) -> None:

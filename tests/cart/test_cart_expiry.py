@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-import cart_calls
-
-from shop import CART, Shop
+from tests.support import cart_calls
+from tests.support.shop import CART, Shop
 from uriba.worker import sweeps
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cart_calls
 import pytest
 
-from shop import ADDRESS, ERRORS, Shop
+from tests.support import cart_calls
+from tests.support.shop import ADDRESS, ERRORS, Shop
 
 
 async def test_all_lines_are_picked_up_at_a_store(shop: Shop) -> None:

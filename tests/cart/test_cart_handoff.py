@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import cart_calls
 import pytest
 
-from shop import CART, Shop
+from tests.support import cart_calls
+from tests.support.shop import CART, Shop
 from uriba.core.errors import Code
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import cart_calls
 import pytest
 
-from shop import CART, ERRORS, Shop
+from tests.support import cart_calls
+from tests.support.shop import CART, ERRORS, Shop
 
 ADD = f"""mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {{
     cartLinesAdd(cartId: $c, lines: $l, idempotencyKey: $k) {{ cart {{ {CART} }} {ERRORS} }} }}"""

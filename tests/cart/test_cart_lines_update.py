@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import cart_calls
 import pytest
 
-from shop import Shop
+from tests.support import cart_calls
+from tests.support.shop import Shop
 
 
 async def test_quantities_are_set_and_zero_removes(shop: Shop) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import cart_calls
 import pytest
 
-from shop import ERRORS, Shop
+from tests.support import cart_calls
+from tests.support.shop import ERRORS, Shop
 
 
 @pytest.mark.parametrize(

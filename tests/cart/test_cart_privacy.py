@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import cart_calls
 import pytest
 
-from client import Client, Refused
-from shop import ADDRESS, Shop
+from tests.support import cart_calls
+from tests.support.client import Client, Refused
+from tests.support.shop import ADDRESS, Shop
 from uriba.core.ids import global_id, new_secret_id
 
 Change = Callable[[Shop, Client, dict[str, Any]], Awaitable[dict[str, Any]]]

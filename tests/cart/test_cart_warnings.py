@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import cart_calls
-
-from shop import Shop
+from tests.support import cart_calls
+from tests.support.shop import Shop
 
 
 async def test_a_changed_price_warns_until_the_quantity_is_set_again(shop: Shop) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import cart_calls
-import promotion_calls
 import pytest
 
-from shop import ADDRESS, Shop
+from tests.support import cart_calls, promotion_calls
+from tests.support.shop import ADDRESS, Shop
 from uriba.core.ids import global_id, new_secret_id
 
 YEN = "JPY"

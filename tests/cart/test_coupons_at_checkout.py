@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import cart_calls
-import promotion_calls
 import pytest
 
-from client import Client
-from shop import ADDRESS, ERRORS, Shop
+from tests.support import cart_calls, promotion_calls
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, ERRORS, Shop
 
 ORDER = """query ($n: String!) { order(number: $n) {
     subtotal { amount } discount { amount } shipping { amount } tax { amount } total { amount }

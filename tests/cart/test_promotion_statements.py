@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import cart_calls
-import promotion_calls
-
-from shop import Shop
+from tests.support import cart_calls, promotion_calls
+from tests.support.shop import Shop
 from uriba.cart import lines, queries
 from uriba.cart.lines import NewLine
 from uriba.core.actor import SYSTEM

@@ -7,9 +7,9 @@ import random
 from typing import Any
 
 import pytest
-from catalog_api import channel, codes, location, upsert
 
-from shop import Shop
+from tests.support.catalog_calls import channel, codes, location, upsert
+from tests.support.shop import Shop
 from uriba.core.ids import number
 
 CHANNELS = "{ channels { id code name kind currency pricesIncludeTax locations { code } } }"

@@ -7,9 +7,9 @@ import random
 from typing import Any
 
 import pytest
-from catalog_api import codes, upsert
 
-from shop import Shop
+from tests.support.catalog_calls import codes, upsert
+from tests.support.shop import Shop
 
 CUSTOMER = """query ($l: String, $e: String, $p: String) { customer(loyaltyCard: $l, email: $e, phone: $p) {
     id name email phone loyaltyCard } }"""

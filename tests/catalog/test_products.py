@@ -6,9 +6,8 @@ import asyncio
 import random
 from typing import Any
 
-from catalog_api import codes, product, upsert, variant, variant_events
-
-from shop import Shop
+from tests.support.catalog_calls import codes, product, upsert, variant, variant_events
+from tests.support.shop import Shop
 from uriba.core.actor import Scope
 
 VARIANT = """query ($s: String, $b: String) { variant(sku: $s, barcode: $b) {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from catalog_api import product, upsert, variant
 
-from client import Refused
-from shop import Shop
+from tests.support.catalog_calls import product, upsert, variant
+from tests.support.client import Refused
+from tests.support.shop import Shop
 
 PRODUCTS = """query ($s: String, $c: String, $n: Int, $a: String) {
     products(search: $s, category: $c, first: $n, after: $a) {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from checkout_calls import (
+
+from tests.support.checkout_calls import (
     attempts,
     card,
     cart_to_pick_up,
@@ -22,8 +23,7 @@ from checkout_calls import (
     stock_quantities,
     wait_for_attempt,
 )
-
-from shop import CART, Shop
+from tests.support.shop import CART, Shop
 from uriba.worker import sweeps
 
 

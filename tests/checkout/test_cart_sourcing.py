@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checkout_calls import (
+from tests.support.checkout_calls import (
     cart_to_pick_up,
     cart_to_ship,
     cash,
@@ -12,8 +12,7 @@ from checkout_calls import (
     pay,
     stock_quantities,
 )
-
-from shop import ADDRESS, ERRORS, Shop
+from tests.support.shop import ADDRESS, ERRORS, Shop
 
 
 async def test_the_first_location_with_all_units_ships_all(shop: Shop) -> None:

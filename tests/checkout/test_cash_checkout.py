@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from checkout_calls import (
+
+from tests.support.checkout_calls import (
     cart_to_pick_up,
     cart_to_ship,
     cash,
@@ -16,8 +17,7 @@ from checkout_calls import (
     set_safety_stock,
     stock_quantities,
 )
-
-from shop import ADDRESS, ORDER, Shop
+from tests.support.shop import ADDRESS, ORDER, Shop
 
 
 async def test_a_carry_out_order_is_completed_at_once(shop: Shop) -> None:

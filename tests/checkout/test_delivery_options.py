@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from checkout_calls import (
+
+from tests.support.checkout_calls import (
     cart_to_pick_up,
     cart_to_ship,
     cash,
@@ -16,9 +17,8 @@ from checkout_calls import (
     pay,
     set_safety_stock,
 )
-
-from client import Client, Refused
-from shop import ADDRESS, ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.shop import ADDRESS, ERRORS, Shop
 
 TOKYO = {"latitude": 35.66, "longitude": 139.70}
 SAPPORO = {"latitude": 43.07, "longitude": 141.35}

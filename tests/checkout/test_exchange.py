@@ -6,10 +6,9 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from checkout_calls import cash, codes_and_paths
-
-from client import Client
-from shop import ERRORS, ORDER, Shop
+from tests.support.checkout_calls import cash, codes_and_paths
+from tests.support.client import Client
+from tests.support.shop import ERRORS, ORDER, Shop
 
 EXCHANGE = f"""mutation ($i: OrderExchangeInput!) {{ orderExchange(input: $i) {{
     orderReturn {{ refund {{ amount }} exchange {{ number }} }}

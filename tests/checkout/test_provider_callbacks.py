@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from checkout_calls import charges, codes, order_count, read, stock_quantities
-from fake_stripe import ACTION, FakeStripe, fake_stripe
 from pydantic import SecretStr
-from stripe_hub import cart_awaiting_customer, pay, post_event, signed_sandbox_event, stripe_shop
 
-from conftest import RunningHub
-from shop import Shop
+from tests.support.checkout_calls import charges, codes, order_count, read, stock_quantities
+from tests.support.fake_stripe import ACTION, FakeStripe, fake_stripe
+from tests.support.hub import RunningHub
+from tests.support.shop import Shop
+from tests.support.stripe_hub import cart_awaiting_customer, pay, post_event, signed_sandbox_event, stripe_shop
 from uriba import app, embedded, supervisor
 from uriba.checkout.gateways.sandbox_gateway import SIGNATURE_HEADER
 from uriba.config import Env, Settings, UnsafeSettings

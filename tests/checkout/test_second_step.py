@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from checkout_calls import (
+from tests.support.checkout_calls import (
     attempts,
     cart_to_ship,
     charges,
@@ -15,9 +15,8 @@ from checkout_calls import (
     read,
     stock_quantities,
 )
-
-from client import Client
-from shop import ORDER, Shop
+from tests.support.client import Client
+from tests.support.shop import ORDER, Shop
 from uriba.checkout.gateways import ProviderEvent
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.worker import sweeps

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from checkout_calls import card, cart_to_ship, cash, pay
 
-from client import Client
-from shop import Shop
+from tests.support.checkout_calls import card, cart_to_ship, cash, pay
+from tests.support.client import Client
+from tests.support.shop import Shop
 from uriba import app
 from uriba.db import Database, session
 from uriba.outbox.database import open_database

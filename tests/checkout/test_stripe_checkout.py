@@ -9,17 +9,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from checkout_calls import codes, make_due, order_count, read, stock_quantities, wait_for_attempt
-from fake_stripe import ACTION, DECLINED, OK, FakeStripe, fake_stripe
-from stripe_hub import cart_awaiting_customer, cart_of_guest, pay, post_event, stripe_shop
 
-from client import Client
-from conftest import RunningHub
-from shop import ERRORS, Shop
+from tests.support.checkout_calls import codes, make_due, order_count, read, stock_quantities, wait_for_attempt
+from tests.support.client import Client
+from tests.support.fake_stripe import ACTION, DECLINED, OK, FakeStripe, fake_stripe
+from tests.support.hub import RunningHub
+from tests.support.shop import ERRORS, Shop
+from tests.support.stripe_hub import cart_awaiting_customer, cart_of_guest, pay, post_event, stripe_shop
+from tests.support.waiting import wait_until
 from uriba import embedded
 from uriba.checkout import completion
 from uriba.core import ids
-from waiting import wait_until
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from fake_stripe import OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 
+from tests.support.fake_stripe import OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 from uriba.checkout.gateways import ChargeResult, InvalidSignature
 from uriba.checkout.gateways.stripe_gateway import StripeGateway
 from uriba.core.ids import new_id

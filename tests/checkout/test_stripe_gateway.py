@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fake_stripe import ACTION, DECLINED, OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 
+from tests.support.fake_stripe import ACTION, DECLINED, OK, SECRET_KEY, WEBHOOK_SECRET, FakeStripe, fake_stripe
 from uriba.checkout.gateways import ChargeState, Declined, GatewayUnreachable
 from uriba.checkout.gateways.stripe_gateway import StripeGateway
 from uriba.core import clock

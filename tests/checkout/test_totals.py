@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from checkout_calls import card, cart_to_pick_up, cart_to_ship, cash, codes_and_paths, pay, read
 
-from shop import ADDRESS, CART, ERRORS, Shop
+from tests.support.checkout_calls import card, cart_to_pick_up, cart_to_ship, cash, codes_and_paths, pay, read
+from tests.support.shop import ADDRESS, CART, ERRORS, Shop
 
 
 async def open_channel(shop: Shop, code: str, **given: Any) -> None:

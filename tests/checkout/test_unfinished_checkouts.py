@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from checkout_calls import (
+
+from tests.support.checkout_calls import (
     attempts,
     cart_to_pick_up,
     cart_to_ship,
@@ -23,9 +24,8 @@ from checkout_calls import (
     read,
     stock_quantities,
 )
-
-from client import Refused
-from shop import Shop
+from tests.support.client import Refused
+from tests.support.shop import Shop
 from uriba.checkout import payment_attempts
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway

@@ -6,9 +6,16 @@ import random
 from pathlib import Path
 
 import pytest
-from connector_harness import RUN, ConnectorHarness, Killed, WrappedConnector, open_connector, set_market_locations
 
-from shop import Shop
+from tests.support.connector_harness import (
+    RUN,
+    ConnectorHarness,
+    Killed,
+    WrappedConnector,
+    open_connector,
+    set_market_locations,
+)
+from tests.support.shop import Shop
 from uriba.connectors.file_connector import FileConnector
 from uriba.connectors.port import Batch, ChannelFailed, PushResult, Refusal
 from uriba.db.statements import statement

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_harness import CREATE, DELETE, DIFFERENCES, RUN, UPDATE, ConnectorHarness, open_connector
 
-from shop import Shop
+from tests.support.connector_harness import CREATE, DELETE, DIFFERENCES, RUN, UPDATE, ConnectorHarness, open_connector
+from tests.support.shop import Shop
 from uriba.core.actor import Scope
 
 REST = {"kind": "REST", "url": "https://example.com/api", "token": "s3cret"}

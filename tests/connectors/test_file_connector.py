@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from connector_harness import ConnectorHarness, open_connector
 
-from shop import Shop
+from tests.support.connector_harness import ConnectorHarness, open_connector
+from tests.support.shop import Shop
 from uriba.connectors.file_connector import FileConnector
 from uriba.connectors.models import ValueKind
 from uriba.connectors.port import Batch, ChannelFailed, ChannelValue

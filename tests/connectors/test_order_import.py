@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_harness import RUN, ConnectorHarness, Killed, open_connector
 
-from shop import Shop
+from tests.support.connector_harness import RUN, ConnectorHarness, Killed, open_connector
+from tests.support.shop import Shop
+from tests.support.waiting import wait_for_positions, wait_until
 from uriba.catalog import channels
 from uriba.connectors import leases, order_import, order_inbox
 from uriba.connectors.external_orders import ExternalOrder, parse_orders
@@ -22,7 +23,6 @@ from uriba.connectors.port import ImportOutcome, OrderPage
 from uriba.connectors.run_report import RunReport
 from uriba.core import ids
 from uriba.db.statements import statement
-from waiting import wait_for_positions, wait_until
 
 
 @pytest.fixture

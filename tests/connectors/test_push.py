@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from connector_harness import (
+
+from tests.support.connector_harness import (
     RUN,
     UPDATE,
     ConnectorHarness,
@@ -17,8 +18,8 @@ from connector_harness import (
     open_connector,
     set_market_locations,
 )
-
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.waiting import wait_until
 from uriba.connectors import leases
 from uriba.connectors.file_connector import FileConnector
 from uriba.connectors.leases import ConnectorLease, LeaseLost
@@ -26,7 +27,6 @@ from uriba.connectors.port import Batch, PushResult, Refusal
 from uriba.core import clock, ids
 from uriba.db.statements import statement
 from uriba.outbound.client import OutboundClient
-from waiting import wait_until
 
 _FENCE = statement("SELECT fence FROM connector WHERE id = :connector_id")
 _LOCK_CONNECTOR = statement("UPDATE connector SET every_s = every_s WHERE code = :code")

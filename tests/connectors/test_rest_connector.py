@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from connector_harness import RUN, ConnectorHarness, open_connector
-from marketplace import Call, Marketplace, run_marketplace
 
-from shop import Shop
+from tests.support.connector_harness import RUN, ConnectorHarness, open_connector
+from tests.support.marketplace import Call, Marketplace, run_marketplace
+from tests.support.shop import Shop
 from uriba.core import clock
 
 

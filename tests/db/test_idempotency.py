@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scratch_database import open_scratch_database
+from tests.support.scratch_database import open_scratch_database
+from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.core.errors import IdempotencyKeyReused, Invalid
 from uriba.db import Database, Session, idempotency
 from uriba.db.idempotency import Call, Replayed
-from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from api_server import serve
-from client import Client, Refused
-from shop import CART, ERRORS, Shop
+from tests.support.api_server import serve
+from tests.support.client import Client, Refused
+from tests.support.shop import CART, ERRORS, Shop
 from uriba import app
 from uriba.config import Settings
 from uriba.db import Database
@@ -20,7 +20,7 @@ from uriba.db.session import CONNECTION_LOST, OutcomeUnknown
 from uriba.outbox import event
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 BEFORE, AFTER = "before the commit", "after the commit"
 

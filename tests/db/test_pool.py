@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 from sqlalchemy import select
 
-from scratch_database import empty_database, migrated_database
+from tests.support.scratch_database import empty_database, migrated_database
+from tests.support.waiting import backend_pid, terminate_backend, wait_until
 from uriba.catalog.models import Location
 from uriba.db import Database, session
-from waiting import backend_pid, terminate_backend, wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from sample_events import SampleEvent
-from scratch_database import migrated_database
+from tests.support.sample_events import SampleEvent
+from tests.support.scratch_database import migrated_database
+from tests.support.waiting import wait_until
 from uriba.db import Database
 from uriba.db.session import PreparedStatement
 from uriba.db.statements import statement
 from uriba.outbox import emit, event
-from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 POOL_SIZE = 2
 
@@ -245,7 +245,7 @@ async def test_waiting_for_a_lock_has_a_limit(hub: RunningHub, database: Databas
     assert hub.settings.database_url
     async with database.reading() as session:
         name = await session.fetchval("SELECT current_database()")
-    from scratch_database import database_url
+    from tests.support.scratch_database import database_url
 
     hasty = Database(
         database_url(hub.settings.database_url, name), hub.settings.model_copy(update={"lock_timeout_s": 0.05})

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import segno
-from document_support import line, order_record, payment, pdf_text
 from pypdf import PdfReader
 
+from tests.support.documents import line, order_record, payment, pdf_text
 from uriba.documents import receipts
 from uriba.documents.content import Document, DocumentKind, PaperSize
 from uriba.documents.html import content_security_policy, render_html

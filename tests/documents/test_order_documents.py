@@ -7,10 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from document_support import NUMBER, get_page, pdf_text, query_document, set_issuer
 
-from client import Client, Refused
-from shop import ADDRESS, CHECKOUT, ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.documents import NUMBER, get_page, pdf_text, query_document, set_issuer
+from tests.support.shop import ADDRESS, CHECKOUT, ERRORS, Shop
 from uriba.core.ids import global_id, new_id
 from uriba.db.statements import statement
 from uriba.stored_value import points

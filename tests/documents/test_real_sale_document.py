@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from document_support import pdf_text
 
-from scratch_database import open_scratch_database
+from tests.support.documents import pdf_text
+from tests.support.scratch_database import open_scratch_database
 from uriba import supervisor
 from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
@@ -23,7 +23,7 @@ from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 
 @contextmanager

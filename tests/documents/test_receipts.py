@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from document_support import NUMBER, line, order_record, payment, pdf_text, return_record
 
+from tests.support.documents import NUMBER, line, order_record, payment, pdf_text, return_record
 from uriba.core.errors import Invalid
 from uriba.core.money import Money
 from uriba.documents import receipts

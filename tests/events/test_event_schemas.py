@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from event_conformity import exported_schema, problems
+from tests.support.event_conformity import exported_schema, problems
 from uriba.cli import cli
 from uriba.core.ids import global_id
 from uriba.events import reference_page, schemas

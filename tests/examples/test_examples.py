@@ -12,12 +12,12 @@ from socket import create_server
 from typing import Any
 
 import pytest
-from endpoint_api import change_endpoint, temporary_endpoint
 
-from shop import Shop
+from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
+from tests.support.shop import Shop
+from tests.support.waiting import wait_until
 from uriba.core.actor import Scope
 from uriba.outbox import feed
-from waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 60

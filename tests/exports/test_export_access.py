@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from export_client import get_export
 
-from shop import Shop
+from tests.support.export_calls import get_export
+from tests.support.shop import Shop
 from uriba.exports.snapshot import CURSOR_KEY
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from export_client import parse_csv
 from typer.testing import CliRunner, Result
 
+from tests.support.export_calls import parse_csv
 from uriba.cli import cli
 from uriba.core.errors import NotFound
 from uriba.core.pages import after_number
@@ -19,7 +19,7 @@ from uriba.exports.snapshot import CURSOR_KEY
 from uriba.exports.tables import TABLES
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 CURSOR_TEXT = "feed cursor: "
 

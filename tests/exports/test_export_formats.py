@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from export_client import csv_rows, parquet_table, parse_csv, place_order
 
-from shop import ERRORS, Shop
+from tests.support.export_calls import csv_rows, parquet_table, parse_csv, place_order
+from tests.support.shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.db.statements import statement

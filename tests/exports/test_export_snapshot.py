@@ -13,9 +13,10 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from export_client import csv_rows, export_url, get_export, parse_csv
 
-from shop import Shop
+from tests.support.export_calls import csv_rows, export_url, get_export, parse_csv
+from tests.support.shop import Shop
+from tests.support.waiting import wait_until
 from uriba.core.errors import DomainError
 from uriba.db import Row, Session
 from uriba.exports import files, snapshot, tables
@@ -23,7 +24,6 @@ from uriba.exports.requests import ExportFormat, ExportRequest, ExportTable, par
 from uriba.exports.snapshot import CURSOR_KEY, Export
 from uriba.exports.tables import TABLES, TableDefinition
 from uriba.http.exports import CONCURRENT_EXPORTS_MAX
-from waiting import wait_until
 
 EVENTS = """query ($after: String) { events(after: $after, first: 100, types: ["stock.changed"]) {
     edges { node { subject version data } } pageInfo { endCursor hasNextPage } } }"""

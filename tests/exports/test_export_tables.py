@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from export_client import csv_rows, parquet_table, pick, place_order
-
-from shop import Shop
+from tests.support.export_calls import csv_rows, parquet_table, pick, place_order
+from tests.support.shop import Shop
 from uriba.core.ids import kind_of
 from uriba.exports.tables import TABLES
 

@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 from asyncpg import InterfaceError, PostgresError
-from delivery_check import DeliveryCheck, compare_with_feed, feed_after, table_ids_after
-from faulty_receiver import FAILURES, FaultyReceiver, faulty_receiver
-from hub_processes import HubProcesses, hub_processes
-from workload import CartFollower, Workload
 
-from shop import ERRORS, Shop, open_shop
+from tests.support.delivery_check import DeliveryCheck, compare_with_feed, feed_after, table_ids_after
+from tests.support.faulty_receiver import FAILURES, FaultyReceiver, faulty_receiver
+from tests.support.hub_processes import HubProcesses, hub_processes
+from tests.support.shop import ERRORS, Shop, open_shop
+from tests.support.waiting import wait_until
+from tests.support.workload import CartFollower, Workload
 from uriba import invariants
 from uriba.core import ids
 from uriba.db.statements import statement
-from waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from placed_orders import (
+
+from tests.support.placed_orders import (
     PlacedOrder,
     buy_unit,
     fulfillments,
@@ -27,15 +28,14 @@ from placed_orders import (
     timeline_updates,
     wait_until_blocked_by,
 )
-
-from shop import ERRORS, ORDER, Shop
+from tests.support.shop import ERRORS, ORDER, Shop
+from tests.support.waiting import backend_pid
 from uriba.db import Row, Session
 from uriba.db.statements import Statement, statement
 from uriba.fulfillment.allocation import backorders
 from uriba.fulfillment.allocation.backorders import Backorder, assign
 from uriba.inventory import queries
 from uriba.orders import locks
-from waiting import backend_pid
 
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"
 

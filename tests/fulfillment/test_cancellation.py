@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from after_sales import (
+from tests.support.order_calls import (
     cancel_order,
     change_channel,
     line_units,
@@ -12,9 +12,8 @@ from after_sales import (
     update_fulfillment,
     value_of_order,
 )
-from placed_orders import PlacedOrder, place_for_pickup, place_to_ship
-
-from shop import Shop
+from tests.support.placed_orders import PlacedOrder, place_for_pickup, place_to_ship
+from tests.support.shop import Shop
 
 
 async def available(shop: Shop, sku: str, location: str) -> tuple[int, int]:

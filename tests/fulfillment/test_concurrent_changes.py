@@ -6,7 +6,8 @@ import asyncio
 from random import Random
 
 import pytest
-from placed_orders import (
+
+from tests.support.placed_orders import (
     cart_to_ship,
     fulfillments,
     level_numbers,
@@ -16,8 +17,7 @@ from placed_orders import (
     sweep_backorders,
     sweep_shortages,
 )
-
-from shop import Shop
+from tests.support.shop import Shop
 from uriba.fulfillment.allocation import backorders
 
 PLACES = ("S1", "S2", "W1")

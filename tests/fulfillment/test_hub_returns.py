@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from after_sales import (
+
+from tests.support.client import Client
+from tests.support.order_calls import (
     cancel_order,
     change_channel,
     line_units,
@@ -16,10 +18,8 @@ from after_sales import (
     update_fulfillment,
     value_of_order,
 )
-from placed_orders import place_for_pickup, place_to_ship
-
-from client import Client
-from shop import CHECKOUT, Shop
+from tests.support.placed_orders import place_for_pickup, place_to_ship
+from tests.support.shop import CHECKOUT, Shop
 from uriba.db.statements import statement
 
 

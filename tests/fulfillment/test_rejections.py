@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from after_sales import order_state, update_fulfillment
-from placed_orders import place_for_pickup, place_to_ship
-
-from shop import ERRORS, Shop
+from tests.support.order_calls import order_state, update_fulfillment
+from tests.support.placed_orders import place_for_pickup, place_to_ship
+from tests.support.shop import ERRORS, Shop
 from uriba.db.statements import statement
 from uriba.worker import sweeps
 

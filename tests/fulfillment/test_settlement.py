@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from after_sales import cancel_order, change_channel, order_state, update_fulfillment, value_of_order
-from placed_orders import place_to_ship
 
-from client import Refused
-from shop import Shop
+from tests.support.client import Refused
+from tests.support.order_calls import cancel_order, change_channel, order_state, update_fulfillment, value_of_order
+from tests.support.placed_orders import place_to_ship
+from tests.support.shop import Shop
 from uriba.checkout import settlement
 from uriba.checkout.gateways import GatewayUnreachable
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway

@@ -6,7 +6,8 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from placed_orders import (
+
+from tests.support.placed_orders import (
     buy_unit,
     cart_to_ship,
     count_open_shortages,
@@ -23,14 +24,13 @@ from placed_orders import (
     timeline_updates,
     wait_until_blocked_by,
 )
-
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import backend_pid
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.fulfillment.allocation import shortages
 from uriba.fulfillment.allocation.shortages import BrokenPromise, plan_reallocations
 from uriba.fulfillment.sourcing.selection import Supply
-from waiting import backend_pid
 
 
 async def test_units_to_be_shipped_come_from_another_location(shop: Shop) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from after_sales import change_channel, order_state, update_fulfillment, value_of_order
-from placed_orders import place_for_pickup, place_to_ship
 
-from shop import Shop
+from tests.support.order_calls import change_channel, order_state, update_fulfillment, value_of_order
+from tests.support.placed_orders import place_for_pickup, place_to_ship
+from tests.support.shop import Shop
 
 
 async def figures(shop: Shop, sku: str, location: str) -> tuple[int, int, int]:

@@ -12,17 +12,16 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 from uriba.access import keys
 from uriba.access.authentication import CACHE_TTL_S, Authenticator
 from uriba.core.errors import Unauthenticated
 from uriba.outbox.hints import KEYS
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import RunningHub
+    from tests.support.api_scenario import Scenario
+    from tests.support.hub import RunningHub
 
 PUBLIC = "{ channels { code } }"
 REVOCATION_S = CACHE_TTL_S / 2

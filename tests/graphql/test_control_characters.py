@@ -8,8 +8,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from client import Refused
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -18,14 +16,15 @@ from graphql import (
     get_named_type,
     get_nullable_type,
 )
-from shop import ERRORS
+
+from tests.support.client import Refused
+from tests.support.shop import ERRORS
 from uriba.config import Settings
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import Unchanged
+    from tests.support.api_scenario import Scenario
+    from tests.support.table_rows import Unchanged
 
 SCHEMA = api_schema(Settings())._schema
 TEXTS = {"String", "ID", "Decimal"}

@@ -7,14 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from invalid_inputs import CLAIM, HANDOFF
 
-from client import Client
-from shop import Shop
+from tests.support.client import Client
+from tests.support.invalid_inputs import CLAIM, HANDOFF
+from tests.support.shop import Shop
 from uriba.access import guess_limits
 
 if TYPE_CHECKING:
-    from conftest import RunningHub, Unchanged
+    from tests.support.hub import RunningHub
+    from tests.support.table_rows import Unchanged
 
 UNKNOWN = "22222222"
 

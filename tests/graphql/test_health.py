@@ -13,9 +13,8 @@ import pytest
 from uriba.db import Database
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import RunningHub
+    from tests.support.api_scenario import Scenario
+    from tests.support.hub import RunningHub
 
 
 @pytest.fixture

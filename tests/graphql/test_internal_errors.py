@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
-from websocket_client import open_websocket
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.websocket_client import open_websocket
 from uriba.access import keys
 from uriba.cart import carts
 from uriba.catalog import channels, locations
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import Unchanged
+    from tests.support.api_scenario import Scenario
+    from tests.support.table_rows import Unchanged
 
 SECRET = "secret detail of 東京"
 MESSAGE = re.compile(r"Something went wrong on our side\. Reference: ([0-9a-f]{32})")

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from invalid_inputs import CASES, OF_A_CART, UNKNOWN_CART, fill
+
+from tests.support.invalid_inputs import CASES, OF_A_CART, UNKNOWN_CART, fill
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import Unchanged
+    from tests.support.api_scenario import Scenario
+    from tests.support.table_rows import Unchanged
 
 MESSAGE = re.compile(r"\w.* .*\S\.", re.S)
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import Unchanged
+    from tests.support.api_scenario import Scenario
+    from tests.support.table_rows import Unchanged
 
 JSON = "application/json"
 BEGIN = "mutation { cartCreate(input: {}) { cart { id } errors { code } } }"

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from client import Client, Refused
 from graphql import GraphQLInterfaceType
+
+from tests.support.client import Client, Refused
+from tests.support.waiting import wait_until
 from uriba.config import Settings
 from uriba.core.ids import global_id, new_secret_id
 from uriba.graphql import nodes
 from uriba.graphql.schema import api_schema
-from waiting import wait_until
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
+    from tests.support.api_scenario import Scenario
 
 
 SHOPPERS = ("guest", "hana", "ken")

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import Client
-from shop import ADDRESS, ERRORS, Shop, open_shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, ERRORS, Shop, open_shop
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import RunningHub
+    from tests.support.api_scenario import Scenario
+    from tests.support.hub import RunningHub
 
 INFO = "pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 

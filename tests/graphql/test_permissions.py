@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from invalid_inputs import UNKNOWN_CART, fill
 
-from client import Client, Refused
-from shop import CHECKOUT, ERRORS
+from tests.support.client import Client, Refused
+from tests.support.invalid_inputs import UNKNOWN_CART, fill
+from tests.support.shop import CHECKOUT, ERRORS
 from uriba.config import Settings
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import Unchanged
+    from tests.support.api_scenario import Scenario
+    from tests.support.table_rows import Unchanged
 
 CALLERS = (
     "guest",

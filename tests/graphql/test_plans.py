@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import strawberry
-
 from graphql import (
     DocumentNode,
     GraphQLEnumType,
@@ -19,6 +18,7 @@ from graphql import (
     get_named_type,
     is_required_argument,
 )
+
 from uriba.app import gateways
 from uriba.checkout.completion import Checkout
 from uriba.core.actor import Actor, Role
@@ -29,8 +29,8 @@ from uriba.graphql.hub import Hub
 from uriba.graphql.schema import api_schema
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
-    from shop import Shop
+    from tests.support.hub import RunningHub
+    from tests.support.shop import Shop
 
 DOCUMENTS = 150
 VOLATILE_FIELDS = {"lagSeconds", "lagEvents"}

@@ -15,9 +15,8 @@ from uriba import app, logs
 from uriba.config import Env, UnsafeSettings
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import RunningHub
+    from tests.support.api_scenario import Scenario
+    from tests.support.hub import RunningHub
 
 INTROSPECTION = {
     "schema": "{ __schema { types { name } } }",

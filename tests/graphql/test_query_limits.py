@@ -6,15 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from websocket_client import open_websocket
-
 from graphql import OperationDefinitionNode, parse
-from shop import ORDER, Shop
+
+from tests.support.shop import ORDER, Shop
+from tests.support.websocket_client import open_websocket
 from uriba.config import Settings
 from uriba.graphql.examples import EXAMPLES
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
+    from tests.support.api_scenario import Scenario
 
 LIMITS = Settings()
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -18,6 +17,7 @@ from graphql import (
     get_nullable_type,
     is_required_argument,
 )
+
 from uriba.config import Settings
 from uriba.core.errors import Code
 from uriba.graphql.schema import api_schema, sdl

@@ -6,17 +6,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from websocket_client import TRANSPORT, open_websocket
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.websocket_client import TRANSPORT, open_websocket
 from uriba.graphql.engine.endpoint import SUBSCRIPTIONS_PER_SOCKET, GraphQLEndpoint
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
-
-    from conftest import RunningHub
+    from tests.support.api_scenario import Scenario
+    from tests.support.hub import RunningHub
 
 PUBLIC = "{ channels { code } }"
 FOLLOW = "subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) { sku } }"

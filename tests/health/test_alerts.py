@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from alert_sweeps import (
+
+from tests.support.alert_sweeps import (
     ACKNOWLEDGE,
     ALERTS,
     CountingSession,
@@ -16,12 +17,12 @@ from alert_sweeps import (
     run_alert_sweeps,
     set_opening_hours,
 )
-from endpoint_api import change_endpoint, temporary_endpoint
-from tills import Till, open_till
-from webhook_receiver import webhook_receiver
-
-from scratch_database import open_scratch_database
-from shop import Shop
+from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
+from tests.support.scratch_database import open_scratch_database
+from tests.support.shop import Shop
+from tests.support.tills import Till, open_till
+from tests.support.waiting import backend_pid, wait_for_positions, wait_until, wait_until_blocked
+from tests.support.webhook_receiver import webhook_receiver
 from uriba import invariants
 from uriba.alerts import alerts, signals
 from uriba.core import clock
@@ -30,7 +31,6 @@ from uriba.core.ids import global_id, local_id
 from uriba.db.statements import statement
 from uriba.health.alert_sources import alert_sources
 from uriba.outbox import relay
-from waiting import backend_pid, wait_for_positions, wait_until, wait_until_blocked
 
 _ALERTS_ABOUT = statement("SELECT * FROM alert WHERE subject = :subject ORDER BY id")
 _SET_AGE = statement(

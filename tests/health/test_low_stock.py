@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from alert_sweeps import alert_events, alert_statuses, alerts_about, remove, run_alert_sweeps
-
-from shop import Shop
+from tests.support.alert_sweeps import alert_events, alert_statuses, alerts_about, remove, run_alert_sweeps
+from tests.support.shop import Shop
 from uriba.core.ids import local_id
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
-from alert_sweeps import execute, run_alert_sweeps, set_opening_hours
-from endpoint_api import change_endpoint, temporary_endpoint
-from tills import Till, open_till
-from webhook_receiver import WebhookReceiver, webhook_receiver
 
-from client import Client
-from shop import ERRORS, Shop
-from waiting import wait_for_positions, wait_until
+from tests.support.alert_sweeps import execute, run_alert_sweeps, set_opening_hours
+from tests.support.client import Client
+from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
+from tests.support.shop import ERRORS, Shop
+from tests.support.tills import Till, open_till
+from tests.support.waiting import wait_for_positions, wait_until
+from tests.support.webhook_receiver import WebhookReceiver, webhook_receiver
 
 HEALTH = """query ($c: String) { channelHealth(channel: $c) { channel { code }
     endpoints { endpoint { id } status lastSeenAt acknowledged lagSeconds lagEvents failingSince }

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stock_mutations import ADJUST, adjust, codes, events_of, level_ids, place_pickup_order, shortages
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.stock_calls import ADJUST, adjust, codes, events_of, level_ids, place_pickup_order, shortages
 from uriba.core.actor import SYSTEM, Scope
 from uriba.db import Row, Session
 from uriba.db.statements import Statement

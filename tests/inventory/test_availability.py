@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stock_mutations import adjust, count, place_pickup_order
-
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
+from tests.support.stock_calls import adjust, count, place_pickup_order
 from uriba.core.ids import local_id
 
 AVAILABILITY = """query ($s: String, $c: String, $n: Int) { variant(sku: $s) { availability(channel: $c) {

@@ -6,10 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from stock_mutations import adjust, count, level_ids, place_pickup_order
-from test_state_moves import move
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.stock_calls import adjust, count, level_ids, move_stock, place_pickup_order
 from uriba.db import Row, Session
 from uriba.fulfillment import queries as fulfillments
 from uriba.inventory import explain
@@ -44,7 +43,7 @@ async def node(shop: Shop, id: str) -> dict[str, Any]:
 async def test_terms_are_in_order_and_add_up_to_available(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
     await place_pickup_order(shop, "TEA", 4)
-    await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
+    await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
 
     terms = await explained(shop)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stock_mutations import events_of, level_ids
 
-from shop import open_shop
+from tests.support.shop import open_shop
+from tests.support.stock_calls import events_of, level_ids
 from uriba.db import Session
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
@@ -22,7 +22,7 @@ from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 Key = tuple[int, int]
 LEVELS = 3

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import pytest
-from stock_mutations import adjust, count, level_ids
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.stock_calls import adjust, count, level_ids
+from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
-from waiting import backend_pid, wait_until_blocked
 
 Key = tuple[int, int]
 

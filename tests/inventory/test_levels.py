@@ -7,10 +7,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from stock_mutations import LEVEL, adjust, count, level_ids, place_pickup_order
 
-from client import Refused
-from shop import Shop
+from tests.support.client import Refused
+from tests.support.shop import Shop
+from tests.support.stock_calls import LEVEL, adjust, count, level_ids, place_pickup_order
 
 LEVELS = f"""query ($l: String, $s: [String!], $n: Int, $a: String) {{
     stockLevels(location: $l, skus: $s, first: $n, after: $a) {{

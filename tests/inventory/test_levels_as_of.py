@@ -7,12 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stock_mutations import adjust, count, level_ids, place_pickup_order
-from test_state_moves import move
-from test_transfers import CREATE, SHIP, act
 
-from client import Client
-from shop import Shop
+from tests.support.client import Client
+from tests.support.shop import Shop
+from tests.support.stock_calls import adjust, count, level_ids, move_stock, place_pickup_order
+from tests.support.transfer_calls import CREATE, SHIP, change_transfer
 
 LEVEL = """query ($s: String!, $l: String!, $at: DateTime) { stockLevel(sku: $s, location: $l, asOf: $at) {
     onHand committed reserved unavailable incoming safetyStock available shortage updatedAt
@@ -59,7 +58,7 @@ async def test_reads_the_level_as_it_was_after_each_step(shop: Shop) -> None:
             case "promise":
                 await place_pickup_order(shop, "TEA", 2)
             case "damage":
-                await move(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"))
+                await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"))
             case "send":
                 await send(shop)
             case "lose":
@@ -85,7 +84,7 @@ async def send(shop: Shop) -> None:
     """Ship 4 TEA from S2 to S1."""
     wanted = {"from": shop.code("S2"), "to": shop.code("S1"), "lines": [{"sku": shop.sku("TEA"), "quantity": 4}]}
     planned = await shop.staff.do(CREATE, i=wanted | {"idempotencyKey": uuid4().hex})
-    await act(shop, SHIP, planned["transfer"]["id"])
+    await change_transfer(shop, SHIP, planned["transfer"]["id"])
 
 
 async def test_an_earlier_level_depends_on_recording_time_and_not_on_occurring_time(shop: Shop) -> None:
@@ -108,9 +107,9 @@ async def test_an_earlier_level_depends_on_recording_time_and_not_on_occurring_t
 async def test_explains_an_earlier_level_by_the_sums_of_that_time(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     await place_pickup_order(shop, "TEA", 2)
-    await move(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
+    await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
     at = await clock(shop)
-    await move(shop, ("TEA", "S1", 3, "DISPLAY", "SELLABLE"))
+    await move_stock(shop, ("TEA", "S1", 3, "DISPLAY", "SELLABLE"))
     await place_pickup_order(shop, "TEA", 1)
 
     found = await level(shop, at)
@@ -139,7 +138,7 @@ async def test_safety_stock_is_always_the_present_one(shop: Shop) -> None:
 
 async def test_unavailable_units_without_a_state_count_as_damaged(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
-    await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
+    await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
     key = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.transaction() as session:
         # As an earlier release has recorded it. A trigger refuses this change, so it is switched off.

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from scratch_database import open_scratch_database
+from tests.support.scratch_database import open_scratch_database
+from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -20,10 +21,9 @@ from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger import Movement
 from uriba.inventory.models import StockReason
-from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 ONE_WAY, OTHER_WAY = 1, 2
 """Two locations with the same movements, refusals_of_post in two ways."""

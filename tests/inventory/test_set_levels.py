@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from stock_mutations import adjust, codes, count, level_ids, place_pickup_order, shortages
-
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.stock_calls import adjust, codes, count, level_ids, place_pickup_order, shortages
 from uriba.core.actor import SYSTEM
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment, LevelSetting

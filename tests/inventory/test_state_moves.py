@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from stock_mutations import adjust, codes, count, level_ids, place_pickup_order
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.shop import Shop
+from tests.support.stock_calls import (
+    MOVE,
+    adjust,
+    codes,
+    count,
+    level_ids,
+    move_input,
+    move_stock,
+    place_pickup_order,
+)
 from uriba.core.actor import Scope
-
-MOVE = f"""mutation ($i: StockMoveInput!) {{ stockMove(input: $i) {{
-    levels {{ onHand unavailable available unavailableByState {{ state quantity }} variant {{ sku }} }} {ERRORS} }} }}"""
-
-Row = tuple[str, str, int, str, str]
-"""An article of the shop, one of its locations, units, from, to."""
-
-
-async def move(
-    shop: Shop, *rows: Row, by: Client | None = None, key: str | None = None, reason: str | None = None
-) -> dict[str, Any]:
-    """Call stockMove and return the payload."""
-    return await (by or shop.staff).do(MOVE, i=moving(shop, *rows, key=key, reason=reason))
-
-
-def moving(shop: Shop, *rows: Row, key: str | None = None, reason: str | None = None) -> dict[str, Any]:
-    moves = [
-        {"sku": shop.sku(sku), "location": shop.code(place), "quantity": quantity, "from": source, "to": to}
-        for sku, place, quantity, source, to in rows
-    ]
-    return {"moves": moves, "reason": reason, "idempotencyKey": key or uuid4().hex}
 
 
 def states(level: dict[str, Any]) -> dict[str, int]:
@@ -61,7 +47,7 @@ async def test_moves_units_between_states_and_back(shop: Shop) -> None:
         ("TEA", "S1", 2, "INSPECTION", "SELLABLE"),
         ("TEA", "S1", 1, "SELLABLE", "DISPLAY"),
     ):
-        (level,) = (await move(shop, row))["levels"]
+        (level,) = (await move_stock(shop, row))["levels"]
         found.append((level["onHand"], level["unavailable"], level["available"], states(level)))
 
     assert found == [
@@ -75,8 +61,8 @@ async def test_moves_units_between_states_and_back(shop: Shop) -> None:
 async def test_records_each_move_with_reason_and_actor(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
-    await move(shop, ("TEA", "S1", 3, "SELLABLE", "INSPECTION"), key="check")
-    await move(shop, ("TEA", "S1", 2, "INSPECTION", "DAMAGED"), key="tick", reason=" broken lid ")
+    await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "INSPECTION"), key="check")
+    await move_stock(shop, ("TEA", "S1", 2, "INSPECTION", "DAMAGED"), key="tick", reason=" broken lid ")
 
     level = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.reading() as session:
@@ -96,9 +82,9 @@ async def test_records_each_move_with_reason_and_actor(shop: Shop) -> None:
 
 async def test_adds_up_rows_of_one_level(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
-    await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
+    await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
 
-    payload = await move(
+    payload = await move_stock(
         shop,
         ("TEA", "S1", 1, "SELLABLE", "DAMAGED"),
         ("TEA", "S1", 1, "SELLABLE", "DAMAGED"),
@@ -111,9 +97,9 @@ async def test_adds_up_rows_of_one_level(shop: Shop) -> None:
 
 async def test_refuses_all_rows_when_one_is_impossible(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=1)
-    await move(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
+    await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"))
 
-    payload = await move(
+    payload = await move_stock(
         shop,
         ("TEA", "S1", 1, "SELLABLE", "DAMAGED"),
         ("TEA", "S1", 3, "DISPLAY", "SELLABLE"),
@@ -133,8 +119,8 @@ async def test_promised_units_cannot_become_unavailable(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     await place_pickup_order(shop, "TEA", 3)
 
-    refused = await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
-    taken = await move(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
+    refused = await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
+    taken = await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
 
     assert codes(refused) == [("INVALID_QUANTITY", ("moves", "0", "quantity"))]
     assert "Only 2" in refused["errors"][0]["message"]
@@ -145,7 +131,7 @@ async def test_promised_units_cannot_become_unavailable(shop: Shop) -> None:
 async def test_safety_stock_can_become_damaged(shop: Shop) -> None:
     await count(shop, ("TEA", "S1", {"onHand": 5, "safetyStock": 4}))
 
-    payload = await move(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
+    payload = await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
 
     assert payload["errors"] == []
     assert await now(shop) == (5, -2, {"DAMAGED": 3})
@@ -153,16 +139,16 @@ async def test_safety_stock_can_become_damaged(shop: Shop) -> None:
 
 async def test_removing_damaged_units_reduces_on_hand_and_unavailable(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await move(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
+    await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
 
-    await move(shop, ("TEA", "S1", 2, "DAMAGED", "SELLABLE"))
+    await move_stock(shop, ("TEA", "S1", 2, "DAMAGED", "SELLABLE"))
     await adjust(shop, ("TEA", "S1", -2), reason="DAMAGE")
 
     assert await now(shop) == (3, 3, {})
 
 
 async def test_reports_every_invalid_row_in_one_answer(shop: Shop) -> None:
-    payload = await move(
+    payload = await move_stock(
         shop,
         ("TEA", "S1", 0, "SELLABLE", "DAMAGED"),
         ("TEA", "S1", -1, "SELLABLE", "DAMAGED"),
@@ -183,19 +169,19 @@ async def test_reports_every_invalid_row_in_one_answer(shop: Shop) -> None:
 
 
 async def test_refuses_no_rows_and_too_many(shop: Shop) -> None:
-    assert codes(await move(shop)) == [("INVALID", ("moves",))]
+    assert codes(await move_stock(shop)) == [("INVALID", ("moves",))]
     row = ("TEA", "S1", 1, "SELLABLE", "DAMAGED")
-    assert codes(await move(shop, *[row] * 1_001)) == [("LIMIT_EXCEEDED", ("moves",))]
-    assert codes(await move(shop, row, reason="x" * 201)) == [("INVALID", ("reason",))]
+    assert codes(await move_stock(shop, *[row] * 1_001)) == [("LIMIT_EXCEEDED", ("moves",))]
+    assert codes(await move_stock(shop, row, reason="x" * 201)) == [("INVALID", ("reason",))]
 
 
 async def test_moves_once_for_each_key(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     row = ("TEA", "S1", 2, "SELLABLE", "DAMAGED")
 
-    first = await move(shop, row, key="k")
-    again = await move(shop, row, key="k")
-    other = await move(shop, row, key="k", reason="another")
+    first = await move_stock(shop, row, key="k")
+    again = await move_stock(shop, row, key="k")
+    other = await move_stock(shop, row, key="k", reason="another")
 
     assert again == first and not first["errors"]
     assert codes(other) == [("IDEMPOTENCY_KEY_REUSED", ("idempotencyKey",))]
@@ -207,9 +193,9 @@ async def test_a_terminal_moves_only_at_its_location_and_an_app_needs_the_scope(
     own, foreign = ("TEA", "S1", 1, "SELLABLE", "DISPLAY"), ("TEA", "S2", 1, "SELLABLE", "DISPLAY")
     till, app = await shop.terminal("S1"), await shop.app("app", Scope.INVENTORY)
 
-    allowed = [await move(shop, own, by=by) for by in (till, app)]
+    allowed = [await move_stock(shop, own, by=by) for by in (till, app)]
     refused = [
-        (await by.raw(MOVE, i=moving(shop, *rows)))["errors"][0]["extensions"]["code"]
+        (await by.raw(MOVE, i=move_input(shop, *rows)))["errors"][0]["extensions"]["code"]
         for by, rows in (
             (till, [own, foreign]),
             (await shop.app("app"), [own]),
@@ -227,9 +213,9 @@ async def test_a_terminal_moves_only_at_its_location_and_an_app_needs_the_scope(
 async def test_concurrent_moves_take_the_last_units_of_a_state_once(shop: Shop, source: str) -> None:
     await shop.receive(TEA_S1=3)
     if source != "SELLABLE":
-        await move(shop, ("TEA", "S1", 3, "SELLABLE", source))
+        await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", source))
 
-    payloads = await asyncio.gather(*(move(shop, ("TEA", "S1", 1, source, "DAMAGED")) for _ in range(8)))
+    payloads = await asyncio.gather(*(move_stock(shop, ("TEA", "S1", 1, source, "DAMAGED")) for _ in range(8)))
 
     assert sorted(len(payload["errors"]) for payload in payloads) == [0] * 3 + [1] * 5
     assert await now(shop) == (3, 0, {"DAMAGED": 3})

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stock_mutations import adjust, codes, count, level_ids, place_pickup_order
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
+from tests.support.stock_calls import adjust, codes, count, level_ids, place_pickup_order
 from uriba.core.actor import Scope
 
 SUBMIT = f"""mutation ($i: StockCountInput!) {{ stockCountSubmit(input: $i) {{

@@ -7,10 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from stock_mutations import adjust, codes, level_ids, place_pickup_order
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import Shop
+from tests.support.stock_calls import adjust, codes, level_ids, place_pickup_order
+from tests.support.transfer_calls import CANCEL, CREATE, RECEIVE, SHIP, change_transfer
 from uriba.core.actor import SYSTEM, Scope
 from uriba.core.ids import global_id, new_id, uuid
 from uriba.db import Row, Session
@@ -18,19 +19,6 @@ from uriba.db.statements import Statement
 from uriba.inventory import transfer_receipts, transfers
 from uriba.inventory.transfer_receipts import ReceivedUnits
 from uriba.inventory.transfers import SkuUnits
-
-TRANSFER = """
-    id status reference reason actor shippedAt closedAt from { code } to { code }
-    lines { quantity shipped received returned discrepancy variant { sku } }
-"""
-
-
-def document(operation: str) -> str:
-    verb = operation.removeprefix("stockTransfer")
-    return f"mutation ($i: StockTransfer{verb}Input!) {{ {operation}(input: $i) {{ transfer {{ {TRANSFER} }} {ERRORS} }} }}"
-
-
-CREATE, SHIP, RECEIVE, CANCEL = (document(f"stockTransfer{verb}") for verb in ("Create", "Ship", "Receive", "Cancel"))
 
 
 async def plan(shop: Shop, *, by: Client | None = None, given: dict[str, Any] | None = None, **units: int) -> Any:
@@ -47,16 +35,11 @@ async def planned(shop: Shop, **units: int) -> str:
     return payload["transfer"]["id"]  # type: ignore[no-any-return]
 
 
-async def act(shop: Shop, document: str, transfer: str, *, by: Client | None = None, **given: Any) -> dict[str, Any]:
-    """Call a mutation of a transfer and return the payload."""
-    return await (by or shop.staff).do(document, i={"id": transfer, "idempotencyKey": uuid4().hex, **given})
-
-
 async def shipped(shop: Shop, **units: int) -> str:
     """Receive units at S1, ship all of them to S2, and return the transfer's id."""
     await shop.receive(**{f"{sku}_S1": quantity for sku, quantity in units.items()})
     transfer = await planned(shop, **units)
-    payload = await act(shop, SHIP, transfer)
+    payload = await change_transfer(shop, SHIP, transfer)
     assert not payload["errors"], payload
     return transfer
 
@@ -108,7 +91,7 @@ async def test_shipping_reduces_on_hand_and_increases_incoming(shop: Shop) -> No
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
-    payload = await act(shop, SHIP, transfer)
+    payload = await change_transfer(shop, SHIP, transfer)
 
     assert payload["transfer"]["status"] == "IN_TRANSIT"
     assert payload["transfer"]["shippedAt"] and not payload["transfer"]["closedAt"]
@@ -123,8 +106,8 @@ async def test_ships_a_part_of_the_plan(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
     transfer = await planned(shop, TEA=3, POT=2)
 
-    await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 2)))
-    payload = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+    await change_transfer(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 2)))
+    payload = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
 
     assert payload["transfer"]["status"] == "RECEIVED"
     assert [(row["quantity"], row["shipped"], row["received"]) for row in payload["transfer"]["lines"]] == [
@@ -139,7 +122,7 @@ async def test_refuses_to_ship_unavailable_units(shop: Shop) -> None:
     await place_pickup_order(shop, "TEA", 3)
     transfer = await planned(shop, POT=5, CUP=2, TEA=3)
 
-    refused = await act(shop, SHIP, transfer)
+    refused = await change_transfer(shop, SHIP, transfer)
 
     assert sorted(codes(refused)) == [
         ("OUT_OF_STOCK", ("lines", "1", "quantity")),
@@ -165,8 +148,8 @@ async def test_safety_stock_is_not_shipped(shop: Shop) -> None:
     )
     transfer = await planned(shop, TEA=4)
 
-    refused = await act(shop, SHIP, transfer)
-    taken = await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 3)))
+    refused = await change_transfer(shop, SHIP, transfer)
+    taken = await change_transfer(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 3)))
 
     assert codes(refused) == [("OUT_OF_STOCK", ("lines", "0", "quantity"))]
     assert "Only 3" in refused["errors"][0]["message"]
@@ -177,9 +160,9 @@ async def test_safety_stock_is_not_shipped(shop: Shop) -> None:
 async def test_receives_a_transfer_in_parts(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=1)
 
-    first = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+    first = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
     between = await units(shop, "TEA", "S2")
-    second = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("POT", 1)))
+    second = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("POT", 1)))
 
     assert first["transfer"]["status"] == "PARTIALLY_RECEIVED"
     assert between == (2, 2, 0, 3)
@@ -192,7 +175,7 @@ async def test_receives_a_transfer_in_parts(shop: Shop) -> None:
 async def test_received_damaged_units_are_on_hand_and_unavailable(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
-    payload = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 2, "DAMAGED")))
+    payload = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 2, "DAMAGED")))
 
     (line,) = payload["transfer"]["lines"]
     assert payload["transfer"]["status"] == "RECEIVED"
@@ -207,8 +190,8 @@ async def test_received_damaged_units_are_on_hand_and_unavailable(shop: Shop) ->
 async def test_closing_with_missing_units_needs_a_reason(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=2)
 
-    refused = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3)), close=True)
-    closed = await act(
+    refused = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3)), close=True)
+    closed = await change_transfer(
         shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3, "MISCOUNTED"), ("POT", 0, "LOST")), close=True
     )
 
@@ -229,10 +212,10 @@ async def test_closing_with_missing_units_needs_a_reason(shop: Shop) -> None:
 async def test_closing_with_additional_units_needs_a_reason(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
-    open_yet = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 7)))
+    open_yet = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 7)))
     between = await units(shop, "TEA", "S2")
-    refused = await act(shop, RECEIVE, transfer, lines=[], close=True)
-    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "MISCOUNTED")), close=True)
+    refused = await change_transfer(shop, RECEIVE, transfer, lines=[], close=True)
+    closed = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "MISCOUNTED")), close=True)
 
     assert open_yet["transfer"]["status"] == "PARTIALLY_RECEIVED"
     assert between == (7, 7, 0, 0)
@@ -244,8 +227,8 @@ async def test_closing_with_additional_units_needs_a_reason(shop: Shop) -> None:
 async def test_an_earlier_reason_is_sufficient(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
-    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 4, "LOST")))
-    closed = await act(shop, RECEIVE, transfer, lines=[], close=True)
+    await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 4, "LOST")))
+    closed = await change_transfer(shop, RECEIVE, transfer, lines=[], close=True)
 
     assert closed["errors"] == []
     assert (closed["transfer"]["status"], closed["transfer"]["lines"][0]["discrepancy"]) == ("RECEIVED", "LOST")
@@ -256,10 +239,12 @@ async def test_damaged_units_do_not_explain_missing_units(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
     damaged = ("TEA", 1, "DAMAGED")
 
-    refused = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1), damaged), close=True)
-    await act(shop, RECEIVE, transfer, lines=arrived(shop, damaged))
-    still = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1)), close=True)
-    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, damaged, ("TEA", 2, "LOST")), close=True)
+    refused = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1), damaged), close=True)
+    await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, damaged))
+    still = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 1)), close=True)
+    closed = await change_transfer(
+        shop, RECEIVE, transfer, lines=arrived(shop, damaged, ("TEA", 2, "LOST")), close=True
+    )
 
     assert [codes(refused), codes(still)] == [[("INVALID", ("lines", "0", "reason"))]] * 2
     assert closed["errors"] == []
@@ -270,7 +255,9 @@ async def test_damaged_units_do_not_explain_missing_units(shop: Shop) -> None:
 async def test_damaged_with_zero_units_explains_missing_units(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
 
-    closed = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 0, "DAMAGED")), close=True)
+    closed = await change_transfer(
+        shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3), ("TEA", 0, "DAMAGED")), close=True
+    )
 
     assert closed["errors"] == []
     assert closed["transfer"]["lines"][0]["discrepancy"] == "DAMAGED"
@@ -281,7 +268,7 @@ async def test_cancelling_a_plan_moves_no_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
-    payload = await act(shop, CANCEL, transfer, reason="no truck")
+    payload = await change_transfer(shop, CANCEL, transfer, reason="no truck")
 
     assert (payload["transfer"]["status"], payload["transfer"]["reason"]) == ("CANCELLED", "no truck")
     assert len(await movements(shop, "TEA", "S1")) == 1
@@ -290,9 +277,9 @@ async def test_cancelling_a_plan_moves_no_stock(shop: Shop) -> None:
 
 async def test_cancelling_returns_units_on_the_way_to_the_source(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5, POT=1)
-    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
+    await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 2)))
 
-    payload = await act(shop, CANCEL, transfer)
+    payload = await change_transfer(shop, CANCEL, transfer)
 
     assert payload["transfer"]["status"] == "CANCELLED"
     assert [(line["received"], line["returned"]) for line in payload["transfer"]["lines"]] == [(2, 3), (0, 1)]
@@ -312,7 +299,7 @@ async def test_received_units_settle_a_shortage(shop: Shop) -> None:
     await adjust(shop, ("TEA", "S2", -2))
     short = (await shop.level("TEA", "S2"))["shortage"]
 
-    await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 5)))
+    await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 5)))
 
     assert short == 2
     assert (await shop.level("TEA", "S2"))["shortage"] == 0
@@ -340,9 +327,9 @@ async def test_refuses_impossible_steps_and_names_the_possible_ones(
     transfer = await planned(shop, TEA=3)
     lines = {RECEIVE: {"lines": arrived(shop, ("TEA", 3))}}
     for step in before:
-        assert not (await act(shop, step, transfer, **lines.get(step, {})))["errors"]
+        assert not (await change_transfer(shop, step, transfer, **lines.get(step, {})))["errors"]
 
-    refused = await act(shop, then, transfer, **lines.get(then, {}))
+    refused = await change_transfer(shop, then, transfer, **lines.get(then, {}))
 
     assert codes(refused) == [("INVALID_STATE", ("id",))]
     assert is_now in refused["errors"][0]["message"] and legal in refused["errors"][0]["message"]
@@ -392,9 +379,9 @@ async def test_refuses_to_ship_or_receive_invalid_lines(shop: Shop, row: Any, wr
     await shop.receive(TEA_S1=5)
     transfer = await planned(shop, TEA=3)
 
-    shipping = await act(shop, SHIP, transfer, lines=arrived(shop, row))
-    await act(shop, SHIP, transfer)
-    receiving = await act(shop, RECEIVE, transfer, lines=arrived(shop, row))
+    shipping = await change_transfer(shop, SHIP, transfer, lines=arrived(shop, row))
+    await change_transfer(shop, SHIP, transfer)
+    receiving = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, row))
 
     assert wrong in codes(shipping)
     assert codes(receiving) == [wrong]
@@ -406,15 +393,15 @@ async def test_refuses_duplicate_lines(shop: Shop) -> None:
     transfer = await planned(shop, TEA=3)
     twice = arrived(shop, ("TEA", 1), ("TEA", 1))
 
-    shipping = await act(shop, SHIP, transfer, lines=twice)
-    more = await act(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 4)))
-    nothing = await act(shop, SHIP, transfer, lines=[])
-    await act(shop, SHIP, transfer)
+    shipping = await change_transfer(shop, SHIP, transfer, lines=twice)
+    more = await change_transfer(shop, SHIP, transfer, lines=arrived(shop, ("TEA", 4)))
+    nothing = await change_transfer(shop, SHIP, transfer, lines=[])
+    await change_transfer(shop, SHIP, transfer)
     receiving = [
-        await act(shop, RECEIVE, transfer, lines=lines)
+        await change_transfer(shop, RECEIVE, transfer, lines=lines)
         for lines in (twice, arrived(shop, ("TEA", 1, "DAMAGED"), ("TEA", 1, "DAMAGED")), [])
     ]
-    nothing_at_all = await act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "LOST")))
+    nothing_at_all = await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 0, "LOST")))
 
     assert codes(shipping) == [("INVALID", ("lines", "1", "sku"))]
     assert codes(more) == [("INVALID_QUANTITY", ("lines", "0", "quantity"))]
@@ -431,7 +418,7 @@ async def test_refuses_duplicate_lines(shop: Shop) -> None:
 async def test_an_unknown_transfer_is_not_found(shop: Shop, mutation: str) -> None:
     lines = {"lines": arrived(shop, ("TEA", 1))} if mutation is RECEIVE else {}
     for transfer in (global_id("StockTransfer", new_id()), global_id("Order", new_id()), "x", ""):
-        assert codes(await act(shop, mutation, transfer, **lines)) == [("NOT_FOUND", ("id",))]
+        assert codes(await change_transfer(shop, mutation, transfer, **lines)) == [("NOT_FOUND", ("id",))]
 
 
 async def test_does_each_step_once_for_each_key(shop: Shop) -> None:
@@ -444,8 +431,12 @@ async def test_does_each_step_once_for_each_key(shop: Shop) -> None:
 
     answers = {}
     for verb, given in ((SHIP, {}), (RECEIVE, {"lines": arrived(shop, ("TEA", 1))}), (CANCEL, {})):
-        answers[verb] = [await act(shop, verb, transfer, idempotencyKey=keys[verb], **given) for _ in range(2)]
-        reused = await act(shop, verb, transfer, idempotencyKey=keys[verb], **{**given, **another(shop, verb)})
+        answers[verb] = [
+            await change_transfer(shop, verb, transfer, idempotencyKey=keys[verb], **given) for _ in range(2)
+        ]
+        reused = await change_transfer(
+            shop, verb, transfer, idempotencyKey=keys[verb], **{**given, **another(shop, verb)}
+        )
         assert codes(reused) == [("IDEMPOTENCY_KEY_REUSED", ("idempotencyKey",))]
 
     assert again == first
@@ -467,11 +458,11 @@ async def test_a_terminal_ships_from_and_receives_at_its_own_location(shop: Shop
 
     foreign = [await raw(CREATE, elsewhere, **foreign_plan(shop))]
     foreign += [await raw(SHIP, by, id=transfer) for by in (there, elsewhere)]
-    sent = await act(shop, SHIP, transfer, by=here)
+    sent = await change_transfer(shop, SHIP, transfer, by=here)
     foreign += [await raw(RECEIVE, by, id=transfer, lines=arrived(shop, ("TEA", 3))) for by in (here, elsewhere)]
     foreign += [await raw(CANCEL, by, id=transfer) for by in (there, elsewhere)]
-    received = await act(shop, RECEIVE, transfer, by=there, lines=arrived(shop, ("TEA", 2)))
-    cancelled = await act(shop, CANCEL, transfer, by=here)
+    received = await change_transfer(shop, RECEIVE, transfer, by=there, lines=arrived(shop, ("TEA", 2)))
+    cancelled = await change_transfer(shop, CANCEL, transfer, by=here)
 
     assert foreign == ["FORBIDDEN"] * 7
     assert [p["errors"] for p in (sent, received, cancelled)] == [[], [], []]
@@ -498,7 +489,7 @@ async def test_an_app_needs_the_scope_and_customers_read_no_transfer(shop: Shop)
     refused = [await raw(CANCEL, by, id=transfer) for by in (app, customer, guest)]
     unseen = [await by.raw(read, id=transfer) for by in (customer, guest)]
     nodes = [(await by.run(node, id=transfer))["node"] for by in (customer, guest, app, allowed)]
-    cancelled = await act(shop, CANCEL, transfer, by=allowed)
+    cancelled = await change_transfer(shop, CANCEL, transfer, by=allowed)
 
     assert refused == ["FORBIDDEN", "FORBIDDEN", "UNAUTHENTICATED"]
     assert [one["errors"][0]["extensions"]["code"] for one in unseen] == ["FORBIDDEN", "UNAUTHENTICATED"]
@@ -509,7 +500,7 @@ async def test_an_app_needs_the_scope_and_customers_read_no_transfer(shop: Shop)
 async def test_transfers_are_filtered_by_location_and_status_newest_first(shop: Shop) -> None:
     made = [await planned(shop, TEA=1) for _ in range(3)]
     back = (await plan(shop, TEA=1, given={"from": shop.code("S2"), "to": shop.code("W1")}))["transfer"]["id"]
-    await act(shop, CANCEL, made[1])
+    await change_transfer(shop, CANCEL, made[1])
 
     assert await listed(shop, location="S1") == made[::-1]
     assert await listed(shop, location="S2") == [back, *made[::-1]]
@@ -539,8 +530,10 @@ async def test_concurrent_steps_move_the_units_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     transfer = await planned(shop, TEA=3)
 
-    sent = await asyncio.gather(*(act(shop, SHIP, transfer) for _ in range(4)))
-    got = await asyncio.gather(*(act(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3))) for _ in range(4)))
+    sent = await asyncio.gather(*(change_transfer(shop, SHIP, transfer) for _ in range(4)))
+    got = await asyncio.gather(
+        *(change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 3))) for _ in range(4))
+    )
 
     for payloads in (sent, got):
         assert sorted(len(payload["errors"]) for payload in payloads) == [0, 1, 1, 1]
@@ -556,7 +549,7 @@ async def test_concurrent_transfers_in_both_directions_do_not_deadlock(shop: Sho
     back = [(await plan(shop, POT=1, TEA=1, given=reverse))["transfer"]["id"] for _ in range(8)]
 
     payloads = await asyncio.gather(
-        *(act(shop, SHIP, transfer) for pair in zip(there, back, strict=True) for transfer in pair)
+        *(change_transfer(shop, SHIP, transfer) for pair in zip(there, back, strict=True) for transfer in pair)
     )
 
     assert all(not payload["errors"] for payload in payloads)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from client import Client
-from pos.tills import conflicts, now, open_till
-from shop import ADDRESS, CART, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, CART, Shop
+from tests.support.tills import conflicts, now, open_till
 
 
 def codes(payload: dict[str, Any]) -> list[str]:

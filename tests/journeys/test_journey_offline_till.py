@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from client import Client
-from pos.tills import Fact, Till, conflicts, now, open_till
-from shop import ORDER, Shop
+from tests.support.client import Client
+from tests.support.shop import ORDER, Shop
+from tests.support.tills import Fact, Till, conflicts, now, open_till
 from uriba.worker import sweeps
 
 GOODS = {"TEA": 648, "POT": 3300, "CUP": 13582}

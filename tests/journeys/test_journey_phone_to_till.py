@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shop import ADDRESS, CART, ERRORS, ORDER, Shop
+from tests.support.shop import ADDRESS, CART, ERRORS, ORDER, Shop
 
 
 async def test_a_cart_is_handed_from_the_phone_to_the_till(shop: Shop) -> None:

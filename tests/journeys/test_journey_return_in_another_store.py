@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from client import Client
-from shop import ADDRESS, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, ERRORS, Shop
 from uriba.core import ids
 
 CUSTOMER_ORDERS = """query ($c: String) { customer(loyaltyCard: $c) { name orders(first: 5) { edges { node {

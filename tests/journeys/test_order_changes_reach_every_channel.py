@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from after_sales import cancel_order, line_units, order_state, return_units, update_fulfillment
-from tills import open_till
-from webhook_receiver import WebhookReceiver, webhook_receiver
 
-from client import Client, Following
-from shop import ADDRESS, ERRORS, Shop
+from tests.support.client import Client, Following
+from tests.support.order_calls import cancel_order, line_units, order_state, return_units, update_fulfillment
+from tests.support.shop import ADDRESS, ERRORS, Shop
+from tests.support.tills import open_till
+from tests.support.waiting import wait_until
+from tests.support.webhook_receiver import WebhookReceiver, webhook_receiver
 from uriba.core import ids
 from uriba.worker import sweeps
-from waiting import wait_until
 
 ORDER_CHANGED = """subscription ($o: ID!) { orderChanged(orderId: $o) {
     id status paymentStatus fulfillments { id status } returns { id } timeline { type } } }"""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from client import Client
-from shop import Shop
+from tests.support.client import Client
+from tests.support.shop import Shop
 
 QUERY = """query ($number: String, $customer: String, $channel: String, $location: String, $status: OrderStatus,
     $payment: PaymentStatus, $from: DateTime, $to: DateTime, $receipt: String, $after: String, $first: Int) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from shop import ADDRESS, CART, ERRORS, Shop
+from tests.support.shop import ADDRESS, CART, ERRORS, Shop
 from uriba.core.actor import Scope
 from uriba.core.ids import local_id
 from uriba.db.statements import dynamic_statement, statement

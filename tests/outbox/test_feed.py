@@ -9,17 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from client import Client, Refused
-from sample_events import SampleEvent, number_all
-from scratch_database import open_scratch_database
-from shop import ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.sample_events import SampleEvent, number_all
+from tests.support.scratch_database import open_scratch_database
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import wait_until
 from uriba import invariants
 from uriba.core import pages
 from uriba.core.errors import CursorExpired
 from uriba.db import Database
 from uriba.outbox import emit, feed
 from uriba.webhooks import deliveries
-from waiting import wait_until
 
 EVENTS = """query ($a: String, $f: Int, $t: [String!]) { events(after: $a, first: $f, types: $t) {
     edges { cursor node { id type subject version at data } } pageInfo { hasNextPage endCursor } } }"""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.valkey_proxy import valkey_proxy
+from tests.support.waiting import wait_until
 from uriba.outbox import hints as hints_module
 from uriba.outbox.hints import Hints
-from valkey_proxy import valkey_proxy
-from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 NO_VALKEY = "redis://127.0.0.1:1"
 """An address without a Valkey."""

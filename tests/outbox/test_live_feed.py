@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sample_events import number_all, write_sample
-from scratch_database import open_scratch_database
+from tests.support.sample_events import number_all, write_sample
+from tests.support.scratch_database import open_scratch_database
+from tests.support.waiting import backend_pid, terminate_backend, wait_until
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.graphql.engine.live_feed import LiveFeed, SubjectWatch
 from uriba.orders.events import watched_subjects
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import KEYS, NUMBERED, Hints
-from waiting import backend_pid, terminate_backend, wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 UNREACHABLE = "redis://127.0.0.1:1"
 """An address without a Valkey."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sample_events import SampleEvent, number_all, positions, write_sample
-from scratch_database import open_scratch_database
+from tests.support.sample_events import SampleEvent, number_all, positions, write_sample
+from tests.support.scratch_database import open_scratch_database
+from tests.support.waiting import backend_pid, terminate_backend, wait_until, wait_until_blocked
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -28,10 +29,9 @@ from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints
 from uriba.worker import runner
 from uriba.worker.sweeps import WorkerContext
-from waiting import backend_pid, terminate_backend, wait_until, wait_until_blocked
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 NO_VALKEY = "redis://127.0.0.1:1"
 """An address without a Valkey."""

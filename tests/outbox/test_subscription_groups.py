@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import Client, Following
-from shop import Shop
+from tests.support.client import Client, Following
+from tests.support.shop import Shop
+from tests.support.waiting import wait_until
 from uriba.core.actor import Actor, Role
 from uriba.graphql.engine import subscription_groups
 from uriba.graphql.engine.subscription_groups import (
@@ -20,7 +21,6 @@ from uriba.graphql.engine.subscription_groups import (
     SubscriptionGroup,
 )
 from uriba.graphql.loaders import BatchLoader
-from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

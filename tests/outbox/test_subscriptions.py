@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from client import Refused
-from shop import CART, ERRORS, ORDER, Shop
+from tests.support.client import Refused
+from tests.support.shop import CART, ERRORS, ORDER, Shop
+from tests.support.waiting import wait_until
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
-from waiting import wait_until
 
 CART_CHANGED = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 ORDER_CHANGED = f"subscription ($o: ID!) {{ orderChanged(orderId: $o) {{ {ORDER} }} }}"

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from tills import now, on_hand, open_till, statuses
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.tills import now, on_hand, open_till, statuses
 
 NEAR = timedelta(seconds=5)
 """The accuracy with which a test can predict what the hub measures."""

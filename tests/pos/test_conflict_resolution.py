@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from tills import RESOLVE, Till, conflicts, now, on_hand, open_till, orders, resolve, statuses
 
-from client import Refused
-from shop import ERRORS, Shop
+from tests.support.client import Refused
+from tests.support.shop import ERRORS, Shop
+from tests.support.tills import RESOLVE, Till, conflicts, now, on_hand, open_till, orders, resolve, statuses
 
 NEW = f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tills import Till, conflicts, now, on_hand, open_till, orders, statuses
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.tills import Till, conflicts, now, on_hand, open_till, orders, statuses
 from uriba.access import keys
 from uriba.core import digests
 from uriba.core.actor import Actor

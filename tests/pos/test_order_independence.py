@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shop import Shop, open_shop
+from tests.support.shop import Shop, open_shop
 from uriba.access import keys
 from uriba.core.actor import Actor
 from uriba.db import Session
@@ -26,7 +26,7 @@ from uriba.pos.facts import FactLine, FactTender, TillFact
 from uriba.pos.models import PosEventStatus, PosEventType
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 GOODS = ("TEA", "POT", "CUP")
 TILLS = 2

@@ -6,7 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
-from tills import (
+
+from tests.support.client import Refused
+from tests.support.shop import Shop
+from tests.support.tills import (
     SYNC,
     Fact,
     Till,
@@ -19,9 +22,6 @@ from tills import (
     statuses,
     stored_facts,
 )
-
-from client import Refused
-from shop import Shop
 
 SOLD = {"sku": "TEA", "quantity": 2, "unitPrice": "100"}
 LINE, TENDER = ("lines", "0"), ("tenders", "0")

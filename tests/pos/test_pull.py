@@ -6,13 +6,13 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
-from tills import conflicts, key_id, now, on_hand, open_till
 
-from client import Client, Refused
-from shop import ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.shop import ERRORS, Shop
+from tests.support.tills import conflicts, key_id, now, on_hand, open_till
+from tests.support.waiting import wait_until
 from uriba.access import keys
 from uriba.pos import pull
-from waiting import wait_until
 
 PULL = """query ($c: String, $f: Int) { posPull(cursor: $c, first: $f) { cursor more location { code } entries {
     kind key

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tills import conflicts, now, on_hand, open_till, orders, reasons, statuses
-
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.tills import conflicts, now, on_hand, open_till, orders, reasons, statuses
 
 
 async def test_a_sale_becomes_a_completed_order_with_the_tills_prices(shop: Shop) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tills import Fact, Till, now, open_till, statuses
 
-from client import Client
-from shop import Shop
+from tests.support.client import Client
+from tests.support.shop import Shop
+from tests.support.tills import Fact, Till, now, open_till, statuses
 from uriba import app
 from uriba.db import Database, session
 from uriba.outbox.database import open_database

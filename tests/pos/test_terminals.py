@@ -6,13 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from tills import SYNC, conflicts, key_id, now, on_hand, open_till, reasons, statuses, stored_facts
 
-from client import Refused
-from shop import Shop
+from tests.support.client import Refused
+from tests.support.shop import Shop
+from tests.support.tills import SYNC, conflicts, key_id, now, on_hand, open_till, reasons, statuses, stored_facts
+from tests.support.waiting import wait_until
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
-from waiting import wait_until
 
 
 def batch(*facts: dict[str, Any], epoch: int = 1) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tills import Fact, Till, conflicts, now, on_hand, open_till, orders, statuses
-
-from shop import ERRORS, ORDER, Shop
+from tests.support.shop import ERRORS, ORDER, Shop
+from tests.support.tills import Fact, Till, conflicts, now, on_hand, open_till, orders, statuses
 from uriba.access import keys
 from uriba.pos import sync
 from uriba.pos.facts import FactLine, TillFact

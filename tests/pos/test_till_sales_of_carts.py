@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tills import Till, conflicts, now, on_hand, open_till, orders
-
-from client import Client
-from shop import CART, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import CART, ERRORS, Shop
+from tests.support.tills import Till, conflicts, now, on_hand, open_till, orders
 
 CLAIM = f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}"
 HANDOFF = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"

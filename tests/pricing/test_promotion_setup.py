@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
 
 UPSERT_PROMOTIONS = f"mutation ($p: [PromotionInput!]!) {{ promotionsUpsert(promotions: $p) {{ count {ERRORS} }} }}"
 UPSERT_COUPONS = f"mutation ($c: [CouponInput!]!) {{ couponsUpsert(coupons: $c) {{ count {ERRORS} }} }}"

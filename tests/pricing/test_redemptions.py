@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.pricing import redemptions
 from uriba.pricing.coupons import CouponUsedUp

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from buyers import cart_key, charge_statuses, codes, order_count, read_cart
-from races_without_guard import copy_of, order_without_guard
-
-from shop import ADDRESS, Shop
+from tests.support.buyers import cart_key, charge_statuses, codes, order_count, read_cart
+from tests.support.races_without_guard import copy_of, order_without_guard
+from tests.support.shop import ADDRESS, Shop
 
 
 async def test_without_a_lock_one_cart_becomes_two_orders(shop: Shop) -> None:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from buyers import Buyer, codes, order_count, pickup_buyer, read_cart, shipping_buyer, stop_shipping_from, till_buyer
-from races_without_guard import copy_of, level_key, sell_without_guard
-
-from shop import Shop
+from tests.support.buyers import (
+    Buyer,
+    codes,
+    order_count,
+    pickup_buyer,
+    read_cart,
+    shipping_buyer,
+    stop_shipping_from,
+    till_buyer,
+)
+from tests.support.races_without_guard import copy_of, level_key, sell_without_guard
+from tests.support.shop import Shop
 from uriba import invariants
 
 

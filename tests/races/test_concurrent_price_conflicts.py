@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from pos.tills import conflicts, open_till, resolve
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.tills import conflicts, open_till, resolve
 
 GOODS = ("TEA", "POT", "CUP")
 

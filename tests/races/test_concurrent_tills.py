@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from buyers import codes, pickup_buyer
-from races_without_guard import level_key
 
-from fulfillment.placed_orders import wait_until_blocked_by
-from pos.tills import Fact, Till, conflicts, key_id, now, on_hand, open_till
-from shop import Shop
+from tests.support.buyers import codes, pickup_buyer
+from tests.support.placed_orders import wait_until_blocked_by
+from tests.support.races_without_guard import level_key
+from tests.support.shop import Shop
+from tests.support.tills import Fact, Till, conflicts, key_id, now, on_hand, open_till
+from tests.support.waiting import backend_pid
 from uriba.inventory import ledger
 from uriba.inventory.ledger import StockFact as FactOfLevel
 from uriba.inventory.models import StockReason
 from uriba.orders import till_returns
-from waiting import backend_pid
 
 STORES = ("S1", "S2")
 GOODS = {"TEA": 648, "POT": 3300, "CUP": 13582}

@@ -6,11 +6,10 @@ import asyncio
 import random
 from uuid import uuid4
 
-from buyers import Buyer, codes, pickup_buyer, shipping_buyer, till_buyer
-from races_without_guard import copy_of, take_in_cart_order
-
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.buyers import Buyer, codes, pickup_buyer, shipping_buyer, till_buyer
+from tests.support.client import Client
+from tests.support.races_without_guard import copy_of, take_in_cart_order
+from tests.support.shop import ERRORS, Shop
 from uriba.worker import sweeps
 
 NAMES = tuple(f"G{n}" for n in range(10))

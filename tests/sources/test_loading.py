@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client import Client
+from tests.support.client import Client
 from uriba import invariants
 from uriba.access import keys
 from uriba.catalog import products
@@ -26,7 +26,7 @@ from uriba.sources.complete_journey import CompleteJourney
 from uriba.sources.loading import AddRows, LoadResult
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 YEAR = CompleteJourney(stores=3, products=60)
 

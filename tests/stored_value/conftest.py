@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shop import Shop
+from tests.support.shop import Shop
 
 OF_MISSING_ORDERS = """
     order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders o WHERE o.id = e.order_id)

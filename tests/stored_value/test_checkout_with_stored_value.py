@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from stored_value_support import account, balance, card, card_ledger, code, customer, points_ledger, set_points_terms
 
-from client import Client
-from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from tests.support.stored_value import (
+    account,
+    balance,
+    card,
+    card_ledger,
+    code,
+    customer,
+    points_ledger,
+    set_points_terms,
+)
 from uriba.checkout.gateways.sandbox_gateway import SandboxGateway
 from uriba.core import ids
 from uriba.stored_value import codes
 from uriba.worker import sweeps
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 STATE = """
     id number status paymentStatus total { amount } refunded { amount } lines { id sku quantity }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from stored_value_support import ACTOR, Issued, balance, card, card_ledger, code, pay, refund, undo_debits
 
+from tests.support.stored_value import ACTOR, Issued, balance, card, card_ledger, code, pay, refund, undo_debits
 from uriba.core import clock
 from uriba.core.errors import Code, DomainError, IdempotencyKeyReused, Invalid, InvalidState
 from uriba.core.ids import new_id
@@ -19,7 +19,7 @@ from uriba.stored_value import codes, gift_cards, tenders
 from uriba.stored_value.errors import GiftCardRefused, InsufficientBalance
 
 if TYPE_CHECKING:
-    from shop import Shop
+    from tests.support.shop import Shop
 
 CARD = "GIFT_CARD"
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stored_value_support import (
+
+from tests.support.stored_value import (
     ACTOR,
     account,
     card,
@@ -23,7 +24,6 @@ from stored_value_support import (
     set_points_terms,
     undo_debits,
 )
-
 from uriba.core.errors import DomainError, Invalid, InvalidQuantity, InvalidState, NotFound
 from uriba.core.ids import new_id
 from uriba.db import idempotency
@@ -33,7 +33,7 @@ from uriba.stored_value.errors import InsufficientBalance, TenderRefused
 from uriba.stored_value.points import Earning
 
 if TYPE_CHECKING:
-    from shop import Shop
+    from tests.support.shop import Shop
 
 POINTS = "POINTS"
 

@@ -7,14 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from client import Client, Refused
-from shop import ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.shop import ERRORS, Shop
 from uriba.core import ids
 from uriba.core.actor import Scope
 from uriba.stored_value import codes
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 CARD = "id last4 balance { amount currency } expiresAt blocked"
 ISSUE = f"""mutation ($i: GiftCardIssueInput!) {{

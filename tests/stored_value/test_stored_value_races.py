@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from stored_value_support import (
+from tests.support.stored_value import (
     ACTOR,
     account,
     balance,
@@ -24,14 +24,13 @@ from stored_value_support import (
     set_points_terms,
     undo_debits,
 )
-
+from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.core.ids import new_id
 from uriba.stored_value import tenders
 from uriba.stored_value.errors import InsufficientBalance, TenderRefused
-from waiting import backend_pid, wait_until_blocked
 
 if TYPE_CHECKING:
-    from shop import Shop
+    from tests.support.shop import Shop
 
 CARD, POINTS = "GIFT_CARD", "POINTS"
 AT_ONCE = 50

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from till_fixtures import EPOCH, make_entry
-
+from tests.support.till_folders import EPOCH, make_entry
 from uriba.till.batches import BYTES_MAX, encode, simulate_bad_network, split_into_batches
 from uriba.till.journal import JournalEntry
 

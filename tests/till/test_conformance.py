@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from shop import Shop
+from tests.support.shop import Shop
 from uriba.till.conformance import probe, runner
 from uriba.till.conformance.probe import Probe
 from uriba.till.hub_client import HubClient
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 Body = dict[str, Any]
 

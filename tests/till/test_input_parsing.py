@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from till_fixtures import NOON, make_till
 
+from tests.support.till_folders import NOON, make_till
 from uriba.till.errors import InvalidInput
 from uriba.till.input_parsing import parse_lines, parse_tenders
 from uriba.till.local_catalog import LocalCatalog

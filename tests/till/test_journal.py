@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from till_fixtures import EPOCH, make_entry, make_till
 
+from tests.support.till_folders import EPOCH, make_entry, make_till
 from uriba.till import till_folder
 from uriba.till.errors import JournalDamaged, TillInUse, TillNotOpened
 from uriba.till.journal import EpochProgress, EpochStarted, Journal, UnsendableEvent, Verdict, encode_line

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from till_fixtures import stock_entry, variant_entry
 
 import uriba
+from tests.support.till_folders import stock_entry, variant_entry
 from uriba import till
 
 TILL = Path(till.__file__).parent

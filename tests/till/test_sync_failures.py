@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from till_fixtures import EPOCH, make_event, make_till
 
+from tests.support.till_folders import EPOCH, make_event, make_till
 from uriba.till import hub_client, synchronization, till_folder
 from uriba.till.errors import HubUnavailable, KeyRejected, TillError
 from uriba.till.hub_client import HubClient

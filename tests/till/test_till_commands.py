@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from till_fixtures import make_till
 from typer.testing import CliRunner
 
-from shop import Shop
+from tests.support.shop import Shop
+from tests.support.till_folders import make_till
 from uriba.till.commands import till_cli
 from uriba.till.local_catalog import LocalCatalog
 from uriba.till.till_folder import CATALOG_FILE

@@ -12,7 +12,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import wait_until
 from uriba.access import keys
 from uriba.outbox.hints import KEYS
 from uriba.till import synchronization, till_folder
@@ -21,7 +22,6 @@ from uriba.till.journal import JournalEntry
 from uriba.till.protocol import EventLine, EventType, Tender, TillEvent, total_of
 from uriba.till.synchronization import SendOptions, SyncReport
 from uriba.till.till_folder import Till
-from waiting import wait_until
 
 EVENTS = 300
 ON_HAND_SIGNS = {

@@ -7,16 +7,16 @@ import random
 from typing import Any
 
 import pytest
-from endpoint_api import change_endpoint, temporary_endpoint
-from webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
-from client import Refused
-from shop import ERRORS, Shop
+from tests.support.client import Refused
+from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import wait_until
+from tests.support.webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 from uriba.core import ids
 from uriba.db.statements import statement
 from uriba.outbox.hints import Hints
 from uriba.webhooks.dispatcher import Dispatcher
-from waiting import wait_until
 
 _END_LEASE = statement("UPDATE endpoint SET fence = fence + 1, lease_until = NULL WHERE id = :endpoint_id")
 _SECRET_BYTES = statement("SELECT octet_length(secret) FROM endpoint_secret WHERE endpoint_id = :endpoint_id")

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.abc import ResolveResult
-from webhook_receiver import webhook_receiver
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
+from tests.support.webhook_receiver import webhook_receiver
 from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
 from uriba.outbound import client

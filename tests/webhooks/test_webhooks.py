@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from endpoint_api import change_endpoint, endpoint_log, log_if_all_delivered, temporary_endpoint
-from webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
-from shop import ERRORS, Shop
-from waiting import wait_for_positions, wait_until
+from tests.support.endpoint_calls import change_endpoint, endpoint_log, log_if_all_delivered, temporary_endpoint
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import wait_for_positions, wait_until
+from tests.support.webhook_receiver import ReceivedWebhook, WebhookReceiver, webhook_receiver
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from sample_events import positions, write_sample
-from scratch_database import open_scratch_database
+from tests.support.sample_events import positions, write_sample
+from tests.support.scratch_database import open_scratch_database
+from tests.support.valkey_proxy import valkey_proxy
+from tests.support.waiting import wait_until
 from uriba.catalog import locations, products
 from uriba.catalog.locations import LocationRow
 from uriba.catalog.models import LocationKind
@@ -31,11 +33,9 @@ from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
 from uriba.worker.sweeps import Sweep, WorkerContext
-from valkey_proxy import valkey_proxy
-from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 NO_VALKEY = "redis://127.0.0.1:1"
 """An address without a Valkey."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from scratch_database import open_scratch_database
+from tests.support.scratch_database import open_scratch_database
 from uriba import invariants, supervisor
 from uriba.access import keys
 from uriba.db.statements import statement
@@ -26,7 +26,7 @@ from uriba.sources.replay.sales import CompleteJourneySales
 from uriba.sources.replay.terminal_keys import KEYS_FILE
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 STORES, DAYS = 4, 6
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from scratch_database import open_scratch_database
+from tests.support.scratch_database import open_scratch_database
+from tests.support.waiting import wait_until
 from uriba import supervisor
 from uriba.db import Database
 from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay.runner import ReplayTarget, replay
 from uriba.sources.replay.sales import CompleteJourneySales
-from waiting import wait_until
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 SLICE = ("--stores", "5", "--days", "15", "--chaos", "--seed", "5")
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from inspect import isawaitable
 from typing import Any
 
-from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
-
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema
 from graphql import execute as interpret
+from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
+
 from uriba.core.bounded_cache import BoundedCache
 from uriba.graphql.engine.plans import FieldPlan, Path, Plan, Slot, Unplannable, compile_plan
 

@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, ClassVar
 
-from graphql.type import GraphQLField, GraphQLInterfaceType
-from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
-from strawberry.types import ExecutionContext
-
 from graphql import (
     ArgumentNode,
     ASTValidationRule,
@@ -36,6 +32,10 @@ from graphql import (
     get_nullable_type,
     visit,
 )
+from graphql.type import GraphQLField, GraphQLInterfaceType
+from strawberry.extensions import MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
+from strawberry.types import ExecutionContext
+
 from uriba.config import Settings
 from uriba.core.bounded_cache import BoundedCache
 from uriba.core.pages import PAGE_SIZE_MAX

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import strawberry
-
 from graphql import (
     FieldNode,
     FragmentSpreadNode,

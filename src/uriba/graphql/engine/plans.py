@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from strawberry.types.graphql import OperationType as StrawberryOperationType
-
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -33,6 +31,7 @@ from graphql import (
     get_named_type,
     is_leaf_type,
 )
+from strawberry.types.graphql import OperationType as StrawberryOperationType
 
 INT_MAX = 2**31 - 1
 

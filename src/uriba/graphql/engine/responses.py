@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import structlog
+from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from graphql import GraphQLError
 from uriba import logs
 from uriba.core.errors import Unauthenticated
 from uriba.graphql.engine.errors import INTERNAL, internal_message, public_error

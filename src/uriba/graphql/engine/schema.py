@@ -11,12 +11,12 @@ from operator import attrgetter
 from typing import Any, cast
 
 import strawberry
+from graphql import GraphQLObjectType
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 from strawberry.types.field import StrawberryField
 from strawberry.types.graphql import OperationType
 
-from graphql import GraphQLObjectType
 from uriba.graphql.engine.arguments import arguments_converter
 from uriba.graphql.engine.errors import public_error
 from uriba.graphql.engine.execution import Executor

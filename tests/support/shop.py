@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from client import Client
+from tests.support.client import Client
 from uriba.access import keys
 from uriba.core.actor import Scope
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 ERRORS = "errors { code message path }"
 CART = """

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from client import Client
-from shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
+from tests.support.waiting import wait_until
 from uriba.core import ids
-from waiting import wait_until
 
 
 def codes(payload: dict[str, Any]) -> list[str]:

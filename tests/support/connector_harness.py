@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from shop import ADDRESS, ERRORS, Shop
+from tests.support.shop import ADDRESS, ERRORS, Shop
+from tests.support.waiting import wait_for_positions, wait_until
 from uriba.connectors import leases
 from uriba.connectors.port import Batch, ConnectorPort, ImportOutcome, OrderPage, PushResult
 from uriba.connectors.run_report import RunReport
@@ -18,7 +19,6 @@ from uriba.connectors.runs import ConnectorRunner
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import ids
 from uriba.outbound.client import OutboundClient
-from waiting import wait_for_positions, wait_until
 
 # No other test uses it: prices of other tests that hold in every channel are in JPY, so they do not apply in this one.
 CURRENCY = "KRW"

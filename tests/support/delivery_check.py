@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from faulty_receiver import FaultyReceiver
-
-from client import Client
+from tests.support.client import Client
+from tests.support.faulty_receiver import FaultyReceiver
 from uriba.core import ids
 from uriba.db import Database
 from uriba.db.statements import statement

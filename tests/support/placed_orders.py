@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from client import Client
-from shop import ADDRESS, ORDER, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, ORDER, Shop
+from tests.support.waiting import wait_until
 from uriba.core import ids
 from uriba.db import Database, Row, Session
 from uriba.db.statements import statement
@@ -17,7 +18,6 @@ from uriba.inventory import ledger
 from uriba.inventory.ledger import Movement, StockFact
 from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
-from waiting import wait_until
 
 FulfillmentSummary = tuple[str, str, str, dict[str, int]]
 """Status, method, location and units by SKU of a fulfillment, as the shop names them."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
+from tests.support.waiting import wait_for_positions
 from uriba.core.ids import global_id
 from uriba.db import Session
 from uriba.db.statements import dynamic_statement
 from uriba.worker import sweeps
-from waiting import wait_for_positions
 
 ALERTS = """query ($s: AlertStatus, $k: AlertKind, $l: String) { alerts(status: $s, kind: $k, location: $l, first: 100) {
     edges { node { id kind status subject value threshold location { code } openedAt closedAt acknowledgedAt

@@ -10,8 +10,8 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from client import Client
-from shop import ADDRESS, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, Shop
 
 
 def export_url(client: Client, name: str) -> str:

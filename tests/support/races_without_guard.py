@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from shop import Shop
+from tests.support.shop import Shop
 from uriba.db import Database
 
 

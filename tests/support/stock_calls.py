@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 from uriba.db import Session
 
 LEVEL = """
@@ -78,3 +78,25 @@ async def events_of(session: Session, level: tuple[int, int]) -> list[tuple[str,
 def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     """Return code and path of a payload's errors."""
     return [(error["code"], tuple(error["path"] or ())) for error in payload["errors"]]
+
+
+MOVE = f"""mutation ($i: StockMoveInput!) {{ stockMove(input: $i) {{
+    levels {{ onHand unavailable available unavailableByState {{ state quantity }} variant {{ sku }} }} {ERRORS} }} }}"""
+
+Move = tuple[str, str, int, str, str]
+"""An article of the shop, one of its locations, units, from, to."""
+
+
+async def move_stock(
+    shop: Shop, *rows: Move, by: Client | None = None, key: str | None = None, reason: str | None = None
+) -> dict[str, Any]:
+    """Call stockMove and return the payload."""
+    return await (by or shop.staff).do(MOVE, i=move_input(shop, *rows, key=key, reason=reason))
+
+
+def move_input(shop: Shop, *rows: Move, key: str | None = None, reason: str | None = None) -> dict[str, Any]:
+    moves = [
+        {"sku": shop.sku(sku), "location": shop.code(place), "quantity": quantity, "from": source, "to": to}
+        for sku, place, quantity, source, to in rows
+    ]
+    return {"moves": moves, "reason": reason, "idempotencyKey": key or uuid4().hex}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from client import Client
-from shop import CART, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import CART, ERRORS, Shop
 from uriba.core import ids
 
 

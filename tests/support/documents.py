@@ -12,8 +12,8 @@ import httpx
 import msgspec
 from pypdf import PdfReader
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 from uriba.documents.records import OrderRecord, ReturnRecord, SaleRecord
 
 NUMBER = "T7000012050002"

@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 from uuid import uuid4
 
-from client import Client
-from shop import ERRORS, ORDER, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, ORDER, Shop
 
 SYNC = f"""mutation ($i: PosSyncInput!) {{ posSync(input: $i) {{
     results {{ eventId status {ERRORS} warnings {{ code message path }} }}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from client import Client
-from shop import ADDRESS, CART, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, CART, ERRORS, Shop
 from uriba.core import ids
 
 

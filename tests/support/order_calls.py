@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 from uriba.core import ids
 from uriba.db.statements import dynamic_statement
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 
 INPUTS = {"channels": "ChannelInput", "locations": "LocationInput", "products": "ProductInput", "prices": "PriceInput"}
 INPUTS["customers"] = "CustomerInput"

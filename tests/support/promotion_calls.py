@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from client import Client
-from shop import CHECKOUT, ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import CHECKOUT, ERRORS, Shop
 
 OFFER_FIELDS = """
     id version coupons subtotal { amount } discount { amount } shipping { amount } total { amount currency }

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from client import Client
-from shop import ERRORS, Shop
+from tests.support.client import Client
+from tests.support.shop import ERRORS, Shop
 
 ENDPOINT = "endpoint { id url types status pausedReason lagSeconds channel { code } }"
 CREATE = f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ {ENDPOINT} secret {ERRORS} }} }}"

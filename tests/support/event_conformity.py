@@ -17,7 +17,7 @@ from uriba.db.statements import statement
 from uriba.events import schemas
 from uriba.outbox import registry
 
-WEBHOOKS = Path(__file__).parents[1] / "schema" / "webhooks.json"
+WEBHOOKS = Path(__file__).parents[2] / "schema" / "webhooks.json"
 
 VALIDATED_BY_JSON_SCHEMA = 100
 """Events of each type that a process validates by the JSON Schema, which takes a millisecond for each."""

@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from tills import Till, open_till
 from websockets.exceptions import WebSocketException
 
-from client import Client, Refused
-from shop import ERRORS, Shop
+from tests.support.client import Client, Refused
+from tests.support.shop import ERRORS, Shop
+from tests.support.tills import Till, open_till
 
 STOCK = f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}"
 PAUSE_S = 0.02

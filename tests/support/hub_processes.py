@@ -17,9 +17,10 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from fault_proxy import FaultProxy, fault_proxy
 
-from client import Client
+from tests.support.client import Client
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.waiting import wait_until
 from uriba import embedded
 from uriba.config import Settings
 from uriba.db import Database
@@ -27,7 +28,6 @@ from uriba.db.statements import statement
 from uriba.embedded import data_dir, locks, postgres, valkey
 from uriba.migrate.runner import migrate
 from uriba.outbox.database import open_database
-from waiting import wait_until
 
 READY_S = 60
 UNREACHABLE_VALKEY = "redis://127.0.0.1:1"

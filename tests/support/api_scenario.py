@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from client import Client
-from shop import ADDRESS, ERRORS, Shop, open_shop
+from tests.support.client import Client
+from tests.support.shop import ADDRESS, ERRORS, Shop, open_shop
 from uriba.alerts import alerts
 from uriba.alerts.models import AlertKind
 from uriba.alerts.rules import Signal
@@ -15,7 +15,7 @@ from uriba.core.actor import Scope
 from uriba.core.ids import global_id, uuid
 
 if TYPE_CHECKING:
-    from conftest import RunningHub
+    from tests.support.hub import RunningHub
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from shop import ERRORS, Shop
+from tests.support.shop import ERRORS, Shop
 from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.stored_value import gift_cards, points, tenders

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from shop import ADDRESS, CHECKOUT, ERRORS
+from tests.support.shop import ADDRESS, CHECKOUT, ERRORS
 from uriba.core.ids import global_id, new_secret_id
 
 if TYPE_CHECKING:
-    from api_scenario import Scenario
+    from tests.support.api_scenario import Scenario
 
 UNKNOWN_CART = global_id("Cart", new_secret_id())
 NO_LINE = global_id("CartLine", 0)

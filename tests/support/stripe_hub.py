@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx
 import msgspec
-from checkout_calls import attempts, cart_to_ship, codes
-from fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
 
-from api_server import serve
-from client import Client
-from conftest import RunningHub, make_settings
-from shop import Shop, open_shop
+from tests.support.api_server import serve
+from tests.support.checkout_calls import attempts, cart_to_ship, codes
+from tests.support.client import Client
+from tests.support.fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe
+from tests.support.hub import RunningHub, make_settings
+from tests.support.shop import Shop, open_shop
 from uriba import app, embedded, invariants
 from uriba.checkout import completion
 from uriba.checkout.completion import Checkout
