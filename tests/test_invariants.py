@@ -39,10 +39,10 @@ async def data(hub: RunningHub) -> AsyncIterator[Fixture]:
     shop = await open_shop(hub)
     await shop.receive(TEA_S1=20, TEA_S2=1)
     guest, till = shop.guest(), await shop.terminal("S1")
-    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=3), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=3), "PICKUP", location="S1")
     waiting = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
-    carried_out = await shop.check_out(till, await shop.cart(till, TEA=2), method="CASH")
-    cart = await shop.cart(guest, TEA=1)
+    carried_out = await shop.check_out(till, await shop.create_cart(till, TEA=2), method="CASH")
+    cart = await shop.create_cart(guest, TEA=1)
     await _count(shop, till)
     yield await _fixture(shop, waiting["order"]["id"], carried_out["order"]["id"], cart["id"], till.key or "")
     await shop.close()
@@ -53,7 +53,7 @@ async def _count(shop: Shop, till: Client) -> None:
     now = datetime.now(UTC).isoformat()
     lines = [{"sku": shop.sku("TEA"), "quantity": 17}]
     fact = {"eventId": uuid4().hex, "sequence": 1, "type": "COUNT", "occurredAt": now, "lines": lines}
-    payload = await till.do(
+    payload = await till.mutate(
         "mutation ($i: PosSyncInput!) { posSync(input: $i) { results { status } } }",
         i={"sentAt": now, "events": [fact]},
     )
@@ -61,7 +61,9 @@ async def _count(shop: Shop, till: Client) -> None:
 
 
 async def _fixture(shop: Shop, waiting: str, carried_out: str, cart: str, key: str) -> Fixture:
-    levels = [str(local_id((await shop.level("TEA", place))["id"], "StockLevel")).split(":") for place in ("S1", "S2")]
+    levels = [
+        str(local_id((await shop.stock_level("TEA", place))["id"], "StockLevel")).split(":") for place in ("S1", "S2")
+    ]
     ids = [uuid(waiting, "Order"), uuid(carried_out, "Order"), uuid(cart, "Cart")]
     assert all(ids)
     return Fixture(

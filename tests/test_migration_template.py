@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import IntegrityError
 
-from tests.support.schema_catalog import catalog, rows, run
+from tests.support.schema_catalog import catalog, execute_statements, first_column
 from tests.support.scratch_database import migrated_database
 from uriba.migrate import revisions, runner
 from uriba.migrate.errors import MigrationBlocked
@@ -77,7 +77,7 @@ async def test_a_migration_from_the_template_runs(url: str, write: Write) -> Non
 
     assert path.read_text().count(LOCK_TIMEOUT) == 2
     assert "customer.nickname" in " ".join((await catalog(url))["columns"])
-    assert await rows(url, REVISION) == [path.name.partition("_")[0]]
+    assert await first_column(url, REVISION) == [path.name.partition("_")[0]]
 
 
 async def test_a_blocked_migration_gives_up_and_leaves_the_schema_unchanged(url: str, write: Write) -> None:
@@ -85,7 +85,7 @@ async def test_a_blocked_migration_gives_up_and_leaves_the_schema_unchanged(url:
         'op.create_table("note", sa.Column("n", sa.Text())); op.add_column("customer", sa.Column("n", sa.Text()))'
     )
     path.write_text(path.read_text().replace(LOCK_TIMEOUT, "SET LOCAL lock_timeout = '200ms'"))
-    made, revision = await catalog(url), await rows(url, REVISION)
+    made, revision = await catalog(url), await first_column(url, REVISION)
     reader = await asyncpg.connect(url)
     reading = reader.transaction()
     await reading.start()
@@ -95,11 +95,11 @@ async def test_a_blocked_migration_gives_up_and_leaves_the_schema_unchanged(url:
         await migrate(url, sandbox=False)
 
     assert await catalog(url) == made
-    assert await rows(url, REVISION) == revision
+    assert await first_column(url, REVISION) == revision
     await reading.rollback()
     await reader.close()
     await migrate(url, sandbox=False)
-    assert await rows(url, REVISION) != revision
+    assert await first_column(url, REVISION) != revision
 
 
 async def test_migrations_before_a_failed_one_stay_applied(url: str, write: Write) -> None:
@@ -109,7 +109,7 @@ async def test_migrations_before_a_failed_one_stay_applied(url: str, write: Writ
     with pytest.raises(Exception, match="division by zero"):
         await migrate(url, sandbox=False)
 
-    assert await rows(url, REVISION) == [first.name.partition("_")[0]]
+    assert await first_column(url, REVISION) == [first.name.partition("_")[0]]
     assert "note.n" in " ".join((await catalog(url))["columns"])
 
 
@@ -122,7 +122,7 @@ async def test_builds_an_index_while_the_table_is_written_and_others_wait_to_mig
 
     migrations = [asyncio.create_task(migrate(url, sandbox=False)) for _ in range(3)]
     await waits_for_writer(url)
-    await run(url, "INSERT INTO customer (id, email) VALUES (gen_random_uuid(), 'b@example.com')")
+    await execute_statements(url, "INSERT INTO customer (id, email) VALUES (gen_random_uuid(), 'b@example.com')")
     await writing.commit()
     await writer.close()
     await asyncio.gather(*migrations)
@@ -134,18 +134,18 @@ async def test_builds_an_index_while_the_table_is_written_and_others_wait_to_mig
 async def waits_for_writer(url: str) -> None:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
     async with asyncio.timeout(20):
-        while await rows(url, waiting) != ["1"]:
+        while await first_column(url, waiting) != ["1"]:
             await asyncio.sleep(0.02)
 
 
 async def test_an_index_that_failed_is_built_again(url: str, write: Write) -> None:
-    await run(url, "CREATE TABLE note (n int)", "INSERT INTO note VALUES (1), (1)")
+    await execute_statements(url, "CREATE TABLE note (n int)", "INSERT INTO note VALUES (1), (1)")
     write('create_index_concurrently("uq_note_n", "note", ["n"], unique=True)', operation("create_index_concurrently"))
 
     with pytest.raises(IntegrityError):
         await migrate(url, sandbox=False)
     after_failure = [index for index in (await catalog(url))["indexes"] if "uq_note_n" in index]
-    await run(url, "DELETE FROM note")
+    await execute_statements(url, "DELETE FROM note")
     await migrate(url, sandbox=False)
 
     assert "INVALID" in after_failure[0]
@@ -154,7 +154,7 @@ async def test_an_index_that_failed_is_built_again(url: str, write: Write) -> No
 
 
 async def test_adds_a_constraint_first_and_validates_it_later(url: str, write: Write) -> None:
-    await run(url, "CREATE TABLE note (n int)", "INSERT INTO note VALUES (-1)")
+    await execute_statements(url, "CREATE TABLE note (n int)", "INSERT INTO note VALUES (-1)")
     write('add_check_not_valid("ck_note_n", "note", "n > 0")', operation("add_check_not_valid"))
     await migrate(url, sandbox=False)
     write('validate_constraint("ck_note_n", "note")', operation("validate_constraint"))
@@ -162,7 +162,7 @@ async def test_adds_a_constraint_first_and_validates_it_later(url: str, write: W
     with pytest.raises(IntegrityError, match="ck_note_n"):
         await migrate(url, sandbox=False)
     added = [found for found in (await catalog(url))["constraints"] if "ck_note_n" in found]
-    await run(url, "UPDATE note SET n = 1")
+    await execute_statements(url, "UPDATE note SET n = 1")
     await migrate(url, sandbox=False)
 
     assert added == ["note ck_note_n CHECK ((n > 0)) NOT VALID"]
@@ -170,7 +170,7 @@ async def test_adds_a_constraint_first_and_validates_it_later(url: str, write: W
 
 
 async def test_adds_a_foreign_key_without_reading_the_table(url: str, write: Write) -> None:
-    await run(url, "CREATE TABLE note (channel_id bigint)", "INSERT INTO note VALUES (-1)")
+    await execute_statements(url, "CREATE TABLE note (channel_id bigint)", "INSERT INTO note VALUES (-1)")
     write(
         'add_foreign_key_not_valid("fk_note_channel_id", "note", ["channel_id"], "channel", ["id"])',
         operation("add_foreign_key_not_valid"),

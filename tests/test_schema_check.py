@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.schema_catalog import catalog, rows, run
+from tests.support.schema_catalog import catalog, execute_statements, first_column
 from tests.support.scratch_database import empty_database, migrated_database
 from uriba import __version__
 from uriba.cli import cli
@@ -79,7 +79,7 @@ def refusal(*words: str) -> str:
 def as_it_is(url: str) -> tuple[dict[str, list[str]], list[str]]:
     """Return the catalog, and the ids of the keys."""
     found = asyncio.run(catalog(url))
-    return found, asyncio.run(rows(url, "SELECT id FROM access_key")) if found["columns"] else []
+    return found, asyncio.run(first_column(url, "SELECT id FROM access_key")) if found["columns"] else []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -99,7 +99,7 @@ def test_refuses_a_database_at_an_older_revision(migrated: str, words: tuple[str
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_refuses_a_database_at_a_revision_that_it_does_not_know(migrated: str, words: tuple[str, ...]) -> None:
-    asyncio.run(run(migrated, "UPDATE alembic_version SET version_num = '9999'"))
+    asyncio.run(execute_statements(migrated, "UPDATE alembic_version SET version_num = '9999'"))
     before = as_it_is(migrated)
 
     assert refusal(*words) == (
@@ -124,7 +124,7 @@ def test_refuses_a_data_dir_without_a_database(
 
 
 def test_refuses_a_database_without_the_tables_of_the_sandbox(migrated: str) -> None:
-    asyncio.run(run(migrated, "DROP TABLE sandbox_operation"))
+    asyncio.run(execute_statements(migrated, "DROP TABLE sandbox_operation"))
 
     assert refusal("check") == "The database has no tables for sandbox payments. Run `uriba migrate`."
 
@@ -136,15 +136,15 @@ def test_production_needs_no_tables_of_the_sandbox(empty: str, monkeypatch: pyte
     checked = CliRunner().invoke(cli, ["key", "list"])
 
     assert (migrated.exit_code, checked.exit_code) == (0, 0), (migrated.exception, checked.exception)
-    assert asyncio.run(rows(empty, REVISION)) == [NEWEST]
-    assert asyncio.run(rows(empty, "SELECT relname FROM pg_class WHERE relname LIKE 'sandbox%'")) == []
+    assert asyncio.run(first_column(empty, REVISION)) == [NEWEST]
+    assert asyncio.run(first_column(empty, "SELECT relname FROM pg_class WHERE relname LIKE 'sandbox%'")) == []
 
 
 def test_migrate_makes_the_schema_and_the_tables_of_the_sandbox(empty: str) -> None:
     migrated = CliRunner().invoke(cli, ["migrate"])
 
     assert migrated.exit_code == 0, migrated.exception
-    assert asyncio.run(rows(empty, REVISION)) == [NEWEST]
+    assert asyncio.run(first_column(empty, REVISION)) == [NEWEST]
     assert CliRunner().invoke(cli, ["check"]).exit_code == 0
 
 

@@ -12,10 +12,10 @@ WATCH = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 
 async def test_the_present_state_comes_first_then_each_change(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     changes = (
-        lambda: shop.add(guest, cart, POT=1),
-        lambda: shop.fulfil(guest, cart, "PICKUP", location="S1"),
+        lambda: shop.add_lines(guest, cart, POT=1),
+        lambda: shop.set_fulfillment(guest, cart, "PICKUP", location="S1"),
         lambda: cart_calls.set_quantities(guest, cart, TEA=3),
     )
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
@@ -31,12 +31,12 @@ async def test_the_present_state_comes_first_then_each_change(shop: Shop) -> Non
 
 async def test_a_burst_of_changes_ends_in_the_newest_state_and_never_goes_back(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest)
+    cart = await shop.create_cart(guest)
     versions = []
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
         await on.next()
 
-        await asyncio.gather(*(shop.add(guest, cart, TEA=1) for _ in range(20)))
+        await asyncio.gather(*(shop.add_lines(guest, cart, TEA=1) for _ in range(20)))
         while not versions or versions[-1] < 21:
             versions.append((await on.next())["version"])
 
@@ -47,8 +47,8 @@ async def test_a_burst_of_changes_ends_in_the_newest_state_and_never_goes_back(s
 async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     phone, till = await shop.customer(), await shop.terminal()
-    cart = await shop.cart(phone, TEA=1)
-    await shop.fulfil(phone, cart, "SHIP", address=ADDRESS)
+    cart = await shop.create_cart(phone, TEA=1)
+    await shop.set_fulfillment(phone, cart, "SHIP", address=ADDRESS)
 
     claimed = await cart_calls.hand_over(phone, cart, till)
     await shop.check_out(till, claimed, method="CASH")
@@ -68,7 +68,7 @@ async def test_the_carts_events_are_numbered_as_they_happened(shop: Shop) -> Non
 
 async def test_a_merge_is_published_to_both_carts(shop: Shop) -> None:
     guest = shop.guest()
-    source, into = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
+    source, into = await shop.create_cart(guest, TEA=1), await shop.create_cart(guest, POT=1)
     async with guest.subscribe(WATCH, c=source["id"]) as on_source, guest.subscribe(WATCH, c=into["id"]) as on_into:
         await on_source.next()
         await on_into.next()
@@ -82,8 +82,8 @@ async def test_a_merge_is_published_to_both_carts(shop: Shop) -> None:
 async def test_a_guest_follows_the_order_through_the_cart(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
-    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    cart = await shop.create_cart(guest, TEA=1)
+    chosen = await shop.set_fulfillment(guest, cart, "PICKUP", location="S1")
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
         await on.next()
 
@@ -95,12 +95,12 @@ async def test_a_guest_follows_the_order_through_the_cart(shop: Shop) -> None:
 
 async def test_a_guest_gets_no_updates_once_a_customer_owns_the_cart(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     async with guest.subscribe(WATCH, c=cart["id"]) as on:
         await on.next()
 
         await cart_calls.merge(phone, cart)
 
-        while (message := await on.message())["type"] == "next":
+        while (message := await on.next_message())["type"] == "next":
             assert message["payload"]["data"]["cartChanged"]["customer"] is None
         assert message["type"] == "complete"

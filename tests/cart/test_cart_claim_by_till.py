@@ -9,7 +9,7 @@ from tests.support.shop import ADDRESS, ERRORS, Shop
 async def test_lines_in_stock_at_the_till_are_carried_out_and_the_others_shipped(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, POT_S1=1, POT_W1=5, CUP_S2=9)
     guest, till = shop.guest(), await shop.terminal()
-    cart = await shop.cart(guest, TEA=2, POT=2, CUP=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=2, CUP=1)
 
     claimed = await cart_calls.hand_over(guest, cart, till)
 
@@ -25,7 +25,7 @@ async def test_the_tills_stock_includes_safety_stock(shop: Shop) -> None:
     await cart_calls.set_safety_stock(shop, "TEA", "S1", on_hand=2, safety_stock=2)
     guest = shop.guest()
 
-    claimed = await cart_calls.hand_over(guest, await shop.cart(guest, TEA=2), await shop.terminal("S1"))
+    claimed = await cart_calls.hand_over(guest, await shop.create_cart(guest, TEA=2), await shop.terminal("S1"))
 
     assert cart_calls.methods(claimed) == {"TEA": "CARRY_OUT"}
     assert cart_calls.warnings(claimed, "TEA") == []
@@ -34,11 +34,11 @@ async def test_the_tills_stock_includes_safety_stock(shop: Shop) -> None:
 async def test_the_tills_stock_excludes_promised_units(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
     guest, till = shop.guest("app"), await shop.terminal("S1")
-    other = await shop.cart(guest, TEA=1)
-    chosen = await shop.fulfil(guest, other, "PICKUP", location="S1")
+    other = await shop.create_cart(guest, TEA=1)
+    chosen = await shop.set_fulfillment(guest, other, "PICKUP", location="S1")
     assert not (await shop.check_out(guest, chosen["cart"]))["errors"]
 
-    claimed = await cart_calls.hand_over(guest, await shop.cart(guest, TEA=2), till)
+    claimed = await cart_calls.hand_over(guest, await shop.create_cart(guest, TEA=2), till)
 
     assert cart_calls.methods(claimed) == {"TEA": "SHIP"}
 
@@ -46,10 +46,10 @@ async def test_the_tills_stock_excludes_promised_units(shop: Shop) -> None:
 async def test_lines_of_one_variant_share_the_tills_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, TEA_W1=9)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2)
-    await shop.fulfil(guest, cart, "SHIP")
-    await shop.fulfil(guest, cart, "PICKUP", location="S2", lineIds=[cart["lines"][0]["id"]])
-    await shop.add(guest, cart, TEA=1)
+    cart = await shop.create_cart(guest, TEA=2)
+    await shop.set_fulfillment(guest, cart, "SHIP")
+    await shop.set_fulfillment(guest, cart, "PICKUP", location="S2", lineIds=[cart["lines"][0]["id"]])
+    await shop.add_lines(guest, cart, TEA=1)
 
     claimed = await cart_calls.hand_over(guest, cart, await shop.terminal("S1"))
 
@@ -59,9 +59,9 @@ async def test_lines_of_one_variant_share_the_tills_stock(shop: Shop) -> None:
 async def test_lines_that_become_the_same_are_one_line(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2)
-    await shop.fulfil(guest, cart, "PICKUP", location="S2")
-    await shop.add(guest, cart, TEA=1)
+    cart = await shop.create_cart(guest, TEA=2)
+    await shop.set_fulfillment(guest, cart, "PICKUP", location="S2")
+    await shop.add_lines(guest, cart, TEA=1)
 
     claimed = await cart_calls.hand_over(guest, cart, await shop.terminal("S1"))
 
@@ -71,7 +71,7 @@ async def test_lines_that_become_the_same_are_one_line(shop: Shop) -> None:
 async def test_a_claimed_cart_has_the_tills_prices_and_warns_of_changes(shop: Shop) -> None:
     await cart_calls.reprice(shop, "TEA", "600", channel="stores", location="S1")
     guest, till = shop.guest("web"), await shop.terminal("S1")
-    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
     assert (cart["subtotal"]["amount"], cart["shipping"]["amount"]) == ("4596", "500")
 
     claimed = await cart_calls.hand_over(guest, cart, till)
@@ -87,10 +87,10 @@ async def test_a_claimed_cart_has_the_tills_prices_and_warns_of_changes(shop: Sh
 async def test_a_phone_adds_at_the_tills_prices_after_the_claim(shop: Shop) -> None:
     await cart_calls.reprice(shop, "TEA", "600", channel="stores", location="S1")
     phone, till = await shop.customer(), await shop.terminal("S1")
-    cart = await shop.cart(phone, POT=1)
+    cart = await shop.create_cart(phone, POT=1)
     await cart_calls.hand_over(phone, cart, till)
 
-    payload = await shop.add(phone, cart, TEA=1)
+    payload = await shop.add_lines(phone, cart, TEA=1)
 
     tea = cart_calls.line(payload["cart"], "TEA")
     assert (tea["unitPrice"]["amount"], tea["method"]) == ("600", "CARRY_OUT")
@@ -107,7 +107,7 @@ async def test_goods_that_the_stores_do_not_sell_stay_in_the_cart_with_a_warning
         )
     guest = shop.guest()
 
-    claimed = await cart_calls.hand_over(guest, await shop.cart(guest, TEA=1, POT=1), await shop.terminal())
+    claimed = await cart_calls.hand_over(guest, await shop.create_cart(guest, TEA=1, POT=1), await shop.terminal())
 
     assert "DISCONTINUED" in cart_calls.warnings(claimed, "TEA")
     assert cart_calls.line(claimed, "TEA")["unitPrice"]["amount"] == "648"
@@ -122,11 +122,11 @@ async def test_a_till_of_another_currency_cannot_claim_and_the_code_stays_valid(
         "locations": [shop.code("W1")],
         "taxRates": [],
     }
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[channel]
     )
     guest = shop.guest("abroad")
-    cart = await shop.cart(guest)
+    cart = await shop.create_cart(guest)
     code = (await cart_calls.hand_off(guest, cart))["code"]
 
     refused = await cart_calls.claim(await shop.terminal(), code)
@@ -138,8 +138,8 @@ async def test_a_till_of_another_currency_cannot_claim_and_the_code_stays_valid(
 
 async def test_a_till_without_a_store_channel_cannot_claim(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
-    await shop.staff.do(
+    cart = await shop.create_cart(guest, TEA=1)
+    await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}",
         c=[
             {
@@ -162,7 +162,7 @@ async def test_a_till_without_a_store_channel_cannot_claim(shop: Shop) -> None:
 async def test_a_second_till_uses_its_own_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_S2=1)
     phone, first, second = await shop.customer(), await shop.terminal("S1"), await shop.terminal("S2")
-    cart = await shop.cart(phone, TEA=1, POT=1)
+    cart = await shop.create_cart(phone, TEA=1, POT=1)
     before = await cart_calls.hand_over(phone, cart, first)
 
     after = await cart_calls.hand_over(phone, cart, second)
@@ -175,12 +175,12 @@ async def test_a_second_till_uses_its_own_stock(shop: Shop) -> None:
 async def test_a_claimed_cart_that_is_paid_on_the_phone_is_shipped(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     phone, till = await shop.customer(), await shop.terminal("S1")
-    cart = await shop.cart(phone, TEA=1)
-    await shop.fulfil(phone, cart, "SHIP", lineIds=[], address=ADDRESS)
+    cart = await shop.create_cart(phone, TEA=1)
+    await shop.set_fulfillment(phone, cart, "SHIP", lineIds=[], address=ADDRESS)
     claimed = await cart_calls.hand_over(phone, cart, till)
     assert cart_calls.methods(claimed) == {"TEA": "CARRY_OUT"}
 
     payload = await shop.check_out(phone, claimed)
 
     assert [f["method"] for f in payload["order"]["fulfillments"]] == ["SHIP"]
-    assert (await shop.level("TEA", "S1"))["committed"] == 1
+    assert (await shop.stock_level("TEA", "S1"))["committed"] == 1

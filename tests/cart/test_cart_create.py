@@ -13,7 +13,7 @@ from tests.support.shop import Shop
 async def test_a_guests_cart_begins_active_in_the_channel_of_the_header(shop: Shop) -> None:
     guest = shop.guest("web")
 
-    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
 
     assert (cart["status"], cart["channel"]["code"], cart["customer"]) == ("ACTIVE", shop.code("web"), None)
     assert (cart["quantity"], cart_calls.quantities(cart)) == (3, {"TEA": 2, "POT": 1})
@@ -24,7 +24,7 @@ async def test_a_guests_cart_begins_active_in_the_channel_of_the_header(shop: Sh
 async def test_two_guests_have_two_carts(shop: Shop) -> None:
     guest = shop.guest()
 
-    first, second = await shop.cart(guest, TEA=1), await shop.cart(guest, TEA=1)
+    first, second = await shop.create_cart(guest, TEA=1), await shop.create_cart(guest, TEA=1)
 
     assert first["id"] != second["id"]
     assert (first["quantity"], second["quantity"]) == (1, 1)
@@ -39,9 +39,9 @@ async def test_a_cart_may_begin_empty(shop: Shop) -> None:
 
 async def test_a_customer_gets_the_active_cart_back_with_lines_added(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
-    cart = await shop.cart(phone, TEA=2)
+    cart = await shop.create_cart(phone, TEA=2)
 
-    again = await shop.cart(web, TEA=1, POT=1)
+    again = await shop.create_cart(web, TEA=1, POT=1)
 
     assert again["id"] == cart["id"]
     assert cart_calls.quantities(again) == {"TEA": 3, "POT": 1}
@@ -50,7 +50,7 @@ async def test_a_customer_gets_the_active_cart_back_with_lines_added(shop: Shop)
 
 async def test_a_customer_who_opens_the_shop_without_lines_finds_the_cart_as_it_was(shop: Shop) -> None:
     phone = await shop.customer()
-    cart = await shop.cart(phone, TEA=2)
+    cart = await shop.create_cart(phone, TEA=2)
 
     again = await cart_calls.create(phone)
 
@@ -60,7 +60,7 @@ async def test_a_customer_who_opens_the_shop_without_lines_finds_the_cart_as_it_
 async def test_a_customer_who_opens_two_devices_at_once_has_one_cart(shop: Shop) -> None:
     devices = [await shop.customer(), await shop.customer(channel="web")]
 
-    carts = await asyncio.gather(*(shop.cart(device, TEA=1) for device in devices * 5))
+    carts = await asyncio.gather(*(shop.create_cart(device, TEA=1) for device in devices * 5))
 
     assert len({cart["id"] for cart in carts}) == 1
     assert (await cart_calls.create(devices[0]))["cart"]["quantity"] == 10
@@ -70,7 +70,7 @@ async def test_a_tills_own_cart_is_carried_out_at_the_stores_own_price(shop: Sho
     await cart_calls.reprice(shop, "TEA", "600", channel="stores", location="S1")
     till, elsewhere = await shop.terminal("S1"), await shop.terminal("S2")
 
-    cart, other = await shop.cart(till, TEA=1), await shop.cart(elsewhere, TEA=1)
+    cart, other = await shop.create_cart(till, TEA=1), await shop.create_cart(elsewhere, TEA=1)
 
     line = cart_calls.line(cart, "TEA")
     assert (line["method"], line["location"]["code"]) == ("CARRY_OUT", shop.code("S1"))
@@ -81,7 +81,7 @@ async def test_a_tills_own_cart_is_carried_out_at_the_stores_own_price(shop: Sho
 async def test_a_stores_own_price_is_for_its_tills_only(shop: Shop) -> None:
     await cart_calls.reprice(shop, "TEA", "600", channel="web", location="S1")
 
-    cart = await shop.cart(shop.guest("web"), TEA=1)
+    cart = await shop.create_cart(shop.guest("web"), TEA=1)
 
     assert cart_calls.line(cart, "TEA")["unitPrice"]["amount"] == "648"
 
@@ -95,7 +95,7 @@ async def test_a_guests_channel_is_the_argument_else_the_header(
 ) -> None:
     guest = shop.guest(header)
 
-    cart = await shop.cart(guest, argument, TEA=1)
+    cart = await shop.create_cart(guest, argument, TEA=1)
 
     assert cart["channel"]["code"] == shop.code(expected)
 
@@ -104,7 +104,7 @@ async def test_a_keys_channel_takes_precedence_over_the_header(shop: Shop) -> No
     customer = await shop.customer(channel="app")
     customer.http.headers["uriba-channel"] = shop.code("web")
 
-    cart = await shop.cart(customer, TEA=1)
+    cart = await shop.create_cart(customer, TEA=1)
 
     assert (cart["channel"]["code"], cart["lastChangedBy"]) == (shop.code("app"), shop.code("app"))
 
@@ -112,7 +112,7 @@ async def test_a_keys_channel_takes_precedence_over_the_header(shop: Shop) -> No
 async def test_a_customer_may_name_another_channel(shop: Shop) -> None:
     customer = await shop.customer(channel="app")
 
-    cart = await shop.cart(customer, "web", TEA=1)
+    cart = await shop.create_cart(customer, "web", TEA=1)
 
     assert (cart["channel"]["code"], cart["lastChangedBy"]) == (shop.code("web"), shop.code("app"))
 
@@ -149,7 +149,7 @@ async def test_a_line_that_is_refused_leaves_no_cart_behind(shop: Shop) -> None:
 
     assert payload["cart"] is None
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("NOT_FOUND", ["lines", "1", "sku"])]
-    assert (await phone.run("{ me { carts { id } } }"))["me"]["carts"] == []
+    assert (await phone.execute("{ me { carts { id } } }"))["me"]["carts"] == []
 
 
 async def test_the_same_key_makes_one_cart_with_its_lines_once(shop: Shop) -> None:

@@ -21,7 +21,7 @@ async def make_stale(shop: Shop, *carts: dict[str, object]) -> None:
 
 async def test_a_stale_cart_expires_and_a_changed_one_does_not(shop: Shop) -> None:
     guest = shop.guest()
-    old, new = await shop.cart(guest, TEA=1), await shop.cart(guest, TEA=1)
+    old, new = await shop.create_cart(guest, TEA=1), await shop.create_cart(guest, TEA=1)
     await make_stale(shop, old)
 
     await sweeps.expire_carts(shop.hub.work)
@@ -33,7 +33,7 @@ async def test_a_stale_cart_expires_and_a_changed_one_does_not(shop: Shop) -> No
 
 async def test_an_expired_cart_is_closed_and_its_subscribers_are_notified(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     async with guest.subscribe(
         f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}", c=cart["id"]
     ) as on:
@@ -44,18 +44,18 @@ async def test_an_expired_cart_is_closed_and_its_subscribers_are_notified(shop: 
 
         state = await on.until(lambda state: state["status"] != "ACTIVE")
     assert state["status"] == "EXPIRED"
-    assert [cart_calls.codes(p) for p in (await shop.add(guest, cart, TEA=1), await shop.check_out(guest, cart))] == [
-        ["CART_NOT_ACTIVE"]
-    ] * 2
+    assert [
+        cart_calls.codes(p) for p in (await shop.add_lines(guest, cart, TEA=1), await shop.check_out(guest, cart))
+    ] == [["CART_NOT_ACTIVE"]] * 2
 
 
 async def test_a_customer_whose_cart_expired_gets_a_new_one(shop: Shop) -> None:
     phone = await shop.customer()
-    cart = await shop.cart(phone, TEA=1)
+    cart = await shop.create_cart(phone, TEA=1)
     await make_stale(shop, cart)
     await sweeps.expire_carts(shop.hub.work)
 
-    again = await shop.cart(phone, POT=1)
+    again = await shop.create_cart(phone, POT=1)
 
     assert again["id"] != cart["id"]
     assert cart_calls.quantities(again) == {"POT": 1}
@@ -64,7 +64,7 @@ async def test_a_customer_whose_cart_expired_gets_a_new_one(shop: Shop) -> None:
 async def test_a_cart_that_is_being_paid_does_not_expire(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest = shop.guest("app")
-    cart = (await shop.fulfil(guest, await shop.cart(guest, TEA=1), "PICKUP", location="S1"))["cart"]
+    cart = (await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=1), "PICKUP", location="S1"))["cart"]
     await shop.check_out(guest, cart, token="timeout")
     await make_stale(shop, cart)
 
@@ -75,7 +75,7 @@ async def test_a_cart_that_is_being_paid_does_not_expire(shop: Shop) -> None:
 
 async def test_concurrent_sweeps_expire_each_cart_once(shop: Shop) -> None:
     guest = shop.guest()
-    carts = [await shop.cart(guest, TEA=1) for _ in range(4)]
+    carts = [await shop.create_cart(guest, TEA=1) for _ in range(4)]
     await make_stale(shop, *carts)
 
     found = await asyncio.gather(*(sweeps.expire_carts(shop.hub.work) for _ in range(4)))

@@ -14,7 +14,7 @@ from uriba.core.errors import Code
 
 async def test_a_code_has_unambiguous_letters_and_a_qr_content(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     handed = await cart_calls.hand_off(guest, cart)
 
@@ -28,7 +28,7 @@ async def test_a_code_has_unambiguous_letters_and_a_qr_content(shop: Shop) -> No
 @pytest.mark.parametrize("typed", ["{code}", "URIBA:CART:{code}", " {low} ", "{half}-{rest}"])
 async def test_a_code_is_found_however_it_is_typed(shop: Shop, typed: str) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     code = (await cart_calls.hand_off(guest, cart))["code"]
 
     payload = await cart_calls.claim(phone, typed.format(code=code, low=code.lower(), half=code[:4], rest=code[4:]))
@@ -38,7 +38,7 @@ async def test_a_code_is_found_however_it_is_typed(shop: Shop, typed: str) -> No
 
 async def test_a_code_is_used_once(shop: Shop) -> None:
     guest, phone, other = shop.guest(), await shop.customer(), await shop.terminal()
-    code = (await cart_calls.hand_off(guest, await shop.cart(guest, TEA=1)))["code"]
+    code = (await cart_calls.hand_off(guest, await shop.create_cart(guest, TEA=1)))["code"]
     await cart_calls.claim(phone, code)
 
     again = [await cart_calls.claim(client, code) for client in (phone, other)]
@@ -50,7 +50,7 @@ async def test_a_code_is_used_once(shop: Shop) -> None:
 
 async def test_of_two_tills_that_scan_a_code_at_once_one_gets_the_cart(shop: Shop) -> None:
     guest, tills = shop.guest(), [await shop.terminal("S1"), await shop.terminal("S2")]
-    code = (await cart_calls.hand_off(guest, await shop.cart(guest, TEA=1)))["code"]
+    code = (await cart_calls.hand_off(guest, await shop.create_cart(guest, TEA=1)))["code"]
 
     payloads = await asyncio.gather(*(cart_calls.claim(till, code) for till in tills))
 
@@ -59,7 +59,7 @@ async def test_of_two_tills_that_scan_a_code_at_once_one_gets_the_cart(shop: Sho
 
 async def test_a_code_expires(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     code = (await cart_calls.hand_off(guest, cart))["code"]
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE handoff SET expires_at = now() WHERE cart_id = $1", cart_calls.key(cart))
@@ -78,7 +78,7 @@ async def test_an_unissued_code_is_unknown(shop: Shop) -> None:
 
 async def test_guessing_is_limited_per_caller_and_ends_with_the_term(shop: Shop) -> None:
     guest, guesser, phone = shop.guest(), await shop.terminal(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     guesses = [await cart_calls.claim(guesser, f"WRONG{n:03}") for n in range(10)]
     code = (await cart_calls.hand_off(guest, cart))["code"]
 
@@ -95,7 +95,7 @@ async def test_guessing_is_limited_per_caller_and_ends_with_the_term(shop: Shop)
 
 async def test_a_customers_device_makes_a_guests_cart_the_customers_own(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     claimed = await cart_calls.hand_over(guest, cart, phone)
 
@@ -110,7 +110,7 @@ async def test_a_customers_device_makes_a_guests_cart_the_customers_own(shop: Sh
 
 async def test_a_guests_cart_claimed_by_a_customer_is_merged_into_the_active_one(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart, mine = await shop.cart(guest, TEA=1, POT=1), await shop.cart(phone, TEA=2)
+    cart, mine = await shop.create_cart(guest, TEA=1, POT=1), await shop.create_cart(phone, TEA=2)
 
     claimed = await cart_calls.hand_over(guest, cart, phone)
 
@@ -121,7 +121,7 @@ async def test_a_guests_cart_claimed_by_a_customer_is_merged_into_the_active_one
 
 async def test_a_customers_own_cart_is_handed_off_unchanged(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
-    cart = await shop.cart(phone, TEA=1)
+    cart = await shop.create_cart(phone, TEA=1)
 
     claimed = await cart_calls.hand_over(phone, cart, web)
 
@@ -135,7 +135,7 @@ async def test_a_customers_own_cart_is_handed_off_unchanged(shop: Shop) -> None:
 
 async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop) -> None:
     hana, taro = await shop.customer("HANA"), await shop.customer("TARO")
-    code = (await cart_calls.hand_off(hana, await shop.cart(hana, TEA=1)))["code"]
+    code = (await cart_calls.hand_off(hana, await shop.create_cart(hana, TEA=1)))["code"]
 
     stolen, unknown = await cart_calls.claim(taro, code), await cart_calls.claim(taro, "ZZZZ9999")
     claimed = await cart_calls.claim(await shop.terminal(), code)
@@ -147,7 +147,7 @@ async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop
 
 async def test_a_closed_cart_is_not_handed_off(shop: Shop) -> None:
     guest, phone = shop.guest(), await shop.customer()
-    cart, mine = await shop.cart(guest, TEA=1), await shop.cart(phone)
+    cart, mine = await shop.create_cart(guest, TEA=1), await shop.create_cart(phone)
     code = (await cart_calls.hand_off(guest, cart))["code"]
     await cart_calls.merge(phone, cart, mine)
 
@@ -160,7 +160,7 @@ async def test_a_closed_cart_is_not_handed_off(shop: Shop) -> None:
 
 async def test_the_phone_sees_at_once_that_the_till_has_the_cart(shop: Shop) -> None:
     phone, till = await shop.customer(), await shop.terminal()
-    cart = await shop.cart(phone, TEA=1)
+    cart = await shop.create_cart(phone, TEA=1)
     async with phone.subscribe(
         f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}", c=cart["id"]
     ) as on:

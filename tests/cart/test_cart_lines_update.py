@@ -12,7 +12,7 @@ from tests.support.shop import Shop
 
 async def test_quantities_are_set_and_zero_removes(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2, POT=1, CUP=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1, CUP=1)
 
     payload = await cart_calls.set_quantities(guest, cart, TEA=5, POT=0)
 
@@ -23,7 +23,7 @@ async def test_quantities_are_set_and_zero_removes(shop: Shop) -> None:
 
 async def test_lines_keep_their_ids(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
 
     payload = await cart_calls.set_quantities(guest, cart, TEA=5)
 
@@ -32,7 +32,7 @@ async def test_lines_keep_their_ids(shop: Shop) -> None:
 
 async def test_a_device_that_saw_an_older_cart_is_refused(shop: Shop) -> None:
     phone, web = await shop.customer(), await shop.customer(channel="web")
-    cart = await shop.cart(phone, TEA=2)
+    cart = await shop.create_cart(phone, TEA=2)
     await cart_calls.set_quantities(web, cart, cart["version"], TEA=3)
 
     late = await cart_calls.set_quantities(phone, cart, cart["version"], TEA=1)
@@ -44,7 +44,7 @@ async def test_a_device_that_saw_an_older_cart_is_refused(shop: Shop) -> None:
 
 async def test_of_devices_that_set_the_same_version_at_once_one_wins(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     payloads = await asyncio.gather(
         *(cart_calls.set_quantities(guest, cart, cart["version"], TEA=n) for n in range(2, 12))
@@ -57,7 +57,7 @@ async def test_of_devices_that_set_the_same_version_at_once_one_wins(shop: Shop)
 
 async def test_a_handoff_does_not_change_the_version(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await cart_calls.hand_off(guest, cart)
 
     payload = await cart_calls.set_quantities(guest, cart, cart["version"], TEA=2)
@@ -69,7 +69,7 @@ async def test_a_handoff_does_not_change_the_version(shop: Shop) -> None:
 @pytest.mark.parametrize("quantity", [-1, 100_001])
 async def test_an_invalid_quantity_refuses_all_rows(shop: Shop, quantity: int) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
 
     payload = await cart_calls.set_quantities(guest, cart, TEA=7, POT=quantity)
 
@@ -79,7 +79,7 @@ async def test_an_invalid_quantity_refuses_all_rows(shop: Shop, quantity: int) -
 
 async def test_another_carts_line_is_unknown(shop: Shop) -> None:
     guest = shop.guest()
-    cart, other = await shop.cart(guest, TEA=2), await shop.cart(guest, POT=1)
+    cart, other = await shop.create_cart(guest, TEA=2), await shop.create_cart(guest, POT=1)
 
     payload = await cart_calls.set_lines(guest, cart, [{"lineId": other["lines"][0]["id"], "quantity": 9}])
 
@@ -89,7 +89,7 @@ async def test_another_carts_line_is_unknown(shop: Shop) -> None:
 
 async def test_a_line_that_was_removed_meanwhile_is_unknown(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2)
+    cart = await shop.create_cart(guest, TEA=2)
     await cart_calls.set_quantities(guest, cart, TEA=0)
 
     payload = await cart_calls.set_quantities(guest, cart, TEA=1)

@@ -9,7 +9,7 @@ from tests.support.shop import Shop
 async def test_a_changed_price_warns_until_the_quantity_is_set_again(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     guest = shop.guest("web")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await cart_calls.reprice(shop, "TEA", "700", channel="web")
 
     changed = await cart_calls.read(guest, cart)
@@ -24,10 +24,10 @@ async def test_a_changed_price_warns_until_the_quantity_is_set_again(shop: Shop)
 async def test_adding_units_accepts_the_new_price(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     guest = shop.guest("web")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await cart_calls.reprice(shop, "TEA", "700", channel="web")
 
-    payload = await shop.add(guest, cart, TEA=1)
+    payload = await shop.add_lines(guest, cart, TEA=1)
 
     assert cart_calls.warnings(payload["cart"], "TEA") == []
 
@@ -35,10 +35,10 @@ async def test_adding_units_accepts_the_new_price(shop: Shop) -> None:
 async def test_units_unavailable_by_the_method_warn(shop: Shop) -> None:
     await shop.receive(TEA_W1=1, POT_S1=1)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=2, POT=1)
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
 
     shipped = await cart_calls.read(guest, cart)
-    here = (await shop.fulfil(guest, cart, "PICKUP", location="S1"))["cart"]
+    here = (await shop.set_fulfillment(guest, cart, "PICKUP", location="S1"))["cart"]
 
     warnings = cart_calls.line(shipped, "TEA")["warnings"]
     assert [(w["code"], w["message"]) for w in warnings] == [("OUT_OF_STOCK", "Only 1 available for shipping now.")]
@@ -49,10 +49,10 @@ async def test_units_unavailable_by_the_method_warn(shop: Shop) -> None:
 async def test_stock_bought_by_others_warns(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     guest, till = shop.guest(), await shop.terminal()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     assert cart_calls.warnings(await cart_calls.read(guest, cart), "TEA") == []
 
-    await shop.check_out(till, await shop.cart(till, TEA=1), method="CASH")
+    await shop.check_out(till, await shop.create_cart(till, TEA=1), method="CASH")
 
     assert cart_calls.warnings(await cart_calls.read(guest, cart), "TEA") == ["OUT_OF_STOCK"]
 
@@ -60,7 +60,7 @@ async def test_stock_bought_by_others_warns(shop: Shop) -> None:
 async def test_discontinued_goods_stay_with_a_warning_and_their_price(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await cart_calls.discontinue(shop, "TEA")
 
     after = await cart_calls.read(guest, cart)
@@ -72,7 +72,7 @@ async def test_discontinued_goods_stay_with_a_warning_and_their_price(shop: Shop
 async def test_a_price_that_ended_is_no_longer_sold(shop: Shop) -> None:
     await shop.receive(TEA_W1=9)
     guest = shop.guest("web")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await cart_calls.reprice(shop, "TEA", "648", channel="web", validTo="2020-01-01T00:00:00Z")
 
     after = await cart_calls.read(guest, cart)

@@ -20,7 +20,7 @@ def yen(amount: str) -> dict[str, str]:
 async def test_a_promotion_is_off_the_lines_of_every_channels_cart(shop: Shop) -> None:
     await promotion_calls.create_promotion(shop, "TENTH", items={"skus": [shop.sku("TEA")]})
     phone, till = shop.guest("app"), await shop.terminal("S1")
-    cart = await shop.cart(phone, TEA=3, POT=1)
+    cart = await shop.create_cart(phone, TEA=3, POT=1)
 
     found = await promotion_calls.read_offers(phone, cart)
     carried = await promotion_calls.read_offers(till, await cart_calls.hand_over(phone, cart, till))
@@ -50,12 +50,12 @@ async def test_each_way_of_changing_a_cart_shows_what_reading_it_shows(shop: Sho
     await promotion_calls.create_promotion(shop, "KITCHEN", items={"categories": ["Kitchen"]}, minUnits=3, priority=-1)
     guest = shop.guest("app")
 
-    cart = await shop.cart(guest, TEA=1)
-    added = (await shop.add(guest, cart, TEA=1, POT=1))["cart"]
+    cart = await shop.create_cart(guest, TEA=1)
+    added = (await shop.add_lines(guest, cart, TEA=1, POT=1))["cart"]
     after_adding = await promotion_calls.read_offers(guest, cart)
     updated = (await cart_calls.set_quantities(guest, added, TEA=1))["cart"]
     after_updating = await promotion_calls.read_offers(guest, cart)
-    shipped = (await shop.fulfil(guest, cart, "SHIP", address=ADDRESS))["cart"]
+    shipped = (await shop.set_fulfillment(guest, cart, "SHIP", address=ADDRESS))["cart"]
 
     assert cart["total"]["amount"] == "583"
     assert added["total"] == after_adding["total"]
@@ -77,7 +77,7 @@ async def test_a_promotion_can_require_other_goods(shop: Shop) -> None:
     )
     guest = shop.guest("app")
 
-    found = await promotion_calls.read_offers(guest, await shop.cart(guest, TEA=2, CUP=2))
+    found = await promotion_calls.read_offers(guest, await shop.create_cart(guest, TEA=2, CUP=2))
 
     assert [line["discount"]["amount"] for line in found["lines"]] == ["0", "6791"]
 
@@ -91,8 +91,8 @@ async def test_promotions_of_other_channels_and_times_are_not_listed(shop: Shop)
     await promotion_calls.create_promotion(shop, "GONE", active=False)
     phone, web = shop.guest("app"), shop.guest("web")
 
-    in_app = await promotion_calls.read_offers(phone, await shop.cart(phone, TEA=1))
-    in_web = await promotion_calls.read_offers(web, await shop.cart(web, TEA=1))
+    in_app = await promotion_calls.read_offers(phone, await shop.create_cart(phone, TEA=1))
+    in_web = await promotion_calls.read_offers(web, await shop.create_cart(web, TEA=1))
 
     assert promotion_calls.reasons(in_app) == {}
     assert promotion_calls.reasons(in_web) == {"WEBONLY": "APPLIED"}
@@ -103,11 +103,11 @@ async def test_a_coupon_is_added_in_any_spelling_and_removed(shop: Shop) -> None
         shop, "Spring", await promotion_calls.create_promotion(shop, "SPRING", needsCoupon=True)
     )
     guest = shop.guest("app")
-    cart = await shop.cart(guest, POT=1)
+    cart = await shop.create_cart(guest, POT=1)
 
     payload = await promotion_calls.add_coupon(guest, cart, f"  {code.lower()} ")
     wide = await promotion_calls.add_coupon(guest, cart, code.translate({ord(c): ord(c) + 0xFEE0 for c in "SPRING-"}))
-    added = (await shop.add(guest, cart, POT=1))["cart"]
+    added = (await shop.add_lines(guest, cart, POT=1))["cart"]
     dropped = await promotion_calls.remove_coupon(guest, cart, code.lower())
 
     assert (payload["errors"], payload["cart"]["coupons"], payload["cart"]["total"]["amount"]) == ([], [code], "2970")
@@ -128,7 +128,7 @@ async def test_a_coupon_without_a_discount_has_a_reason(shop: Shop) -> None:
         await promotion_calls.create_coupon(shop, "M", mine, perCustomerLimit=1),
     ]
     guest = shop.guest("app")
-    cart = await shop.cart(guest, POT=1)
+    cart = await shop.create_cart(guest, POT=1)
 
     for code in codes:
         found = (await promotion_calls.add_coupon(guest, cart, code))["cart"]
@@ -165,7 +165,7 @@ async def test_unknown_over_withdrawn_and_used_up_coupons_are_answered_alike(sho
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE coupon SET used = 1 WHERE code = $1", codes[-1])
     customer = await shop.customer()
-    cart = await shop.cart(customer, POT=1)
+    cart = await shop.create_cart(customer, POT=1)
 
     payloads = [await promotion_calls.add_coupon(customer, cart, code) for code in codes]
 
@@ -182,7 +182,7 @@ async def test_guessing_is_limited_per_customer_and_apart_from_handoff_codes(sho
         shop, "REAL", await promotion_calls.create_promotion(shop, "REAL", needsCoupon=True)
     )
     guesser, other = await shop.customer("KEN"), await shop.customer("HANA")
-    mine, hers = await shop.cart(guesser, POT=1), await shop.cart(other, POT=1)
+    mine, hers = await shop.create_cart(guesser, POT=1), await shop.create_cart(other, POT=1)
     most = shop.hub.settings.handoff_guesses_max
 
     wrong = [await promotion_calls.add_coupon(guesser, mine, f"WRONG{n}") for n in range(most)]
@@ -199,7 +199,7 @@ async def test_at_a_till_wrong_codes_are_counted_by_cart(shop: Shop) -> None:
         shop, "REAL", await promotion_calls.create_promotion(shop, "REAL", needsCoupon=True)
     )
     till = await shop.terminal("S1")
-    one, two = await shop.cart(till, POT=1), await shop.cart(till, POT=1)
+    one, two = await shop.create_cart(till, POT=1), await shop.create_cart(till, POT=1)
     for n in range(shop.hub.settings.handoff_guesses_max):
         await promotion_calls.add_coupon(till, one, f"WRONG{n}")
 
@@ -212,7 +212,7 @@ async def test_a_key_adds_a_coupon_once(shop: Shop) -> None:
         shop, "ONCE", await promotion_calls.create_promotion(shop, "ONCE", needsCoupon=True)
     )
     guest = shop.guest("app")
-    cart = await shop.cart(guest, POT=1)
+    cart = await shop.create_cart(guest, POT=1)
 
     first = await promotion_calls.add_coupon(guest, cart, code, key="k")
     await promotion_calls.remove_coupon(guest, cart, code)
@@ -228,7 +228,7 @@ async def test_a_merge_keeps_the_coupons_of_both_carts(shop: Shop) -> None:
         shop, "MERGED", await promotion_calls.create_promotion(shop, "MERGED", needsCoupon=True)
     )
     guest, customer = shop.guest("app"), await shop.customer()
-    cart, own = await shop.cart(guest, POT=1), await shop.cart(customer, POT=1)
+    cart, own = await shop.create_cart(guest, POT=1), await shop.create_cart(customer, POT=1)
     await promotion_calls.add_coupon(guest, cart, code)
 
     merged = (await cart_calls.merge(customer, cart, own))["cart"]
@@ -240,7 +240,7 @@ async def test_a_merge_keeps_the_coupons_of_both_carts(shop: Shop) -> None:
 async def test_a_cart_has_at_most_twenty_coupons(shop: Shop) -> None:
     promotion = await promotion_calls.create_promotion(shop, "MANY", needsCoupon=True)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, POT=1)
+    cart = await shop.create_cart(guest, POT=1)
     payloads = [
         await promotion_calls.add_coupon(guest, cart, await promotion_calls.create_coupon(shop, f"M{n:02}", promotion))
         for n in range(21)
@@ -258,7 +258,7 @@ async def test_another_customers_coupons_cannot_be_changed(shop: Shop, field: st
         shop, "MINE", await promotion_calls.create_promotion(shop, "MINE", needsCoupon=True)
     )
     owner, other = await shop.customer("HANA"), await shop.customer("KEN")
-    cart = await shop.cart(owner, POT=1)
+    cart = await shop.create_cart(owner, POT=1)
     await promotion_calls.add_coupon(owner, cart, code)
 
     tried = promotion_calls.add_coupon if field == "add" else promotion_calls.remove_coupon

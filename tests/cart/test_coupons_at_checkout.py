@@ -22,7 +22,7 @@ ORDER = """query ($n: String!) { order(number: $n) {
 async def placed_order(shop: Shop, payload: dict[str, Any]) -> dict[str, Any]:
     """The order of a checkout, as staff see it."""
     assert not payload["errors"], payload
-    data = await shop.staff.run(ORDER, n=payload["order"]["number"])
+    data = await shop.staff.execute(ORDER, n=payload["order"]["number"])
     return data["order"]  # type: ignore[no-any-return]
 
 
@@ -30,8 +30,8 @@ async def cart_to_ship_with_coupon(
     shop: Shop, client: Client, code: str | None = None, **quantities: int
 ) -> dict[str, Any]:
     """A cart to be shipped, with a coupon, as it is offered."""
-    cart = await shop.cart(client, **quantities)
-    await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
+    cart = await shop.create_cart(client, **quantities)
+    await shop.set_fulfillment(client, cart, "SHIP", address=ADDRESS)
     if code is not None:
         payload = await promotion_calls.add_coupon(client, cart, code)
         assert not payload["errors"], payload
@@ -75,7 +75,7 @@ async def test_a_total_of_zero_needs_no_payment(shop: Shop) -> None:
     gift = await promotion_calls.create_promotion(shop, "GIFT", percent="100", needsCoupon=True)
     code = await promotion_calls.create_coupon(shop, "GIFT", gift, usageLimit=1)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
     found = (await promotion_calls.add_coupon(till, cart, code))["cart"]
 
     payload = await promotion_calls.pay(till, found)
@@ -93,9 +93,9 @@ async def test_of_fifty_checkouts_at_once_ten_use_a_coupon_that_may_be_used_ten_
     client = await shop.terminal("S1") if channel == "till" else shop.guest("app")
     carts = []
     for _ in range(50):
-        cart = await shop.cart(client, TEA=1)
+        cart = await shop.create_cart(client, TEA=1)
         if channel == "app":
-            await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
+            await shop.set_fulfillment(client, cart, "SHIP", address=ADDRESS)
         carts.append((await promotion_calls.add_coupon(client, cart, code))["cart"])
     tender = {"method": "CASH", "token": None} if channel == "till" else {}
 
@@ -111,7 +111,7 @@ async def test_of_fifty_checkouts_at_once_ten_use_a_coupon_that_may_be_used_ten_
             code,
         )
     assert standing == 10
-    assert (await shop.level("TEA", "S1"))["available"] == 90
+    assert (await shop.stock_level("TEA", "S1"))["available"] == 90
 
 
 async def test_a_cart_can_be_paid_after_removing_a_used_up_coupon(shop: Shop) -> None:
@@ -188,10 +188,10 @@ async def test_a_cancelled_order_reverses_the_redemption_once(shop: Shop) -> Non
     cancel = f"""mutation ($o: ID!, $l: [OrderLineUnitsInput!]) {{
         orderCancel(orderId: $o, lines: $l) {{ order {{ status refunded {{ amount }} }} {ERRORS} }} }}"""
 
-    part = await shop.staff.do(cancel, o=order["id"], l=[{"orderLineId": order["lines"][0]["id"], "quantity": 1}])
+    part = await shop.staff.mutate(cancel, o=order["id"], l=[{"orderLineId": order["lines"][0]["id"], "quantity": 1}])
     used_then = await promotion_calls.use_count(shop, code)
-    whole = await shop.staff.do(cancel, o=order["id"])
-    again = await shop.staff.do(cancel, o=order["id"])
+    whole = await shop.staff.mutate(cancel, o=order["id"])
+    again = await shop.staff.mutate(cancel, o=order["id"])
 
     assert (part["errors"], used_then) == ([], 1)
     assert (whole["errors"], whole["order"]["refunded"]["amount"]) == ([], order["total"]["amount"])

@@ -15,7 +15,7 @@ async def test_adding_to_a_cart_with_promotions_and_a_coupon_is_two_statements(s
         shop, "C", await promotion_calls.create_promotion(shop, "C", needsCoupon=True)
     )
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     await promotion_calls.add_coupon(guest, cart, code)
     statements: list[str] = []
 
@@ -32,7 +32,7 @@ async def test_adding_to_a_cart_with_promotions_and_a_coupon_is_two_statements(s
 async def test_promotion_candidates_are_read_with_the_first_line_only(shop: Shop) -> None:
     await promotion_calls.create_promotion(shop, "ALL")
     guest = shop.guest("app")
-    carts = [cart_calls.key(await shop.cart(guest, TEA=1, POT=1, CUP=1)) for _ in range(2)]
+    carts = [cart_calls.key(await shop.create_cart(guest, TEA=1, POT=1, CUP=1)) for _ in range(2)]
 
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(queries._CARTS, ids=carts, actor_customer_id=None, actor_works_here=True)
@@ -44,7 +44,7 @@ async def test_conditions_of_coupons_not_in_the_cart_are_not_read(shop: Shop) ->
     await promotion_calls.create_promotion(shop, "ASKED", needsCoupon=True, items={"skus": [shop.sku("TEA")]})
     await promotion_calls.create_promotion(shop, "GIVEN", items={"skus": [shop.sku("TEA"), shop.sku("POT")]})
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     async with shop.hub.database.reading() as session:
         view = await queries.one(session, cart_calls.key(cart), actor=SYSTEM)
@@ -58,7 +58,7 @@ async def test_conditions_of_coupons_not_in_the_cart_are_not_read(shop: Shop) ->
 async def test_promotions_of_other_channels_are_not_read(shop: Shop) -> None:
     await promotion_calls.create_promotion(shop, "WEBONLY", channels=[shop.code("web")])
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     async with shop.hub.database.reading() as session:
         view = await queries.one(session, cart_calls.key(cart), actor=SYSTEM)

@@ -17,7 +17,7 @@ RATES = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate
 
 
 async def found(shop: Shop, name: str) -> dict[str, Any] | None:
-    rows = (await shop.guest().run(CHANNELS))["channels"]
+    rows = (await shop.guest().execute(CHANNELS))["channels"]
     return next((row for row in rows if row["code"] == shop.code(name)), None)
 
 
@@ -124,7 +124,7 @@ async def test_creates_and_changes_locations(shop: Shop) -> None:
 
     from uriba.core.ids import global_id
 
-    seen = (await shop.guest().run(query, i=global_id("Location", key)))["node"]
+    seen = (await shop.guest().execute(query, i=global_id("Location", key)))["node"]
     assert seen == {
         "code": shop.code("S3"),
         "name": "Depot",
@@ -162,7 +162,7 @@ async def test_pages_of_locations_have_no_gaps_or_duplicates(shop: Shop) -> None
     guest, after, more = shop.guest(), None, True
     while more:
         # As many locations as all tests before have made: small pages would be very many.
-        page = (await guest.run(query, n=25, a=after))["locations"]
+        page = (await guest.execute(query, n=25, a=after))["locations"]
         seen += [edge["node"]["code"] for edge in page["edges"]]
         ids = [number(edge["node"]["id"], "Location") for edge in page["edges"]]
         assert ids == sorted(ids)  # type: ignore[type-var]

@@ -17,10 +17,10 @@ CUSTOMER = """query ($l: String, $e: String, $p: String) { customer(loyaltyCard:
 
 def person(shop: Shop, **given: str) -> dict[str, str]:
     """Identifiers of this shop: card="A", email="hana", phone="1"."""
-    digits = str(int(shop.mark, 16)).zfill(10)[:10]
+    digits = str(int(shop.suffix, 16)).zfill(10)[:10]
     made = {
         "loyaltyCard": lambda value: shop.code(value),
-        "email": lambda value: f"{value}.{shop.mark}@example.com",
+        "email": lambda value: f"{value}.{shop.suffix}@example.com",
         "phone": lambda value: f"+81{digits}{value}",
     }
     names = {"card": "loyaltyCard"}
@@ -31,7 +31,7 @@ def person(shop: Shop, **given: str) -> dict[str, str]:
 async def known(shop: Shop, **given: str) -> dict[str, Any] | None:
     ((field, value),) = person(shop, **given).items()
     variable = {"loyaltyCard": "l", "email": "e", "phone": "p"}[field]
-    return (await shop.staff.run(CUSTOMER, **{variable: value}))["customer"]  # type: ignore[no-any-return]
+    return (await shop.staff.execute(CUSTOMER, **{variable: value}))["customer"]  # type: ignore[no-any-return]
 
 
 async def test_finds_a_customer_by_each_identifier(shop: Shop) -> None:
@@ -145,6 +145,6 @@ async def test_concurrent_upserts_of_the_same_customers_create_each_once(shop: S
     assert payloads == [{"count": 8, "errors": []}] * 8
     async with shop.hub.database.reading() as session:
         count = await session.fetchval(
-            "SELECT count(*) FROM customer WHERE email LIKE $1", f"%.{shop.mark}@example.com"
+            "SELECT count(*) FROM customer WHERE email LIKE $1", f"%.{shop.suffix}@example.com"
         )
     assert count == 8

@@ -15,7 +15,7 @@ VARIANT = """query ($s: String, $b: String) { variant(sku: $s, barcode: $b) {
 
 
 async def found(shop: Shop, name: str) -> dict[str, Any] | None:
-    return (await shop.guest().run(VARIANT, s=shop.sku(name)))["variant"]  # type: ignore[no-any-return]
+    return (await shop.guest().execute(VARIANT, s=shop.sku(name)))["variant"]  # type: ignore[no-any-return]
 
 
 async def test_creates_a_product_with_its_variants(shop: Shop) -> None:
@@ -148,7 +148,7 @@ async def test_two_skus_can_swap_barcodes_in_one_call(shop: Shop) -> None:
     )
 
     assert payload == {"count": 1, "errors": []}
-    data = await shop.guest().run(VARIANT, b=first)
+    data = await shop.guest().execute(VARIANT, b=first)
     assert data["variant"]["sku"] == shop.sku("BLUE")
     assert await variant_events(shop, "RED", "BLUE") == {
         "RED": ["product.changed"] * 2,
@@ -165,7 +165,7 @@ async def test_a_barcode_can_move_to_another_sku_in_one_call(shop: Shop) -> None
     )
 
     assert payload == {"count": 1, "errors": []}
-    assert (await shop.guest().run(VARIANT, b=code))["variant"]["sku"] == shop.sku("BLUE")
+    assert (await shop.guest().execute(VARIANT, b=code))["variant"]["sku"] == shop.sku("BLUE")
 
 
 async def test_refuses_more_than_a_thousand_products_or_variants(shop: Shop) -> None:
@@ -181,7 +181,7 @@ async def test_only_staff_and_apps_with_the_scope_change_master_data(shop: Shop)
     refused = [await shop.app("app"), await shop.terminal(), await shop.customer(), shop.guest()]
 
     assert (await upsert(shop, "products", product(shop, "MUG"), by=allowed))["count"] == 1
-    answers = [await caller.raw(mutation, p=[product(shop, "CAN")]) for caller in refused]
+    answers = [await caller.post(mutation, p=[product(shop, "CAN")]) for caller in refused]
 
     assert [a["errors"][0]["extensions"]["code"] for a in answers] == ["FORBIDDEN"] * 3 + ["UNAUTHENTICATED"]
     assert await found(shop, "CAN") is None

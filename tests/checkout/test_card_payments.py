@@ -60,7 +60,7 @@ async def test_the_ledger_has_the_hold_and_the_commitment(shop: Shop) -> None:
 
     await shop.check_out(guest, await cart_to_ship(shop, guest, TEA=2))
 
-    level = await shop.level("TEA", "W1")
+    level = await shop.stock_level("TEA", "W1")
     moved = [edge["node"] for edge in level["movements"]["edges"]]
     assert [(m["reason"], m["onHandDelta"], m["committedDelta"], m["reservedDelta"]) for m in moved] == [
         ("COMMIT", 0, 2, -2),
@@ -81,7 +81,7 @@ async def test_a_declined_card_reopens_the_cart_and_releases_the_stock(shop: Sho
     after = await read(guest, cart)
     assert (after["status"], after["lines"], after["order"]) == ("ACTIVE", cart["lines"], None)
     assert await charges(shop, cart) == [("VOIDED", 0)]
-    assert (await shop.add(guest, cart, TEA=1))["errors"] == []
+    assert (await shop.add_lines(guest, cart, TEA=1))["errors"] == []
 
 
 async def test_a_declined_key_stays_declined_and_a_new_key_pays(shop: Shop) -> None:
@@ -114,7 +114,7 @@ async def test_a_provider_that_does_not_answer_times_out(shop: Shop) -> None:
 async def test_a_checkout_that_waits_for_its_provider_blocks_no_other(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     guest, till = shop.guest("app"), await shop.terminal("S1")
-    slow, others = await cart_to_pick_up(shop, guest, TEA=1), [await shop.cart(till, TEA=1) for _ in range(3)]
+    slow, others = await cart_to_pick_up(shop, guest, TEA=1), [await shop.create_cart(till, TEA=1) for _ in range(3)]
     waiting = asyncio.create_task(shop.check_out(guest, slow, token="timeout"))
     await wait_for_attempt(shop, slow)
 
@@ -131,7 +131,7 @@ async def test_more_slow_payments_than_connections_block_no_other(shop: Shop) ->
     guest, till = shop.guest("app"), await shop.terminal("S1")
     many = range(shop.hub.settings.database_pool_size + 5)
     slow = await asyncio.gather(*(cart_to_pick_up(shop, guest, TEA=1) for _ in many))
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
     waiting = [asyncio.create_task(shop.check_out(guest, one, token="timeout")) for one in slow]
     for one in slow:
         await wait_for_attempt(shop, one)
@@ -270,10 +270,10 @@ async def test_a_cart_is_closed_to_changes_while_it_is_being_paid(shop: Shop) ->
     )
 
     refused = [
-        await shop.add(guest, cart, TEA=1),
-        await shop.fulfil(guest, cart, "PICKUP", location="S1"),
-        await guest.do(update, c=cart["id"], l=line),
-        await phone.do(merge, c=cart["id"]),
+        await shop.add_lines(guest, cart, TEA=1),
+        await shop.set_fulfillment(guest, cart, "PICKUP", location="S1"),
+        await guest.mutate(update, c=cart["id"], l=line),
+        await phone.mutate(merge, c=cart["id"]),
         await shop.check_out(guest, cart, key="L"),
     ]
 
@@ -285,7 +285,7 @@ async def test_a_cart_is_closed_to_changes_while_it_is_being_paid(shop: Shop) ->
 async def test_cash_and_a_card_pay_together_at_a_till(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
 
     payload = await pay(till, cart, cash("1000", "R-7"), card("296"))
 
@@ -306,7 +306,7 @@ async def test_cash_and_a_card_pay_together_at_a_till(shop: Shop) -> None:
 async def test_one_declined_card_of_two_charges_neither(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
 
     payload = await pay(till, cart, card("1000"), card("296", "declined"))
 
@@ -319,7 +319,7 @@ async def test_a_card_at_a_till_sells_what_is_carried_out(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
     till = await shop.terminal("S1")
 
-    order = (await pay(till, await shop.cart(till, TEA=2), card("1296")))["order"]
+    order = (await pay(till, await shop.create_cart(till, TEA=2), card("1296")))["order"]
 
     assert (order["status"], fulfilled_units(order)) == ("COMPLETED", {("CARRY_OUT", "S1"): {"TEA": 2}})
     assert await stock_quantities(shop, "TEA", "S1") == (0, 0, 0)

@@ -37,7 +37,7 @@ async def test_a_split_order_has_as_few_shipments_as_possible(shop: Shop) -> Non
 
 
 async def test_a_location_that_does_not_ship_is_not_chosen(shop: Shop) -> None:
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}",
         l=[{"code": shop.code("S1"), "name": "Shibuya", "kind": "STORE", "offersPickup": True}],
     )
@@ -63,8 +63,8 @@ async def test_more_units_than_all_locations_have_are_refused_by_line(shop: Shop
 async def test_lines_without_a_chosen_method_are_shipped_on_the_web(shop: Shop) -> None:
     await shop.receive(TEA_W1=1)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
-    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+    cart = await shop.create_cart(guest, TEA=1)
+    await shop.set_fulfillment(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart)
 
@@ -96,8 +96,8 @@ async def test_lines_of_one_variant_at_one_store_share_its_stock(shop: Shop) -> 
     await shop.receive(TEA_S1=2)
     guest = shop.guest("app")
     cart = await cart_to_pick_up(shop, guest, "S1", TEA=2)
-    await shop.add(guest, cart, TEA=1)
-    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+    await shop.add_lines(guest, cart, TEA=1)
+    await shop.set_fulfillment(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart, total="1944")
 
@@ -109,8 +109,8 @@ async def test_units_of_a_pickup_are_not_shipped_as_well(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, TEA_S2=1)
     guest = shop.guest("app")
     cart = await cart_to_pick_up(shop, guest, "S1", TEA=2)
-    await shop.add(guest, cart, TEA=1)
-    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+    await shop.add_lines(guest, cart, TEA=1)
+    await shop.set_fulfillment(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart, total="1944")
 
@@ -120,8 +120,8 @@ async def test_units_of_a_pickup_are_not_shipped_as_well(shop: Shop) -> None:
 async def test_units_carried_out_are_not_shipped_as_well(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, TEA_W1=1)
     till = await shop.terminal("S1")
-    cart = await choose_methods(shop, till, await shop.cart(till, TEA=1), TEA="SHIP")
-    cart = (await shop.add(till, cart, TEA=2))["cart"]
+    cart = await choose_methods(shop, till, await shop.create_cart(till, TEA=1), TEA="SHIP")
+    cart = (await shop.add_lines(till, cart, TEA=2))["cart"]
 
     payload = await pay(till, cart, cash("1944"))
 

@@ -23,7 +23,7 @@ from tests.support.shop import ADDRESS, ORDER, Shop
 async def test_a_carry_out_order_is_completed_at_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
 
     payload = await pay(till, cart, cash("1296", "R-1"))
 
@@ -42,9 +42,9 @@ async def test_the_level_and_the_ledger_have_the_sale(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till = await shop.terminal("S1")
 
-    payload = await pay(till, await shop.cart(till, TEA=2), cash("1296"))
+    payload = await pay(till, await shop.create_cart(till, TEA=2), cash("1296"))
 
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["committed"], level["reserved"], level["available"]) == (8, 0, 0, 8)
     sale, receipt = [edge["node"] for edge in level["movements"]["edges"]]
     assert (sale["reason"], sale["quantity"], sale["onHandDelta"], sale["committedDelta"]) == ("SALE", 2, -2, 0)
@@ -59,7 +59,7 @@ async def test_the_timeline_has_the_actor_of_each_event(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     till = await shop.terminal("S1")
 
-    order = (await pay(till, await shop.cart(till, TEA=1), cash("648")))["order"]
+    order = (await pay(till, await shop.create_cart(till, TEA=1), cash("648")))["order"]
 
     assert [(e["type"], e["channel"]) for e in order["timeline"]] == [
         ("order.placed", shop.code("stores")),
@@ -73,7 +73,7 @@ async def test_events_of_cart_order_and_level_are_emitted_together(shop: Shop) -
     await shop.receive(TEA_S1=1)
     till = await shop.terminal("S1")
 
-    order = (await pay(till, await shop.cart(till, TEA=1), cash("648")))["order"]
+    order = (await pay(till, await shop.create_cart(till, TEA=1), cash("648")))["order"]
 
     async with shop.hub.database.reading() as session:
         rows = await session.fetch(
@@ -88,11 +88,11 @@ async def test_events_of_cart_order_and_level_are_emitted_together(shop: Shop) -
 async def test_the_customers_phone_follows_the_order(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     phone, till = await shop.customer(), await shop.terminal("S1")
-    cart = await shop.cart(phone, TEA=1)
+    cart = await shop.create_cart(phone, TEA=1)
 
     order = (await pay(till, cart, cash("648")))["order"]
 
-    seen = await phone.run(f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}", n=order["number"])
+    seen = await phone.execute(f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}", n=order["number"])
     assert seen["order"] == order
     assert (order["customer"], order["cartChannel"]["code"]) == ({"name": "Hana"}, shop.code("app"))
 
@@ -101,7 +101,7 @@ async def test_a_till_sells_its_own_safety_stock(shop: Shop) -> None:
     await set_safety_stock(shop, "TEA", "S1", on_hand=2, safety_stock=2)
     till = await shop.terminal("S1")
 
-    payload = await pay(till, await shop.cart(till, TEA=2), cash("1296"))
+    payload = await pay(till, await shop.create_cart(till, TEA=2), cash("1296"))
 
     assert payload["order"]["status"] == "COMPLETED"
     assert await stock_quantities(shop, "TEA", "S1") == (0, 0, 0)
@@ -112,7 +112,7 @@ async def test_safety_stock_is_not_promised_to_other_callers(shop: Shop, way: st
     await set_safety_stock(shop, "TEA", "S1", on_hand=3, safety_stock=2)
     if way == "shipped by another till":
         client = await shop.terminal("S2")
-        cart = await choose_methods(shop, client, await shop.cart(client, TEA=2), TEA="SHIP")
+        cart = await choose_methods(shop, client, await shop.create_cart(client, TEA=2), TEA="SHIP")
     else:
         client = shop.guest("app")
         cart = await (cart_to_ship if way == "shipped by the app" else cart_to_pick_up)(shop, client, TEA=2)
@@ -128,7 +128,7 @@ async def test_safety_stock_is_not_promised_to_other_callers(shop: Shop, way: st
 async def test_a_tills_pickups_and_shipments_do_not_take_safety_stock(shop: Shop, method: str) -> None:
     await set_safety_stock(shop, "TEA", "S1", on_hand=2, safety_stock=1)
     till = await shop.terminal("S1")
-    chosen = await shop.fulfil(till, await shop.cart(till, TEA=2), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(till, await shop.create_cart(till, TEA=2), "PICKUP", location="S1")
 
     payload = await shop.check_out(till, chosen["cart"], method=method)
 
@@ -140,7 +140,7 @@ async def test_a_till_does_not_sell_what_is_promised_to_others(shop: Shop) -> No
     await shop.receive(TEA_S1=2)
     guest, till = shop.guest("app"), await shop.terminal("S1")
     assert not (await shop.check_out(guest, await cart_to_pick_up(shop, guest, TEA=1)))["errors"]
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
 
     payload = await pay(till, cart, cash("1296"))
 
@@ -152,7 +152,7 @@ async def test_a_till_does_not_sell_what_is_promised_to_others(shop: Shop) -> No
 async def test_one_order_is_carried_out_and_shipped(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_W1=5)
     till = await shop.terminal("S1")
-    cart = await choose_methods(shop, till, await shop.cart(till, TEA=2, POT=1), POT="SHIP")
+    cart = await choose_methods(shop, till, await shop.create_cart(till, TEA=2, POT=1), POT="SHIP")
 
     payload = await pay(till, cart, cash("4596"))
 
@@ -171,7 +171,7 @@ async def test_one_order_is_carried_out_and_shipped(shop: Shop) -> None:
 async def test_refuses_all_lines_when_one_is_short(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=1)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2, POT=2, CUP=1)
+    cart = await shop.create_cart(till, TEA=2, POT=2, CUP=1)
 
     payload = await pay(till, cart, cash("21478"))
 
@@ -185,7 +185,7 @@ async def test_refuses_all_lines_when_one_is_short(shop: Shop) -> None:
 
 async def test_lines_without_a_chosen_method_are_carried_out_at_a_till(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
-    cart, till = await shop.cart(shop.guest("web"), TEA=1), await shop.terminal("S1")
+    cart, till = await shop.create_cart(shop.guest("web"), TEA=1), await shop.terminal("S1")
     assert cart["lines"][0]["method"] == "SHIP"
 
     payload = await pay(till, cart, cash("648"))
@@ -197,7 +197,7 @@ async def test_lines_without_a_chosen_method_are_carried_out_at_a_till(shop: Sho
 async def test_repeated_calls_with_one_key_sell_a_cart_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
 
     first, again = [await pay(till, cart, cash("648"), idempotencyKey="K") for _ in range(2)]
     other = await pay(till, cart, cash("648"), idempotencyKey="L")
@@ -209,7 +209,7 @@ async def test_repeated_calls_with_one_key_sell_a_cart_once(shop: Shop) -> None:
 
 async def test_a_refused_checkout_leaves_its_key_free(shop: Shop) -> None:
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
 
     short = await pay(till, cart, cash("648"), idempotencyKey="K")
     await shop.receive(TEA_S1=1)
@@ -222,7 +222,7 @@ async def test_a_refused_checkout_leaves_its_key_free(shop: Shop) -> None:
 async def test_a_key_with_another_input_is_refused(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
-    one, two = await shop.cart(till, TEA=1), await shop.cart(till, TEA=1)
+    one, two = await shop.create_cart(till, TEA=1), await shop.create_cart(till, TEA=1)
     await pay(till, one, cash("648"), idempotencyKey="K")
 
     payload = await pay(till, two, cash("648"), idempotencyKey="K")
@@ -245,8 +245,8 @@ async def test_cash_is_accepted_at_a_till_only(shop: Shop) -> None:
 async def test_carry_out_is_refused_on_the_web(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     guest, till = shop.guest("app"), await shop.terminal("S1")
-    cart = await shop.cart(guest, TEA=1)
-    await shop.fulfil(till, cart, "CARRY_OUT")
+    cart = await shop.create_cart(guest, TEA=1)
+    await shop.set_fulfillment(till, cart, "CARRY_OUT")
 
     payload = await shop.check_out(guest, cart)
 
@@ -257,7 +257,9 @@ async def test_carry_out_is_refused_on_the_web(shop: Shop) -> None:
 async def test_shipping_from_a_till_needs_an_address(shop: Shop, address: dict[str, str] | None) -> None:
     await shop.receive(TEA_W1=5)
     till = await shop.terminal("S1")
-    chosen = await shop.fulfil(till, await shop.cart(till, TEA=1), "SHIP", **({"address": address} if address else {}))
+    chosen = await shop.set_fulfillment(
+        till, await shop.create_cart(till, TEA=1), "SHIP", **({"address": address} if address else {})
+    )
 
     payload = await pay(till, chosen["cart"], cash("648"))
 
@@ -266,7 +268,7 @@ async def test_shipping_from_a_till_needs_an_address(shop: Shop, address: dict[s
 
 async def test_an_empty_cart_is_not_sold(shop: Shop) -> None:
     till = await shop.terminal("S1")
-    cart = await shop.cart(till)
+    cart = await shop.create_cart(till)
 
     payload = await pay(till, cart)
 

@@ -36,7 +36,7 @@ OPTIONS = f"""query ($c: ID!, $near: NearInput) {{ checkoutOptions(cartId: $c, n
 
 
 async def options(client: Client, cart: dict[str, Any], **near: Any) -> Any:
-    return (await client.run(OPTIONS, c=cart["id"], near=near or None))["checkoutOptions"]
+    return (await client.execute(OPTIONS, c=cart["id"], near=near or None))["checkoutOptions"]
 
 
 def stores(found: list[dict[str, Any]]) -> list[tuple[str, int, bool]]:
@@ -50,7 +50,7 @@ def sources(shipping: dict[str, Any]) -> dict[str, int]:
 async def update_location(shop: Shop, name: str, **given: Any) -> None:
     """Update a location."""
     row = {"code": shop.code(name), "name": name, "kind": "STORE", "offersPickup": name != "W1", "shipsOrders": True}
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}", l=[row | given]
     )
     assert not payload["errors"], payload
@@ -67,7 +67,7 @@ async def set_split_limit(shop: Shop, limit: int | None) -> None:
         "taxRates": [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}],
         "splitLimit": limit,
     }
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[row]
     )
     assert not payload["errors"], payload
@@ -77,7 +77,7 @@ async def test_a_line_has_pickup_stores_with_stock_and_the_best_shipping_source(
     await shop.receive(TEA_W1=9, TEA_S1=1, TEA_S2=5)
     guest = shop.guest("web")
 
-    found = await options(guest, await shop.cart(guest, TEA=2))
+    found = await options(guest, await shop.create_cart(guest, TEA=2))
 
     (line,) = found["lines"]
     assert stores(line["pickup"]) == [("S1", 1, False), ("S2", 2, True)]
@@ -90,11 +90,11 @@ async def test_a_line_has_pickup_stores_with_stock_and_the_best_shipping_source(
 async def test_reading_options_holds_no_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=2)
+    cart = await shop.create_cart(guest, TEA=2)
 
     await options(guest, cart)
 
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["available"], level["reserved"]) == (2, 0)
     assert (await options(guest, cart))["shipping"]["possible"]
 
@@ -103,7 +103,7 @@ async def test_a_cart_can_be_picked_up_at_stores_that_have_all_units(shop: Shop)
     await shop.receive(TEA_S1=2, TEA_S2=2, POT_S2=1, POT_W1=1)
     guest = shop.guest("app")
 
-    found = await options(guest, await shop.cart(guest, TEA=2, POT=1))
+    found = await options(guest, await shop.create_cart(guest, TEA=2, POT=1))
 
     assert stores(found["pickup"]) == [("S2", 3, True)]
     assert [stores(line["pickup"]) for line in found["lines"]] == [
@@ -118,7 +118,7 @@ async def test_stores_come_nearest_first_with_their_distance(shop: Shop) -> None
     await update_location(shop, "S2", **SAPPORO)
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     otaru = await options(guest, cart, latitude=43.19, longitude=140.99)
     here = await options(guest, cart, **TOKYO)
@@ -135,7 +135,7 @@ async def test_stores_of_the_region_come_first_without_coordinates(shop: Shop) -
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
 
-    found = await options(guest, await shop.cart(guest, TEA=1), region="hokkaido")
+    found = await options(guest, await shop.create_cart(guest, TEA=1), region="hokkaido")
 
     assert [one["location"]["code"] for one in found["pickup"]] == [shop.code("S2"), shop.code("S1")]
     assert [one["distanceKm"] for one in found["pickup"]] == [None, None]
@@ -146,7 +146,7 @@ async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=1)
     guest = shop.guest("app")
 
-    found = await options(guest, await shop.cart(guest, TEA=1))
+    found = await options(guest, await shop.create_cart(guest, TEA=1))
 
     as_of = datetime.fromisoformat(found["asOf"])
     ready = [datetime.fromisoformat(one["readyBy"]) - as_of for one in found["pickup"]]
@@ -156,7 +156,7 @@ async def test_a_pickup_is_ready_after_the_stores_own_time(shop: Shop) -> None:
 async def test_only_the_tills_carry_out_includes_safety_stock(shop: Shop) -> None:
     await set_safety_stock(shop, "TEA", "S1", on_hand=3, safety_stock=3)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2, POT=1)
+    cart = await shop.create_cart(till, TEA=2, POT=1)
 
     found = await options(till, cart)
 
@@ -171,7 +171,7 @@ async def test_a_line_that_is_out_of_stock_everywhere_has_a_message(shop: Shop) 
     await shop.receive(TEA_S1=1)
     guest = shop.guest("app")
 
-    found = await options(guest, await shop.cart(guest, TEA=2, POT=1))
+    found = await options(guest, await shop.create_cart(guest, TEA=2, POT=1))
 
     tea, pot = found["lines"]
     assert (tea["inStock"], tea["shipping"]["reason"]) == (True, "Only 1 of 2 units can be shipped now.")
@@ -182,7 +182,7 @@ async def test_a_line_that_is_out_of_stock_everywhere_has_a_message(shop: Shop) 
 async def test_an_empty_cart_has_no_shipments_and_no_pickups(shop: Shop) -> None:
     guest = shop.guest("app")
 
-    found = await options(guest, await shop.cart(guest))
+    found = await options(guest, await shop.create_cart(guest))
 
     assert (found["lines"], found["pickup"], found["shipping"]["parcels"]) == ([], [], 0)
 
@@ -191,8 +191,8 @@ async def test_checkout_does_what_the_options_report(shop: Shop) -> None:
     await update_location(shop, "S2", region="Tokyo")
     await shop.receive(TEA_W1=9, TEA_S2=2, POT_S1=1, POT_S2=1)
     guest = shop.guest("app")
-    cart = await shop.cart(guest, TEA=2, POT=1)
-    cart = (await shop.fulfil(guest, cart, "SHIP", address=ADDRESS | {"region": "Tokyo"}))["cart"]
+    cart = await shop.create_cart(guest, TEA=2, POT=1)
+    cart = (await shop.set_fulfillment(guest, cart, "SHIP", address=ADDRESS | {"region": "Tokyo"}))["cart"]
 
     found = await options(guest, cart)
     order = (await shop.check_out(guest, cart))["order"]
@@ -225,8 +225,8 @@ async def test_a_pickup_does_not_count_as_a_shipment(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_W1=1)
     guest = shop.guest("app")
     cart = await cart_to_pick_up(shop, guest, "S1", TEA=1)
-    await shop.add(guest, cart, POT=1)
-    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+    await shop.add_lines(guest, cart, POT=1)
+    await shop.set_fulfillment(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart, total="3948")
 
@@ -240,12 +240,12 @@ async def test_a_store_that_stopped_offering_pickup_is_refused_at_checkout(shop:
     await update_location(shop, "S1", offersPickup=False)
 
     payload = await shop.check_out(guest, cart)
-    again = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    again = await shop.set_fulfillment(guest, cart, "PICKUP", location="S1")
 
     assert codes_and_paths(payload) == [("INVALID", ["lines", "0", "location"])]
     assert codes_and_paths(again) == [("INVALID", ["location"])]
     assert (await options(guest, cart))["pickup"] == []
-    assert (await shop.level("TEA", "S1"))["available"] == 1
+    assert (await shop.stock_level("TEA", "S1"))["available"] == 1
 
 
 async def test_the_location_with_the_least_open_work_ships(shop: Shop) -> None:
@@ -261,14 +261,14 @@ async def test_an_order_has_the_reasons_of_its_sourcing(shop: Shop) -> None:
     await shop.receive(TEA_W1=3, TEA_S1=2, POT_S1=1, POT_S2=1, CUP_S1=1)
     guest = shop.guest("app")
     cart = await cart_to_pick_up(shop, guest, "S1", CUP=1)
-    cart = (await shop.add(guest, cart, TEA=2, POT=1))["cart"]
-    await shop.fulfil(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
+    cart = (await shop.add_lines(guest, cart, TEA=2, POT=1))["cart"]
+    await shop.set_fulfillment(guest, cart, "SHIP", lineIds=[], address=ADDRESS)
 
     payload = await shop.check_out(guest, cart, total="18178")
     assert not payload["errors"], payload
     order = payload["order"]
 
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         "query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"]
     )
     sourcing = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
@@ -290,11 +290,11 @@ async def test_an_order_has_the_reasons_of_its_sourcing(shop: Shop) -> None:
 async def test_only_shipped_lines_of_a_till_have_sourcing_reasons(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_W1=1)
     till = await shop.terminal("S1")
-    cart = await choose_methods(shop, till, await shop.cart(till, TEA=1, POT=1), POT="SHIP")
+    cart = await choose_methods(shop, till, await shop.create_cart(till, TEA=1, POT=1), POT="SHIP")
 
     order = (await pay(till, cart, cash("3948")))["order"]
 
-    data = await till.run("query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"])
+    data = await till.execute("query ($id: ID) { order(id: $id) { fulfillments { method sourcing } } }", id=order["id"])
     sourcing = {one["method"]: one["sourcing"] for one in data["order"]["fulfillments"]}
     assert sourcing["CARRY_OUT"] is None
     assert sourcing["SHIP"]["decidedBy"] == "ONLY_LOCATION"
@@ -302,7 +302,7 @@ async def test_only_shipped_lines_of_a_till_have_sourcing_reasons(shop: Shop) ->
 
 async def test_another_customers_cart_has_no_options(shop: Shop) -> None:
     hana = await shop.customer("HANA")
-    cart = await shop.cart(hana, TEA=1)
+    cart = await shop.create_cart(hana, TEA=1)
 
     assert await options(await shop.customer("KEN"), cart) is None
     assert await options(shop.guest("app"), cart) is None
@@ -336,7 +336,7 @@ async def test_invalid_coordinates_are_refused(shop: Shop, near: dict[str, Any],
     guest = shop.guest("app")
 
     with pytest.raises(Refused) as refused:
-        await options(guest, await shop.cart(guest, TEA=1), **near)
+        await options(guest, await shop.create_cart(guest, TEA=1), **near)
 
     assert refused.value.codes == ["INVALID"]
     assert refused.value.errors[0]["extensions"]["argument"] == argument

@@ -44,7 +44,7 @@ async def recorded_events(shop: Shop, key: str) -> int:
 async def test_forged_events_are_refused_and_not_kept(at_stripe: Shop, fake: FakeStripe) -> None:
     _, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=True)
-    intent, kind = fake.of(key), "payment_intent.succeeded"
+    intent, kind = fake.intent_of(key), "payment_intent.succeeded"
     headers, body = fake.event(kind, intent)
     forged = [
         ("stripe", {}, body),

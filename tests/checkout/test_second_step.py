@@ -27,7 +27,7 @@ CHECKOUT = f"""mutation ($input: CheckoutInput!) {{ checkout(input: $input) {{
 
 async def check_out(client: Client, cart: dict[str, Any], token: str = "action") -> dict[str, Any]:
     payment = {"method": "TEST", "token": token, "amount": {"amount": cart["total"]["amount"], "currency": "JPY"}}
-    return await client.do(CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": "K", "payments": [payment]})
+    return await client.mutate(CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": "K", "payments": [payment]})
 
 
 def provider(shop: Shop) -> SandboxGateway:
@@ -142,10 +142,11 @@ async def test_an_event_of_an_unknown_charge_is_only_recorded(shop: Shop) -> Non
     checkout = shop.hub.work.checkout
 
     assert (
-        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is True
+        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.suffix}", key="nobody's", kind="CAPTURED")) is True
     )
     assert (
-        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.mark}", key="nobody's", kind="CAPTURED")) is False
+        await checkout.receive("TEST", ProviderEvent(event=f"x-{shop.suffix}", key="nobody's", kind="CAPTURED"))
+        is False
     )
 
 
@@ -157,7 +158,7 @@ async def test_a_failed_refund_opens_a_case_for_staff(shop: Shop) -> None:
 
     await shop.hub.work.checkout.receive("TEST", ProviderEvent(event=f"{key}:gone", key=key, kind="refund.failed"))
 
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "{ conflicts(kind: PAYMENT_FAILED, first: 1) { edges { node { order { number } } } } }"
     )
     assert found["conflicts"]["edges"][0]["node"]["order"]["number"] == order["number"]

@@ -82,12 +82,12 @@ async def test_adding_to_a_cart_is_four_round_trips(
     shop: Shop, counting_hub: CountingHub, caller: str, key: str | None
 ) -> None:
     real = {"guest": shop.guest("web"), "customer": await shop.customer(), "till": await shop.terminal()}[caller]
-    client, cart = counting_hub.client(real), await shop.cart(real, POT=1)
+    client, cart = counting_hub.client(real), await shop.create_cart(real, POT=1)
     lines = [{"sku": shop.sku("TEA")}, {"sku": shop.sku("CUP")}]
-    await client.do(ADD, c=cart["id"], l=lines, k=key and "warm")
+    await client.mutate(ADD, c=cart["id"], l=lines, k=key and "warm")
     counting_hub.since()
 
-    payload = await client.do(ADD, c=cart["id"], l=lines, k=key)
+    payload = await client.mutate(ADD, c=cart["id"], l=lines, k=key)
 
     statements = counting_hub.since()
     assert (payload["errors"], payload["cart"]["quantity"]) == ([], 5)
@@ -97,11 +97,11 @@ async def test_adding_to_a_cart_is_four_round_trips(
 
 async def test_adding_many_lines_is_no_more_round_trips_than_one(shop: Shop, counting_hub: CountingHub) -> None:
     guest = shop.guest("web")
-    client, cart = counting_hub.client(guest), await shop.cart(guest)
-    await client.do(ADD, c=cart["id"], l=[{"sku": shop.sku("TEA")}])
+    client, cart = counting_hub.client(guest), await shop.create_cart(guest)
+    await client.mutate(ADD, c=cart["id"], l=[{"sku": shop.sku("TEA")}])
     counting_hub.since()
 
-    await client.do(ADD, c=cart["id"], l=[{"sku": shop.sku(name)} for name in ("TEA", "POT", "CUP") * 30])
+    await client.mutate(ADD, c=cart["id"], l=[{"sku": shop.sku(name)} for name in ("TEA", "POT", "CUP") * 30])
 
     assert len(counting_hub.since()) == 4
 
@@ -110,13 +110,13 @@ async def test_a_cash_checkout_is_six_round_trips_however_many_lines(shop: Shop,
     await shop.receive(TEA_S1=9, POT_S1=9, CUP_S1=9)
     real = await shop.terminal("S1")
     till = counting_hub.client(real)
-    one, three = await shop.cart(real, TEA=1), await shop.cart(real, TEA=1, POT=1, CUP=1)
-    await pay(till, await shop.cart(real, TEA=1), cash("648"))
+    one, three = await shop.create_cart(real, TEA=1), await shop.create_cart(real, TEA=1, POT=1, CUP=1)
+    await pay(till, await shop.create_cart(real, TEA=1), cash("648"))
     counting_hub.since()
 
     payloads = [
-        await till.do(CHECKOUT, i=checkout_input(one, "CASH", "648")),
-        await till.do(CHECKOUT, i=checkout_input(three, "CASH", "17530")),
+        await till.mutate(CHECKOUT, i=checkout_input(one, "CASH", "648")),
+        await till.mutate(CHECKOUT, i=checkout_input(three, "CASH", "17530")),
     ]
 
     statements = counting_hub.since()
@@ -133,7 +133,7 @@ async def test_a_card_checkout_has_a_ceiling_of_statements(shop: Shop, counting_
     cart = await cart_to_ship(shop, real, TEA=1, POT=1, CUP=1)
     counting_hub.since()
 
-    payload = await guest.do(CHECKOUT, i=checkout_input(cart, "TEST", "17530"))
+    payload = await guest.mutate(CHECKOUT, i=checkout_input(cart, "TEST", "17530"))
 
     statements = counting_hub.since()
     assert payload["errors"] == []

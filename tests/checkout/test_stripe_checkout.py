@@ -74,21 +74,21 @@ async def test_a_token_that_is_no_payment_method_is_refused_before_anything_is_d
 async def test_stripes_event_completes_a_second_step_and_a_repeat_is_not_new(at_stripe: Shop, fake: FakeStripe) -> None:
     guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=True)
-    event = fake.event("payment_intent.succeeded", fake.of(key))
+    event = fake.event("payment_intent.succeeded", fake.intent_of(key))
 
     answers = [await post_event(at_stripe, "stripe", *event) for _ in range(3)]
 
     assert [(a.status_code, a.json()) for a in answers] == [(200, {"new": n}) for n in (True, False, False)]
     assert (await read(guest, cart))["status"] == "ORDERED"
     assert await order_count(at_stripe, cart) == 1
-    assert fake.of(key)["amount_received"] == 1296
+    assert fake.intent_of(key)["amount_received"] == 1296
 
 
 async def test_events_out_of_order_end_in_the_state_that_stripe_has(at_stripe: Shop, fake: FakeStripe) -> None:
     guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
-    early = fake.event("payment_intent.requires_action", fake.of(key))
+    early = fake.event("payment_intent.requires_action", fake.intent_of(key))
     fake.authenticate(key, approved=True)
-    late = fake.event("payment_intent.succeeded", fake.of(key))
+    late = fake.event("payment_intent.succeeded", fake.intent_of(key))
 
     assert (await post_event(at_stripe, "stripe", *late)).status_code == 200
     assert (await post_event(at_stripe, "stripe", *early)).status_code == 200
@@ -99,7 +99,7 @@ async def test_events_out_of_order_end_in_the_state_that_stripe_has(at_stripe: S
 
 async def test_an_event_alone_does_not_prove_a_payment(at_stripe: Shop, fake: FakeStripe) -> None:
     guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
-    lie = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
+    lie = fake.event("payment_intent.succeeded", fake.intent_of(key) | {"status": "succeeded"})
 
     assert (await post_event(at_stripe, "stripe", *lie)).status_code == 200
 
@@ -112,11 +112,11 @@ async def test_stripes_event_of_a_failed_second_step_reopens_the_cart(at_stripe:
     fake.authenticate(key, approved=False)
 
     assert (
-        await post_event(at_stripe, "stripe", *fake.event("payment_intent.payment_failed", fake.of(key)))
+        await post_event(at_stripe, "stripe", *fake.event("payment_intent.payment_failed", fake.intent_of(key)))
     ).is_success
 
     assert (await read(guest, cart))["status"] == "ACTIVE"
-    assert fake.of(key)["status"] == "canceled"
+    assert fake.intent_of(key)["status"] == "canceled"
     assert await stock_quantities(at_stripe, "TEA", "W1") == (5, 0, 0)
 
 
@@ -133,7 +133,7 @@ async def test_an_event_before_stripes_answer_places_the_one_order(at_stripe: Sh
 
     assert (answer.json(), at_that) == ({"new": True}, 1)
     assert (await pay(guest, cart, "STRIPE", OK))["order"]["paymentStatus"] == "PAID"
-    assert (await order_count(at_stripe, cart), fake.of(key)["amount_received"]) == (1, 1296)
+    assert (await order_count(at_stripe, cart), fake.intent_of(key)["amount_received"]) == (1, 1296)
 
 
 async def _succeeded(fake: FakeStripe, key: str) -> dict[str, Any] | None:
@@ -157,7 +157,7 @@ async def test_a_late_event_of_stripe_does_not_reopen_an_ended_attempt(at_stripe
     guest, cart, key = await cart_awaiting_customer(at_stripe, "STRIPE", ACTION)
     fake.authenticate(key, approved=False)
     assert codes(await pay(guest, cart, "STRIPE", ACTION)) == ["PAYMENT_DECLINED"]
-    late = fake.event("payment_intent.succeeded", fake.of(key) | {"status": "succeeded"})
+    late = fake.event("payment_intent.succeeded", fake.intent_of(key) | {"status": "succeeded"})
 
     answer = await post_event(at_stripe, "stripe", *late)
 
@@ -181,24 +181,24 @@ async def capture_at_shipment(shop: Shop) -> None:
 
 async def cancel_order(shop: Shop, order: dict[str, Any]) -> None:
     mutation = f"mutation ($o: ID!) {{ orderCancel(orderId: $o) {{ order {{ id }} {ERRORS} }} }}"
-    assert (await shop.staff.do(mutation, o=order["id"]))["errors"] == []
+    assert (await shop.staff.mutate(mutation, o=order["id"]))["errors"] == []
 
 
 async def ship_order(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     """The order, once all of it has left."""
     found = "query ($o: ID!) { order(id: $o) { paymentStatus lines { id } fulfillments { id } } }"
-    (part,) = (await shop.staff.run(found, o=order["id"]))["order"]["fulfillments"]
-    payload = await shop.staff.do(
+    (part,) = (await shop.staff.execute(found, o=order["id"]))["order"]["fulfillments"]
+    payload = await shop.staff.mutate(
         f"mutation ($f: ID!) {{ fulfillmentUpdate(fulfillmentId: $f, status: SHIPPED) {{ order {{ id }} {ERRORS} }} }}",
         f=part["id"],
     )
     assert payload["errors"] == []
-    return (await shop.staff.run(found, o=order["id"]))["order"]  # type: ignore[no-any-return]
+    return (await shop.staff.execute(found, o=order["id"]))["order"]  # type: ignore[no-any-return]
 
 
 async def return_units(shop: Shop, order: dict[str, Any], line_id: str, units: int) -> None:
     line = {"orderLineId": line_id, "quantity": units}
-    payload = await (await shop.terminal("S1")).do(
+    payload = await (await shop.terminal("S1")).mutate(
         f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ order {{ id }} {ERRORS} }} }}",
         i={"orderId": order["id"], "lines": [line], "idempotencyKey": uuid4().hex},
     )

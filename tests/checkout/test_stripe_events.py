@@ -50,7 +50,7 @@ def test_only_payment_methods_are_tokens(token: str | None) -> None:
 async def test_a_signed_event_has_the_same_id_as_the_answer(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     taken = await charge(gateway, key)
 
-    event = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.of(key)))
+    event = gateway.parse_event(*fake.event("payment_intent.succeeded", fake.intent_of(key)))
 
     assert event is not None
     assert (event.event, event.key, event.kind) == (taken.event, key, "payment_intent.succeeded")
@@ -73,14 +73,14 @@ async def test_events_of_other_charges_are_ignored(fake: FakeStripe, gateway: St
     foreign = {"id": "pi_other", "object": "payment_intent", "status": "succeeded", "metadata": {}}
 
     assert gateway.parse_event(*fake.event("payment_intent.succeeded", foreign)) is None
-    assert gateway.parse_event(*fake.event("payment_intent.created", fake.of(key))) is None
+    assert gateway.parse_event(*fake.event("payment_intent.created", fake.intent_of(key))) is None
     assert gateway.parse_event(*fake.event("customer.created", {"id": "cus_1", "object": "customer"})) is None
     assert gateway.parse_event(*fake.event("payment_intent.succeeded", {"id": 7})) is None
 
 
 async def test_a_forged_event_is_refused(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     await charge(gateway, key)
-    intent, kind = fake.of(key), "payment_intent.succeeded"
+    intent, kind = fake.intent_of(key), "payment_intent.succeeded"
     headers, body = fake.event(kind, intent)
     forged = [
         ({}, body),

@@ -52,7 +52,7 @@ async def test_a_card_is_charged_once_under_the_keys_of_the_hub(
 ) -> None:
     taken = await charge(gateway, key)
 
-    intent = fake.of(key)
+    intent = fake.intent_of(key)
     assert (taken.state, taken.reference, taken.action) == (ChargeState.CAPTURED, intent["id"], None)
     assert taken.event == f"{intent['id']}:succeeded"
     assert (intent["amount_received"], intent["currency"]) == (1999, "eur")
@@ -73,7 +73,7 @@ async def test_a_declined_card_has_stripes_message_and_is_not_retried(
     assert fake.steps().count("confirm") == 1
     assert await gateway.find(key=key, **EUR) is None
     await gateway.void(key=key, **EUR)
-    assert fake.of(key)["status"] == "canceled"
+    assert fake.intent_of(key)["status"] == "canceled"
 
 
 @pytest.mark.parametrize("approved", [True, False])
@@ -82,7 +82,7 @@ async def test_a_confirmed_second_step_is_found(
 ) -> None:
     waiting = await charge(gateway, key, ACTION)
     assert waiting.state is ChargeState.ACTION
-    assert waiting.action == {"clientSecret": fake.of(key)["client_secret"]}
+    assert waiting.action == {"clientSecret": fake.intent_of(key)["client_secret"]}
     assert await gateway.find(key=key, **EUR) == waiting
 
     fake.authenticate(key, approved=approved)
@@ -171,7 +171,11 @@ async def test_void_of_every_state(
         await gateway.void(key=key)
     if known_by != "amount" and state == "nothing":
         pytest.skip("what never was has no reference, and is found by no search")
-    known = {"reference": {"reference": fake.of(key)["id"] if fake.intents else None}, "amount": EUR, "search": {}}
+    known = {
+        "reference": {"reference": fake.intent_of(key)["id"] if fake.intents else None},
+        "amount": EUR,
+        "search": {},
+    }
 
     for _ in range(2):
         await gateway.void(key=key, **known[known_by])  # type: ignore[arg-type]
@@ -199,7 +203,7 @@ async def test_a_charge_paid_during_its_void_is_refunded(
 
     await gateway.void(key=key, **EUR)
 
-    assert fake.of(key)["latest_charge"]["refunded"] is True
+    assert fake.intent_of(key)["latest_charge"]["refunded"] is True
 
 
 async def test_an_authorized_charge_is_captured_once_and_in_part_if_requested(
@@ -216,7 +220,7 @@ async def test_an_authorized_charge_is_captured_once_and_in_part_if_requested(
     fake.forget_keys()
     assert await gateway.capture(**taking) == held.reference, "a day later, without its reference"
 
-    assert fake.of(key)["amount_received"] == 1500
+    assert fake.intent_of(key)["amount_received"] == 1500
     with pytest.raises(Declined, match="could not be captured"):
         await gateway.capture(**taking | {"operation": str(new_id()), "amount_minor": 100})
 
@@ -249,9 +253,9 @@ async def test_refunds_of_a_currency_with_three_decimals_add_up_to_what_was_char
     for part in (1708, 1708, 1709):
         await gateway.refund(key=key, operation=str(new_id()), amount_minor=part, currency="KWD")
 
-    assert fake.of(key)["amount_received"] == 5130
+    assert fake.intent_of(key)["amount_received"] == 5130
     assert [r["amount"] % 10 for r in fake.refunds.values()] == [0, 0, 0]
-    assert fake.of(key)["latest_charge"]["refunded"] is True
+    assert fake.intent_of(key)["latest_charge"]["refunded"] is True
 
 
 async def test_a_refund_that_failed_is_declined(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
@@ -279,7 +283,7 @@ async def test_a_charge_of_another_day_is_found_by_the_hubs_key(
     assert found is not None and found.state is ChargeState.CAPTURED
     assert len(fake.intents) == 1, "a new day begins no new intent"
     await gateway.void(key=key, **EUR)
-    assert fake.of(key)["latest_charge"]["refunded"] is True
+    assert fake.intent_of(key)["latest_charge"]["refunded"] is True
 
 
 async def test_an_intent_created_with_other_parameters_is_found_by_search(
@@ -321,5 +325,5 @@ async def test_the_error_of_a_wrong_secret_key_does_not_contain_the_key(fake: Fa
 async def test_concurrent_calls_with_one_key_charge_once(fake: FakeStripe, gateway: StripeGateway, key: str) -> None:
     answers = await asyncio.gather(*(charge(gateway, key) for _ in range(10)))
 
-    assert {answer.reference for answer in answers} == {fake.of(key)["id"]}
-    assert fake.of(key)["amount_received"] == 1999
+    assert {answer.reference for answer in answers} == {fake.intent_of(key)["id"]}
+    assert fake.intent_of(key)["amount_received"] == 1999

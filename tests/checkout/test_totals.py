@@ -20,7 +20,7 @@ async def open_channel(shop: Shop, code: str, **given: Any) -> None:
         "locations": [shop.code("W1"), shop.code("S1")],
         "taxRates": [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}],
     } | given
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[channel]
     )
     assert not payload["errors"], payload
@@ -31,7 +31,7 @@ async def price(shop: Shop, channel: str, currency: str = "JPY", **amounts: str)
         {"sku": shop.sku(name), "channel": shop.code(channel), "amount": {"amount": amount, "currency": currency}}
         for name, amount in amounts.items()
     ]
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($p: [PriceInput!]!) {{ pricesUpsert(prices: $p) {{ count {ERRORS} }} }}", p=rows
     )
     assert not payload["errors"], payload
@@ -48,7 +48,7 @@ def taxes(order: dict[str, Any]) -> list[tuple[str, str, str]]:
 async def test_two_rates_inside_the_price(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2, POT=1)
+    cart = await shop.create_cart(till, TEA=2, POT=1)
 
     order = (await pay(till, cart, cash("4596")))["order"]
 
@@ -60,9 +60,9 @@ async def test_two_rates_inside_the_price(shop: Shop) -> None:
 async def test_tax_is_rounded_once_per_rate_not_per_line(shop: Shop) -> None:
     await shop.receive(CUP_S1=2, CUP_W1=2)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, CUP=1)
-    chosen = await shop.fulfil(till, cart, "SHIP", address=ADDRESS)
-    cart = (await shop.add(till, chosen["cart"], CUP=1))["cart"]
+    cart = await shop.create_cart(till, CUP=1)
+    chosen = await shop.set_fulfillment(till, cart, "SHIP", address=ADDRESS)
+    cart = (await shop.add_lines(till, chosen["cart"], CUP=1))["cart"]
     assert [line["total"]["amount"] for line in cart["lines"]] == ["13582", "13582"]
 
     order = (await pay(till, cart, cash("27164")))["order"]
@@ -171,7 +171,7 @@ async def test_an_order_keeps_its_price_when_the_list_changes(shop: Shop) -> Non
 
     await price(shop, "app", TEA="999")
 
-    seen = await phone.run("query ($n: String) { order(number: $n) { total { amount } } }", n=order["number"])
+    seen = await phone.execute("query ($n: String) { order(number: $n) { total { amount } } }", n=order["number"])
     assert seen["order"]["total"]["amount"] == "648"
 
 
@@ -196,7 +196,7 @@ async def test_an_outdated_expected_total_is_refused(shop: Shop) -> None:
 async def test_payments_that_do_not_add_up_are_refused(shop: Shop, payments: list[str]) -> None:
     await shop.receive(TEA_S1=9)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
 
     payload = await pay(till, cart, *(card(amount) if n else cash(amount) for n, amount in enumerate(payments)))
 
@@ -220,7 +220,7 @@ async def test_payments_that_do_not_add_up_are_refused(shop: Shop, payments: lis
 async def test_an_invalid_amount_is_refused(shop: Shop, amount: str, currency: str, code: str, field: str) -> None:
     await shop.receive(TEA_S1=9)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
 
     payload = await pay(till, cart, payments=[{"method": "CASH", "amount": {"amount": amount, "currency": currency}}])
 
@@ -231,7 +231,7 @@ async def test_an_invalid_amount_is_refused(shop: Shop, amount: str, currency: s
 async def test_more_than_the_maximum_of_payments_is_refused(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
 
     payload = await pay(till, cart, *([cash("1")] * 21))
 
@@ -241,8 +241,8 @@ async def test_more_than_the_maximum_of_payments_is_refused(shop: Shop) -> None:
 async def test_goods_that_are_no_longer_sold_are_not_checked_out(shop: Shop) -> None:
     await shop.receive(TEA_S1=9, POT_S1=9)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, POT=1, TEA=1)
-    await shop.staff.do(
+    cart = await shop.create_cart(till, POT=1, TEA=1)
+    await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}",
         p=[
             {
@@ -263,9 +263,9 @@ async def test_a_cart_claimed_by_a_till_has_the_tills_prices(shop: Shop) -> None
     await shop.receive(TEA_S1=9)
     await price(shop, "stores", TEA="600")
     guest, till = shop.guest("web"), await shop.terminal("S1")
-    cart = await shop.cart(guest, TEA=1)
-    code = (await guest.do("mutation ($c: ID!) { cartHandoff(cartId: $c) { code } }", c=cart["id"]))["code"]
-    claimed = await till.do(f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} }} }}", c=code)
+    cart = await shop.create_cart(guest, TEA=1)
+    code = (await guest.mutate("mutation ($c: ID!) { cartHandoff(cartId: $c) { code } }", c=cart["id"]))["code"]
+    claimed = await till.mutate(f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} }} }}", c=code)
 
     order = (await pay(till, claimed["cart"], cash("600")))["order"]
 

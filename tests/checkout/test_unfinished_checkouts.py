@@ -191,8 +191,8 @@ async def test_an_expired_hold_releases_the_stock_while_the_cart_stays_closed(sh
     await sweeps.expire_holds(shop.hub.work)
 
     assert await stock_quantities(shop, "TEA", "S1") == (1, 0, 0)
-    assert codes(await shop.add(guest, cart, TEA=1)) == ["CART_NOT_ACTIVE"]
-    assert (await pay(till, await shop.cart(till, TEA=1), cash("648")))["order"]["status"] == "COMPLETED"
+    assert codes(await shop.add_lines(guest, cart, TEA=1)) == ["CART_NOT_ACTIVE"]
+    assert (await pay(till, await shop.create_cart(till, TEA=1), cash("648")))["order"]["status"] == "COMPLETED"
 
 
 @pytest.mark.parametrize("method", ["CARRY_OUT", "PICKUP", "SHIP"])
@@ -202,7 +202,7 @@ async def test_an_expired_hold_does_not_block_other_buyers(shop: Shop, method: s
     cart = await cart_to_pick_up(shop, guest, TEA=1)
     await shop.check_out(guest, cart, token="timeout")
     buying = {"CARRY_OUT": None, "PICKUP": cart_to_pick_up, "SHIP": cart_to_ship}[method]
-    theirs = await buying(shop, other, TEA=1) if buying else await shop.cart(till, TEA=1)
+    theirs = await buying(shop, other, TEA=1) if buying else await shop.create_cart(till, TEA=1)
 
     async def buy() -> dict[str, Any]:
         return await (shop.check_out(other, theirs) if buying else pay(till, theirs, cash("648")))
@@ -237,7 +237,7 @@ async def test_a_payment_without_stock_is_refunded(shop: Shop, by: str) -> None:
     await shop.check_out(guest, cart, token="lost", key="K")
     await expire_hold(shop, cart)
     await sweeps.expire_holds(shop.hub.work)
-    assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
+    assert not (await pay(till, await shop.create_cart(till, TEA=1), cash("648")))["errors"]
 
     if by == "the sweep":
         await make_due(shop, cart)
@@ -289,7 +289,7 @@ async def test_a_partly_expired_hold_without_stock_releases_all_lines(shop: Shop
             shop.sku("TEA"),
         )
     await sweeps.expire_holds(shop.hub.work)
-    assert not (await pay(till, await shop.cart(till, TEA=1), cash("648")))["errors"]
+    assert not (await pay(till, await shop.create_cart(till, TEA=1), cash("648")))["errors"]
 
     payload = await shop.check_out(guest, cart, token="lost", key="K")
 
@@ -303,7 +303,7 @@ async def test_of_an_expiring_hold_and_a_completing_payment_one_wins(shop: Shop)
     guest, till = shop.guest("app"), await shop.terminal("S1")
     for _ in range(8):
         await shop.receive(TEA_S1=1)
-        cart, at_till = await cart_to_pick_up(shop, guest, TEA=1), await shop.cart(till, TEA=1)
+        cart, at_till = await cart_to_pick_up(shop, guest, TEA=1), await shop.create_cart(till, TEA=1)
         await shop.check_out(guest, cart, token="lost", key=shop.code(cart["id"]))
         await expire_hold(shop, cart)
 

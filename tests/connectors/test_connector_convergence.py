@@ -23,20 +23,20 @@ from uriba.db.statements import statement
 STEPS = 14
 
 
-async def _change(dice: random.Random, shop: Shop, harness: ConnectorHarness) -> None:
-    name, location = dice.choice(("TEA", "POT")), dice.choice(("S1", "S2", "W1"))
-    choice = dice.randrange(6)
+async def _change(rng: random.Random, shop: Shop, harness: ConnectorHarness) -> None:
+    name, location = rng.choice(("TEA", "POT")), rng.choice(("S1", "S2", "W1"))
+    choice = rng.randrange(6)
     if choice <= 2:
-        await shop.receive(**{f"{name}_{location}": dice.randint(1, 9)})
+        await shop.receive(**{f"{name}_{location}": rng.randint(1, 9)})
     elif choice == 3:
-        await harness.set_price(name, str(dice.randint(100, 900)))
+        await harness.set_price(name, str(rng.randint(100, 900)))
     elif choice == 4:
-        await harness.set_sold(name, sold=dice.random() < 0.5)
+        await harness.set_sold(name, sold=rng.random() < 0.5)
     else:
-        await set_market_locations(shop, *dice.sample(("S1", "S2", "W1"), dice.randint(1, 3)))
+        await set_market_locations(shop, *rng.sample(("S1", "S2", "W1"), rng.randint(1, 3)))
 
 
-async def _run(dice: random.Random, harness: ConnectorHarness) -> None:
+async def _run(rng: random.Random, harness: ConnectorHarness) -> None:
     """A run that succeeds, crashes before or after the file is written, fails, or has its rows refused."""
 
     async def die(_: Batch) -> None:
@@ -48,7 +48,7 @@ async def _run(dice: random.Random, harness: ConnectorHarness) -> None:
     async def refuse(batch: Batch) -> PushResult:
         return PushResult({row.sku: Refusal("BUSY", "Not now.") for row in batch.rows})
 
-    before, after = dice.choice([(None, None), (None, None), (die, None), (None, die), (None, fail), (refuse, None)])
+    before, after = rng.choice([(None, None), (None, None), (die, None), (None, die), (None, fail), (refuse, None)])
     try:
         await harness.run(WrappedConnector(FileConnector(harness.folder), before=before, after=after))
     except Killed:
@@ -57,11 +57,11 @@ async def _run(dice: random.Random, harness: ConnectorHarness) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_the_files_converge_to_the_current_values(shop: Shop, tmp_path: Path, seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     harness = await open_connector(shop, tmp_path)
     for _ in range(STEPS):
-        await (_change(dice, shop, harness) if dice.random() < 0.6 else _run(dice, harness))
-    await shop.staff.do(RUN, id=harness.id)
+        await (_change(rng, shop, harness) if rng.random() < 0.6 else _run(rng, harness))
+    await shop.staff.mutate(RUN, id=harness.id)
     await harness.run()
 
     assert await harness.differences() == []

@@ -25,16 +25,16 @@ async def test_an_app_reaches_only_the_connectors_of_its_channel(shop: Shop, har
     other = await shop.app("app", Scope.CATALOG)
     listed = "{ connectors { id } }"
 
-    assert [one["id"] for one in (await own.run(listed))["connectors"]] == [harness.id]
-    assert (await other.run(listed))["connectors"] == []
-    assert (await own.run(DIFFERENCES, id=harness.id))["connectorDifferences"] is not None
-    assert (await other.run(DIFFERENCES, id=harness.id))["connectorDifferences"] is None
+    assert [one["id"] for one in (await own.execute(listed))["connectors"]] == [harness.id]
+    assert (await other.execute(listed))["connectors"] == []
+    assert (await own.execute(DIFFERENCES, id=harness.id))["connectorDifferences"] is not None
+    assert (await other.execute(DIFFERENCES, id=harness.id))["connectorDifferences"] is None
     for mutation in (RUN, DELETE):
-        assert [one["code"] for one in (await other.do(mutation, id=harness.id))["errors"]] == ["NOT_FOUND"]
-    changed = await other.do(UPDATE, i={"id": harness.id, "paused": True})
+        assert [one["code"] for one in (await other.mutate(mutation, id=harness.id))["errors"]] == ["NOT_FOUND"]
+    changed = await other.mutate(UPDATE, i={"id": harness.id, "paused": True})
     assert [one["code"] for one in changed["errors"]] == ["NOT_FOUND"]
-    assert not (await own.do(RUN, id=harness.id))["errors"]
-    created = await other.do(CREATE, i={"code": f"x-{shop.mark}", "kind": "FILE", "channel": shop.code("market")})
+    assert not (await own.mutate(RUN, id=harness.id))["errors"]
+    created = await other.mutate(CREATE, i={"code": f"x-{shop.suffix}", "kind": "FILE", "channel": shop.code("market")})
     assert [one["code"] for one in created["errors"]] == ["NOT_FOUND"]
 
 
@@ -53,14 +53,14 @@ async def test_an_app_reaches_only_the_connectors_of_its_channel(shop: Shop, har
     ],
 )
 async def test_refuses_invalid_connectors(shop: Shop, harness: ConnectorHarness, given: dict[str, Any]) -> None:
-    payload = await shop.staff.do(CREATE, i={"channel": shop.code("market"), **given})
+    payload = await shop.staff.mutate(CREATE, i={"channel": shop.code("market"), **given})
 
     assert payload["connector"] is None
     assert {one["code"] for one in payload["errors"]} == {"INVALID"}
 
 
 async def test_refuses_a_code_that_exists(shop: Shop, harness: ConnectorHarness) -> None:
-    payload = await shop.staff.do(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
+    payload = await shop.staff.mutate(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
 
     assert [one["code"] for one in payload["errors"]] == ["INVALID_STATE"]
 
@@ -71,9 +71,9 @@ async def test_a_deleted_connector_can_be_created_again_and_knows_its_orders(
     await shop.receive(TEA_W1=5)
     harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
     await harness.run()
-    await shop.staff.do(DELETE, id=harness.id)
-    gone = await shop.staff.run("{ connectors { id } }")
-    created = await shop.staff.do(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
+    await shop.staff.mutate(DELETE, id=harness.id)
+    gone = await shop.staff.execute("{ connectors { id } }")
+    created = await shop.staff.mutate(CREATE, i={"code": harness.code, "kind": "FILE", "channel": shop.code("market")})
     harness.put_file("b.json", [harness.order("M-1", paid="648", TEA=1)])
     report = await harness.run()
 
@@ -84,9 +84,9 @@ async def test_a_deleted_connector_can_be_created_again_and_knows_its_orders(
 
 
 async def test_refuses_to_run_a_paused_connector(shop: Shop, harness: ConnectorHarness) -> None:
-    await shop.staff.do(UPDATE, i={"id": harness.id, "paused": True})
+    await shop.staff.mutate(UPDATE, i={"id": harness.id, "paused": True})
 
-    payload = await shop.staff.do(RUN, id=harness.id)
+    payload = await shop.staff.mutate(RUN, id=harness.id)
 
     assert [one["code"] for one in payload["errors"]] == ["INVALID_STATE"]
 
@@ -95,8 +95,10 @@ async def test_refuses_external_payments_of_api_callers(shop: Shop) -> None:
     """Only imports may use EXTERNAL; the same checkouts succeed with another method."""
     await shop.receive(TEA_S1=2)
     guest, till = shop.guest(), await shop.terminal()
-    picked_up = (await shop.fulfil(guest, await shop.cart(guest, TEA=1), "PICKUP", location="S1"))["cart"]
-    carried_out = await shop.cart(till, TEA=1)
+    picked_up = (await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=1), "PICKUP", location="S1"))[
+        "cart"
+    ]
+    carried_out = await shop.create_cart(till, TEA=1)
 
     for caller, cart in ((guest, picked_up), (till, carried_out)):
         refused = await shop.check_out(caller, cart, method="EXTERNAL")

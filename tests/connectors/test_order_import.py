@@ -51,7 +51,7 @@ async def test_imports_an_order_of_a_file_as_paid_externally(shop: Shop, harness
     }
     assert [file.name for file in (harness.folder / "in").iterdir()] == []
     assert {file.name for file in (harness.folder / "done").iterdir()} == {"a.json", "a.json.report"}
-    assert (await shop.level("TEA", "W1"))["available"] == 3
+    assert (await shop.stock_level("TEA", "W1"))["available"] == 3
 
 
 async def test_sends_the_availability_that_an_imported_order_reduced(shop: Shop, harness: ConnectorHarness) -> None:
@@ -76,7 +76,7 @@ async def test_imports_an_order_once_however_often_it_is_sent(shop: Shop, harnes
     (found,) = await harness.orders()
     assert harness.order_outcomes()["M-1"]["order"] == found["number"]
     assert [refusal.code for refusal in other.refused] == ["IDEMPOTENCY_KEY_REUSED"]
-    assert (await shop.level("TEA", "W1"))["available"] == 4
+    assert (await shop.stock_level("TEA", "W1"))["available"] == 4
 
 
 async def _import_context(harness: ConnectorHarness) -> ImportContext:
@@ -117,7 +117,7 @@ async def test_concurrent_imports_of_one_order_place_it_once(shop: Shop, harness
 
     assert context.report.orders_placed == 1
     assert len(await harness.orders()) == 1
-    assert (await shop.level("TEA", "W1"))["available"] == 49
+    assert (await shop.stock_level("TEA", "W1"))["available"] == 49
 
 
 _STORED = statement(
@@ -148,7 +148,7 @@ async def test_places_a_waiting_order_when_stock_arrives(shop: Shop, harness: Co
     waiting = dict(harness.order_outcomes())
     report = (harness.folder / "done" / "a.json.report").read_text()
     await shop.receive(TEA_W1=1)
-    await shop.staff.do(RUN, id=harness.id)
+    await shop.staff.mutate(RUN, id=harness.id)
     await harness.run()
 
     assert waiting == {}
@@ -192,7 +192,7 @@ async def test_reports_the_code_of_an_order_that_cannot_be_placed(
     assert harness.order_outcomes()["M-1"]["code"] == code
     assert [refusal.subject for refusal in report.refused] == ["M-1"]
     assert harness.order_outcomes()["M-2"]["status"] == "PLACED"
-    assert (await shop.level("TEA", "W1"))["available"] == 4
+    assert (await shop.stock_level("TEA", "W1"))["available"] == 4
 
 
 async def test_refuses_an_outdated_price_and_accepts_the_order_again_later(
@@ -255,7 +255,7 @@ async def test_a_worker_runs_due_connectors(shop: Shop, harness: ConnectorHarnes
     await shop.receive(TEA_W1=5)
     harness.put_file("a.json", [harness.order("M-1", paid="648", TEA=1)])
     await wait_for_positions(shop.hub.database)
-    await shop.staff.do(RUN, id=harness.id)
+    await shop.staff.mutate(RUN, id=harness.id)
 
     async def look() -> bool:
         await harness.runner.run_due()

@@ -156,7 +156,7 @@ async def test_reports_and_resends_a_refused_row_and_delays_no_other(shop: Shop,
 
     report = await harness.run(WrappedConnector(FileConnector(harness.folder), before=refuse))
     differences, row = await harness.differences(), await harness.connector()
-    await harness.shop.staff.do(RUN, id=harness.id)
+    await harness.shop.staff.mutate(RUN, id=harness.id)
     await harness.run()
 
     assert (report.sent, report.accepted, report.refused_count) == (4, 2, 2)
@@ -184,7 +184,7 @@ async def test_a_value_in_doubt_stays_in_doubt_when_the_retry_is_refused(shop: S
     await harness.run(WrappedConnector(FileConnector(harness.folder), before=refuse))
     # The current value is the last recorded one again; the channel has 3.
     await shop.receive(TEA_S1=1)
-    await harness.shop.staff.do(RUN, id=harness.id)
+    await harness.shop.staff.mutate(RUN, id=harness.id)
     await harness.run()
 
     assert (await harness.sent_values("TEA"))["TEA"]["available"] == "5"
@@ -219,7 +219,7 @@ async def test_a_pause_ends_the_run_and_sent_values_are_sent_again(shop: Shop, h
     key = ids.uuid(harness.id, "Connector")
 
     async def pause(_: Batch) -> None:
-        payload = await shop.staff.do(UPDATE, i={"id": harness.id, "paused": True})
+        payload = await shop.staff.mutate(UPDATE, i={"id": harness.id, "paused": True})
         assert payload["connector"]["status"] == "PAUSED"
 
     claimed = await leases.claim_and_commit(harness.runner.database, term_s=30, only=key)
@@ -229,7 +229,7 @@ async def test_a_pause_ends_the_run_and_sent_values_are_sent_again(shop: Shop, h
         ended = await harness.runner.run(*claimed, client, port=port)
     in_doubt = [one["inDoubt"] for one in await harness.differences()]
     closed = await leases.claim_and_commit(harness.runner.database, term_s=30, only=key)
-    await shop.staff.do(UPDATE, i={"id": harness.id, "paused": False})
+    await shop.staff.mutate(UPDATE, i={"id": harness.id, "paused": False})
     await harness.run()
 
     assert ended is None

@@ -139,7 +139,7 @@ async def test_reports_refused_rows_and_records_the_others(
     report = await harness.run()
     differences = await harness.differences()
     marketplace.refused_skus = {}
-    await shop.staff.do(RUN, id=harness.id)
+    await shop.staff.mutate(RUN, id=harness.id)
     await harness.run()
 
     assert (report.accepted, report.refused_count) == (2, 2)

@@ -133,14 +133,14 @@ async def test_a_mutation_with_a_key_finds_out_the_outcome(
     change = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "delta": 2}
     unlucky.losses = list(losses)
 
-    payload = await staff.do(
+    payload = await staff.mutate(
         f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
         i={"changes": [change], "idempotencyKey": uuid4().hex},
     )
 
     assert payload == {"levels": [{"onHand": 3}], "errors": []}
     assert unlucky.lost == 1
-    assert (await shop.level("TEA", "S1"))["onHand"] == 3
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 3
     await staff.close()
 
 
@@ -154,12 +154,12 @@ async def test_an_unknown_outcome_is_answered_correctly_with_the_same_key_later(
     unlucky.losses = list(losses)
 
     with pytest.raises(Refused) as refused:
-        await staff.do(adjust, i={"changes": [change], "idempotencyKey": key})
-    again = await staff.do(adjust, i={"changes": [change], "idempotencyKey": key})
+        await staff.mutate(adjust, i={"changes": [change], "idempotencyKey": key})
+    again = await staff.mutate(adjust, i={"changes": [change], "idempotencyKey": key})
 
     assert refused.value.codes == ["INTERNAL"]
     assert again == {"levels": [{"onHand": 2}], "errors": []}
-    assert (await shop.level("TEA", "S1"))["onHand"] == 2
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 2
     await staff.close()
 
 
@@ -168,14 +168,14 @@ async def test_a_checkout_for_cash_happens_once(shop: Shop, url: str, unlucky: U
     await shop.receive(TEA_S1=5)
     till = await shop.terminal()
     unlucky_till = Client(url, key=till.key)
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
     unlucky.losses = list(losses)
 
     paid = await shop.check_out(unlucky_till, cart, method="CASH")
 
     assert paid["order"] and not paid["errors"]
     assert unlucky.lost == 1
-    assert (await shop.level("TEA", "S1"))["onHand"] == 3
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 3
     await unlucky_till.close()
 
 
@@ -185,13 +185,13 @@ async def test_a_checkout_by_a_provider_whose_first_commit_is_lost_happens_once(
 ) -> None:
     await shop.receive(TEA_S1=5)
     guest = Client(url, channel=shop.code("web"))
-    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=2), "PICKUP", location="S1")
     unlucky.losses = list(losses)
 
     paid = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
 
     assert paid["order"]["paymentStatus"] == "PAID"
-    assert (await shop.level("TEA", "S1"))["committed"] == 2
+    assert (await shop.stock_level("TEA", "S1"))["committed"] == 2
     await guest.close()
 
 
@@ -199,14 +199,14 @@ async def test_a_call_with_a_key_takes_effect_once_and_one_without_gets_an_error
     shop: Shop, url: str, unlucky: Unlucky
 ) -> None:
     guest = Client(url, channel=shop.code("web"))
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     unlucky.losses = [AFTER]
-    with_key = await shop.add(guest, cart, key=uuid4().hex, TEA=1)
+    with_key = await shop.add_lines(guest, cart, key=uuid4().hex, TEA=1)
     unlucky.losses = [AFTER]
     with pytest.raises(Refused) as refused:
-        await shop.add(guest, cart, TEA=1)
-    shown = await guest.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+        await shop.add_lines(guest, cart, TEA=1)
+    shown = await guest.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
 
     assert with_key["cart"]["quantity"] == 2
     assert refused.value.codes == ["INTERNAL"]

@@ -36,9 +36,9 @@ async def report_sale(shop: Shop, till: Client, lines: list[dict[str, Any]], **g
         "lines": lines,
         **given,
     }
-    payload = await till.do(SYNC, i={"sentAt": datetime.now(UTC).isoformat(), "events": [fact]})
+    payload = await till.mutate(SYNC, i={"sentAt": datetime.now(UTC).isoformat(), "events": [fact]})
     assert [result["status"] for result in payload["results"]] == ["APPLIED"], payload
-    data = await till.run(
+    data = await till.execute(
         "query ($r: String) { orders(receipt: $r) { edges { node { id number receipt lines { id sku } } } } }",
         r=receipt,
     )
@@ -47,8 +47,8 @@ async def report_sale(shop: Shop, till: Client, lines: list[dict[str, Any]], **g
 
 async def check_out_shipping(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
     """Check out a cart that is to be shipped; return the order with its cart's id."""
-    cart = await shop.cart(client, channel, **units)
-    cart = (await shop.fulfil(client, cart, "SHIP", address=ADDRESS))["cart"]
+    cart = await shop.create_cart(client, channel, **units)
+    cart = (await shop.set_fulfillment(client, cart, "SHIP", address=ADDRESS))["cart"]
     payload = await shop.check_out(client, cart)
     assert not payload["errors"], payload
     return {**payload["order"], "cart": cart["id"]}
@@ -108,9 +108,9 @@ async def test_a_receipt_of_a_cash_checkout_shows_the_change(shop: Shop) -> None
     await set_issuer(shop, "stores")
     await shop.receive(TEA_S1=5)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, TEA=2)
+    cart = await shop.create_cart(till, TEA=2)
     cash = {"amount": "1296", "currency": "JPY"}
-    payload = await till.do(
+    payload = await till.mutate(
         CHECKOUT,
         input={
             "cartId": cart["id"],
@@ -177,7 +177,7 @@ async def test_a_receipt_shows_cancelled_units(shop: Shop) -> None:
     hana = await shop.customer()
     order = await check_out_shipping(shop, hana, TEA=3)
     lines = [{"orderLineId": order["lines"][0]["id"], "quantity": 1}]
-    assert not (await shop.staff.do(CANCEL, o=order["id"], l=lines))["errors"]
+    assert not (await shop.staff.mutate(CANCEL, o=order["id"], l=lines))["errors"]
 
     document = await query_document(hana, order=order["id"], lang="en")
     gift = await query_document(hana, order=order["id"], kind="GIFT_RECEIPT")
@@ -200,7 +200,7 @@ async def test_a_return_invoice_names_its_sale(shop: Shop) -> None:
     ]
     sale = await report_sale(shop, till, units, tenders=[{"method": "CASH", "amount": "4596"}])
     lines = [{"orderLineId": line["id"], "quantity": 1} for line in sale["lines"]]
-    back = await elsewhere.do(RETURN, i={"orderId": sale["id"], "lines": lines, "idempotencyKey": uuid4().hex})
+    back = await elsewhere.mutate(RETURN, i={"orderId": sale["id"], "lines": lines, "idempotencyKey": uuid4().hex})
     assert not back["errors"], back
 
     document = await query_document(elsewhere, **{"return": back["orderReturn"]["id"]})
@@ -229,10 +229,10 @@ async def test_a_return_invoice_names_its_sale(shop: Shop) -> None:
 async def test_an_exchange_has_two_documents_that_name_each_other(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, POT_S1=1)
     till = await shop.terminal("S1")
-    old = (await shop.check_out(till, await shop.cart(till, TEA=1), method="CASH"))["order"]
-    cart = await shop.cart(till, POT=1)
+    old = (await shop.check_out(till, await shop.create_cart(till, TEA=1), method="CASH"))["order"]
+    cart = await shop.create_cart(till, POT=1)
     difference = {"method": "CASH", "amount": {"amount": "2652", "currency": "JPY"}}
-    done = await till.do(
+    done = await till.mutate(
         EXCHANGE,
         i={
             "orderId": old["id"],
@@ -265,8 +265,8 @@ async def test_a_return_that_a_till_reported_has_a_plain_receipt(shop: Shop) -> 
         "lines": [{"sku": shop.sku("TEA"), "quantity": 1}],
         "tenders": [{"method": "CASH", "amount": "648"}],
     }
-    await till.do(SYNC, i={"sentAt": datetime.now(UTC).isoformat(), "events": [fact]})
-    found = await till.run("query ($o: ID) { order(id: $o) { returns { id } } }", o=sale["id"])
+    await till.mutate(SYNC, i={"sentAt": datetime.now(UTC).isoformat(), "events": [fact]})
+    found = await till.execute("query ($o: ID) { order(id: $o) { returns { id } } }", o=sale["id"])
 
     document = await query_document(till, **{"return": found["order"]["returns"][0]["id"]})
 
@@ -283,7 +283,7 @@ async def test_a_gift_receipt_has_the_order_number_and_no_amount(shop: Shop) -> 
 
     gift = await query_document(till, order=sale["id"], kind="GIFT_RECEIPT", lang="en")
     files = [await get_page(till, gift["url"].replace(".html", form)) for form in (".html", ".pdf")]
-    found = await till.run("query ($n: String) { order(number: $n) { id } }", n=gift["number"])
+    found = await till.execute("query ($n: String) { order(number: $n) { id } }", n=gift["number"])
 
     assert found["order"]["id"] == sale["id"]
     assert (gift["title"], gift["totals"], gift["taxes"], gift["tenders"]) == ("Gift receipt", None, [], [])
@@ -339,7 +339,7 @@ async def test_a_guest_finds_the_document_by_the_cart(shop: Shop) -> None:
 async def test_an_open_cart_has_no_document(shop: Shop) -> None:
     guest = shop.guest()
 
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
     assert await query_document(guest, cart=cart["id"]) is None
 

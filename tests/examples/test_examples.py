@@ -92,14 +92,14 @@ async def test_the_receiver_stores_each_event_once_and_refuses_unsigned_requests
             "webhook_receiver", "--secret", made["secret"], "--port", str(port), folder=tmp_path
         ) as output:
             await wait_until_listening(port)
-            start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+            start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
             await shop.receive(TEA_S1=1)
             await shop.receive(TEA_S1=1)
-            tea = (await shop.level("TEA", "S1"))["id"]
+            tea = (await shop.stock_level("TEA", "S1"))["id"]
             first = await output.until(lambda event: (event["subject"], event["version"]) == (tea, 2))
             await change_endpoint(shop.staff, "endpointReplay", id=made["id"], after=start)
             again = await output.until(lambda event: (event["subject"], event["version"]) == (tea, 2))
-            rotated = await shop.staff.do(
+            rotated = await shop.staff.mutate(
                 "mutation ($id: ID!) { endpointRotateSecret(id: $id) { secret errors { code } } }", id=made["id"]
             )
             await shop.receive(TEA_S1=1)
@@ -124,8 +124,8 @@ async def test_the_subscriber_continues_after_its_cursor(shop: Shop, tmp_path: P
     url = shop.hub.url.replace("http://", "ws://")
     arguments = ("feed", "--url", url, "--key", app.key, "--type", "stock.changed")
     await shop.receive(TEA_S1=1)
-    tea = (await shop.level("TEA", "S1"))["id"]
-    start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+    tea = (await shop.stock_level("TEA", "S1"))["id"]
+    start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
     (tmp_path / "feed.cursor").write_text(start)
     async with run_example("subscriber", *arguments, folder=tmp_path) as output:
         await shop.receive(TEA_S1=1)
@@ -210,11 +210,11 @@ async def test_the_reader_catches_up_from_a_snapshot_or_its_cursor(shop: Shop, t
     assert app.key
     file = tmp_path / "stock.json"
     await shop.receive(TEA_S1=4)
-    tea = (await shop.level("TEA", "S1"))["id"]
+    tea = (await shop.stock_level("TEA", "S1"))["id"]
     first, fresh = await run_feed_reader(shop, app.key, file)
     await shop.receive(TEA_S1=-1)
     await shop.receive(TEA_S1=-1, POT_S1=7)
-    pot = (await shop.level("POT", "S1"))["id"]
+    pot = (await shop.stock_level("POT", "S1"))["id"]
     await wait_until_all_in_feed(shop)
     later, caught_up = await run_feed_reader(shop, app.key, file)
 
@@ -231,7 +231,7 @@ async def test_the_reader_takes_a_snapshot_if_its_cursor_has_expired(shop: Shop,
     await run_feed_reader(shop, app.key, file)
     for _ in range(3):
         await shop.receive(TEA_S1=1)
-    tea = (await shop.level("TEA", "S1"))["id"]
+    tea = (await shop.stock_level("TEA", "S1"))["id"]
     await wait_until_all_in_feed(shop)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE outbox_event SET at = at - interval '90 days'")

@@ -39,7 +39,7 @@ async def events_after(shop: Shop, cursor: str, subject: str) -> list[dict[str, 
     """Return the events of a level after a cursor, up to the feed's end."""
     found: list[dict[str, Any]] = []
     while True:
-        page = (await shop.staff.run(EVENTS, after=cursor))["events"]
+        page = (await shop.staff.execute(EVENTS, after=cursor))["events"]
         found += [edge["node"] for edge in page["edges"] if edge["node"]["subject"] == subject]
         cursor = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:

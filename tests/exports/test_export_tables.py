@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 
 
 async def test_products_have_a_row_for_each_variant(shop: Shop) -> None:
-    rows = [row for row in await csv_rows(shop.staff, "products") if row["sku"].endswith(shop.mark)]
+    rows = [row for row in await csv_rows(shop.staff, "products") if row["sku"].endswith(shop.suffix)]
 
     assert [pick(row, "sku", "handle", "name", "category", "tax_class", "discontinued", "barcode") for row in rows] == [
         {
@@ -35,7 +35,7 @@ async def test_products_have_a_row_for_each_variant(shop: Shop) -> None:
 
 async def test_prices_have_a_row_for_each_price_and_its_span(shop: Shop) -> None:
     until = datetime(2030, 1, 1, tzinfo=UTC)
-    await shop.staff.do(
+    await shop.staff.mutate(
         "mutation ($rows: [PriceInput!]!) { pricesUpsert(prices: $rows) { count errors { code } } }",
         rows=[
             {
@@ -67,7 +67,7 @@ async def test_an_unlimited_price_has_no_time_span(shop: Shop) -> None:
     """Its limits at the ends of the calendar do not exist in other time zones."""
     row = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "amount": {"amount": "600", "currency": "JPY"}}
     span = {"validFrom": "0001-01-01T00:00:00+10:00", "validTo": "9999-12-31T23:59:59-10:00"}
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         "mutation ($rows: [PriceInput!]!) { pricesUpsert(prices: $rows) { count errors { code } } }", rows=[row | span]
     )
 
@@ -82,7 +82,7 @@ async def test_an_unlimited_price_has_no_time_span(shop: Shop) -> None:
 async def test_stock_has_a_row_for_each_level_of_a_location(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, POT_S1=3, TEA_S2=7)
     await place_order(shop, shop.guest(), TEA=2)
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
 
     rows = await csv_rows(shop.staff, "stock", location=shop.code("S1"))
 
@@ -107,7 +107,7 @@ async def test_stock_has_a_row_for_each_level_of_a_location(shop: Shop) -> None:
 async def test_stock_of_all_locations_has_each_level_once(shop: Shop) -> None:
     await shop.receive(TEA_S1=10, TEA_S2=7, POT_S2=1)
 
-    rows = [row for row in await csv_rows(shop.staff, "stock") if row["sku"].endswith(shop.mark)]
+    rows = [row for row in await csv_rows(shop.staff, "stock") if row["sku"].endswith(shop.suffix)]
 
     found = sorted((row["sku"], row["location"], row["on_hand_units"]) for row in rows)
     assert found == sorted(
@@ -120,7 +120,7 @@ async def test_orders_have_a_row_for_each_line_and_the_customers_id_only(shop: S
     await shop.receive(TEA_W1=10, POT_W1=3)
     customer = await shop.customer()
     order = await place_order(shop, customer, TEA=2, POT=1)
-    me = (await customer.run("{ me { id } }"))["me"]["id"]
+    me = (await customer.execute("{ me { id } }"))["me"]["id"]
 
     rows = await csv_rows(shop.staff, "orders", channel=shop.code("app"))
 

@@ -50,7 +50,7 @@ class Scenario:
         self.hub, self.shop, self.workload, self.receiver = hub, shop, workload, receiver
         self.endpoint_id = endpoint_id
         self.start, self.cursor = 0, ""
-        self.dice = random.Random(SEED)
+        self.rng = random.Random(SEED)
 
     async def undelivered(self) -> int:
         """Return how many events are committed and not accepted by the receiver."""
@@ -130,7 +130,7 @@ async def three_dispatchers(scenario: Scenario) -> int:
         for worker in frozen:
             hub.resume(worker)
         await scenario.wait_for_operations()
-        hub.kill(scenario.dice.choice(frozen))
+        hub.kill(scenario.rng.choice(frozen))
     return await scenario.fence() - before
 
 
@@ -197,7 +197,7 @@ def receiver_failure(failure: str) -> Fault:
         receiver = scenario.receiver
         receiver.failure = failure
         await scenario.wait_for_affected(lambda: receiver.failed[failure], 3)
-        await asyncio.sleep(scenario.dice.uniform(1, 2))
+        await asyncio.sleep(scenario.rng.uniform(1, 2))
         receiver.failure = None
         return receiver.failed[failure]
 
@@ -231,11 +231,11 @@ async def run_with_faults(hub: HubProcesses, *faults: Fault) -> None:
     workload = Workload(shop, SEED)
     await workload.open()
     await wait_until_numbered(hub)
-    cursor = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+    cursor = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
     async with hub.database.reading() as session:
         start = int(await session.fetchval(_FEED_END))
     async with faulty_receiver() as receiver:
-        made = await shop.staff.do(CREATE, i={"url": receiver.url})
+        made = await shop.staff.mutate(CREATE, i={"url": receiver.url})
         assert not made["errors"], made
         receiver.secret = made["secret"]
         scenario = Scenario(hub, shop, workload, receiver, made["endpoint"]["id"])
@@ -260,7 +260,7 @@ async def run_with_faults(hub: HubProcesses, *faults: Fault) -> None:
         following.cancel()
         assert follower.backwards == 0
         assert receiver.redirected == 0
-        await shop.staff.do(DELETE, id=made["endpoint"]["id"])
+        await shop.staff.mutate(DELETE, id=made["endpoint"]["id"])
     report(affected, workload, receiver, check)
     assert all(affected.values()), f"a fault affected nothing: {affected}"
     assert check.is_clean, check

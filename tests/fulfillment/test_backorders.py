@@ -15,7 +15,7 @@ from tests.support.placed_orders import (
     fulfillments,
     fulfillments_of,
     level_key,
-    level_numbers,
+    level_quantities,
     order_key,
     place_backordered,
     place_for_pickup,
@@ -60,7 +60,7 @@ async def test_a_receipt_fills_back_orders_in_its_own_transaction(shop: Shop) ->
         statuses = await session.fetchval(_STATUSES, order_id=order_key(placed))
 
     assert (filled, statuses) == (2, "REJECTED ALLOCATED")
-    assert await level_numbers(shop, "TEA", "S1") == (5, 2, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (5, 2, 0)
 
 
 _STATUSES = statement("SELECT string_agg(status, ' ' ORDER BY id) FROM fulfillment WHERE order_id = :order_id")
@@ -85,14 +85,14 @@ async def test_a_receipt_by_a_till_fills_back_orders(shop: Shop) -> None:
         "lines": [{"sku": shop.sku("TEA"), "quantity": 3}],
     }
 
-    payload = await till.do(
+    payload = await till.mutate(
         f"mutation ($i: PosSyncInput!) {{ posSync(input: $i) {{ results {{ status }} {ERRORS} }} }}",
         i={"sentAt": now, "events": [fact]},
     )
 
     assert payload == {"results": [{"status": "APPLIED"}], "errors": []}
     assert await open_fulfillments(shop, placed) == [[("ALLOCATED", "S1", 2)]]
-    assert await level_numbers(shop, "TEA", "S1") == (3, 2, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (3, 2, 0)
 
 
 async def test_a_receipt_that_is_rolled_back_fills_no_back_order(shop: Shop) -> None:
@@ -118,7 +118,7 @@ async def test_the_oldest_order_is_filled_first(shop: Shop) -> None:
 
     assert two == [[("ALLOCATED", "S1", 1)], [("ALLOCATED", "S1", 1)], [("BACKORDERED", "S1", 1)]]
     assert await open_fulfillments(shop, *placed) == [[("ALLOCATED", "S1", 1)]] * 3
-    assert await level_numbers(shop, "TEA", "S1") == (3, 3, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (3, 3, 0)
 
 
 async def test_a_line_is_filled_in_part_and_the_rest_stays_back_ordered(shop: Shop) -> None:
@@ -130,7 +130,7 @@ async def test_a_line_is_filled_in_part_and_the_rest_stays_back_ordered(shop: Sh
 
     assert one == [[("BACKORDERED", "S1", 2), ("ALLOCATED", "S1", 1)]]
     assert await open_fulfillments(shop, placed) == [[("ALLOCATED", "S1", 2), ("ALLOCATED", "S1", 1)]]
-    assert await level_numbers(shop, "TEA", "S1") == (3, 3, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (3, 3, 0)
 
 
 async def test_units_to_be_shipped_are_filled_by_another_locations_receipt(shop: Shop) -> None:
@@ -143,7 +143,10 @@ async def test_units_to_be_shipped_are_filled_by_another_locations_receipt(shop:
         ("REJECTED", "SHIP", "S1", {"TEA": 2}),
         ("ALLOCATED", "SHIP", "W1", {"TEA": 2}),
     ]
-    assert (await level_numbers(shop, "TEA", "S1"), await level_numbers(shop, "TEA", "W1")) == ((0, 0, 0), (5, 2, 0))
+    assert (await level_quantities(shop, "TEA", "S1"), await level_quantities(shop, "TEA", "W1")) == (
+        (0, 0, 0),
+        (5, 2, 0),
+    )
 
 
 async def test_units_to_be_shipped_are_filled_by_several_locations(shop: Shop) -> None:
@@ -172,7 +175,7 @@ async def allocated_by_sweep(shop: Shop) -> list[str]:
     """Run the sweep; return the allocated fulfillments of this shop."""
     await sweep_backorders(shop)
     async with shop.hub.database.reading() as session:
-        rows = await session.fetch(_ALLOCATED, codes=f"%-{shop.mark}")
+        rows = await session.fetch(_ALLOCATED, codes=f"%-{shop.suffix}")
     return [str(row["id"]) for row in rows]
 
 
@@ -192,7 +195,7 @@ async def test_a_location_outside_the_channel_does_not_fill_its_orders(shop: Sho
         "locations": [shop.code("S1"), shop.code("S2")],
         "taxRates": [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}],
     }
-    upserted = await shop.staff.do(
+    upserted = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[channel]
     )
     assert not upserted["errors"], upserted
@@ -205,7 +208,7 @@ async def test_a_location_outside_the_channel_does_not_fill_its_orders(shop: Sho
 async def test_safety_stock_does_not_fill_back_orders(shop: Shop) -> None:
     placed = await place_backordered(shop)
     counted = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "onHand": 2, "safetyStock": 2}
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ {ERRORS} }} }}",
         i={"changes": [counted], "idempotencyKey": uuid4().hex},
     )
@@ -232,7 +235,7 @@ async def test_a_locked_order_is_skipped_and_filled_by_the_sweep(shop: Shop) -> 
 
     assert meanwhile == [[("BACKORDERED", "S1", 1)], [("ALLOCATED", "S1", 1)]]
     assert await open_fulfillments(shop, first, second) == [[("ALLOCATED", "S1", 1)]] * 2
-    assert await level_numbers(shop, "TEA", "S1") == (5, 2, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (5, 2, 0)
 
 
 async def test_without_back_orders_it_costs_one_statement_and_without_units_none(
@@ -264,7 +267,7 @@ async def test_the_sweep_fills_back_orders_without_a_receipt(shop: Shop) -> None
     await sweep_backorders(shop)
 
     assert await open_fulfillments(shop, placed) == [[("ALLOCATED", "S2", 2)]]
-    assert await level_numbers(shop, "TEA", "S2") == (3, 2, 0)
+    assert await level_quantities(shop, "TEA", "S2") == (3, 2, 0)
 
 
 async def test_concurrent_sweeps_fill_a_back_order_once(shop: Shop) -> None:
@@ -279,7 +282,10 @@ async def test_concurrent_sweeps_fill_a_back_order_once(shop: Shop) -> None:
 
     found = [one[0][0] for one in await open_fulfillments(shop, *placed)]
     assert found == ["ALLOCATED", "ALLOCATED", "BACKORDERED"]
-    assert (await level_numbers(shop, "TEA", "S1"), await level_numbers(shop, "TEA", "S2")) == ((1, 1, 0), (1, 1, 0))
+    assert (await level_quantities(shop, "TEA", "S1"), await level_quantities(shop, "TEA", "S2")) == (
+        (1, 1, 0),
+        (1, 1, 0),
+    )
 
 
 async def test_a_buyer_who_is_faster_than_the_sweep_gets_the_unit(shop: Shop) -> None:
@@ -293,20 +299,20 @@ async def test_a_buyer_who_is_faster_than_the_sweep_gets_the_unit(shop: Shop) ->
     await sweep
 
     assert await open_fulfillments(shop, placed) == [[("BACKORDERED", "S1", 1)]]
-    assert await level_numbers(shop, "TEA", "S1") == (0, 0, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (0, 0, 0)
 
 
 async def test_the_customers_subscription_shows_the_back_order_and_its_filling(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     placed = await place_for_pickup(shop, by=await shop.customer(), TEA=1)
 
-    async with placed.client.subscribe(ORDER_CHANGED, o=placed.order["id"]) as following:
-        assert [part[0] for part in fulfillments_of(await following.next())] == ["ALLOCATED"]
+    async with placed.client.subscribe(ORDER_CHANGED, o=placed.order["id"]) as subscription:
+        assert [part[0] for part in fulfillments_of(await subscription.next())] == ["ALLOCATED"]
         await sell_at_till(shop, "TEA", "S1", 1)
         await sweep_shortages(shop)
-        waiting = await following.until(lambda order: len(order["fulfillments"]) > 1)
+        waiting = await subscription.until(lambda order: len(order["fulfillments"]) > 1)
         await shop.receive(TEA_S1=1)
-        served = await following.until(lambda order: fulfillments_of(order)[-1][0] == "ALLOCATED")
+        served = await subscription.until(lambda order: fulfillments_of(order)[-1][0] == "ALLOCATED")
 
     assert [part[0] for part in fulfillments_of(waiting)] == ["REJECTED", "BACKORDERED"]
     assert [part[0] for part in fulfillments_of(served)] == ["REJECTED", "ALLOCATED"]

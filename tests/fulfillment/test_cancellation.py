@@ -17,7 +17,7 @@ from tests.support.shop import Shop
 
 
 async def available(shop: Shop, sku: str, location: str) -> tuple[int, int]:
-    level = await shop.level(sku, location)
+    level = await shop.stock_level(sku, location)
     return level["committed"], level["available"]
 
 

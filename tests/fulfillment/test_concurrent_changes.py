@@ -10,7 +10,7 @@ import pytest
 from tests.support.placed_orders import (
     cart_to_ship,
     fulfillments,
-    level_numbers,
+    level_quantities,
     place_to_ship,
     receive_and_fill,
     sell_at_till,
@@ -60,7 +60,7 @@ async def test_concurrent_changes_lose_no_promise_and_leave_no_back_order_beside
         ) == sum(line["quantity"] for line in one.order["lines"])
     for sku in ("TEA", "POT"):
         for place in PLACES:
-            on_hand, committed, shortage = await level_numbers(shop, sku, place)
+            on_hand, committed, shortage = await level_quantities(shop, sku, place)
             assert shortage == max(0, -on_hand), "promised units are there; only tills have sold units that were not"
             assert committed <= max(0, on_hand)
     async with shop.hub.database.transaction(notify=False) as session:

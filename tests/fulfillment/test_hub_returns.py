@@ -25,7 +25,7 @@ from uriba.db.statements import statement
 
 async def buy_at_till(shop: Shop, till: Client, **units: int) -> dict[str, Any]:
     """Buy units at a till, carried out and paid in cash."""
-    payload = await shop.check_out(till, await shop.cart(till, **units), method="CASH")
+    payload = await shop.check_out(till, await shop.create_cart(till, **units), method="CASH")
     assert not payload["errors"], payload
     return payload["order"]  # type: ignore[no-any-return]
 
@@ -52,7 +52,7 @@ async def test_a_web_order_is_returned_at_a_store_that_never_had_the_variant(sho
     assert [(r["method"], r["status"], r["reason"]) for r in after["refunds"]] == [("TEST", "SUCCEEDED", "RETURNED")]
     (returned,) = after["returns"]
     assert (returned["location"]["code"], returned["lines"][0]["restocked"]) == (shop.code("S2"), True)
-    level = await shop.level("TEA", "S2")
+    level = await shop.stock_level("TEA", "S2")
     assert (level["onHand"], level["available"]) == (1, 1)
     assert level["movements"]["edges"][0]["node"]["reason"] == "RETURN"
     refunded = (
@@ -98,7 +98,7 @@ async def test_the_condition_decides_whether_units_are_available(
     back = await return_units(till, order, [line_units(shop, order, "TEA", 1, **given)])
 
     assert not back["errors"]
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["available"], level["unavailable"]) == (on_hand, available, unavailable)
     assert back["order"]["returns"][0]["lines"][0]["restocked"] is (available == 1)
 
@@ -106,8 +106,8 @@ async def test_the_condition_decides_whether_units_are_available(
 async def test_each_tender_is_refunded_what_it_paid(shop: Shop) -> None:
     await shop.receive(CUP_S1=1)
     till = await shop.terminal("S1")
-    cart = await shop.cart(till, CUP=1)
-    paid = await till.do(
+    cart = await shop.create_cart(till, CUP=1)
+    paid = await till.mutate(
         CHECKOUT,
         input={
             "cartId": cart["id"],
@@ -140,7 +140,7 @@ async def test_a_cash_refund_without_a_till_waits_until_a_till_pays_it_out(shop:
     assert (refund["method"], refund["status"]) == ("CASH", "PENDING")
 
     pay_out = "mutation ($r: ID!) { refundPayOut(refundId: $r) { refund { status } errors { code path } } }"
-    first, again = [await till.do(pay_out, r=refund["id"]) for _ in range(2)]
+    first, again = [await till.mutate(pay_out, r=refund["id"]) for _ in range(2)]
 
     assert first == again == {"refund": {"status": "SUCCEEDED"}, "errors": []}
 
@@ -155,7 +155,7 @@ async def test_a_refund_that_the_provider_refuses_opens_a_conflict(shop: Shop) -
 
     assert (back["order"]["paymentStatus"], back["order"]["refunded"]["amount"]) == ("PAID", "0")
     assert [r["status"] for r in back["order"]["refunds"]] == ["FAILED"]
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "{ conflicts(kind: PAYMENT_FAILED, first: 1) { edges { node { order { number } } } } }"
     )
     assert found["conflicts"]["edges"][0]["node"]["order"]["number"] == order["number"]
@@ -176,7 +176,7 @@ async def test_concurrent_returns_take_no_unit_twice(shop: Shop) -> None:
 
     assert sorted(a["errors"][0]["code"] if a["errors"] else "" for a in answers) == ["", *["INVALID_QUANTITY"] * 3]
     assert (await order_state(shop, order))["refunded"]["amount"] == "1296"
-    assert (await shop.level("TEA", "S1"))["onHand"] == 2
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 2
 
 
 async def test_a_call_with_the_same_key_returns_units_once(shop: Shop) -> None:

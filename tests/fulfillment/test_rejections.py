@@ -12,7 +12,7 @@ from uriba.worker import sweeps
 
 
 async def stock_checks(shop: Shop, location: str) -> list[dict[str, Any]]:
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         """query ($l: String) { conflicts(kind: STOCK_CHECK, location: $l) { edges { node {
             status quantity message variant { sku } } } } }""",
         l=shop.code(location),
@@ -29,7 +29,7 @@ async def test_rejected_units_are_shipped_from_another_location(shop: Shop) -> N
 
     parts = [(one["status"], one["location"]["code"]) for one in moved["order"]["fulfillments"]]
     assert parts == [("REJECTED", shop.code("W1")), ("ALLOCATED", shop.code("S1"))]
-    warehouse, store = await shop.level("TEA", "W1"), await shop.level("TEA", "S1")
+    warehouse, store = await shop.stock_level("TEA", "W1"), await shop.stock_level("TEA", "S1")
     assert (warehouse["onHand"], warehouse["committed"], warehouse["unavailable"], warehouse["available"]) == (
         2,
         0,
@@ -47,18 +47,18 @@ async def test_a_count_resolves_the_stock_check(shop: Shop) -> None:
     placed = await place_to_ship(shop, TEA=2)
     (part,) = (await order_state(shop, placed.order))["fulfillments"]
     await update_fulfillment(shop.staff, part, "REJECTED")
-    counted = await shop.staff.do(
+    counted = await shop.staff.mutate(
         f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
         i={
             "changes": [{"sku": shop.sku("TEA"), "location": shop.code("W1"), "onHand": 1}],
-            "idempotencyKey": shop.mark,
+            "idempotencyKey": shop.suffix,
         },
     )
     assert not counted["errors"]
 
     await sweeps.clear_counted(shop.hub.work)
 
-    level = await shop.level("TEA", "W1")
+    level = await shop.stock_level("TEA", "W1")
     assert (level["onHand"], level["unavailable"], level["available"], level["shortage"]) == (1, 0, 1, 0)
     assert [case["status"] for case in await stock_checks(shop, "W1")] == ["RESOLVED"]
 
@@ -117,5 +117,5 @@ async def test_an_overdue_pickup_is_cancelled_and_refunded(shop: Shop) -> None:
     order = await order_state(shop, placed.order)
     assert (order["status"], order["paymentStatus"]) == ("CANCELLED", "REFUNDED")
     assert order["fulfillments"][0]["reason"] == "PICKUP_EXPIRED"
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["committed"], level["available"]) == (1, 0, 1)

@@ -125,7 +125,7 @@ async def test_a_capture_that_the_provider_refuses_opens_a_conflict(shop: Shop) 
 
     assert (sent["errors"], sent["order"]["paymentStatus"]) == ([], "AUTHORIZED")
     assert sent["order"]["payments"][0]["captured"]["amount"] == "0"
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "{ conflicts(kind: PAYMENT_FAILED, first: 1) { edges { node { order { number } } } } }"
     )
     assert found["conflicts"]["edges"][0]["node"]["order"]["number"] == placed.order["number"]

@@ -13,7 +13,7 @@ from tests.support.placed_orders import (
     count_open_shortages,
     fulfillments,
     level_key,
-    level_numbers,
+    level_quantities,
     load_order,
     order_key,
     place_for_pickup,
@@ -46,8 +46,8 @@ async def test_units_to_be_shipped_come_from_another_location(shop: Shop) -> Non
         ("REJECTED", "SHIP", "S1", {"TEA": 2}),
         ("ALLOCATED", "SHIP", "S2", {"TEA": 2}),
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (0, 0, 0)
-    assert await level_numbers(shop, "TEA", "S2") == (5, 2, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (0, 0, 0)
+    assert await level_quantities(shop, "TEA", "S2") == (5, 2, 0)
     assert (await load_order(shop, placed))["status"] == "OPEN"
     assert await count_open_shortages(shop, "S1") == 0
 
@@ -60,7 +60,7 @@ async def test_the_movements_refer_to_the_order(shop: Shop) -> None:
 
     await sweep_shortages(shop)
 
-    newest = [(await shop.level("TEA", place))["movements"]["edges"][0]["node"] for place in ("S1", "W1")]
+    newest = [(await shop.stock_level("TEA", place))["movements"]["edges"][0]["node"] for place in ("S1", "W1")]
     assert [(m["reason"], m["quantity"], m["committedDelta"]) for m in newest] == [("RELEASE", 1, -1), ("COMMIT", 1, 1)]
     assert {(m["reference"], m["actor"]) for m in newest} == {(f"order:{order_key(placed)}", "system:hub")}
 
@@ -77,8 +77,8 @@ async def test_units_that_no_other_location_has_are_back_ordered(shop: Shop) -> 
         ("REJECTED", "SHIP", "S1", {"TEA": 2}),
         ("BACKORDERED", "SHIP", "S1", {"TEA": 2}),
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (0, 0, 0)
-    assert await level_numbers(shop, "TEA", "S2") == (1, 0, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (0, 0, 0)
+    assert await level_quantities(shop, "TEA", "S2") == (1, 0, 0)
     assert (await load_order(shop, placed))["status"] == "OPEN"
 
 
@@ -86,7 +86,7 @@ async def test_a_location_that_ships_no_orders_is_not_used(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     placed = await place_to_ship(shop, TEA=1)
     place = {"code": shop.code("S2"), "name": "Sapporo", "kind": "STORE", "offersPickup": True}
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}", l=[place]
     )
     await shop.receive(TEA_S2=5)
@@ -105,7 +105,7 @@ async def test_a_pickup_is_back_ordered_at_its_store(shop: Shop) -> None:
     await sweep_shortages(shop)
 
     assert [part[0::2] for part in await fulfillments(shop, placed)] == [("REJECTED", "S1"), ("BACKORDERED", "S1")]
-    assert await level_numbers(shop, "TEA", "S2") == (9, 0, 0)
+    assert await level_quantities(shop, "TEA", "S2") == (9, 0, 0)
 
 
 async def test_the_newest_promise_is_broken_first(shop: Shop) -> None:
@@ -120,7 +120,7 @@ async def test_the_newest_promise_is_broken_first(shop: Shop) -> None:
         ["ALLOCATED"],
         ["REJECTED", "BACKORDERED"],
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (2, 2, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (2, 2, 0)
 
 
 async def test_only_as_many_units_are_reallocated_as_are_short(shop: Shop) -> None:
@@ -136,7 +136,7 @@ async def test_only_as_many_units_are_reallocated_as_are_short(shop: Shop) -> No
         ("ALLOCATED", "PICKUP", "S1", {"TEA": 1, "POT": 1}),
         ("BACKORDERED", "PICKUP", "S1", {"TEA": 2}),
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (3, 3, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (3, 3, 0)
 
 
 async def test_other_lines_of_the_fulfillment_stay_allocated(shop: Shop) -> None:
@@ -180,7 +180,7 @@ async def test_picked_units_stay_allocated(shop: Shop) -> None:
 
     assert [part[0] for part in await fulfillments(shop, second)] == ["PICKED"]
     assert [part[0] for part in await fulfillments(shop, first)] == ["REJECTED", "BACKORDERED"]
-    assert await level_numbers(shop, "TEA", "S1") == (0, 1, 1)
+    assert await level_quantities(shop, "TEA", "S1") == (0, 1, 1)
     async with shop.hub.database.reading() as session:
         level = await level_key(session, shop, "TEA", "S1")
         assert level not in await shortages.short_levels(session, 100)
@@ -201,7 +201,7 @@ async def test_concurrent_sweeps_reallocate_once(shop: Shop) -> None:
         [("ALLOCATED", "S2")],
         [("ALLOCATED", "S2")],
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (1, 1, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (1, 1, 0)
 
 
 async def test_a_failure_of_one_level_does_not_stop_the_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ async def test_a_buyer_who_is_faster_than_the_sweep_gets_the_unit_elsewhere(shop
     await sweep
 
     assert [part[0::2] for part in await fulfillments(shop, placed)] == [("REJECTED", "S1"), ("BACKORDERED", "S1")]
-    assert await level_numbers(shop, "TEA", "W1") == (0, 0, 0)
+    assert await level_quantities(shop, "TEA", "W1") == (0, 0, 0)
 
 
 async def test_units_received_before_the_sweep_has_the_lock_stay_allocated(shop: Shop) -> None:
@@ -264,7 +264,7 @@ async def test_units_received_before_the_sweep_has_the_lock_stay_allocated(shop:
         ("ALLOCATED", "PICKUP", "S1", {"TEA": 1}),
         ("BACKORDERED", "PICKUP", "S1", {"TEA": 1}),
     ]
-    assert await level_numbers(shop, "TEA", "S1") == (1, 1, 0)
+    assert await level_quantities(shop, "TEA", "S1") == (1, 1, 0)
 
 
 @pytest.mark.parametrize("sku", ["TEA", "POT", "CUP"])
@@ -281,7 +281,7 @@ async def test_a_sweep_and_checkouts_compete_for_the_last_unit_elsewhere(shop: S
     bought = sum(payload["order"] is not None for payload in payloads)
     moved = (await fulfillments(shop, placed))[-1][0] == "ALLOCATED"
     assert bought + moved == 1
-    assert await level_numbers(shop, sku, "W1") == (1, 1, 0)
+    assert await level_quantities(shop, sku, "W1") == (1, 1, 0)
 
 
 async def test_the_timeline_has_each_changed_fulfillment(shop: Shop) -> None:

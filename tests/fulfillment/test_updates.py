@@ -10,7 +10,7 @@ from tests.support.shop import Shop
 
 
 async def figures(shop: Shop, sku: str, location: str) -> tuple[int, int, int]:
-    level = await shop.level(sku, location)
+    level = await shop.stock_level(sku, location)
     return level["onHand"], level["committed"], level["available"]
 
 
@@ -147,12 +147,12 @@ async def test_the_work_queue_starts_with_the_oldest_promise(shop: Shop) -> None
     query = """query ($after: String, $s: [FulfillmentStatus!]) { workQueue(first: 1, after: $after, statuses: $s) {
         edges { cursor node { status order { number } } } pageInfo { hasNextPage } } }"""
 
-    page = (await till.run(query))["workQueue"]
-    after = (await till.run(query, after=page["edges"][0]["cursor"]))["workQueue"]
+    page = (await till.execute(query))["workQueue"]
+    after = (await till.execute(query, after=page["edges"][0]["cursor"]))["workQueue"]
 
     assert [page["edges"][0]["node"]["order"]["number"], after["edges"][0]["node"]["order"]["number"]] == [
         first.order["number"],
         second.order["number"],
     ]
     assert (page["pageInfo"]["hasNextPage"], after["pageInfo"]["hasNextPage"]) == (True, False)
-    assert (await till.run(query, s=["READY_FOR_PICKUP"]))["workQueue"]["edges"] == []
+    assert (await till.execute(query, s=["READY_FOR_PICKUP"]))["workQueue"]["edges"] == []

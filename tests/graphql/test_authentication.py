@@ -159,7 +159,7 @@ async def test_refuses_an_expired_token(shop: Shop, hub: RunningHub) -> None:
             "UPDATE access_key SET expires_at = now() - interval '1 second' WHERE id = $1", key_id(hana.key)
         )
 
-    answer = await hana.raw(PUBLIC)
+    answer = await hana.post(PUBLIC)
 
     assert answer == {"data": None, "errors": [unauthenticated(answer)]}
     assert await closed(hana.url, {"authorization": f"Bearer {hana.key}"}) == 4403
@@ -175,14 +175,14 @@ async def revoke(hub: RunningHub, client: Client) -> None:
 
 async def until_refused(client: Client) -> dict[str, Any]:
     async with asyncio.timeout(REVOCATION_S):
-        while "errors" not in (answer := await client.raw(PUBLIC)):
+        while "errors" not in (answer := await client.post(PUBLIC)):
             pass
     return answer
 
 
 async def test_refuses_a_revoked_key_within_moments(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
-    await till.run(PUBLIC)
+    await till.execute(PUBLIC)
 
     await revoke(hub, till)
 
@@ -209,14 +209,14 @@ async def test_an_open_websocket_is_closed_when_its_key_is_revoked(shop: Shop, h
 
 async def test_a_subscription_ends_when_its_key_is_revoked(shop: Shop, hub: RunningHub) -> None:
     till = await shop.terminal()
-    cart = await shop.cart(shop.guest(), TEA=1)
+    cart = await shop.create_cart(shop.guest(), TEA=1)
 
     async with till.subscribe("subscription ($c: ID!) { cartChanged(cartId: $c) { quantity } }", c=cart["id"]) as on:
         assert (await on.next())["quantity"] == 1
         await revoke(hub, till)
         await until_refused(till)
-        await shop.add(shop.guest(), cart, TEA=1)
-        ended = await on.message()
+        await shop.add_lines(shop.guest(), cart, TEA=1)
+        ended = await on.next_message()
 
     # It is the last message: the protocol has no complete after an error.
     assert ended["type"] == "error"
@@ -247,9 +247,9 @@ async def test_a_key_that_is_revoked_while_it_is_read_is_not_cached(
 
 async def test_no_secret_is_stored_in_the_database(shop: Shop, hub: RunningHub) -> None:
     till, app, hana = await shop.terminal(), await shop.app("app"), await shop.customer()
-    cart = await shop.cart(hana, TEA=1)
+    cart = await shop.create_cart(hana, TEA=1)
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
-    code = (await hana.do(handoff, c=cart["id"]))["code"]
+    code = (await hana.mutate(handoff, c=cart["id"]))["code"]
     secrets = [client.key.split("_", 3)[3] for client in (till, app, hana, shop.staff) if client.key]
 
     found = {secret: await tables_with(hub, secret) for secret in (*secrets, code)}

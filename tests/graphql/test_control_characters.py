@@ -110,7 +110,7 @@ async def test_refuses_control_characters_in_every_text_of_a_mutation(
 
     async with unchanged():
         for path, variables in with_control_characters(field):
-            payload = await caller.do(mutation, **variables)
+            payload = await caller.mutate(mutation, **variables)
 
             assert [(e["code"], e["path"]) for e in payload["errors"]] == [("INVALID", path)]
             tried += 1
@@ -126,7 +126,7 @@ async def test_refuses_control_characters_in_every_text_of_a_query(scenario: Sce
     tried = 0
 
     for path, variables in with_control_characters(field):
-        errors = (await scenario["till" if name == "posPull" else "staff"].raw(query, **variables))["errors"]
+        errors = (await scenario["till" if name == "posPull" else "staff"].post(query, **variables))["errors"]
 
         assert [(e["extensions"]["code"], e["extensions"]["argument"]) for e in errors] == [("INVALID", path)]
         tried += 1
@@ -142,9 +142,9 @@ async def test_refuses_control_characters_in_every_text_of_a_subscription(scenar
     tried = 0
 
     for path, variables in with_control_characters(field):
-        async with scenario["staff"].subscribe(subscription, **variables) as following:
+        async with scenario["staff"].subscribe(subscription, **variables) as subscribed:
             with pytest.raises(Refused) as refused:
-                await following.next()
+                await subscribed.next()
 
         (error,) = refused.value.errors
         assert (error["extensions"]["code"], error["extensions"]["argument"]) == ("INVALID", path)
@@ -162,9 +162,9 @@ async def test_refuses_control_characters_within_a_row(scenario: Scenario, field
         "products": f"query ($text: String) {{ products(first: 1) {{ edges {{ node {{ variants {{ {part} }}}}}}}}}}",
         "node": f"query ($text: String, $id: ID!) {{ node(id: $id) {{ ... on Variant {{ {part} }} }} }}",
     }[root]
-    data = await scenario["guest"].run("query ($s: String) { variant(sku: $s) { id } }", s=scenario.shop.sku("TEA"))
+    data = await scenario["guest"].execute("query ($s: String) { variant(sku: $s) { id } }", s=scenario.shop.sku("TEA"))
 
-    answer = await scenario["guest"].raw(query, text="a\x00b", sku=scenario.shop.sku("TEA"), id=data["variant"]["id"])
+    answer = await scenario["guest"].post(query, text="a\x00b", sku=scenario.shop.sku("TEA"), id=data["variant"]["id"])
 
     codes = {(e["extensions"]["code"], *e["extensions"]["argument"]) for e in answer["errors"]}
     assert codes == {("INVALID", "channel")}
@@ -173,7 +173,7 @@ async def test_refuses_control_characters_within_a_row(scenario: Scenario, field
 @pytest.mark.parametrize("written", ["\\u0000", "\x00", "\x1b"])
 async def test_refuses_a_control_character_within_a_document(scenario: Scenario, written: str) -> None:
     with pytest.raises(Refused) as refused:
-        await scenario["guest"].run(f'{{ variant(sku: "a{written}b") {{ sku }} }}')
+        await scenario["guest"].execute(f'{{ variant(sku: "a{written}b") {{ sku }} }}')
 
     assert refused.value.codes == ["INVALID"]
 
@@ -183,7 +183,7 @@ async def test_refuses_a_document_with_lone_surrogates_or_raw_control_characters
     scenario: Scenario, written: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        await scenario["guest"].run(f"{{ variant(sku: {written}) {{ sku }} }}")
+        await scenario["guest"].execute(f"{{ variant(sku: {written}) {{ sku }} }}")
 
     assert refused.value.codes == ["GRAPHQL_PARSE_FAILED"]
 
@@ -193,10 +193,10 @@ async def test_accepts_text_of_every_script(scenario: Scenario) -> None:
     mutation = f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ {ERRORS} }} }}"
     card = scenario.shop.code("SCRIPT")
 
-    payload = await scenario["staff"].do(mutation, c=[{"loyaltyCard": card, "name": name}])
+    payload = await scenario["staff"].mutate(mutation, c=[{"loyaltyCard": card, "name": name}])
 
     assert payload["errors"] == []
-    found = await scenario["staff"].run("query ($c: String) { customer(loyaltyCard: $c) { name } }", c=card)
+    found = await scenario["staff"].execute("query ($c: String) { customer(loyaltyCard: $c) { name } }", c=card)
     assert found["customer"]["name"] == name
 
 

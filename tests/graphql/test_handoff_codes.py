@@ -21,21 +21,21 @@ UNKNOWN = "22222222"
 
 
 async def hand_off(client: Client, cart: dict[str, Any]) -> str:
-    payload = await client.do(HANDOFF, cartId=cart["id"])
+    payload = await client.mutate(HANDOFF, cartId=cart["id"])
     assert payload["errors"] == []
     code: str = payload["code"]
     return code
 
 
 async def claim(client: Client, code: str) -> list[tuple[str, list[str]]]:
-    payload = await client.do(CLAIM, code=code)
+    payload = await client.mutate(CLAIM, code=code)
     assert (payload["cart"] is None) == bool(payload["errors"])
     return [(error["code"], error["path"]) for error in payload["errors"]]
 
 
 async def test_refuses_a_used_code(shop: Shop, unchanged: Unchanged) -> None:
     till, other = await shop.terminal(), await shop.terminal("S2")
-    code = await hand_off(shop.guest(), await shop.cart(shop.guest(), TEA=1))
+    code = await hand_off(shop.guest(), await shop.create_cart(shop.guest(), TEA=1))
     assert await claim(till, code) == []
 
     async with unchanged():
@@ -45,7 +45,7 @@ async def test_refuses_a_used_code(shop: Shop, unchanged: Unchanged) -> None:
 
 async def test_refuses_an_expired_code(shop: Shop, hub: RunningHub, unchanged: Unchanged) -> None:
     till = await shop.terminal()
-    code = await hand_off(shop.guest(), await shop.cart(shop.guest(), TEA=1))
+    code = await hand_off(shop.guest(), await shop.create_cart(shop.guest(), TEA=1))
     async with hub.database.transaction() as session:
         await session.run("UPDATE handoff SET expires_at = now() WHERE expires_at > now()")
 
@@ -63,10 +63,10 @@ async def test_refuses_an_unknown_code(shop: Shop, unchanged: Unchanged) -> None
 
 async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop, unchanged: Unchanged) -> None:
     hana, ken = await shop.customer("HANA"), await shop.customer("KEN")
-    code = await hand_off(hana, await shop.cart(hana, TEA=1))
+    code = await hand_off(hana, await shop.create_cart(hana, TEA=1))
 
     async with unchanged():
-        theirs, nones = [await ken.do(CLAIM, code=value) for value in (code, UNKNOWN)]
+        theirs, nones = [await ken.mutate(CLAIM, code=value) for value in (code, UNKNOWN)]
 
     assert theirs == nones
     assert await claim(hana, code) == []
@@ -74,7 +74,7 @@ async def test_another_customers_code_is_answered_like_an_unknown_one(shop: Shop
 
 async def test_a_caller_may_guess_ten_times(shop: Shop, unchanged: Unchanged) -> None:
     till, other = await shop.terminal(), await shop.terminal()
-    code = await hand_off(shop.guest(), await shop.cart(shop.guest(), TEA=1))
+    code = await hand_off(shop.guest(), await shop.create_cart(shop.guest(), TEA=1))
 
     async with unchanged():
         guesses = [await claim(till, UNKNOWN) for _ in range(11)]
@@ -110,7 +110,7 @@ async def test_without_the_lock_concurrent_guesses_exceed_the_limit(
 
 async def test_used_codes_count_as_guesses_and_successful_claims_do_not(shop: Shop) -> None:
     till, guest = await shop.terminal(), shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     codes = [await hand_off(guest, cart) for _ in range(12)]
 
     claims = [await claim(till, code) for code in codes]

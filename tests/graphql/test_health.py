@@ -65,7 +65,7 @@ async def test_metrics_count_operations(
     before = await counted(http, outcome)
 
     for _ in range(3):
-        await scenario["guest"].raw(document)
+        await scenario["guest"].post(document)
 
     assert await counted(http, outcome) == before + 3
 
@@ -81,8 +81,8 @@ async def test_metrics_are_in_the_format_of_prometheus(http: httpx.AsyncClient) 
 async def test_metrics_count_subscribers(http: httpx.AsyncClient, scenario: Scenario) -> None:
     document = "subscription ($c: ID!) { cartChanged(cartId: $c) { id } }"
 
-    async with scenario["guest"].subscribe(document, c=scenario.cart("guest")) as following:
-        await following.next()
+    async with scenario["guest"].subscribe(document, c=scenario.cart_id("guest")) as subscription:
+        await subscription.next()
         metrics = (await http.get("/metrics")).text
 
     found = re.search(r"^uriba_subscribers(?:{.*})? (\S+)$", metrics, re.M)

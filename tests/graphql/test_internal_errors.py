@@ -75,7 +75,7 @@ async def test_masks_a_fault_of_a_nested_field_and_answers_the_other_fields(scen
     query = "query ($i: ID!) { channels { code } a: cart(id: $i) { id channel { locations { code } } } }"
 
     with capture_logs() as logged:
-        answer = await scenario["guest"].raw(query, i=scenario.cart("guest"))
+        answer = await scenario["guest"].post(query, i=scenario.cart_id("guest"))
 
     check(answer, str(answer), logged, ["a", "channel", "locations"])
     assert answer["data"]["channels"]
@@ -95,13 +95,13 @@ async def test_masks_a_fault_over_a_websocket(scenario: Scenario, broken: Any) -
 
 
 async def test_masks_a_fault_of_a_subscription(shop: Shop, broken: Any) -> None:
-    cart = await shop.cart(shop.guest(), TEA=1)
+    cart = await shop.create_cart(shop.guest(), TEA=1)
     document = "subscription ($c: ID!) { cartChanged(cartId: $c) { id } }"
     broken(carts.queries, "by_id")
 
     with capture_logs() as logged:
-        async with shop.guest().subscribe(document, c=cart["id"]) as following:
-            answer = await following.message()
+        async with shop.guest().subscribe(document, c=cart["id"]) as subscription:
+            answer = await subscription.next_message()
 
     check(answer["payload"], str(answer), logged, None)
 
@@ -132,8 +132,8 @@ async def test_a_request_after_a_fault_succeeds(
     scenario: Scenario, broken: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken(channels, "all_channels")
-    assert "errors" in await scenario["guest"].raw("{ channels { code } }")
+    assert "errors" in await scenario["guest"].post("{ channels { code } }")
 
     monkeypatch.undo()
 
-    assert "errors" not in await scenario["guest"].raw("{ channels { code } }")
+    assert "errors" not in await scenario["guest"].post("{ channels { code } }")

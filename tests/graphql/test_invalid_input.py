@@ -21,7 +21,7 @@ async def test_refuses_with_code_path_and_message(scenario: Scenario, unchanged:
     (caller, document, variables), code, paths = CASES[name]
 
     async with unchanged():
-        payload = await scenario[caller].do(document, **fill(variables, scenario))
+        payload = await scenario[caller].mutate(document, **fill(variables, scenario))
 
     errors = payload.pop("errors")
     assert [(error["code"], ".".join(error["path"])) for error in errors] == [(code, path) for path in paths.split()]
@@ -37,9 +37,9 @@ async def test_another_customers_cart_is_answered_like_an_unknown_one(
     client, answers = scenario[caller], []
 
     async with unchanged():
-        for cart in (scenario.cart("hana"), UNKNOWN_CART):
+        for cart in (scenario.cart_id("hana"), UNKNOWN_CART):
             _, document, variables = OF_A_CART[change](cart)
-            answers.append(await client.raw(document, **fill(variables, scenario)))
+            answers.append(await client.post(document, **fill(variables, scenario)))
 
     theirs, nones = answers
     assert theirs == nones

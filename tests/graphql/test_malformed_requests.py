@@ -147,7 +147,7 @@ DOCUMENTS: dict[str, tuple[str, dict[str, Any], str]] = {
 async def test_refuses_an_invalid_document(scenario: Scenario, name: str) -> None:
     document, variables, code = DOCUMENTS[name]
 
-    answer = await scenario["guest"].raw(document, **variables)
+    answer = await scenario["guest"].post(document, **variables)
 
     assert answer["data"] is None
     assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
@@ -164,7 +164,7 @@ async def test_refuses_a_quantity_that_is_not_an_int(
 
     async with unchanged():
         response = await scenario["guest"].http.post(
-            scenario["guest"].url, json={"query": LINES, "variables": {"c": scenario.cart("guest"), "l": [line]}}
+            scenario["guest"].url, json={"query": LINES, "variables": {"c": scenario.cart_id("guest"), "l": [line]}}
         )
 
     codes = [error["extensions"]["code"] for error in response.json()["errors"]]
@@ -181,6 +181,6 @@ async def test_refuses_an_invalid_time(scenario: Scenario, unchanged: Unchanged,
     row = {"sku": scenario.shop.sku("TEA"), "channel": scenario.shop.code("app"), "amount": amount, field: when}
 
     async with unchanged():
-        answer = await scenario["staff"].raw(PRICES, p=[row])
+        answer = await scenario["staff"].post(PRICES, p=[row])
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]

@@ -66,8 +66,8 @@ async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
     shop, staff = scenario.shop, scenario["staff"]
     hanas = (await shop.check_out(scenario["hana"], scenario.carts["hana"]))["order"]
     read = f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} }}"
-    order, guests = [(await staff.run(read, id=one["id"]))["order"] for one in (hanas, scenario.order)]
-    data = await staff.run(
+    order, guests = [(await staff.execute(read, id=one["id"]))["order"] for one in (hanas, scenario.order)]
+    data = await staff.execute(
         """query ($sku: String, $at: String, $skus: [String!]) {
             variant(sku: $sku) { id product { id } }
             channels { id }
@@ -80,7 +80,7 @@ async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
         skus=[shop.sku("TEA")],
     )
     level = data["stockLevels"]["edges"][0]["node"]
-    transfer = await staff.do(
+    transfer = await staff.mutate(
         "mutation ($i: StockTransferCreateInput!) { stockTransferCreate(input: $i) { transfer { id } errors { code } } }",
         i={
             "from": shop.code("S1"),
@@ -95,7 +95,7 @@ async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
         scenario,
         {
             "Alert": scenario.alert,
-            "Cart": scenario.cart("hana"),
+            "Cart": scenario.cart_id("hana"),
             "Channel": data["channels"][0]["id"],
             "Conflict": conflict,
             "Customer": order["customer"]["id"],
@@ -114,7 +114,7 @@ async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
             "Variant": data["variant"]["id"],
         },
         {
-            "Cart": scenario.cart("ordered"),
+            "Cart": scenario.cart_id("ordered"),
             "Fulfillment": guests["fulfillments"][0]["id"],
             "Order": guests["id"],
             "Payment": guests["payments"][0]["id"],
@@ -126,15 +126,15 @@ async def objects(scenario: Scenario) -> AsyncIterator[Objects]:
 async def _endpoint(scenario: Scenario) -> tuple[str, str]:
     """Create an endpoint of the app's channel without a receiver; return it and its first delivery."""
     app = scenario["app"]
-    made = await app.do(
+    made = await app.mutate(
         "mutation ($i: EndpointInput!) { endpointCreate(input: $i) { endpoint { id } errors { message } } }",
         i={"url": "http://127.0.0.1:9/", "types": ["endpoint.test"]},
     )
     endpoint: str = made["endpoint"]["id"]
-    await app.do("mutation ($id: ID!) { endpointTest(id: $id) { errors { code } } }", id=endpoint)
+    await app.mutate("mutation ($id: ID!) { endpointTest(id: $id) { errors { code } } }", id=endpoint)
 
     async def first() -> Any:
-        data = await app.run(
+        data = await app.execute(
             "query ($id: ID!) { node(id: $id) { ... on Endpoint { deliveries { edges { node { id } } } } } }",
             id=endpoint,
         )
@@ -144,7 +144,7 @@ async def _endpoint(scenario: Scenario) -> tuple[str, str]:
 
 
 async def _gift_card(scenario: Scenario) -> str:
-    issued = await scenario["staff"].do(
+    issued = await scenario["staff"].mutate(
         "mutation ($i: GiftCardIssueInput!) { giftCardIssue(input: $i) { giftCard { id } errors { code } } }",
         i={"amount": {"amount": "500", "currency": "JPY"}, "idempotencyKey": "a card"},
     )
@@ -156,7 +156,7 @@ async def _return_units(scenario: Scenario, order: dict[str, Any]) -> tuple[str,
     """Send a till's events of a return of this order, and of an unknown SKU; return the ids of the conflict and the return."""
     event = {"type": "RETURN", "occurredAt": "2026-01-01T00:00:00Z"}
     lines = [{"sku": scenario.shop.sku("TEA"), "quantity": 1, "unitPrice": "1"}]
-    await scenario["till"].do(
+    await scenario["till"].mutate(
         "mutation ($i: PosSyncInput!) { posSync(input: $i) { results { status } } }",
         i={
             "sentAt": "2026-01-01T00:00:00Z",
@@ -166,7 +166,7 @@ async def _return_units(scenario: Scenario, order: dict[str, Any]) -> tuple[str,
             ],
         },
     )
-    data = await scenario["staff"].run(
+    data = await scenario["staff"].execute(
         """query ($id: ID!, $at: String) { order(id: $id) { returns { id } }
             conflicts(location: $at, kind: PARKED) { edges { node { id } } } }""",
         id=order["id"],
@@ -193,7 +193,7 @@ async def test_a_node_is_found_by_those_who_may_read_it(objects: Objects, kind: 
 
 async def node(client: Client, node_id: str) -> str | None:
     """Return the type of the object that a caller finds by its id."""
-    found = (await client.run(NODE, id=node_id))["node"]
+    found = (await client.execute(NODE, id=node_id))["node"]
     assert found is None or found["id"] == node_id
     return found["__typename"] if found else None
 
@@ -217,10 +217,12 @@ async def test_another_customers_cart_and_order_are_answered_like_unknown_ones(o
     query = """query ($cart: ID!, $order: ID!, $number: String!) {
         cart(id: $cart) { id } byId: order(id: $order) { id } byNumber: order(number: $number) { id } }"""
     number = (
-        await objects.scenario["staff"].run("query ($i: ID!) { order(id: $i) { number } }", i=objects.ids["Order"])
+        await objects.scenario["staff"].execute("query ($i: ID!) { order(id: $i) { number } }", i=objects.ids["Order"])
     )["order"]["number"]
 
-    theirs = await objects.scenario[who].raw(query, cart=objects.ids["Cart"], order=objects.ids["Order"], number=number)
+    theirs = await objects.scenario[who].post(
+        query, cart=objects.ids["Cart"], order=objects.ids["Order"], number=number
+    )
 
     assert theirs == {"data": {"cart": None, "byId": None, "byNumber": None}}
 
@@ -235,8 +237,8 @@ async def test_refuses_a_subscription_to_another_customers_cart_or_order(
 
     refused = []
     for subject in (objects.ids[kind], global_id(kind, new_secret_id())):
-        async with objects.scenario[who].subscribe(document, id=subject) as following:
-            refused.append(await following.message())
+        async with objects.scenario[who].subscribe(document, id=subject) as subscription:
+            refused.append(await subscription.next_message())
 
     theirs, nones = refused
     assert theirs == nones
@@ -247,8 +249,8 @@ async def test_a_guest_reads_an_order_through_its_cart_only(objects: Objects) ->
     guest, ids = objects.scenario["guest"], objects.guests
 
     found = {kind: await node(guest, ids[kind]) for kind in ids}
-    order = await guest.run("query ($n: String) { order(number: $n) { id } }", n=objects.guests_number)
-    cart = await guest.run(f"query ($id: ID!) {{ cart(id: $id) {{ order {{ {ORDER} }} }} }}", id=ids["Cart"])
+    order = await guest.execute("query ($n: String) { order(number: $n) { id } }", n=objects.guests_number)
+    cart = await guest.execute(f"query ($id: ID!) {{ cart(id: $id) {{ order {{ {ORDER} }} }} }}", id=ids["Cart"])
 
     assert found == {"Cart": "Cart", "Fulfillment": None, "Order": None, "Payment": None}
     assert order == {"order": None}
@@ -259,8 +261,8 @@ async def test_a_guest_reads_an_order_through_its_cart_only(objects: Objects) ->
 async def test_a_guest_subscribes_to_the_cart_of_an_order(objects: Objects) -> None:
     document = "subscription ($id: ID!) { cartChanged(cartId: $id) { status order { number } } }"
 
-    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Cart"]) as following:
-        state = await following.next()
+    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Cart"]) as subscription:
+        state = await subscription.next()
 
     assert state == {"status": "ORDERED", "order": {"number": objects.guests_number}}
 
@@ -268,9 +270,9 @@ async def test_a_guest_subscribes_to_the_cart_of_an_order(objects: Objects) -> N
 async def test_a_guest_cannot_subscribe_to_an_order_by_its_id(objects: Objects) -> None:
     document = "subscription ($id: ID!) { orderChanged(orderId: $id) { number } }"
 
-    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Order"]) as following:
+    async with objects.scenario["guest"].subscribe(document, id=objects.guests["Order"]) as subscription:
         with pytest.raises(Refused) as refused:
-            await following.next()
+            await subscription.next()
 
     assert refused.value.codes == ["NOT_FOUND"]
 
@@ -279,13 +281,13 @@ async def test_a_guest_cannot_subscribe_to_an_order_by_its_id(objects: Objects) 
 async def test_a_guests_cart_does_not_show_its_customer(objects: Objects, who: str) -> None:
     query = "query ($c: ID!) { cart(id: $c) { customer { id } order { customer { id } } } }"
 
-    data = await objects.scenario[who].run(query, c=objects.guests["Cart"])
+    data = await objects.scenario[who].execute(query, c=objects.guests["Cart"])
 
     assert data == {"cart": {"customer": None, "order": {"customer": None}}}
 
 
 async def test_a_customer_reads_only_the_own_record(objects: Objects) -> None:
-    found = {who: (await objects.scenario[who].run("{ me { id } }"))["me"] for who in EVERYBODY}
+    found = {who: (await objects.scenario[who].execute("{ me { id } }"))["me"] for who in EVERYBODY}
 
     assert found["hana"] == {"id": objects.ids["Customer"]}
     assert found["ken"] not in (None, found["hana"])
@@ -293,7 +295,7 @@ async def test_a_customer_reads_only_the_own_record(objects: Objects) -> None:
 
 
 async def test_a_customer_reads_the_own_orders(objects: Objects) -> None:
-    data = await objects.scenario["hana"].run(
+    data = await objects.scenario["hana"].execute(
         f"query ($id: ID!) {{ order(id: $id) {{ {ORDER} }} me {{ orders {{ edges {{ node {{ id }} }} }} }} }}",
         id=objects.ids["Order"],
     )

@@ -53,13 +53,13 @@ async def filled(hub: RunningHub) -> AsyncIterator[tuple[Shop, dict[str, str]]]:
 
 async def fill(shop: Shop) -> dict[str, str]:
     """Add seven products of one category, seven levels and seven orders at S1."""
-    names = {"category": shop.code("ObjectIds"), "mark": shop.mark, "S1": shop.code("S1")}
+    names = {"category": shop.code("ObjectIds"), "mark": shop.suffix, "S1": shop.code("S1")}
     goods = [f"G{n}" for n in range(7)]
     await add_goods(shop, goods)
     await shop.receive(**{f"{name}_S1": 1 for name in goods})
     till = await shop.terminal()
     for name in goods:
-        paid = await shop.check_out(till, await shop.cart(till, **{name: 1}), method="CASH")
+        paid = await shop.check_out(till, await shop.create_cart(till, **{name: 1}), method="CASH")
         assert paid["order"], paid
     return names
 
@@ -69,7 +69,7 @@ async def add_goods(shop: Shop, names: list[str]) -> None:
     products = [
         {
             "handle": shop.code(name.lower()),
-            "name": f"{name} {shop.mark}",
+            "name": f"{name} {shop.suffix}",
             "category": shop.code("ObjectIds"),
             "variants": variants[name],
         }
@@ -79,7 +79,7 @@ async def add_goods(shop: Shop, names: list[str]) -> None:
         {"sku": shop.sku(name), "channel": shop.code("stores"), "amount": {"amount": "100", "currency": "JPY"}}
         for name in names
     ]
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         f"""mutation ($p: [ProductInput!]!, $r: [PriceInput!]!) {{
             productsUpsert(products: $p) {{ {ERRORS} }} pricesUpsert(prices: $r) {{ {ERRORS} }} }}""",
         p=products,
@@ -90,7 +90,7 @@ async def add_goods(shop: Shop, names: list[str]) -> None:
 
 async def page(client: Client, document: str, size: int, after: str | None) -> dict[str, Any]:
     """Return a page, with consistent cursors and page info."""
-    found: dict[str, Any] = (await client.run(document, n=size, a=after))["page"]
+    found: dict[str, Any] = (await client.execute(document, n=size, a=after))["page"]
     cursors, info = [edge["cursor"] for edge in found["edges"]], found["pageInfo"]
     assert len(cursors) <= size
     assert info["hasNextPage"] in (True, False)
@@ -138,7 +138,7 @@ async def test_yields_every_location_once(scenario: Scenario) -> None:
 async def test_yields_every_movement_once_newest_first(shop: Shop) -> None:
     for _ in range(7):
         await shop.receive(TEA_S1=1)
-    level = (await shop.level("TEA", "S1"))["id"]
+    level = (await shop.stock_level("TEA", "S1"))["id"]
     document = (
         f'query ($n: Int, $a: String) {{ node(id: "{level}") {{ ... on StockLevel {{ movements(first: $n, after: $a) '
         f"{{ edges {{ cursor node {{ id recordedAt }} }} {INFO} }} }} }} }}"
@@ -147,7 +147,7 @@ async def test_yields_every_movement_once_newest_first(shop: Shop) -> None:
     seen: list[dict[str, str]] = []
     after, more = None, True
     while more:
-        found = (await shop.staff.run(document, n=3, a=after))["node"]["movements"]
+        found = (await shop.staff.execute(document, n=3, a=after))["node"]["movements"]
         seen += [edge["node"] for edge in found["edges"]]
         after, more = found["pageInfo"]["endCursor"], found["pageInfo"]["hasNextPage"]
 
@@ -165,7 +165,7 @@ async def test_rows_added_between_pages_shift_no_page(shop: Shop) -> None:
     await add_goods(shop, ["NEW"])
     await shop.receive(NEW_S1=2)
     till = await shop.terminal()
-    await shop.check_out(till, await shop.cart(till, NEW=1), method="CASH")
+    await shop.check_out(till, await shop.create_cart(till, NEW=1), method="CASH")
     rests = [
         await page(shop.staff, document, 100, first["pageInfo"]["endCursor"])
         for document, first in zip(documents, firsts, strict=True)
@@ -181,7 +181,7 @@ async def test_orders_are_newest_first(filled: tuple[Shop, dict[str, str]]) -> N
     shop, names = filled
     query = "query ($l: String) { orders(location: $l) { edges { node { placedAt } } } }"
 
-    data = await shop.staff.run(query, l=names["S1"])
+    data = await shop.staff.execute(query, l=names["S1"])
 
     times = [edge["node"]["placedAt"] for edge in data["orders"]["edges"]]
     assert times == sorted(times, reverse=True)
@@ -191,13 +191,13 @@ async def test_a_customers_orders_are_paged(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     hana, numbers = await shop.customer(), []
     for _ in range(3):
-        cart = await shop.fulfil(hana, await shop.cart(hana, TEA=1), "SHIP", address=ADDRESS)
+        cart = await shop.set_fulfillment(hana, await shop.create_cart(hana, TEA=1), "SHIP", address=ADDRESS)
         numbers.append((await shop.check_out(hana, cart["cart"]))["order"]["number"])
     document = f"""query ($a: String) {{
         me {{ orders(first: 2, after: $a) {{ edges {{ node {{ number }} }} {INFO} }} }} }}"""
 
-    first = (await hana.run(document))["me"]["orders"]
-    rest = (await hana.run(document, a=first["pageInfo"]["endCursor"]))["me"]["orders"]
+    first = (await hana.execute(document))["me"]["orders"]
+    rest = (await hana.execute(document, a=first["pageInfo"]["endCursor"]))["me"]["orders"]
 
     assert [edge["node"]["number"] for edge in (*first["edges"], *rest["edges"])] == numbers[::-1]
     assert (first["pageInfo"]["hasNextPage"], rest["pageInfo"]["hasNextPage"]) == (True, False)

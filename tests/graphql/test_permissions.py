@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.client import Client, Refused
 from tests.support.invalid_inputs import UNKNOWN_CART, fill
-from tests.support.shop import CHECKOUT, ERRORS
+from tests.support.shop import CHECKOUT, ERRORS, Shop
 from uriba.config import Settings
 from uriba.graphql.schema import api_schema
 
@@ -396,10 +396,10 @@ async def refusals(client: Client, operation: str, document: str, variables: dic
     """Return the error codes that refuse a caller for lack of permission."""
     try:
         if operation.startswith("Subscription"):
-            async with client.subscribe(document, **variables) as following:
-                await following.next()
+            async with client.subscribe(document, **variables) as subscription:
+                await subscription.next()
         else:
-            await client.run(document, **variables)
+            await client.execute(document, **variables)
     except Refused as refused:
         return set(refused.codes) & {"FORBIDDEN", "UNAUTHENTICATED"} or _other(refused)
     return set()
@@ -415,7 +415,7 @@ def _other(refused: Refused) -> set[str]:
 async def test_stock_of_a_variant_is_for_the_retailers_keys(scenario: Scenario, caller: str) -> None:
     query = "query ($s: String) { variant(sku: $s) { sku stockLevels { edges { node { onHand } } } } }"
 
-    answer = await scenario[caller].raw(query, s=scenario.shop.sku("TEA"))
+    answer = await scenario[caller].post(query, s=scenario.shop.sku("TEA"))
 
     if caller in RETAILER:
         assert answer["data"]["variant"]["stockLevels"]["edges"]
@@ -439,18 +439,18 @@ async def test_a_terminal_changes_no_other_locations_stock(
     async with unchanged():
         for rows in (changes, changes[1:], [*changes, {**changes[0], "sku": "NO-SUCH"}]):
             with pytest.raises(Refused) as refused:
-                await scenario["till"].do(document, input={"changes": rows, "idempotencyKey": uuid4().hex})
+                await scenario["till"].mutate(document, input={"changes": rows, "idempotencyKey": uuid4().hex})
 
             assert refused.value.codes == ["FORBIDDEN"]
 
 
-async def test_a_terminal_changes_its_own_locations_stock(shop: Any) -> None:
+async def test_a_terminal_changes_its_own_locations_stock(shop: Shop) -> None:
     till = await shop.terminal("S2")
     change = {"sku": shop.sku("TEA"), "location": shop.code("S2"), "delta": 3}
 
-    payload = await till.do(
+    payload = await till.mutate(
         OPERATIONS["Mutation.stockAdjust"][1], input={"changes": [change], "idempotencyKey": uuid4().hex}
     )
 
     assert payload["errors"] == []
-    assert (await shop.level("TEA", "S2"))["onHand"] == 3
+    assert (await shop.stock_level("TEA", "S2"))["onHand"] == 3

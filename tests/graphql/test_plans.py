@@ -85,7 +85,7 @@ class Both:
 async def test_gives_the_results_of_the_interpreter(shop: Shop, schema: Schema) -> None:
     await shop.receive(TEA_S1=3, POT_W1=2)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1, POT=1)
+    cart = await shop.create_cart(guest, TEA=1, POT=1)
     both = Both(shop.hub, schema)
     app, sku = shop.code("app"), shop.sku("TEA")
 
@@ -160,7 +160,7 @@ async def test_an_accepted_text_is_not_parsed_and_validated_again(
 async def test_gives_the_results_of_the_interpreter_for_random_queries(shop: Shop, schema: Schema) -> None:
     await shop.receive(TEA_S1=3, POT_W1=2, CUP_S2=1)
     till = await shop.terminal()
-    cart = await shop.cart(till, TEA=1)
+    cart = await shop.create_cart(till, TEA=1)
     order = (await shop.check_out(till, cart, method="CASH"))["order"]
     known = {
         "id": [cart["id"], order["id"], "x"],
@@ -176,10 +176,10 @@ async def test_gives_the_results_of_the_interpreter_for_random_queries(shop: Sho
     planned_count = 0
 
     for seed in range(DOCUMENTS):
-        dice = random.Random(seed)
-        document = "query { " + _selection(dice, query, known, schema, depth=5) + " }"
+        rng = random.Random(seed)
+        document = "query { " + _selection(rng, query, known, schema, depth=5) + " }"
 
-        planned, interpreted = await dice.choice(rights).run(document)
+        planned, interpreted = await rng.choice(rights).run(document)
 
         assert same(planned, interpreted), document
         planned_count += planned["data"] is not None
@@ -194,24 +194,24 @@ def same(planned: dict[str, Any], interpreted: dict[str, Any]) -> bool:
     )
 
 
-def _selection(dice: random.Random, kind: Any, known: dict[str, list[str]], schema: Schema, depth: int) -> str:
+def _selection(rng: random.Random, kind: Any, known: dict[str, list[str]], schema: Schema, depth: int) -> str:
     """Select random fields of a type, with random aliases, fragments and arguments."""
     names = [name for name in kind.fields if name not in VOLATILE_FIELDS]
-    chosen = dice.sample(names, min(len(names), dice.randint(1, 4)))
-    parts = [dice.choice(["", "__typename "])]
+    chosen = rng.sample(names, min(len(names), rng.randint(1, 4)))
+    parts = [rng.choice(["", "__typename "])]
     for name in chosen:
         field = kind.fields[name]
         bare = get_named_type(field.type)
         composite = isinstance(bare, (GraphQLObjectType, GraphQLInterfaceType))
         if composite and depth == 0:
             continue
-        alias = f"{name}_{dice.randint(0, 9)}: " if dice.random() < 0.3 else ""
-        text = alias + name + _arguments(dice, field, known)
+        alias = f"{name}_{rng.randint(0, 9)}: " if rng.random() < 0.3 else ""
+        text = alias + name + _arguments(rng, field, known)
         if composite:
-            inner = _selection(dice, bare, known, schema, depth - 1)
+            inner = _selection(rng, bare, known, schema, depth - 1)
             if isinstance(bare, GraphQLInterfaceType):
-                one = dice.choice(schema._schema.get_possible_types(bare))
-                inner += f" ... on {one.name} {{ {_selection(dice, one, known, schema, depth - 1)} }}"
+                one = rng.choice(schema._schema.get_possible_types(bare))
+                inner += f" ... on {one.name} {{ {_selection(rng, one, known, schema, depth - 1)} }}"
             text += f" {{ __typename {inner} }}"
         else:
             assert isinstance(bare, (GraphQLScalarType, GraphQLEnumType))
@@ -219,13 +219,13 @@ def _selection(dice: random.Random, kind: Any, known: dict[str, list[str]], sche
     return " ".join(parts) or "__typename"
 
 
-def _arguments(dice: random.Random, field: Any, known: dict[str, list[str]]) -> str:
+def _arguments(rng: random.Random, field: Any, known: dict[str, list[str]]) -> str:
     arguments = []
     for name, argument in field.args.items():
-        if not (is_required_argument(argument) or dice.random() < 0.5):
+        if not (is_required_argument(argument) or rng.random() < 0.5):
             continue
         if name == "first":
-            arguments.append(f"first: {dice.choice([1, 2, 3, 101])}")
+            arguments.append(f"first: {rng.choice([1, 2, 3, 101])}")
         elif name in known:
-            arguments.append(f'{name}: "{dice.choice(known[name])}"')
+            arguments.append(f'{name}: "{rng.choice(known[name])}"')
     return f"({', '.join(arguments)})" if arguments else ""

@@ -56,7 +56,7 @@ async def test_production_refuses_introspection(hub: RunningHub, name: str) -> N
 
 @pytest.mark.parametrize("name", INTROSPECTION)
 async def test_development_allows_introspection(scenario: Scenario, name: str) -> None:
-    assert "errors" not in await scenario["guest"].raw(INTROSPECTION[name])
+    assert "errors" not in await scenario["guest"].post(INTROSPECTION[name])
 
 
 async def test_production_answers_queries(hub: RunningHub, scenario: Scenario) -> None:
@@ -71,7 +71,7 @@ async def test_production_suggests_no_field_names(hub: RunningHub, scenario: Sce
 
     async with in_production(hub) as client:
         (theirs,) = (await ask(client, document))["errors"]
-    (ours,) = (await scenario["guest"].raw(document))["errors"]
+    (ours,) = (await scenario["guest"].post(document))["errors"]
 
     assert "Did you mean" in ours["message"]
     assert "Did you mean" not in theirs["message"]
@@ -100,7 +100,7 @@ async def test_production_has_no_sandbox_payments(hub: RunningHub, scenario: Sce
     mutation = "mutation ($i: CheckoutInput!) { checkout(input: $i) { order { id } errors { code path } } }"
     payment = {"method": "TEST", "token": "ok", "amount": {"amount": "1796", "currency": "JPY"}}
 
-    asked = {"cartId": scenario.cart("guest"), "idempotencyKey": "k", "payments": [payment]}
+    asked = {"cartId": scenario.cart_id("guest"), "idempotencyKey": "k", "payments": [payment]}
 
     async with in_production(hub) as client:
         answer = await ask(client, mutation, i=asked)

@@ -108,7 +108,7 @@ async def test_refuses_a_too_complex_document(scenario: Scenario, name: str) -> 
     document, variables = REFUSED[name]
 
     async with asyncio.timeout(SECONDS):
-        answer = await scenario["staff"].raw(document, **variables)
+        answer = await scenario["staff"].post(document, **variables)
 
     assert answer["data"] is None
     assert {error["extensions"]["code"] for error in answer["errors"]} == {TOO_COMPLEX}
@@ -132,7 +132,7 @@ async def test_checks_the_cost_again_for_other_variables(scenario: Scenario) -> 
 
     codes = []
     for variables in (few, {"n": 100}, few, {"n": None}, {"n": "many"}, {}):
-        answer = await scenario["staff"].raw(document, **variables)
+        answer = await scenario["staff"].post(document, **variables)
         codes.append([error["extensions"]["code"] for error in answer.get("errors", ())])
 
     assert codes == [[], ["QUERY_TOO_COMPLEX"], [], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"], ["QUERY_TOO_COMPLEX"]]
@@ -142,7 +142,7 @@ async def test_checks_the_cost_again_for_other_variables(scenario: Scenario) -> 
 async def test_allows_the_queries_of_a_web_shop(scenario: Scenario, name: str) -> None:
     document, variables = ALLOWED[name]
 
-    answer = await scenario["staff"].raw(document, c=scenario.shop.code("app"), **variables)
+    answer = await scenario["staff"].post(document, c=scenario.shop.code("app"), **variables)
 
     assert "errors" not in answer
 
@@ -168,7 +168,7 @@ async def test_refuses_too_many_mutations_in_one_request(scenario: Scenario) -> 
     """Each costs as much as ten fields, so that one request cannot create any number of carts."""
     one = "cartCreate(input: {}) { cart { lines { variant { stockLevels(first: 100) { edges { node { id } } } } } } }"
 
-    answer = await scenario["staff"].raw("mutation { " + " ".join(f"a{n}: {one}" for n in range(15)) + " }")
+    answer = await scenario["staff"].post("mutation { " + " ".join(f"a{n}: {one}" for n in range(15)) + " }")
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == [TOO_COMPLEX]
 
@@ -186,7 +186,7 @@ async def test_refuses_too_many_mutations_in_one_request(scenario: Scenario) -> 
 )
 async def test_refuses_a_document_with_too_many_tokens(scenario: Scenario, document: str) -> None:
     async with asyncio.timeout(SECONDS):
-        answer = await scenario["guest"].raw(document)
+        answer = await scenario["guest"].post(document)
 
     assert answer["data"] is None
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_PARSE_FAILED"]
@@ -196,7 +196,7 @@ async def test_refuses_introspection_that_is_too_deep(scenario: Scenario) -> Non
     kind = "fields { type { %s } }"
     document = "{ __schema { types { " + kind % (kind % (kind % (kind % "name"))) + " } } }"
 
-    answer = await scenario["guest"].raw(document)
+    answer = await scenario["guest"].post(document)
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]
 
@@ -217,7 +217,7 @@ WITHIN = {
 @pytest.mark.parametrize("first", [101, -1, 1_000, 2**31 - 1])
 @pytest.mark.parametrize("field", PAGES)
 async def test_refuses_a_page_size_that_is_too_large_or_negative(scenario: Scenario, field: str, first: int) -> None:
-    answer = await scenario["staff"].raw(PAGES[field] % first)
+    answer = await scenario["staff"].post(PAGES[field] % first)
 
     (error,) = answer["errors"]
     assert (error["extensions"], error["path"]) == ({"code": "INVALID", "argument": ["first"]}, [field])
@@ -229,7 +229,7 @@ async def test_refuses_a_page_size_that_is_too_large_or_negative(scenario: Scena
 async def test_refuses_a_too_large_page_of_a_nested_connection(scenario: Scenario, field: str, first: int) -> None:
     part = WITHIN[field].replace("CHANNEL", scenario.shop.code("app")) % first
 
-    answer = await scenario["staff"].raw(
+    answer = await scenario["staff"].post(
         f"query ($sku: String) {{ variant(sku: $sku) {{ {part} }} }}", sku=scenario.shop.sku("TEA")
     )
 
@@ -239,14 +239,14 @@ async def test_refuses_a_too_large_page_of_a_nested_connection(scenario: Scenari
 
 @pytest.mark.parametrize("field", PAGES)
 async def test_a_page_of_zero_rows_tells_whether_there_are_more(scenario: Scenario, field: str) -> None:
-    data = await scenario["staff"].run(PAGES[field] % 0)
+    data = await scenario["staff"].execute(PAGES[field] % 0)
 
     assert data[field] == {"edges": [], "pageInfo": {"hasNextPage": True}}
 
 
 @pytest.mark.parametrize("field", PAGES)
 async def test_a_page_size_of_null_is_the_default_size(scenario: Scenario, field: str) -> None:
-    data = await scenario["staff"].run(PAGES[field] % "null")
+    data = await scenario["staff"].execute(PAGES[field] % "null")
 
     assert 0 < len(data[field]["edges"]) <= 50
 
@@ -256,7 +256,7 @@ async def test_a_page_size_of_null_is_the_default_size(scenario: Scenario, field
 )
 @pytest.mark.parametrize("field", PAGES)
 async def test_refuses_an_invalid_cursor(scenario: Scenario, field: str, cursor: str) -> None:
-    answer = await scenario["staff"].raw(
+    answer = await scenario["staff"].post(
         f"query ($after: String) {{ {field}(after: $after) {{ __typename }} }}", after=cursor
     )
 
@@ -268,8 +268,8 @@ async def test_refuses_an_invalid_cursor(scenario: Scenario, field: str, cursor:
 async def test_refuses_a_subscription_to_no_sku_or_too_many(shop: Shop, count: int) -> None:
     document = "subscription ($c: String!, $s: [String!]!) { availabilityChanged(channel: $c, skus: $s) { sku } }"
 
-    async with shop.guest().subscribe(document, c=shop.code("app"), s=[shop.sku("TEA")] * count) as following:
-        message = await following.message()
+    async with shop.guest().subscribe(document, c=shop.code("app"), s=[shop.sku("TEA")] * count) as subscription:
+        message = await subscription.next_message()
 
     (error,) = message["payload"]["errors"]
     assert error["extensions"] == {"code": "INVALID", "argument": ["skus"]}
@@ -278,14 +278,14 @@ async def test_refuses_a_subscription_to_no_sku_or_too_many(shop: Shop, count: i
 async def test_refuses_more_skus_than_one_call_may_have(scenario: Scenario) -> None:
     query = "query ($s: [String!]) { stockLevels(skus: $s) { edges { cursor } } }"
 
-    answer = await scenario["staff"].raw(query, s=["x"] * 1_001)
+    answer = await scenario["staff"].post(query, s=["x"] * 1_001)
 
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["skus"]}
 
 
 async def test_refuses_a_too_long_search_text(scenario: Scenario) -> None:
-    answer = await scenario["guest"].raw("query ($s: String) { products(search: $s) { __typename } }", s="x" * 101)
+    answer = await scenario["guest"].post("query ($s: String) { products(search: $s) { __typename } }", s="x" * 101)
 
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "LIMIT_EXCEEDED", "argument": ["search"]}

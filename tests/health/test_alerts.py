@@ -13,7 +13,7 @@ from tests.support.alert_sweeps import (
     alert_events,
     alert_statuses,
     alerts_about,
-    execute,
+    execute_sql,
     run_alert_sweeps,
     set_opening_hours,
 )
@@ -45,7 +45,7 @@ def terminal_subject(till: Till) -> str:
 
 async def set_last_sync(shop: Shop, till: Till, seconds: int) -> None:
     """Have a till synced so many seconds ago."""
-    await execute(
+    await execute_sql(
         shop,
         "UPDATE pos_terminal SET synced_at = now() - make_interval(secs => :seconds) WHERE key_id = :key_id",
         key_id=terminal_subject(till).removeprefix("Terminal:"),
@@ -55,7 +55,9 @@ async def set_last_sync(shop: Shop, till: Till, seconds: int) -> None:
 
 async def pass_calm_time(shop: Shop, seconds: int) -> None:
     """Have all good values been good for so much longer."""
-    await execute(shop, "UPDATE alert SET calm_since = calm_since - make_interval(secs => :seconds)", seconds=seconds)
+    await execute_sql(
+        shop, "UPDATE alert SET calm_since = calm_since - make_interval(secs => :seconds)", seconds=seconds
+    )
 
 
 async def test_a_silent_till_opens_one_alert_that_closes_after_it_syncs(shop: Shop) -> None:
@@ -97,7 +99,7 @@ async def test_a_till_is_not_missed_while_its_store_is_closed(shop: Shop) -> Non
     await set_last_sync(shop, till, 2_000)
     now = clock.now()
     later = [(now.hour + n) % 24 for n in (11, 12)]
-    await execute(
+    await execute_sql(
         shop,
         "UPDATE location SET opening_hours = :hours, timezone = 'UTC' WHERE code = :code",
         code=shop.code("S1"),
@@ -117,7 +119,7 @@ async def test_the_alert_of_a_revoked_till_closes(shop: Shop) -> None:
     await run_alert_sweeps(shop)
     assert await alert_statuses(shop, terminal_subject(till)) == ["OPEN"]
 
-    await execute(
+    await execute_sql(
         shop,
         "UPDATE access_key SET revoked_at = now() WHERE id = :key_id",
         key_id=terminal_subject(till).removeprefix("Terminal:"),
@@ -138,7 +140,7 @@ async def test_an_endpoint_paused_after_failures_opens_an_alert_and_one_paused_b
                 await change_endpoint(shop.staff, "endpointTest", id=failing["id"])
 
                 async def paused() -> bool:
-                    rows = (await shop.staff.run("{ endpoints { id status } }"))["endpoints"]
+                    rows = (await shop.staff.execute("{ endpoints { id status } }"))["endpoints"]
                     return {"id": failing["id"], "status": "PAUSED"} in rows
 
                 await wait_until(paused, within_s=30)
@@ -160,7 +162,7 @@ async def test_an_endpoint_paused_after_failures_opens_an_alert_and_one_paused_b
 async def test_an_app_does_not_see_alerts_about_another_channels_endpoints(shop: Shop) -> None:
     own, others = await shop.app("app", Scope.INVENTORY), await shop.app("web", Scope.INVENTORY)
     async with temporary_endpoint(own, "http://127.0.0.1:9/", types=["cart.merged"]) as made:
-        await execute(
+        await execute_sql(
             shop,
             "UPDATE endpoint SET status = 'PAUSED', paused_at = now(), paused_reason = 'GONE' WHERE id = :endpoint_id",
             endpoint_id=local_id(made["id"], "Endpoint"),
@@ -169,10 +171,10 @@ async def test_an_app_does_not_see_alerts_about_another_channels_endpoints(shop:
         (alert,) = await alerts_about(shop, f"Endpoint:{local_id(made['id'], 'Endpoint')}")
 
         seen = [
-            [e["node"]["id"] for e in (await client.run(ALERTS, k="ENDPOINT_PAUSED"))["alerts"]["edges"]]
+            [e["node"]["id"] for e in (await client.execute(ALERTS, k="ENDPOINT_PAUSED"))["alerts"]["edges"]]
             for client in (own, others)
         ]
-        answers = [await client.do(ACKNOWLEDGE, id=alert["id"]) for client in (others, own)]
+        answers = [await client.mutate(ACKNOWLEDGE, id=alert["id"]) for client in (others, own)]
 
         assert [alert["id"] in ids for ids in seen] == [True, False]
         assert [[e["code"] for e in answer["errors"]] for answer in answers] == [["NOT_FOUND"], []]
@@ -180,8 +182,8 @@ async def test_an_app_does_not_see_alerts_about_another_channels_endpoints(shop:
 
 async def test_shortages_that_stay_open_open_an_alert_about_their_location(shop: Shop) -> None:
     await shop.receive(TEA_S1=2)
-    cart = await shop.cart(shop.guest(), TEA=2)
-    cart = (await shop.fulfil(shop.guest(), cart, "PICKUP", location="S1"))["cart"]
+    cart = await shop.create_cart(shop.guest(), TEA=2)
+    cart = (await shop.set_fulfillment(shop.guest(), cart, "PICKUP", location="S1"))["cart"]
     assert (await shop.check_out(shop.guest(), cart))["order"]
     till = await open_till(shop)
     await till.send(till.sale(TEA=1))
@@ -195,7 +197,7 @@ async def test_shortages_that_stay_open_open_an_alert_about_their_location(shop:
 
     async def age(seconds: int) -> None:
         sql = "UPDATE shortage SET opened_at = now() - make_interval(secs => :seconds) WHERE location_id = :location_id"
-        await execute(shop, sql, location_id=location_id, seconds=seconds)
+        await execute_sql(shop, sql, location_id=location_id, seconds=seconds)
         await run_alert_sweeps(shop)
 
     for seconds in (901, 899, 902, 301):
@@ -275,9 +277,9 @@ async def test_the_first_acknowledgement_stays(shop: Shop) -> None:
     (alert,) = await alerts_about(shop, terminal_subject(till))
 
     app = await shop.app("app", Scope.INVENTORY)
-    first = await shop.staff.do(ACKNOWLEDGE, id=alert["id"])
-    second = await app.do(ACKNOWLEDGE, id=alert["id"])
-    none = await app.do(ACKNOWLEDGE, id=global_id("Alert", "x"))
+    first = await shop.staff.mutate(ACKNOWLEDGE, id=alert["id"])
+    second = await app.mutate(ACKNOWLEDGE, id=alert["id"])
+    none = await app.mutate(ACKNOWLEDGE, id=global_id("Alert", "x"))
 
     assert first["alert"]["acknowledgedBy"].startswith("staff:")
     assert second == first
@@ -295,18 +297,18 @@ async def test_a_subscription_has_the_open_alerts_and_then_each_change(shop: Sho
     (present,) = await alerts_about(shop, terminal_subject(one))
     document = "subscription ($l: String) { alertsChanged(location: $l) { id status subject } }"
 
-    async with shop.staff.subscribe(document, l=shop.code("S1")) as following:
-        assert await following.next() == {"id": present["id"], "status": "OPEN", "subject": present["subject"]}
+    async with shop.staff.subscribe(document, l=shop.code("S1")) as subscription:
+        assert await subscription.next() == {"id": present["id"], "status": "OPEN", "subject": present["subject"]}
         await set_last_sync(shop, two, 1_000)
         await run_alert_sweeps(shop)
-        await following.until(
+        await subscription.until(
             lambda a: a["subject"] == global_id(*terminal_subject(two).split(":")) and a["status"] == "OPEN"
         )
         await one.send()
         await run_alert_sweeps(shop)
         await pass_calm_time(shop, 61)
         await run_alert_sweeps(shop)
-        await following.until(lambda a: a["id"] == present["id"] and a["status"] == "CLOSED")
+        await subscription.until(lambda a: a["id"] == present["id"] and a["status"] == "CLOSED")
 
 
 @pytest.mark.parametrize("tills", [1, 12])

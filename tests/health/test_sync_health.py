@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.alert_sweeps import execute, run_alert_sweeps, set_opening_hours
+from tests.support.alert_sweeps import execute_sql, run_alert_sweeps, set_opening_hours
 from tests.support.client import Client
 from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
 from tests.support.shop import ERRORS, Shop
@@ -38,7 +38,7 @@ async def refuse(_: object) -> int:
 
 
 async def health(client: Client, channel: str | None = None) -> list[dict[str, Any]]:
-    return (await client.run(HEALTH, c=channel))["channelHealth"]  # type: ignore[no-any-return]
+    return (await client.execute(HEALTH, c=channel))["channelHealth"]  # type: ignore[no-any-return]
 
 
 async def endpoint_health(shop: Shop, id: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ async def endpoint_health(shop: Shop, id: str) -> dict[str, Any]:
 
 
 async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
-    found = (await shop.staff.run(PARITY, c=shop.code("web"), n=first))["channelParity"]
+    found = (await shop.staff.execute(PARITY, c=shop.code("web"), n=first))["channelParity"]
     (one,) = [one for one in found if one["endpoint"]["id"] == id]
     return one  # type: ignore[no-any-return]
 
@@ -58,7 +58,10 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
 async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
     await wait_for_positions(shop.hub.database)
-    tea, end = (await shop.level("TEA", "S1"))["id"], (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+    tea, end = (
+        (await shop.stock_level("TEA", "S1"))["id"],
+        (await shop.staff.execute("{ feed { end } }"))["feed"]["end"],
+    )
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         fresh = await endpoint_health(shop, made["id"])
@@ -104,7 +107,7 @@ async def test_parity_counts_all_differences_and_returns_the_first(shop: Shop, r
 
         assert (one["count"], len(one["differences"])) == (3, 1)
         assert (none["count"], none["differences"]) == (3, [])
-        assert one["differences"][0]["subject"] == (await shop.level("TEA", "S1"))["id"]
+        assert one["differences"][0]["subject"] == (await shop.stock_level("TEA", "S1"))["id"]
 
 
 async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accepted(
@@ -115,7 +118,7 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
         await shop.receive(TEA_S1=1)
 
         async def waiting() -> Any:
-            log = await shop.staff.run(
+            log = await shop.staff.execute(
                 """query ($id: ID!) { node(id: $id) { ... on Endpoint { status deliveries(first: 5) {
                     edges { node { id status } } } } } }""",
                 id=made["id"],
@@ -124,7 +127,7 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
             return edges[0]["node"]["id"] if edges and log["node"]["status"] == "PAUSED" else None
 
         delivery = await wait_until(waiting, within_s=30)
-        await shop.staff.do(f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ {ERRORS} }} }}", id=delivery)
+        await shop.staff.mutate(f"mutation ($id: ID!) {{ deliveryGiveUp(id: $id) {{ {ERRORS} }} }}", id=delivery)
         given_up = await parity(shop, made["id"])
         receiver.respond = None
         await change_endpoint(shop.staff, "endpointResume", id=made["id"])
@@ -143,9 +146,9 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
 async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(shop: Shop) -> None:
     reader, other = await shop.app("web"), await shop.app("app")
     read = "query ($a: String) { events(after: $a, first: 100) { pageInfo { endCursor hasNextPage } } }"
-    start = (await reader.run("{ feed { end } }"))["feed"]["end"]
+    start = (await reader.execute("{ feed { end } }"))["feed"]["end"]
     before = await health(reader)
-    await reader.run(read, a=start)
+    await reader.execute(read, a=start)
     await shop.receive(TEA_S1=1)
     await shop.receive(TEA_S1=1)
     await wait_for_positions(shop.hub.database)
@@ -157,18 +160,18 @@ async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(sh
     assert [(one["acknowledged"], one["expired"]) for one in mine] == [(start, False)]
     assert mine[0]["lagEvents"] >= 2 and mine[0]["lagSeconds"] > 0
     assert await health(other) == []
-    assert [e["extensions"]["code"] for e in (await other.raw(HEALTH, c=shop.code("web")))["errors"]] == ["NOT_FOUND"]
+    assert [e["extensions"]["code"] for e in (await other.post(HEALTH, c=shop.code("web")))["errors"]] == ["NOT_FOUND"]
 
 
 async def test_a_tills_health_has_its_gaps_parked_events_and_silence(shop: Shop) -> None:
     await set_opening_hours(shop)
     till, never = await open_till(shop), await open_till(shop)
-    first, skipped, third = (till.moved("RECEIPT", TEA=1) for _ in range(3))
+    first, skipped, third = (till.stock_fact("RECEIPT", TEA=1) for _ in range(3))
     unknown = till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}])
     assert await till.verdicts(first, third, unknown) == ["APPLIED", "APPLIED", "PARKED"]
 
     found = await tills_by_key(shop)
-    await execute(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
+    await execute_sql(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
     silent = (await tills_by_key(shop))[key_of(till)]
 
     mine = found[key_of(till)]
@@ -185,8 +188,8 @@ async def test_a_tills_health_has_its_gaps_parked_events_and_silence(shop: Shop)
 async def test_a_till_sees_the_tills_of_its_own_store_only(shop: Shop) -> None:
     here, there = await open_till(shop, "S1"), await open_till(shop, "S2")
 
-    edges = (await here.client.run(TILLS, n=100))["terminalHealth"]["edges"]
-    refused = await here.client.raw(TILLS, l=shop.code("S2"))
+    edges = (await here.client.execute(TILLS, n=100))["terminalHealth"]["edges"]
+    refused = await here.client.post(TILLS, l=shop.code("S2"))
 
     assert {edge["node"]["terminal"] for edge in edges} == {key_of(here)}
     assert key_of(there) in await tills_by_key(shop, "S2")
@@ -198,7 +201,7 @@ async def test_tills_are_returned_by_pages(shop: Shop) -> None:
     found: list[str] = []
     after: str | None = None
     while True:
-        page = (await shop.staff.run(TILLS, l=shop.code("S1"), n=2, a=after))["terminalHealth"]
+        page = (await shop.staff.execute(TILLS, l=shop.code("S1"), n=2, a=after))["terminalHealth"]
         found += [edge["node"]["terminal"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
@@ -212,7 +215,7 @@ async def test_metrics_have_the_health_of_all(shop: Shop, receiver: WebhookRecei
     receiver.respond = refuse
     till = await open_till(shop)
     await till.verdicts(till.fact("RECEIPT", [{"sku": "NO-SUCH-GOODS", "quantity": 1}]))
-    await execute(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
+    await execute_sql(shop, LAST_SYNC_1000_S_AGO, key_id=key_of(till))
     await run_alert_sweeps(shop)
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")):
         before = await read_metrics(shop)
@@ -241,7 +244,7 @@ async def read_metrics(shop: Shop) -> dict[str, float]:
 
 async def tills_by_key(shop: Shop, store: str = "S1") -> dict[str, dict[str, Any]]:
     """Return the health of a store's tills by key, as staff see it."""
-    found = (await shop.staff.run(TILLS, l=shop.code(store), n=100))["terminalHealth"]["edges"]
+    found = (await shop.staff.execute(TILLS, l=shop.code(store), n=100))["terminalHealth"]["edges"]
     return {edge["node"]["terminal"]: edge["node"] for edge in found}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.shop import ERRORS, Shop
-from tests.support.stock_calls import adjust, count, place_pickup_order
+from tests.support.stock_calls import adjust_stock, place_pickup_order, set_stock
 from uriba.core.ids import local_id
 
 AVAILABILITY = """query ($s: String, $c: String, $n: Int) { variant(sku: $s) { availability(channel: $c) {
@@ -13,7 +13,7 @@ AVAILABILITY = """query ($s: String, $c: String, $n: Int) { variant(sku: $s) { a
 
 
 async def promised(shop: Shop, sku: str = "TEA", channel: str = "web", **given: Any) -> dict[str, Any]:
-    data = await shop.guest(None).run(AVAILABILITY, s=shop.sku(sku), c=shop.code(channel), **given)
+    data = await shop.guest(None).execute(AVAILABILITY, s=shop.sku(sku), c=shop.code(channel), **given)
     return data["variant"]["availability"]  # type: ignore[no-any-return]
 
 
@@ -32,17 +32,17 @@ async def test_availability_is_the_sum_over_the_channels_locations(shop: Shop) -
 async def test_a_location_below_zero_counts_as_zero(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, TEA_S2=3)
     await place_pickup_order(shop, "TEA", 5)
-    await adjust(shop, ("TEA", "S1", -4))
+    await adjust_stock(shop, ("TEA", "S1", -4))
 
     found = await promised(shop)
 
-    assert (await shop.level("TEA", "S1"))["available"] == -4
+    assert (await shop.stock_level("TEA", "S1"))["available"] == -4
     assert found["quantity"] == 3
     assert places(shop, found) == [(shop.code("S2"), 3, "LOW_STOCK")]
 
 
 async def test_safety_stock_is_not_available(shop: Shop) -> None:
-    await count(shop, ("TEA", "S1", {"onHand": 8, "safetyStock": 6}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 8, "safetyStock": 6}))
 
     found = await promised(shop)
 
@@ -52,7 +52,7 @@ async def test_safety_stock_is_not_available(shop: Shop) -> None:
 async def test_five_units_are_low_stock_and_zero_is_out_of_stock(shop: Shop) -> None:
     seen = []
     for delta in (6, -1, -4, -1):
-        await adjust(shop, ("TEA", "S1", delta))
+        await adjust_stock(shop, ("TEA", "S1", delta))
         found = await promised(shop)
         seen.append((found["quantity"], found["status"]))
 
@@ -80,7 +80,7 @@ async def test_a_channel_sells_from_its_own_locations_in_its_own_order(shop: Sho
         "locations": [shop.code("S2"), shop.code("S1")],
         "taxRates": [],
     }
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[outlet]
     )
 
@@ -92,7 +92,7 @@ async def test_a_channel_sells_from_its_own_locations_in_its_own_order(shop: Sho
 
 async def test_one_query_returns_the_availability_of_two_channels(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_W1=50)
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}",
         c=[
             {
@@ -106,7 +106,7 @@ async def test_one_query_returns_the_availability_of_two_channels(shop: Shop) ->
         ],
     )
 
-    data = await shop.guest(None).run(
+    data = await shop.guest(None).execute(
         "query ($s: String, $a: String, $b: String) { variant(sku: $s) { "
         "web: availability(channel: $a) { quantity } kiosk: availability(channel: $b) { quantity } } }",
         s=shop.sku("TEA"),
@@ -118,17 +118,17 @@ async def test_one_query_returns_the_availability_of_two_channels(shop: Shop) ->
 
 
 async def test_an_unknown_channel_is_not_found(shop: Shop) -> None:
-    answer = await shop.guest(None).raw(AVAILABILITY, s=shop.sku("TEA"), c="nowhere")
+    answer = await shop.guest(None).post(AVAILABILITY, s=shop.sku("TEA"), c="nowhere")
 
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
 async def test_a_level_can_be_read_by_its_global_id(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
 
-    found = await shop.staff.run("query ($i: ID!) { node(id: $i) { ... on StockLevel { onHand } } }", i=level["id"])
-    hidden = await shop.guest().run("query ($i: ID!) { node(id: $i) { id } }", i=level["id"])
+    found = await shop.staff.execute("query ($i: ID!) { node(id: $i) { ... on StockLevel { onHand } } }", i=level["id"])
+    hidden = await shop.guest().execute("query ($i: ID!) { node(id: $i) { id } }", i=level["id"])
 
     assert local_id(level["id"], "StockLevel") is not None
     assert found == {"node": {"onHand": 3}}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.shop import Shop
-from tests.support.stock_calls import adjust, count, level_ids, move_stock, place_pickup_order
+from tests.support.stock_calls import adjust_stock, level_ids, move_stock, place_pickup_order, set_stock
 from uriba.db import Row, Session
 from uriba.fulfillment import queries as fulfillments
 from uriba.inventory import explain
@@ -24,7 +24,7 @@ async def explained(
     shop: Shop, sku: str = "TEA", *, quiet: bool = True
 ) -> dict[tuple[str, str | None], dict[str, Any]]:
     """Return the terms of a level at S1 by name and state; they must add up to what is available."""
-    data = await shop.staff.run(LEVELS, l=shop.code("S1"), s=[shop.sku(sku)])
+    data = await shop.staff.execute(LEVELS, l=shop.code("S1"), s=[shop.sku(sku)])
     (edge,) = data["stockLevels"]["edges"]
     terms = edge["node"]["explain"]
     assert not quiet or sum(term["sign"] * term["quantity"] for term in terms) == edge["node"]["available"]
@@ -32,7 +32,7 @@ async def explained(
 
 
 async def node(shop: Shop, id: str) -> dict[str, Any]:
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "query ($id: ID!) { node(id: $id) { __typename ... on StockMovement { reason quantity } "
         "... on Fulfillment { status } } }",
         id=id,
@@ -41,7 +41,7 @@ async def node(shop: Shop, id: str) -> dict[str, Any]:
 
 
 async def test_terms_are_in_order_and_add_up_to_available(shop: Shop) -> None:
-    await count(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
     await place_pickup_order(shop, "TEA", 4)
     await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DISPLAY"), ("TEA", "S1", 1, "SELLABLE", "DAMAGED"))
 
@@ -59,7 +59,7 @@ async def test_terms_are_in_order_and_add_up_to_available(shop: Shop) -> None:
 
 async def test_an_empty_level_has_all_terms(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await adjust(shop, ("TEA", "S1", -5))
+    await adjust_stock(shop, ("TEA", "S1", -5))
 
     terms = await explained(shop)
 
@@ -75,9 +75,9 @@ async def test_an_empty_level_has_all_terms(shop: Shop) -> None:
 async def test_on_hand_is_explained_by_the_last_count_and_later_movements(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     uncounted = (await explained(shop))["ON_HAND", None]
-    await count(shop, ("TEA", "S1", {"onHand": 8}), key="monday")
-    await adjust(shop, ("TEA", "S1", -3))
-    await adjust(shop, ("TEA", "S1", 1))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 8}), key="monday")
+    await adjust_stock(shop, ("TEA", "S1", -3))
+    await adjust_stock(shop, ("TEA", "S1", 1))
 
     counted = (await explained(shop))["ON_HAND", None]
 
@@ -95,9 +95,9 @@ async def test_a_stocktake_of_an_earlier_time_can_be_the_last_count(shop: Shop) 
     await shop.receive(TEA_S1=10)
     async with shop.hub.database.reading() as session:
         counted_at = await session.fetchval("SELECT clock_timestamp()")
-    await adjust(shop, ("TEA", "S1", -4))
+    await adjust_stock(shop, ("TEA", "S1", -4))
     for at, counted in ((counted_at, 9), (counted_at.replace(year=2020), 99)):
-        await shop.staff.do(
+        await shop.staff.mutate(
             "mutation ($i: StockCountInput!) { stockCountSubmit(input: $i) { errors { code } } }",
             i={
                 "location": shop.code("S1"),
@@ -131,7 +131,7 @@ async def test_committed_units_name_their_orders(shop: Shop) -> None:
 async def test_reserved_units_name_the_end_of_the_hold_and_no_cart(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     guest = shop.guest("app")
-    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=2), "PICKUP", location="S1")
     await shop.check_out(guest, chosen["cart"], token="timeout", email="hana@example.com")
 
     term = (await explained(shop))["RESERVED", None]
@@ -184,7 +184,7 @@ async def test_a_page_of_levels_is_explained_in_as_many_statements_as_one(
         monkeypatch.setattr(owner, name, counting(getattr(owner, name), asked))
     await shop.receive(TEA_S1=1, POT_S1=2, CUP_S1=3)
 
-    data = await shop.staff.run(LEVELS, l=shop.code("S1"), s=[shop.sku(name) for name in ("TEA", "POT", "CUP")])
+    data = await shop.staff.execute(LEVELS, l=shop.code("S1"), s=[shop.sku(name) for name in ("TEA", "POT", "CUP")])
 
     levels = [edge["node"] for edge in data["stockLevels"]["edges"]]
     assert sorted((one["variant"]["sku"].split("-")[0], one["available"]) for one in levels) == [

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.shop import open_shop
-from tests.support.stock_calls import events_of, level_ids
+from tests.support.stock_calls import level_events, level_ids
 from uriba.db import Session
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
@@ -256,5 +256,5 @@ async def _compare(session: Session, model: dict[Key, Level]) -> None:
             "SELECT quantity, settled FROM shortage WHERE (variant_id, location_id) = ($1, $2) ORDER BY id", *key
         )
         assert [[row["quantity"], row["settled"]] for row in kept] == level.shortages
-        versions = [version for _, version in await events_of(session, key)]
+        versions = [version for _, version in await level_events(session, key)]
         assert versions == list(range(1, found["version"] + 1))

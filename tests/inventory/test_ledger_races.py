@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from tests.support.shop import Shop
-from tests.support.stock_calls import adjust, count, level_ids
+from tests.support.stock_calls import adjust_stock, level_ids, set_stock
 from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.inventory import ledger
 from uriba.inventory.errors import LedgerRefused
@@ -69,7 +69,7 @@ async def test_check_then_write_oversells_and_the_ledger_does_not(shop: Shop) ->
     assert await count_true([sell() for _ in range(15)]) == 5
     assert await on_hand(shop, tea) < 0
     assert await on_hand(shop, pot) == 0
-    await adjust(shop, ("TEA", "S1", 15), reason="RECEIPT")
+    await adjust_stock(shop, ("TEA", "S1", 15), reason="RECEIPT")
 
 
 async def test_locking_in_the_callers_order_deadlocks_and_the_ledger_does_not(shop: Shop) -> None:
@@ -105,7 +105,7 @@ async def test_a_sale_that_waited_for_a_lock_uses_the_newest_level(
 ) -> None:
     """PostgreSQL checks constraints on the row that the statement saw first, too, so the new values must satisfy both."""
     tea = await level_ids(shop, "TEA", "S1")
-    await count(shop, ("TEA", "S1", {"onHand": there}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": there}))
     pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def sell() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import Refused
 from tests.support.shop import Shop
-from tests.support.stock_calls import LEVEL, adjust, count, level_ids, place_pickup_order
+from tests.support.stock_calls import LEVEL, adjust_stock, level_ids, place_pickup_order, set_stock
 
 LEVELS = f"""query ($l: String, $s: [String!], $n: Int, $a: String) {{
     stockLevels(location: $l, skus: $s, first: $n, after: $a) {{
@@ -22,22 +22,22 @@ MOVEMENTS = """query ($i: ID!, $n: Int, $a: String) { node(id: $i) { ... on Stoc
 
 async def test_available_is_on_hand_minus_all_other_buckets(shop: Shop) -> None:
     await shop.receive(TEA_S1=20)
-    await count(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 20, "safetyStock": 3}))
     await place_pickup_order(shop, "TEA", 4)
 
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
 
     assert (level["onHand"], level["committed"], level["safetyStock"], level["available"]) == (20, 4, 3, 13)
 
 
 async def test_movements_are_paged_newest_first(shop: Shop) -> None:
     for delta in (1, 2, 3, 4, 5):
-        await adjust(shop, ("TEA", "S1", delta))
-    level = await shop.level("TEA", "S1")
+        await adjust_stock(shop, ("TEA", "S1", delta))
+    level = await shop.stock_level("TEA", "S1")
 
     deltas, after = [], None
     for _ in range(3):
-        page = (await shop.staff.run(MOVEMENTS, i=level["id"], n=2, a=after))["node"]["movements"]
+        page = (await shop.staff.execute(MOVEMENTS, i=level["id"], n=2, a=after))["node"]["movements"]
         deltas.append([edge["node"]["onHandDelta"] for edge in page["edges"]])
         after = page["pageInfo"]["endCursor"]
 
@@ -50,7 +50,7 @@ async def test_movements_of_an_order_have_its_reference(shop: Shop) -> None:
 
     order = await place_pickup_order(shop, "TEA", 2)
 
-    moved = [edge["node"] for edge in (await shop.level("TEA", "S1"))["movements"]["edges"]]
+    moved = [edge["node"] for edge in (await shop.stock_level("TEA", "S1"))["movements"]["edges"]]
     assert [row["reason"] for row in moved][-1] == "RECEIPT"
     assert sum(row["committedDelta"] for row in moved) == 2
     assert sum(row["reservedDelta"] for row in moved) == 0
@@ -62,7 +62,7 @@ async def test_levels_are_filtered_by_location_and_skus(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, TEA_S2=2, POT_S1=3)
 
     async def found(**given: Any) -> set[tuple[str, str, int]]:
-        rows = (await shop.staff.run(LEVELS, **given))["stockLevels"]["edges"]
+        rows = (await shop.staff.execute(LEVELS, **given))["stockLevels"]["edges"]
         return {(r["node"]["variant"]["sku"], r["node"]["location"]["code"], r["node"]["onHand"]) for r in rows}
 
     tea, pot = shop.sku("TEA"), shop.sku("POT")
@@ -81,12 +81,12 @@ async def test_pages_of_levels_have_no_gaps_and_no_duplicates(shop: Shop) -> Non
     ids: list[str] = []
     after, more = None, True
     while more:
-        page = (await shop.staff.run(LEVELS, s=skus, n=4, a=after))["stockLevels"]
+        page = (await shop.staff.execute(LEVELS, s=skus, n=4, a=after))["stockLevels"]
         assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
         ids += [edge["node"]["id"] for edge in page["edges"]]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
 
-    whole = (await shop.staff.run(LEVELS, s=skus))["stockLevels"]["edges"]
+    whole = (await shop.staff.execute(LEVELS, s=skus))["stockLevels"]["edges"]
     assert ids == [edge["node"]["id"] for edge in whole]
     assert len(set(ids)) == 9
 
@@ -99,7 +99,7 @@ async def test_refuses_an_unknown_location_and_invalid_page_sizes(shop: Shop) ->
         ({"s": ["x"] * 1_001}, "LIMIT_EXCEEDED"),
     ):
         with pytest.raises(Refused) as refused:
-            await shop.staff.run(LEVELS, **given)
+            await shop.staff.execute(LEVELS, **given)
         assert refused.value.codes == [code], given
 
 
@@ -108,7 +108,7 @@ async def test_refuses_an_unknown_location_and_invalid_page_sizes(shop: Shop) ->
 )
 async def test_refuses_an_invalid_cursor(shop: Shop, key: str) -> None:
     with pytest.raises(Refused) as refused:
-        await shop.staff.run(LEVELS, a=urlsafe_b64encode(key.encode()).decode())
+        await shop.staff.execute(LEVELS, a=urlsafe_b64encode(key.encode()).decode())
 
     assert refused.value.codes == ["INVALID"]
 
@@ -120,13 +120,13 @@ async def test_only_the_retailer_reads_levels(shop: Shop) -> None:
     on_variant = "query ($s: String) { variant(sku: $s) { stockLevels { edges { node { onHand } } } } }"
 
     for caller in allowed:
-        assert len((await caller.run(LEVELS, l=shop.code("S1")))["stockLevels"]["edges"]) == 1
-        assert (await caller.run(on_variant, s=shop.sku("TEA")))["variant"]["stockLevels"]["edges"] == [
+        assert len((await caller.execute(LEVELS, l=shop.code("S1")))["stockLevels"]["edges"]) == 1
+        assert (await caller.execute(on_variant, s=shop.sku("TEA")))["variant"]["stockLevels"]["edges"] == [
             {"node": {"onHand": 1}}
         ]
     for caller, code in refused:
         for query, given in ((LEVELS, {"l": shop.code("S1")}), (on_variant, {"s": shop.sku("TEA")})):
-            answer = await caller.raw(query, **given)
+            answer = await caller.post(query, **given)
             assert answer["errors"][0]["extensions"]["code"] == code
 
 
@@ -139,4 +139,4 @@ async def test_movements_cannot_be_changed_or_deleted(shop: Shop, statement: str
         async with shop.hub.database.transaction() as session:
             await session.run(f"{statement} WHERE (variant_id, location_id) = ($1, $2)", *level)
 
-    assert len((await shop.level("TEA", "S1"))["movements"]["edges"]) == 1
+    assert len((await shop.stock_level("TEA", "S1"))["movements"]["edges"]) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.shop import Shop
-from tests.support.stock_calls import adjust, count, level_ids, move_stock, place_pickup_order
+from tests.support.stock_calls import adjust_stock, level_ids, move_stock, place_pickup_order, set_stock
 from tests.support.transfer_calls import CREATE, SHIP, change_transfer
 
 LEVEL = """query ($s: String!, $l: String!, $at: DateTime) { stockLevel(sku: $s, location: $l, asOf: $at) {
@@ -23,7 +23,7 @@ LEVEL = """query ($s: String!, $l: String!, $at: DateTime) { stockLevel(sku: $s,
 async def level(shop: Shop, at: datetime | str | None = None, *, by: Client | None = None) -> Any:
     """Return the level of TEA at S1."""
     given = at.isoformat() if isinstance(at, datetime) else at
-    data = await (by or shop.staff).run(LEVEL, s=shop.sku("TEA"), l=shop.code("S1"), at=given)
+    data = await (by or shop.staff).execute(LEVEL, s=shop.sku("TEA"), l=shop.code("S1"), at=given)
     return data["stockLevel"]
 
 
@@ -62,7 +62,7 @@ async def test_reads_the_level_as_it_was_after_each_step(shop: Shop) -> None:
             case "send":
                 await send(shop)
             case "lose":
-                await adjust(shop, ("TEA", "S1", -6))
+                await adjust_stock(shop, ("TEA", "S1", -6))
         times.append(await clock(shop))
 
     found = [await level(shop, at) for at in times]
@@ -83,14 +83,14 @@ async def test_reads_the_level_as_it_was_after_each_step(shop: Shop) -> None:
 async def send(shop: Shop) -> None:
     """Ship 4 TEA from S2 to S1."""
     wanted = {"from": shop.code("S2"), "to": shop.code("S1"), "lines": [{"sku": shop.sku("TEA"), "quantity": 4}]}
-    planned = await shop.staff.do(CREATE, i=wanted | {"idempotencyKey": uuid4().hex})
+    planned = await shop.staff.mutate(CREATE, i=wanted | {"idempotencyKey": uuid4().hex})
     await change_transfer(shop, SHIP, planned["transfer"]["id"])
 
 
 async def test_an_earlier_level_depends_on_recording_time_and_not_on_occurring_time(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     known = await clock(shop)
-    await shop.staff.do(
+    await shop.staff.mutate(
         "mutation ($i: StockCountInput!) { stockCountSubmit(input: $i) { errors { code } } }",
         i={
             "location": shop.code("S1"),
@@ -129,7 +129,7 @@ async def test_explains_an_earlier_level_by_the_sums_of_that_time(shop: Shop) ->
 async def test_safety_stock_is_always_the_present_one(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     at = await clock(shop)
-    await count(shop, ("TEA", "S1", {"onHand": 9, "safetyStock": 4}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 9, "safetyStock": 4}))
 
     found = await level(shop, at)
 
@@ -172,7 +172,7 @@ async def test_unknown_skus_and_locations_have_no_level(shop: Shop) -> None:
 
     for sku, location in (("nothing", "S1"), ("TEA", "nowhere"), ("TEA", "S2"), ("POT", "S1")):
         for at in (None, now):
-            data = await shop.staff.run(query, s=shop.sku(sku), l=shop.code(location), at=at)
+            data = await shop.staff.execute(query, s=shop.sku(sku), l=shop.code(location), at=at)
             assert data == {"stockLevel": None}, (sku, location)
 
 
@@ -182,7 +182,7 @@ async def test_only_the_retailer_reads_an_earlier_level(shop: Shop) -> None:
 
     seen = [(await level(shop, by=by))["onHand"] for by in (await shop.terminal("S2"), await shop.app("app"))]
     refused = [
-        (await by.raw(LEVEL, **given))["errors"][0]["extensions"]["code"]
+        (await by.post(LEVEL, **given))["errors"][0]["extensions"]["code"]
         for by in (await shop.customer(), shop.guest())
     ]
 

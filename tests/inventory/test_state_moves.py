@@ -10,13 +10,13 @@ import pytest
 from tests.support.shop import Shop
 from tests.support.stock_calls import (
     MOVE,
-    adjust,
+    adjust_stock,
     codes,
-    count,
     level_ids,
     move_input,
     move_stock,
     place_pickup_order,
+    set_stock,
 )
 from uriba.core.actor import Scope
 
@@ -27,7 +27,7 @@ def states(level: dict[str, Any]) -> dict[str, int]:
 
 async def now(shop: Shop, sku: str = "TEA") -> tuple[int, int, dict[str, int]]:
     """Return on hand, available, and units by state at S1."""
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         """query ($s: String!, $l: String!) { stockLevel(sku: $s, location: $l) {
             onHand available unavailableByState { state quantity } } }""",
         s=shop.sku(sku),
@@ -129,7 +129,7 @@ async def test_promised_units_cannot_become_unavailable(shop: Shop) -> None:
 
 
 async def test_safety_stock_can_become_damaged(shop: Shop) -> None:
-    await count(shop, ("TEA", "S1", {"onHand": 5, "safetyStock": 4}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 5, "safetyStock": 4}))
 
     payload = await move_stock(shop, ("TEA", "S1", 3, "SELLABLE", "DAMAGED"))
 
@@ -142,7 +142,7 @@ async def test_removing_damaged_units_reduces_on_hand_and_unavailable(shop: Shop
     await move_stock(shop, ("TEA", "S1", 2, "SELLABLE", "DAMAGED"))
 
     await move_stock(shop, ("TEA", "S1", 2, "DAMAGED", "SELLABLE"))
-    await adjust(shop, ("TEA", "S1", -2), reason="DAMAGE")
+    await adjust_stock(shop, ("TEA", "S1", -2), reason="DAMAGE")
 
     assert await now(shop) == (3, 3, {})
 
@@ -195,7 +195,7 @@ async def test_a_terminal_moves_only_at_its_location_and_an_app_needs_the_scope(
 
     allowed = [await move_stock(shop, own, by=by) for by in (till, app)]
     refused = [
-        (await by.raw(MOVE, i=move_input(shop, *rows)))["errors"][0]["extensions"]["code"]
+        (await by.post(MOVE, i=move_input(shop, *rows)))["errors"][0]["extensions"]["code"]
         for by, rows in (
             (till, [own, foreign]),
             (await shop.app("app"), [own]),

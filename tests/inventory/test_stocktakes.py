@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.shop import ERRORS, Shop
-from tests.support.stock_calls import adjust, codes, count, level_ids, place_pickup_order
+from tests.support.stock_calls import adjust_stock, codes, level_ids, place_pickup_order, set_stock
 from uriba.core.actor import Scope
 
 SUBMIT = f"""mutation ($i: StockCountInput!) {{ stockCountSubmit(input: $i) {{
@@ -31,7 +31,7 @@ async def submit(
 ) -> dict[str, Any]:
     """Call stockCountSubmit, as in submit(shop, TEA=7), and return the payload."""
     given = counting(shop, lines or list(counted.items()), at=at, location=location, key=key)
-    return await (by or shop.staff).do(SUBMIT, i=given | {"reference": reference})
+    return await (by or shop.staff).mutate(SUBMIT, i=given | {"reference": reference})
 
 
 def counting(
@@ -92,7 +92,7 @@ async def test_a_stocktake_sets_on_hand_and_returns_the_variance_of_each_line(sh
 async def test_adds_movements_that_occurred_after_the_count(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     counted_at = await clock(shop)
-    await adjust(shop, ("TEA", "S1", -4))
+    await adjust_stock(shop, ("TEA", "S1", -4))
 
     payload = await submit(shop, TEA=9, at=counted_at)
 
@@ -105,7 +105,7 @@ async def test_adds_movements_that_occurred_after_the_count(shop: Shop) -> None:
 async def test_a_count_before_the_last_one_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     earlier = await clock(shop)
-    await count(shop, ("TEA", "S1", {"onHand": 8}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 8}))
 
     payload = await submit(shop, TEA=3, at=earlier)
 
@@ -125,19 +125,19 @@ async def test_counts_of_several_times_end_in_the_same_level_in_any_order(shop: 
         await submit(shop, at=times[n], TEA=(20, 30, 40)[n])
 
     # The receipt occurred after all counts.
-    assert (await shop.level("TEA", "S1"))["onHand"] == 50
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 50
 
 
 async def test_a_future_time_is_replaced_by_the_present(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
     payload = await submit(shop, TEA=7, at=await clock(shop) + timedelta(days=1))
-    await adjust(shop, ("TEA", "S1", 2))
+    await adjust_stock(shop, ("TEA", "S1", 2))
 
     row = await newest(shop, "TEA")
     assert payload["levels"][0]["onHand"] == 7
     assert row["reason"] == "ADJUSTMENT"
-    assert (await shop.level("TEA", "S1"))["onHand"] == 9
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 9
     level = await level_ids(shop, "TEA", "S1")
     async with shop.hub.database.reading() as session:
         counted_at = await session.fetchval(
@@ -154,7 +154,7 @@ async def test_refuses_a_time_outside_the_calendar(shop: Shop, written: str) -> 
     await shop.receive(TEA_S1=10)
     given = counting(shop, [("TEA", 7)]) | {"countedAt": written}
 
-    payload = await shop.staff.do(SUBMIT, i=given)
+    payload = await shop.staff.mutate(SUBMIT, i=given)
 
     assert codes(payload) in ([], [("INVALID", ("countedAt",))])
 
@@ -172,14 +172,14 @@ async def test_counts_of_zero_open_and_settle_shortages(shop: Shop) -> None:
 async def test_a_count_keeps_the_safety_stock(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
 
-    await count(shop, ("TEA", "S1", {"onHand": 10, "safetyStock": 4}))
-    before = await shop.level("TEA", "S1")
+    await set_stock(shop, ("TEA", "S1", {"onHand": 10, "safetyStock": 4}))
+    before = await shop.stock_level("TEA", "S1")
     (after,) = (await submit(shop, TEA=9))["levels"]
-    await count(shop, ("TEA", "S1", {"onHand": 9, "safetyStock": 0}))
+    await set_stock(shop, ("TEA", "S1", {"onHand": 9, "safetyStock": 0}))
 
     assert (before["safetyStock"], before["available"]) == (4, 6)
     assert (after["safetyStock"], after["available"]) == (4, 5)
-    assert (await shop.level("TEA", "S1"))["available"] == 9
+    assert (await shop.stock_level("TEA", "S1"))["available"] == 9
 
 
 async def test_reports_every_invalid_line_in_one_answer(shop: Shop) -> None:
@@ -213,7 +213,7 @@ async def test_counts_once_for_each_key(shop: Shop) -> None:
 
     assert again == first and not first["errors"]
     assert [codes(payload) for payload in (other, later)] == [[("IDEMPOTENCY_KEY_REUSED", ("idempotencyKey",))]] * 2
-    assert len((await shop.level("TEA", "S1"))["movements"]["edges"]) == 2
+    assert len((await shop.stock_level("TEA", "S1"))["movements"]["edges"]) == 2
 
 
 async def test_a_terminal_counts_only_its_location_and_an_app_needs_the_scope(shop: Shop) -> None:
@@ -221,7 +221,7 @@ async def test_a_terminal_counts_only_its_location_and_an_app_needs_the_scope(sh
 
     allowed = [await submit(shop, by=by, TEA=units) for by, units in ((till, 3), (app, 4))]
     refused = [
-        (await by.raw(SUBMIT, i=counting(shop, [("TEA", 1)], location=place)))["errors"][0]["extensions"]["code"]
+        (await by.post(SUBMIT, i=counting(shop, [("TEA", 1)], location=place)))["errors"][0]["extensions"]["code"]
         for by, place in (
             (till, "S2"),
             (await shop.app("app"), "S1"),

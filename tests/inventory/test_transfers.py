@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.shop import Shop
-from tests.support.stock_calls import adjust, codes, level_ids, place_pickup_order
+from tests.support.stock_calls import adjust_stock, codes, level_ids, place_pickup_order
 from tests.support.transfer_calls import CANCEL, CREATE, RECEIVE, SHIP, change_transfer
 from uriba.core.actor import SYSTEM, Scope
 from uriba.core.ids import global_id, new_id, uuid
@@ -25,7 +25,7 @@ async def plan(shop: Shop, *, by: Client | None = None, given: dict[str, Any] | 
     """Call stockTransferCreate from S1 to S2, as in plan(shop, TEA=3), and return the payload."""
     lines = [{"sku": shop.sku(sku), "quantity": quantity} for sku, quantity in units.items()]
     wanted = {"from": shop.code("S1"), "to": shop.code("S2"), "lines": lines, "idempotencyKey": uuid4().hex}
-    return await (by or shop.staff).do(CREATE, i=wanted | (given or {}))
+    return await (by or shop.staff).mutate(CREATE, i=wanted | (given or {}))
 
 
 async def planned(shop: Shop, **units: int) -> str:
@@ -51,7 +51,7 @@ def arrived(shop: Shop, *rows: tuple[str, int] | tuple[str, int, str]) -> list[d
 
 async def units(shop: Shop, sku: str, location: str) -> tuple[int, int, int, int]:
     """Return on hand, available, unavailable and incoming."""
-    level = await shop.level(sku, location)
+    level = await shop.stock_level(sku, location)
     return level["onHand"], level["available"], level["unavailable"], level["incoming"]
 
 
@@ -133,13 +133,13 @@ async def test_refuses_to_ship_unavailable_units(shop: Shop) -> None:
 
 
 async def status(shop: Shop, transfer: str) -> str:
-    data = await shop.staff.run("query ($id: ID!) { stockTransfer(id: $id) { status } }", id=transfer)
+    data = await shop.staff.execute("query ($id: ID!) { stockTransfer(id: $id) { status } }", id=transfer)
     return data["stockTransfer"]["status"]  # type: ignore[no-any-return]
 
 
 async def test_safety_stock_is_not_shipped(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    await shop.staff.do(
+    await shop.staff.mutate(
         "mutation ($i: StockSetInput!) { stockSet(input: $i) { errors { code } } }",
         i={
             "changes": [{"sku": shop.sku("TEA"), "location": shop.code("S1"), "onHand": 5, "safetyStock": 2}],
@@ -294,15 +294,15 @@ async def test_received_units_settle_a_shortage(shop: Shop) -> None:
     transfer = await shipped(shop, TEA=5)
     await shop.receive(TEA_S2=2)
     guest = shop.guest()
-    chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=2), "PICKUP", location="S2")
+    chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=2), "PICKUP", location="S2")
     await shop.check_out(guest, chosen["cart"], email="hana@example.com")
-    await adjust(shop, ("TEA", "S2", -2))
-    short = (await shop.level("TEA", "S2"))["shortage"]
+    await adjust_stock(shop, ("TEA", "S2", -2))
+    short = (await shop.stock_level("TEA", "S2"))["shortage"]
 
     await change_transfer(shop, RECEIVE, transfer, lines=arrived(shop, ("TEA", 5)))
 
     assert short == 2
-    assert (await shop.level("TEA", "S2"))["shortage"] == 0
+    assert (await shop.stock_level("TEA", "S2"))["shortage"] == 0
 
 
 ILLEGAL = [
@@ -475,7 +475,7 @@ def foreign_plan(shop: Shop) -> dict[str, Any]:
 
 async def raw(document: str, by: Client, **given: Any) -> str:
     """The code of a refusal at the top of the answer."""
-    answer = await by.raw(document, i={"idempotencyKey": uuid4().hex, **given})
+    answer = await by.post(document, i={"idempotencyKey": uuid4().hex, **given})
     return answer["errors"][0]["extensions"]["code"]  # type: ignore[no-any-return]
 
 
@@ -487,8 +487,8 @@ async def test_an_app_needs_the_scope_and_customers_read_no_transfer(shop: Shop)
     customer, guest = await shop.customer(), shop.guest()
 
     refused = [await raw(CANCEL, by, id=transfer) for by in (app, customer, guest)]
-    unseen = [await by.raw(read, id=transfer) for by in (customer, guest)]
-    nodes = [(await by.run(node, id=transfer))["node"] for by in (customer, guest, app, allowed)]
+    unseen = [await by.post(read, id=transfer) for by in (customer, guest)]
+    nodes = [(await by.execute(node, id=transfer))["node"] for by in (customer, guest, app, allowed)]
     cancelled = await change_transfer(shop, CANCEL, transfer, by=allowed)
 
     assert refused == ["FORBIDDEN", "FORBIDDEN", "UNAUTHENTICATED"]
@@ -507,7 +507,7 @@ async def test_transfers_are_filtered_by_location_and_status_newest_first(shop: 
     assert await listed(shop, location="W1") == [back]
     assert await listed(shop, location="S1", status="DRAFT") == [made[2], made[0]]
     assert await listed(shop, location="S2", status="CANCELLED") == [made[1]]
-    unknown = await shop.staff.raw('{ stockTransfers(location: "nowhere") { edges { node { id } } } }')
+    unknown = await shop.staff.post('{ stockTransfers(location: "nowhere") { edges { node { id } } } }')
     assert unknown["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
@@ -519,7 +519,7 @@ async def listed(shop: Shop, *, location: str, status: str | None = None) -> lis
     found: list[str] = []
     after = None
     while True:
-        page = (await shop.staff.run(query, l=shop.code(location), s=status, a=after))["stockTransfers"]
+        page = (await shop.staff.execute(query, l=shop.code(location), s=status, a=after))["stockTransfers"]
         found += [edge["node"]["id"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
@@ -559,11 +559,11 @@ async def test_concurrent_transfers_in_both_directions_do_not_deadlock(shop: Sho
 
 async def test_many_lines_take_as_many_statements_as_one(shop: Shop) -> None:
     skus = [shop.sku(f"BULK{n}") for n in range(50)]
-    await shop.staff.do(
+    await shop.staff.mutate(
         "mutation ($p: [ProductInput!]!) { productsUpsert(products: $p) { count errors { code } } }",
         p=[{"handle": sku, "name": sku, "variants": [{"sku": sku, "name": sku}]} for sku in skus],
     )
-    await adjust(shop, *[(f"BULK{n}", "S1", 5) for n in range(50)])
+    await adjust_stock(shop, *[(f"BULK{n}", "S1", 5) for n in range(50)])
 
     assert await statements(shop, skus[:1]) == await statements(shop, skus) == (4, 5, 5)
 

@@ -16,13 +16,13 @@ def codes(payload: dict[str, Any]) -> list[str]:
 
 async def cart_to_ship(shop: Shop, client: Client) -> dict[str, Any]:
     """Return a cart with the last unit, to be shipped."""
-    payload = await shop.fulfil(client, await shop.cart(client, POT=1), "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, POT=1), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
 async def read_cart(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
@@ -31,7 +31,7 @@ async def test_one_of_four_gets_the_last_unit_and_refused_tills_learn_which_stor
     app, web = await shop.customer("HANA"), await shop.customer("KEN", channel="web")
     tills = [await shop.terminal("S1"), await shop.terminal("S1")]
     online = [(client, await cart_to_ship(shop, client)) for client in (app, web)]
-    counter = [(client, await shop.cart(client, POT=1)) for client in tills]
+    counter = [(client, await shop.create_cart(client, POT=1)) for client in tills]
 
     payloads = await asyncio.gather(
         *(shop.check_out(client, cart) for client, cart in online),
@@ -44,7 +44,7 @@ async def test_one_of_four_gets_the_last_unit_and_refused_tills_learn_which_stor
             assert codes(payload) == ["OUT_OF_STOCK"]
             cart_after = await read_cart(client, cart)
             assert (cart_after["status"], cart_after["quantity"]) == ("ACTIVE", 1)
-    level = await shop.level("POT", "S1")
+    level = await shop.stock_level("POT", "S1")
     assert (level["available"], level["shortage"]) == (0, 0)
 
     # The message of a later refusal names the other store that has stock.
@@ -68,5 +68,5 @@ async def test_the_sale_of_an_offline_till_opens_a_shortage(shop: Shop) -> None:
     assert (payload["results"][0]["status"], payload["shortages"]) == ("APPLIED", 1)
     (case,) = await conflicts(shop, k="SHORTAGE", s="OPEN")
     assert (case["variant"]["sku"], case["quantity"]) == (shop.sku("POT"), 1)
-    level = await shop.level("POT", "S1")
+    level = await shop.stock_level("POT", "S1")
     assert (level["onHand"], level["committed"], level["shortage"]) == (0, 1, 1)

@@ -41,7 +41,7 @@ class OfflineStore:
 
     def take_stock(self, hours: float) -> None:
         self.units["POT"] -= STOLEN_POTS
-        self.journal.append(self.till.moved("COUNT", now(hours=hours) + CLOCK_AHEAD, **self.units))
+        self.journal.append(self.till.stock_fact("COUNT", now(hours=hours) + CLOCK_AHEAD, **self.units))
 
     def take_back(self, hours: float, sale: Fact, sku: str) -> None:
         price = str(GOODS[sku])
@@ -75,7 +75,7 @@ def batches_to_send(journal: Sequence[Fact], rng: random.Random) -> list[list[Fa
 
 async def order_for_pickup(shop: Shop, client: Client, units: int) -> dict[str, Any]:
     """Order TEA in the web shop for pickup in the store."""
-    chosen = await shop.fulfil(client, await shop.cart(client, TEA=units), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(client, await shop.create_cart(client, TEA=units), "PICKUP", location="S1")
     paid = await shop.check_out(client, chosen["cart"], email="hana@example.com")
     assert not paid["errors"], paid
     return paid["order"]  # type: ignore[no-any-return]
@@ -83,14 +83,14 @@ async def order_for_pickup(shop: Shop, client: Client, units: int) -> dict[str, 
 
 async def read_order(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     query = f"query ($o: ID!) {{ order(id: $o) {{ {ORDER.replace('timeline { type', 'timeline { data type')} }} }}"
-    return (await shop.staff.run(query, o=order["id"]))["order"]  # type: ignore[no-any-return]
+    return (await shop.staff.execute(query, o=order["id"]))["order"]  # type: ignore[no-any-return]
 
 
 async def test_levels_equal_the_real_stock_and_broken_promises_are_backordered(shop: Shop) -> None:
     rng = random.Random(20)
     stocked = Counter({"TEA": 300, "POT": 300, "CUP": 300})
     receiving_till = await open_till(shop)
-    assert await receiving_till.verdicts(receiving_till.moved("RECEIPT", now(hours=8), **stocked)) == ["APPLIED"]
+    assert await receiving_till.verdicts(receiving_till.stock_fact("RECEIPT", now(hours=8), **stocked)) == ["APPLIED"]
     till, web = await open_till(shop), shop.guest("web")
     store = OfflineStore(till, stocked.copy())
     run_six_hours(store, rng)
@@ -102,7 +102,7 @@ async def test_levels_equal_the_real_stock_and_broken_promises_are_backordered(s
     assert verdicts == {"APPLIED": len(store.journal), "DUPLICATE": len(store.journal)}
     assert (max(a["acknowledged"] for a in answers), answers[-1]["missing"]) == (len(store.journal), [])
     for sku, units in store.units.items():
-        assert (sku, (await shop.level(sku, "S1"))["onHand"]) == (sku, units)
+        assert (sku, (await shop.stock_level(sku, "S1"))["onHand"]) == (sku, units)
     await compare_orders(shop, store)
 
     assert sum(answer["shortages"] for answer in answers) >= 2
@@ -116,7 +116,7 @@ async def test_levels_equal_the_real_stock_and_broken_promises_are_backordered(s
     assert await conflicts(shop, k="SHORTAGE", s="OPEN") == []
 
     # Newly received units serve the back-order.
-    later = await till.send(till.moved("RECEIPT", now() + CLOCK_AHEAD, TEA=20), sent_at=now() + CLOCK_AHEAD)
+    later = await till.send(till.stock_fact("RECEIPT", now() + CLOCK_AHEAD, TEA=20), sent_at=now() + CLOCK_AHEAD)
     assert later["results"][0]["status"] == "APPLIED"
     served = await read_order(shop, second)
     assert "BACKORDERED" not in [f["status"] for f in served["fulfillments"]]

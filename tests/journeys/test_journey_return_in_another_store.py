@@ -26,37 +26,37 @@ async def test_an_order_of_the_web_shop_is_returned_in_another_store_without_a_r
     await shop.receive(TEA_W1=4, CUP_W1=2)
     hana = await shop.customer("HANA", channel="web")
     order = await order_on_the_web(shop, hana)
-    (part,) = (await hana.run(ORDER_DETAILS, id=order["id"]))["order"]["fulfillments"]
-    assert not (await shop.staff.do(SHIP, f=part["id"]))["errors"]
+    (part,) = (await hana.execute(ORDER_DETAILS, id=order["id"]))["order"]["fulfillments"]
+    assert not (await shop.staff.mutate(SHIP, f=part["id"]))["errors"]
     await age_by_three_weeks(shop, order)
     till = await shop.terminal("S2")
 
     # The store never had this variant in stock. The order is found by the loyalty card, without the receipt.
-    found = (await till.run(CUSTOMER_ORDERS, c=shop.code("HANA")))["customer"]
+    found = (await till.execute(CUSTOMER_ORDERS, c=shop.code("HANA")))["customer"]
     (bought,) = [edge["node"] for edge in found["orders"]["edges"]]
     assert (found["name"], bought["number"]) == ("Hana", order["number"])
     (cup,) = [line for line in bought["lines"] if line["sku"] == shop.sku("CUP")]
     async with hana.subscribe(
         "subscription ($o: ID!) { orderChanged(orderId: $o) { paymentStatus refunded { amount } } }", o=order["id"]
-    ) as following:
-        await following.next()
+    ) as subscription:
+        await subscription.next()
         request = {
             "orderId": bought["id"],
             "lines": [{"orderLineId": cup["id"], "quantity": 1, "condition": "SELLABLE", "reason": "too small"}],
             "idempotencyKey": uuid4().hex,
         }
-        returned = await till.do(RETURN, i=request)
+        returned = await till.mutate(RETURN, i=request)
         assert not returned["errors"]
         # The phone receives the change, and repeating the request gives the same response.
-        assert await following.next() == {"paymentStatus": "PARTIALLY_REFUNDED", "refunded": {"amount": "13582"}}
-        assert await till.do(RETURN, i=request) == returned
+        assert await subscription.next() == {"paymentStatus": "PARTIALLY_REFUNDED", "refunded": {"amount": "13582"}}
+        assert await till.mutate(RETURN, i=request) == returned
 
     # The original tender is refunded, and the unit is in stock where it was returned.
-    details = (await hana.run(ORDER_DETAILS, id=order["id"]))["order"]
+    details = (await hana.execute(ORDER_DETAILS, id=order["id"]))["order"]
     assert details["refunds"] == [{"method": "TEST", "status": "SUCCEEDED", "amount": {"amount": "13582"}}]
     assert await refunded_by_provider(shop, order) == 13_582
     assert [(r["location"]["code"], r["lines"][0]["quantity"]) for r in details["returns"]] == [(shop.code("S2"), 1)]
-    level = await shop.level("CUP", "S2")
+    level = await shop.stock_level("CUP", "S2")
     assert (level["onHand"], level["available"]) == (1, 1)
     assert [event["message"] for event in details["timeline"]][-2:] == [
         "1 unit was returned.",
@@ -64,11 +64,11 @@ async def test_an_order_of_the_web_shop_is_returned_in_another_store_without_a_r
     ]
 
     # Every channel has it: the web shop can sell it again, staff find the order, and the feed has each step in order.
-    stock = await shop.guest("web").run(
+    stock = await shop.guest("web").execute(
         "query ($s: String) { variant(sku: $s) { availability { quantity } } }", s=shop.sku("CUP")
     )
     assert stock["variant"]["availability"]["quantity"] == 1 + 1
-    staff = await shop.staff.run(
+    staff = await shop.staff.execute(
         "query ($c: String) { orders(customer: $c) { edges { node { number } } } }", c=shop.code("HANA")
     )
     assert [edge["node"]["number"] for edge in staff["orders"]["edges"]] == [order["number"]]
@@ -82,8 +82,8 @@ async def test_an_order_of_the_web_shop_is_returned_in_another_store_without_a_r
 
 
 async def order_on_the_web(shop: Shop, hana: Client) -> dict[str, Any]:
-    cart = await shop.cart(hana, "web", TEA=2, CUP=1)
-    chosen = await shop.fulfil(hana, cart, "SHIP", address=ADDRESS)
+    cart = await shop.create_cart(hana, "web", TEA=2, CUP=1)
+    chosen = await shop.set_fulfillment(hana, cart, "SHIP", address=ADDRESS)
     paid = await shop.check_out(hana, chosen["cart"])
     assert not paid["errors"], paid
     return paid["order"]  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import Client, Following
+from tests.support.client import Client, Subscription
 from tests.support.order_calls import cancel_order, line_units, order_state, return_units, update_fulfillment
 from tests.support.shop import ADDRESS, ERRORS, Shop
 from tests.support.tills import open_till
@@ -36,8 +36,8 @@ class ObservedOrder:
     shop: Shop
     order: dict[str, Any]
     receiver: WebhookReceiver
-    on_order: Following
-    on_cart: Following
+    on_order: Subscription
+    on_cart: Subscription
     start: str
     last: dict[int, Any] = field(default_factory=dict)
 
@@ -63,18 +63,18 @@ class ObservedOrder:
         timeline = _types(await order_state(self.shop, self.order))
         assert timeline == [event["type"] for event in feed][: len(timeline)] or timeline.count(kind) >= times
 
-    async def until(self, following: Following, wanted: Callable[[Any], object]) -> Any:
+    async def until(self, subscription: Subscription, wanted: Callable[[Any], object]) -> Any:
         """Return the last result of a subscription if the condition holds for it, or else the next one for which it does."""
-        result = self.last.get(id(following))
+        result = self.last.get(id(subscription))
         if result is None or not wanted(result):
-            result = self.last[id(following)] = await following.until(wanted)
+            result = self.last[id(subscription)] = await subscription.until(wanted)
         return result
 
     async def feed(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
         after = self.start
         while True:
-            page = (await self.shop.staff.run(FEED, a=after))["events"]
+            page = (await self.shop.staff.execute(FEED, a=after))["events"]
             events += [edge["node"] for edge in page["edges"]]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
@@ -94,14 +94,14 @@ async def place_order(shop: Shop, method: str, **units: int) -> AsyncIterator[Ob
     """Place an order of the app's customer, for pickup at S1 or to be shipped, and open its receivers."""
     customer = await shop.customer()
     async with webhook_receiver() as receiver:
-        made = await shop.staff.do(
+        made = await shop.staff.mutate(
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
             i={"url": receiver.url},
         )
-        start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
-        cart = await shop.cart(customer, **units)
+        start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
+        cart = await shop.create_cart(customer, **units)
         destination = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
-        chosen = await shop.fulfil(customer, cart, method, **destination)
+        chosen = await shop.set_fulfillment(customer, cart, method, **destination)
         order = (await shop.check_out(customer, chosen["cart"]))["order"]
         order = await order_state(shop, order)
         async with (
@@ -111,7 +111,7 @@ async def place_order(shop: Shop, method: str, **units: int) -> AsyncIterator[Ob
             try:
                 yield ObservedOrder(shop, order, receiver, on_order, on_cart, start)
             finally:
-                await shop.staff.do(
+                await shop.staff.mutate(
                     f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
                 )
 
@@ -254,17 +254,17 @@ async def test_events_of_a_till_change_availability_in_app_and_web(shop: Shop) -
         await follow(shop.guest(), "app") as app,
         await follow(shop.guest(), "web") as web,
     ):
-        made = await shop.staff.do(
+        made = await shop.staff.mutate(
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
             i={"url": receiver.url, "types": ["stock.changed", "terminal.synced"]},
         )
         assert [(await f.next())["availability"]["quantity"] for f in (app, web)] == [10, 10]
-        assert await till.verdicts(till.sale(TEA=2), till.moved("DAMAGE", TEA=1)) == ["APPLIED", "APPLIED"]
-        for following in (app, web):
-            await following.until(lambda s: s["availability"]["quantity"] == 7)
-        level = (await shop.level("TEA", "S1"))["id"]
+        assert await till.verdicts(till.sale(TEA=2), till.stock_fact("DAMAGE", TEA=1)) == ["APPLIED", "APPLIED"]
+        for subscription in (app, web):
+            await subscription.until(lambda s: s["availability"]["quantity"] == 7)
+        level = (await shop.stock_level("TEA", "S1"))["id"]
         await receiver.wait_until(lambda: any(one.event["subject"] == level for one in receiver.accepted))
         await receiver.wait_until(lambda: any(one.event["type"] == "terminal.synced" for one in receiver.accepted))
-        await shop.staff.do(
+        await shop.staff.mutate(
             f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}", id=made["endpoint"]["id"]
         )

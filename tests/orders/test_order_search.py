@@ -18,7 +18,7 @@ QUERY = """query ($number: String, $customer: String, $channel: String, $locatio
 
 
 async def numbers(client: Client, **given: Any) -> list[str]:
-    found = (await client.run(QUERY, **given))["orders"]
+    found = (await client.execute(QUERY, **given))["orders"]
     return [edge["node"]["number"] for edge in found["edges"]]
 
 
@@ -27,16 +27,20 @@ async def sold(shop: Shop) -> dict[str, str]:
     """Place Hana's pickup on the web and a guest's sale at the till of S1; return their numbers."""
     await shop.receive(TEA_S1=5)
     hana, till = await shop.customer("HANA", channel="web"), await shop.terminal("S1")
-    chosen = await shop.fulfil(hana, await shop.cart(hana, "web", TEA=1), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(hana, await shop.create_cart(hana, "web", TEA=1), "PICKUP", location="S1")
     waiting = await shop.check_out(hana, chosen["cart"])
     carried = await shop.check_out(
-        till, await shop.cart(till, TEA=1), method="CASH", email=f"guest@{shop.mark}.example", phone="+81 3-1234-5678"
+        till,
+        await shop.create_cart(till, TEA=1),
+        method="CASH",
+        email=f"guest@{shop.suffix}.example",
+        phone="+81 3-1234-5678",
     )
     return {"web": waiting["order"]["number"], "till": carried["order"]["number"]}
 
 
 async def test_each_condition_finds_its_orders(shop: Shop, sold: dict[str, str]) -> None:
-    staff, mail = shop.staff, f"Guest@{shop.mark}.example"
+    staff, mail = shop.staff, f"Guest@{shop.suffix}.example"
     soon, ago = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) - timedelta(hours=1)
 
     assert await numbers(staff, number=sold["web"]) == [sold["web"]]
@@ -59,9 +63,10 @@ async def test_pages_continue_within_a_search(shop: Shop) -> None:
     await shop.receive(TEA_S1=3)
     till = await shop.terminal("S1")
     placed = [
-        (await shop.check_out(till, await shop.cart(till, TEA=1), method="CASH"))["order"]["number"] for _ in range(3)
+        (await shop.check_out(till, await shop.create_cart(till, TEA=1), method="CASH"))["order"]["number"]
+        for _ in range(3)
     ]
-    first = (await till.run(QUERY, location=shop.code("S1"), first=2))["orders"]
+    first = (await till.execute(QUERY, location=shop.code("S1"), first=2))["orders"]
 
     rest = await numbers(till, location=shop.code("S1"), first=2, after=first["edges"][-1]["cursor"])
 

@@ -25,24 +25,24 @@ async def test_no_event_ledger_line_or_stored_answer_has_personal_data(shop: Sho
     }
     address = {**ADDRESS, "name": f"Hana {mark}", "line1": f"{mark} Street", "phone": f"+8180{int(mark[:9], 16)}"}
     await shop.receive(TEA_S1=9, POT_W1=9)
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ count {ERRORS} }} }}", c=[person]
     )
     app = await shop.app("app", Scope.CUSTOMERS)
-    token = await app.do(
+    token = await app.mutate(
         f"mutation ($i: CustomerTokenInput!) {{ customerToken(input: $i) {{ token {ERRORS} }} }}",
         i={"email": person["email"]},
     )
     phone = shop.hub.client(token["token"])
 
-    cart = await shop.cart(phone, TEA=1, POT=1)
-    handed = await phone.do(f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}", c=cart["id"])
+    cart = await shop.create_cart(phone, TEA=1, POT=1)
+    handed = await phone.mutate(f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}", c=cart["id"])
     till = await shop.terminal()
-    claimed = await till.do(
+    claimed = await till.mutate(
         f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}", c=handed["code"]
     )
     pot = [line["id"] for line in claimed["cart"]["lines"] if line["method"] == "SHIP"]
-    chosen = await shop.fulfil(till, cart, "SHIP", lineIds=pot, address=address)
+    chosen = await shop.set_fulfillment(till, cart, "SHIP", lineIds=pot, address=address)
     paid = await shop.check_out(till, chosen["cart"], method="CASH", email=person["email"], phone=person["phone"])
     await phone.close()
 
@@ -69,9 +69,9 @@ async def test_no_event_ledger_line_or_stored_answer_has_personal_data(shop: Sho
 async def test_each_change_of_a_cart_has_an_event(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
-    await shop.add(guest, cart, TEA=1)
-    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    cart = await shop.create_cart(guest, TEA=1)
+    await shop.add_lines(guest, cart, TEA=1)
+    chosen = await shop.set_fulfillment(guest, cart, "PICKUP", location="S1")
 
     await shop.check_out(guest, chosen["cart"], email="hana@example.com")
 
@@ -91,11 +91,11 @@ async def events_of(shop: Shop, subject: str) -> list[tuple[str, int]]:
 
 async def test_a_refused_mutation_emits_no_event(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
     subject = f"Cart:{local_id(cart['id'], 'Cart')}"
     before = await events_of(shop, subject)
 
-    refused = await shop.add(guest, cart, NOTHING=1)
+    refused = await shop.add_lines(guest, cart, NOTHING=1)
 
     assert refused["errors"][0]["code"] == "NOT_FOUND"
     assert await events_of(shop, subject) == before

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.support.client import Client, Refused
-from tests.support.sample_events import SampleEvent, number_all
+from tests.support.sample_events import SampleEvent, assign_positions
 from tests.support.scratch_database import open_scratch_database
 from tests.support.shop import ERRORS, Shop
 from tests.support.waiting import wait_until
@@ -32,7 +32,7 @@ async def pull(client: Client, after: str | None, **given: Any) -> tuple[list[di
     """Return all events after a cursor, and the cursor at their end."""
     nodes: list[dict[str, Any]] = []
     while True:
-        page = (await client.run(EVENTS, a=after, f=7, **given))["events"]
+        page = (await client.execute(EVENTS, a=after, f=7, **given))["events"]
         nodes += [edge["node"] for edge in page["edges"]]
         after = page["pageInfo"]["endCursor"]
         assert after is not None
@@ -41,7 +41,7 @@ async def pull(client: Client, after: str | None, **given: Any) -> tuple[list[di
 
 
 async def end_of(client: Client) -> str:
-    end: str = (await client.run(END))["feed"]["end"]
+    end: str = (await client.execute(END))["feed"]["end"]
     return end
 
 
@@ -49,11 +49,11 @@ async def test_pages_have_every_event_once_and_in_order(shop: Shop) -> None:
     start = await end_of(shop.staff)
     for _ in range(10):
         await shop.receive(TEA_S1=1, POT_S2=1)
-    await number_all(shop.hub.database)
+    await assign_positions(shop.hub.database)
 
     nodes, end = await pull(shop.staff, start)
 
-    mine = {(await shop.level(sku, place))["id"] for sku, place in (("TEA", "S1"), ("POT", "S2"))}
+    mine = {(await shop.stock_level(sku, place))["id"] for sku, place in (("TEA", "S1"), ("POT", "S2"))}
     for subject in mine:
         assert [n["version"] for n in nodes if n["subject"] == subject] == list(range(1, 11))
     assert len({n["id"] for n in nodes}) == len(nodes)
@@ -63,8 +63,8 @@ async def test_pages_have_every_event_once_and_in_order(shop: Shop) -> None:
 async def test_pages_of_one_type(shop: Shop) -> None:
     start = await end_of(shop.staff)
     await shop.receive(TEA_S1=1)
-    cart = await shop.cart(shop.guest(), TEA=1)
-    await number_all(shop.hub.database)
+    cart = await shop.create_cart(shop.guest(), TEA=1)
+    await assign_positions(shop.hub.database)
 
     nodes, _ = await pull(shop.staff, start, t=["cart.created"])
 
@@ -81,19 +81,19 @@ async def test_refuses_invalid_cursors_and_types(shop: Shop) -> None:
         ({"f": 101}, "INVALID"),
     ):
         with pytest.raises(Refused) as refused:
-            await shop.staff.run(EVENTS, **given)
+            await shop.staff.execute(EVENTS, **given)
         assert refused.value.codes == [code]
 
 
 async def test_the_live_feed_continues_after_the_cursor_of_a_lost_connection(shop: Shop) -> None:
     start = await end_of(shop.staff)
     await shop.receive(TEA_S1=1)
-    level = (await shop.level("TEA", "S1"))["id"]
+    level = (await shop.stock_level("TEA", "S1"))["id"]
     seen: list[int] = []
     cursor = start
     for _ in range(4):
-        async with shop.staff.subscribe(LIVE, a=cursor, t=["stock.changed"]) as following:
-            edge = await following.until(lambda e: e["node"]["subject"] == level)
+        async with shop.staff.subscribe(LIVE, a=cursor, t=["stock.changed"]) as subscription:
+            edge = await subscription.until(lambda e: e["node"]["subject"] == level)
             seen.append(edge["node"]["version"])
             cursor = edge["cursor"]
         await shop.receive(TEA_S1=1)
@@ -107,7 +107,7 @@ async def test_the_live_feed_continues_after_the_cursor_of_a_lost_connection(sho
 async def test_all_readers_of_the_live_feed_receive_the_same_events(shop: Shop) -> None:
     async with shop.staff.subscribe(LIVE) as one, shop.staff.subscribe(LIVE) as two:
         await shop.receive(TEA_S1=1)
-        level = (await shop.level("TEA", "S1"))["id"]
+        level = (await shop.stock_level("TEA", "S1"))["id"]
         received = [await f.until(lambda e: e["node"]["subject"] == level) for f in (one, two)]
 
     assert received[0] == received[1]
@@ -118,7 +118,7 @@ async def test_a_work_queue_subscription_has_the_present_work_and_then_each_chan
 
     async def order() -> dict[str, Any]:
         guest = shop.guest()
-        chosen = await shop.fulfil(guest, await shop.cart(guest, TEA=1), "PICKUP", location="S1")
+        chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, TEA=1), "PICKUP", location="S1")
         placed: dict[str, Any] = (await shop.check_out(guest, chosen["cart"], email="h@example.com"))["order"]
         return placed
 
@@ -130,7 +130,7 @@ async def test_a_work_queue_subscription_has_the_present_work_and_then_each_chan
         second = await order()
         new = await work.next()
         assert (new["order"]["number"], new["status"]) == (second["number"], "ALLOCATED")
-        await till.do(
+        await till.mutate(
             f"mutation ($f: ID!) {{ fulfillmentUpdate(fulfillmentId: $f, status: PICKED) {{ {ERRORS} }} }}",
             f=shown["id"],
         )
@@ -242,4 +242,4 @@ async def _events(database: Database, number: int) -> None:
     async with database.transaction() as session:
         for version in range(1, number + 1):
             emit(session, SampleEvent("Cart:1", version))
-    await number_all(database)
+    await assign_positions(database)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.sample_events import number_all, write_sample
+from tests.support.sample_events import assign_positions, write_sample
 from tests.support.scratch_database import open_scratch_database
 from tests.support.waiting import backend_pid, terminate_backend, wait_until
 from uriba.config import Settings
@@ -74,7 +74,7 @@ async def test_polling_notifies_a_watch_without_hints(own: tuple[Settings, Datab
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1") as watch:
         for version in (1, 2):
             await write_sample(database, "Cart:1", version)
-            await number_all(database)
+            await assign_positions(database)
             assert await next_subject(watch) == "Cart:1"
 
 
@@ -88,7 +88,7 @@ async def test_a_hint_notifies_a_watch_before_the_poll_interval_ends(own: tuple[
         live_feed.watch("Cart:1") as watch,
     ):
         await write_sample(database, "Cart:1")
-        await number_all(database)
+        await assign_positions(database)
         waiting = asyncio.create_task(next_subject(watch))
 
         async def woken() -> bool:
@@ -130,13 +130,13 @@ async def test_a_slow_watcher_finds_each_subject_once_with_its_newest_version(
         await write_sample(database, "Cart:2")
         await write_sample(database, "Cart:1", 101)
         await write_sample(database, "Cart:3")
-        await number_all(database)
+        await assign_positions(database)
         assert await next_subject(quick) == "Cart:3"
 
         changes = slow.changes()
         assert [await anext(changes), await anext(changes)] == [("Cart:1", 101), ("Cart:2", 1)]
         await write_sample(database, "Cart:2", 2)
-        await number_all(database)
+        await assign_positions(database)
         async with asyncio.timeout(WAIT_S):
             assert await anext(changes) == ("Cart:2", 2)
 
@@ -162,7 +162,7 @@ async def test_a_watch_is_not_notified_of_other_subjects(own: tuple[Settings, Da
     ):
         for subject in ("Cart:2", "Cart:11", "StockLevel:1:1", "Cart:1"):
             await write_sample(database, subject)
-        await number_all(database)
+        await assign_positions(database)
 
         assert await next_subject(mine) == "Cart:1"
         assert await next_subject(levels) == "StockLevel:1:1"
@@ -176,7 +176,7 @@ async def test_an_orders_events_notify_watches_of_its_cart(own: tuple[Settings, 
         await write_sample(database, "Order:7", cart="2")
         await write_sample(database, "Order:8", cart=None)
         await write_sample(database, "Order:9", cart="1")
-        await number_all(database)
+        await assign_positions(database)
 
         assert await next_subject(guest) == "Order:9"
         assert guest._changed == {}
@@ -187,11 +187,11 @@ async def test_a_new_watch_is_notified_of_events_committed_but_not_yet_numbered(
 ) -> None:
     settings, database = own
     await write_sample(database, "Cart:1", 1)
-    await number_all(database)
+    await assign_positions(database)
     await write_sample(database, "Cart:2", 1)
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1", "Cart:2") as watch:
-        await number_all(database)
+        await assign_positions(database)
 
         assert await next_subject(watch) == "Cart:2"
         assert watch._changed == {}
@@ -205,7 +205,7 @@ async def test_a_new_watch_is_not_notified_of_events_from_before_it(
     async with running_live_feed(settings) as live_feed:
         async with live_feed.watch("Cart:1") as first:
             await write_sample(database, "Cart:1", 1)
-            await number_all(database)
+            await assign_positions(database)
             await next_subject(first)
 
         async def stopped_reading() -> bool:
@@ -213,10 +213,10 @@ async def test_a_new_watch_is_not_notified_of_events_from_before_it(
 
         await wait_until(stopped_reading)
         await write_sample(database, "Cart:1", 2)
-        await number_all(database)
+        await assign_positions(database)
         async with live_feed.watch("Cart:1", "Cart:2") as second:
             await write_sample(database, "Cart:2", 1)
-            await number_all(database)
+            await assign_positions(database)
 
             assert await next_subject(second) == "Cart:2"
 
@@ -274,7 +274,7 @@ async def test_the_live_feed_continues_after_its_connections_were_terminated(
 
     async with running_live_feed(settings) as live_feed, live_feed.watch("Cart:1") as watch:
         await write_sample(database, "Cart:1", 1)
-        await number_all(database)
+        await assign_positions(database)
         await next_subject(watch)
 
         async with database.reading() as session:
@@ -284,7 +284,7 @@ async def test_the_live_feed_continues_after_its_connections_were_terminated(
         for pid in others:
             await terminate_backend(hub.database, pid)
         await write_sample(database, "Cart:1", 2)
-        await number_all(database)
+        await assign_positions(database)
 
         assert await next_subject(watch) == "Cart:1"
 
@@ -302,7 +302,7 @@ async def test_more_changes_than_one_read_holds_are_all_yielded(own: tuple[Setti
                 "INSERT INTO outbox_event (type, subject, version, data) "
                 "SELECT 'test.sample', 'Cart:' || n, 1, '{}' FROM generate_series(1, 2500) AS n"
             )
-        await number_all(database)
+        await assign_positions(database)
         async with asyncio.timeout(WAIT_S):
             async for change in watch.changes():
                 subjects.add(change.subject)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.sample_events import SampleEvent, number_all, positions, write_sample
+from tests.support.sample_events import SampleEvent, assign_positions, positions, write_sample
 from tests.support.scratch_database import open_scratch_database
 from tests.support.waiting import backend_pid, terminate_backend, wait_until, wait_until_blocked
 from uriba.catalog import locations, products
@@ -175,7 +175,7 @@ async def test_an_event_that_was_rolled_back_is_not_numbered(database: Database)
             raise ZeroDivisionError
     await write_sample(database, "Cart:2")
 
-    await number_all(database)
+    await assign_positions(database)
 
     assert await positions(database) == [(1, "Cart:2", 1)]
 
@@ -203,7 +203,7 @@ async def test_the_events_of_a_subject_are_numbered_in_the_order_of_their_versio
     await asyncio.gather(*(change() for _ in range(8)))
     done.set()
     await numbering
-    await number_all(database)
+    await assign_positions(database)
 
     by_subject: dict[str, list[int]] = {}
     for _, subject, version in await positions(database):

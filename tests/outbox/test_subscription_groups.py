@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.client import Client, Following
+from tests.support.client import Client, Subscription
 from tests.support.shop import Shop
 from tests.support.waiting import wait_until
 from uriba.core.actor import Actor, Role
@@ -32,7 +32,7 @@ ORDER = "subscription ($o: ID!) { orderChanged(orderId: $o) { status fulfillment
 
 
 @asynccontextmanager
-async def all_following(clients: Sequence[Client], query: str, **variables: Any) -> AsyncIterator[list[Following]]:
+async def all_following(clients: Sequence[Client], query: str, **variables: Any) -> AsyncIterator[list[Subscription]]:
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(client.subscribe(query, **variables)) for client in clients]
 
@@ -56,15 +56,15 @@ async def test_one_event_is_read_once_for_all_subscribers(shop: Shop, reads: lis
     await shop.receive(TEA_S1=1)
     variables = {"l": shop.code("S1"), "s": [shop.sku("TEA")]}
 
-    async with all_following([shop.staff] * 20, STOCK, **variables) as followings:
-        for following in followings:
-            assert (await following.next())["onHand"] == 1
+    async with all_following([shop.staff] * 20, STOCK, **variables) as subscriptions:
+        for subscription in subscriptions:
+            assert (await subscription.next())["onHand"] == 1
         # Once all have seen a first change, nobody still has to read for an earlier event.
         await shop.receive(TEA_S1=1)
-        assert [(await following.next())["onHand"] for following in followings] == [2] * 20
+        assert [(await subscription.next())["onHand"] for subscription in subscriptions] == [2] * 20
         reads.clear()
         await shop.receive(TEA_S1=1)
-        seen = [await following.next() for following in followings]
+        seen = [await subscription.next() for subscription in subscriptions]
 
     assert [state["onHand"] for state in seen] == [3] * 20
     assert reads.count("levels_by_key") == 1
@@ -77,14 +77,14 @@ async def test_groups_of_the_same_rights_share_what_they_read(shop: Shop, reads:
     other = STOCK.replace("onHand", "onHand available")
 
     async with shop.staff.subscribe(STOCK, **variables) as one, shop.staff.subscribe(other, **variables) as two:
-        for following in (one, two):
-            await following.next()
+        for subscription in (one, two):
+            await subscription.next()
         # Once both groups have seen a first change, none of them still has to read for an earlier event.
         await shop.receive(TEA_S1=1)
-        assert [(await following.next())["onHand"] for following in (one, two)] == [2, 2]
+        assert [(await subscription.next())["onHand"] for subscription in (one, two)] == [2, 2]
         reads.clear()
         await shop.receive(TEA_S1=1)
-        seen = [(await following.next())["onHand"] for following in (one, two)]
+        seen = [(await subscription.next())["onHand"] for subscription in (one, two)]
 
     assert seen == [3, 3]
     assert reads.count("levels_by_key") == 1
@@ -93,12 +93,12 @@ async def test_groups_of_the_same_rights_share_what_they_read(shop: Shop, reads:
 async def test_all_shoppers_share_availability(shop: Shop, reads: list[str]) -> None:
     shoppers = [shop.guest(), await shop.customer("HANA"), await shop.customer("KEN", channel="app")]
 
-    async with all_following(shoppers, AVAILABLE, c=shop.code("app"), s=[shop.sku("TEA")]) as followings:
-        for following in followings:
-            await following.next()
+    async with all_following(shoppers, AVAILABLE, c=shop.code("app"), s=[shop.sku("TEA")]) as subscriptions:
+        for subscription in subscriptions:
+            await subscription.next()
         reads.clear()
         await shop.receive(TEA_S1=3)
-        seen = [(await following.next())["availability"]["quantity"] for following in followings]
+        seen = [(await subscription.next())["availability"]["quantity"] for subscription in subscriptions]
 
     assert seen == [3, 3, 3]
     assert reads.count("supply_by_variant") <= 2, "guests, and customers of the app, are two channels' shoppers"
@@ -120,13 +120,15 @@ async def test_a_late_subscriber_gets_the_newest_state_first(shop: Shop) -> None
 async def test_a_group_does_not_show_an_order_to_another_customer(shop: Shop) -> None:
     hana, rin = await shop.customer("HANA"), await shop.customer("RIN")
     await shop.receive(TEA_W1=5)
-    cart = await shop.cart(hana, TEA=1)
-    ordered = await shop.check_out(hana, (await shop.fulfil(hana, cart, "SHIP", address=dict(ADDRESS)))["cart"])
+    cart = await shop.create_cart(hana, TEA=1)
+    ordered = await shop.check_out(
+        hana, (await shop.set_fulfillment(hana, cart, "SHIP", address=dict(ADDRESS)))["cart"]
+    )
 
     async with hana.subscribe(ORDER, o=ordered["order"]["id"]) as theirs:
         assert (await theirs.next())["status"] == "OPEN"
         async with rin.subscribe(ORDER, o=ordered["order"]["id"]) as strange:
-            message = await strange.message()
+            message = await strange.next_message()
 
     errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
     assert [error["extensions"]["code"] for error in errors] == ["NOT_FOUND"]

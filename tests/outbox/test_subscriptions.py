@@ -33,14 +33,14 @@ async def subscribers(shop: Shop) -> float:
 
 async def test_yields_a_cart_first_and_after_every_change(shop: Shop) -> None:
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
-    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as following:
-        first = await following.next()
+    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as subscription:
+        first = await subscription.next()
         seen = []
         for _ in range(3):
-            await shop.add(guest, cart, TEA=1)
-            seen.append(await following.next())
+            await shop.add_lines(guest, cart, TEA=1)
+            seen.append(await subscription.next())
 
     assert first == cart
     assert [(state["version"] - cart["version"], state["quantity"]) for state in seen] == [(1, 2), (2, 3), (3, 4)]
@@ -49,8 +49,8 @@ async def test_yields_a_cart_first_and_after_every_change(shop: Shop) -> None:
 async def test_yields_an_order_and_its_guests_cart_when_it_is_ordered(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
     guest = shop.guest()
-    cart = await shop.cart(guest, TEA=1)
-    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    cart = await shop.create_cart(guest, TEA=1)
+    chosen = await shop.set_fulfillment(guest, cart, "PICKUP", location="S1")
 
     async with guest.subscribe(CART_CHANGED, c=cart["id"]) as on_cart:
         await on_cart.next()
@@ -66,13 +66,13 @@ async def test_yields_all_levels_first_and_then_each_that_changes(shop: Shop) ->
     await shop.receive(TEA_S1=5, POT_S1=2, TEA_S2=9)
     till = await shop.terminal()
 
-    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as following:
-        present = [await following.next(), await following.next()]
+    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as subscription:
+        present = [await subscription.next(), await subscription.next()]
         await shop.receive(TEA_S2=1)
         await shop.receive(CUP_S1=4)
-        new = await following.next()
+        new = await subscription.next()
         await shop.receive(TEA_S1=1)
-        changed = await following.next()
+        changed = await subscription.next()
 
     assert {(row["variant"]["sku"], row["onHand"]) for row in present} == {(shop.sku("TEA"), 5), (shop.sku("POT"), 2)}
     assert (new["variant"]["sku"], new["onHand"]) == (shop.sku("CUP"), 4)
@@ -82,13 +82,13 @@ async def test_yields_all_levels_first_and_then_each_that_changes(shop: Shop) ->
 async def test_yields_more_levels_than_one_page_at_first(shop: Shop) -> None:
     names = [shop.sku(f"BULK{n}") for n in range(120)]
     products = [{"handle": sku, "name": sku, "variants": [{"sku": sku, "name": sku}]} for sku in names]
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}", p=products
     )
     await shop.receive(**{f"BULK{n}_W1": 1 for n in range(120)})
 
-    async with shop.staff.subscribe(STOCK_CHANGED, s=names) as following:
-        seen = {(await following.next())["variant"]["sku"] for _ in range(120)}
+    async with shop.staff.subscribe(STOCK_CHANGED, s=names) as subscription:
+        seen = {(await subscription.next())["variant"]["sku"] for _ in range(120)}
 
     assert seen == set(names)
 
@@ -97,10 +97,12 @@ async def test_yields_availability_after_changes_at_any_location_of_the_channel(
     await shop.receive(TEA_S1=4)
     seen: list[tuple[str, int, str]] = []
 
-    async with shop.guest(None).subscribe(AVAILABILITY_CHANGED, c=shop.code("web"), s=[shop.sku("TEA")]) as following:
+    async with shop.guest(None).subscribe(
+        AVAILABILITY_CHANGED, c=shop.code("web"), s=[shop.sku("TEA")]
+    ) as subscription:
 
         async def look() -> dict[str, Any]:
-            state = await following.next()
+            state = await subscription.next()
             availability = state["availability"]
             seen.append((state["price"]["amount"], availability["quantity"], availability["status"]))
             return state  # type: ignore[no-any-return]
@@ -133,31 +135,31 @@ async def test_refuses_what_cannot_be_subscribed_to(
 ) -> None:
     client = shop.staff if caller == "staff" else shop.guest()
 
-    async with client.subscribe(query, **variables) as following:
+    async with client.subscribe(query, **variables) as subscription:
         with pytest.raises(Refused) as refused:
-            await following.next()
+            await subscription.next()
 
     assert refused.value.codes == [code]
 
 
 async def test_another_customers_cart_is_not_found(shop: Shop) -> None:
-    cart = await shop.cart(await shop.customer("HANA"), TEA=1)
+    cart = await shop.create_cart(await shop.customer("HANA"), TEA=1)
 
     for stranger in (await shop.customer("RIN"), shop.guest()):
-        async with stranger.subscribe(CART_CHANGED, c=cart["id"]) as following:
+        async with stranger.subscribe(CART_CHANGED, c=cart["id"]) as subscription:
             with pytest.raises(Refused) as refused:
-                await following.next()
+                await subscription.next()
         assert refused.value.codes == ["NOT_FOUND"]
 
 
 async def test_a_cart_subscription_ends_when_the_cart_becomes_anothers(shop: Shop) -> None:
     guest, customer = shop.guest(), await shop.customer()
-    cart = await shop.cart(guest, TEA=1)
+    cart = await shop.create_cart(guest, TEA=1)
 
-    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as following:
-        await following.next()
-        merged = await customer.do(MERGE, c=cart["id"])
-        ended = await following.message()
+    async with guest.subscribe(CART_CHANGED, c=cart["id"]) as subscription:
+        await subscription.next()
+        merged = await customer.mutate(MERGE, c=cart["id"])
+        ended = await subscription.next_message()
 
     assert merged["cart"]["id"] == cart["id"]
     assert ended["type"] == "complete"
@@ -167,8 +169,8 @@ async def test_a_revoked_key_ends_its_subscriptions(shop: Shop) -> None:
     till = await shop.terminal()
     await shop.receive(TEA_S1=1)
 
-    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as following:
-        await following.next()
+    async with till.subscribe(STOCK_CHANGED, l=shop.code("S1")) as subscription:
+        await subscription.next()
         assert till.key
         async with shop.hub.database.transaction() as session:
             await keys.revoke(session, key_id=till.key.split("_")[2])
@@ -179,17 +181,17 @@ async def test_a_revoked_key_ends_its_subscriptions(shop: Shop) -> None:
             async with asyncio.timeout(15):
                 while True:
                     await shop.receive(TEA_S1=1)
-                    await following.next()
+                    await subscription.next()
 
     assert refused.value.codes == ["UNAUTHENTICATED"]
 
 
 async def test_an_expired_token_ends_its_subscriptions(shop: Shop) -> None:
     customer = await shop.customer()
-    cart = await shop.cart(customer, TEA=1)
+    cart = await shop.create_cart(customer, TEA=1)
 
-    async with customer.subscribe(CART_CHANGED, c=cart["id"]) as following:
-        await following.next()
+    async with customer.subscribe(CART_CHANGED, c=cart["id"]) as subscription:
+        await subscription.next()
         assert customer.key
         async with shop.hub.database.transaction() as session:
             await session.run(
@@ -201,8 +203,8 @@ async def test_an_expired_token_ends_its_subscriptions(shop: Shop) -> None:
         with pytest.raises(Refused) as refused:
             async with asyncio.timeout(15):
                 while True:
-                    await shop.add(shop.staff, cart, TEA=1)
-                    await following.next()
+                    await shop.add_lines(shop.staff, cart, TEA=1)
+                    await subscription.next()
 
     assert refused.value.codes == ["UNAUTHENTICATED"]
 
@@ -212,7 +214,7 @@ async def test_a_closed_subscription_or_socket_is_not_counted_any_more(shop: Sho
         return await subscribers(shop) == wanted
 
     await wait_until(lambda: count(0))
-    cart = await shop.cart(shop.guest(), TEA=1)
+    cart = await shop.create_cart(shop.guest(), TEA=1)
 
     async with shop.guest().subscribe(CART_CHANGED, c=cart["id"]) as first:
         await first.next()
@@ -225,21 +227,21 @@ async def test_a_closed_subscription_or_socket_is_not_counted_any_more(shop: Sho
 
 async def test_two_subscriptions_of_one_socket_share_no_loaders(shop: Shop) -> None:
     guest = shop.guest()
-    one, two = await shop.cart(guest, TEA=1), await shop.cart(guest, POT=1)
+    one, two = await shop.create_cart(guest, TEA=1), await shop.create_cart(guest, POT=1)
 
-    async with guest.subscribe(CART_CHANGED, c=one["id"]) as following:
-        await following.next()
+    async with guest.subscribe(CART_CHANGED, c=one["id"]) as subscription:
+        await subscription.next()
         message = {
             "type": "subscribe",
             "id": "2",
             "payload": {"query": CART_CHANGED, "variables": {"c": two["id"]}},
         }
-        await following._socket.send(httpx.Response(200, json=message).text)
-        assert (await following.message())["id"] == "2"
-        await shop.add(guest, two, POT=4)
-        second = await following.message()
-        await shop.add(guest, one, TEA=1)
-        first = await following.message()
+        await subscription._socket.send(httpx.Response(200, json=message).text)
+        assert (await subscription.next_message())["id"] == "2"
+        await shop.add_lines(guest, two, POT=4)
+        second = await subscription.next_message()
+        await shop.add_lines(guest, one, TEA=1)
+        first = await subscription.next_message()
 
     assert (second["id"], second["payload"]["data"]["cartChanged"]["quantity"]) == ("2", 5)
     assert (first["id"], first["payload"]["data"]["cartChanged"]["quantity"]) == ("1", 2)

@@ -16,7 +16,7 @@ NEAR = timedelta(seconds=5)
 
 async def placed_at(shop: Shop, store: str = "S1") -> list[datetime]:
     """Return when the orders of a store were placed, the newest first."""
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "query ($l: String) { orders(location: $l) { edges { node { placedAt } } } }", l=shop.code(store)
     )
     return [datetime.fromisoformat(edge["node"]["placedAt"]) for edge in found["orders"]["edges"]]
@@ -76,7 +76,7 @@ async def test_a_time_zone_offset_is_not_a_skew(shop: Shop) -> None:
 @pytest.mark.parametrize("jitter", [20, -20])
 async def test_network_delays_do_not_reorder_facts(shop: Shop, jitter: int) -> None:
     till, wrong, at = await open_till(shop), timedelta(minutes=40), now(hours=1) + timedelta(minutes=40)
-    before, counted = till.moved("RECEIPT", at - timedelta(seconds=1), TEA=9), till.moved("COUNT", at, TEA=5)
+    before, counted = till.stock_fact("RECEIPT", at - timedelta(seconds=1), TEA=9), till.stock_fact("COUNT", at, TEA=5)
     after = till.sale(at + timedelta(seconds=1), TEA=2)
 
     await till.verdicts(counted, sent_at=now() + wrong)
@@ -87,7 +87,7 @@ async def test_network_delays_do_not_reorder_facts(shop: Shop, jitter: int) -> N
 
 async def test_a_skew_at_the_tolerance_does_not_alternate(shop: Shop) -> None:
     till, at = await open_till(shop), now(hours=1)
-    counted, before = till.moved("COUNT", at, TEA=5), till.moved("RECEIPT", at - timedelta(minutes=1), TEA=9)
+    counted, before = till.stock_fact("COUNT", at, TEA=5), till.stock_fact("RECEIPT", at - timedelta(minutes=1), TEA=9)
 
     await till.verdicts(counted, sent_at=now(seconds=-125))
     await till.verdicts(before, sent_at=now(seconds=-115))
@@ -98,7 +98,7 @@ async def test_a_skew_at_the_tolerance_does_not_alternate(shop: Shop) -> None:
 async def test_a_clock_that_was_set_right_is_not_corrected_any_more(shop: Shop) -> None:
     till, at = await open_till(shop), now(hours=1)
 
-    wrong = await till.send(till.moved("RECEIPT", now(hours=2), TEA=1), sent_at=now(minutes=40))
+    wrong = await till.send(till.stock_fact("RECEIPT", now(hours=2), TEA=1), sent_at=now(minutes=40))
     right = await till.send(till.sale(at, TEA=1, price=648))
 
     assert (len(warnings(wrong)), warnings(right)) == (1, [])
@@ -108,7 +108,7 @@ async def test_a_clock_that_was_set_right_is_not_corrected_any_more(shop: Shop) 
 async def test_counts_of_tills_with_different_clocks_are_ordered_by_the_hubs_clock(shop: Shop) -> None:
     fast, right, wrong = await open_till(shop), await open_till(shop), timedelta(minutes=40)
 
-    await fast.verdicts(fast.moved("COUNT", now(minutes=60) + wrong, TEA=10), sent_at=now() + wrong)
+    await fast.verdicts(fast.stock_fact("COUNT", now(minutes=60) + wrong, TEA=10), sent_at=now() + wrong)
     await right.verdicts(right.sale(now(minutes=50), TEA=3), right.sale(now(minutes=70), TEA=4))
 
     assert await on_hand(shop) == 7
@@ -116,14 +116,14 @@ async def test_counts_of_tills_with_different_clocks_are_ordered_by_the_hubs_clo
 
 async def test_an_earlier_count_that_arrives_late_changes_nothing(shop: Shop) -> None:
     till = await open_till(shop)
-    early, late = till.moved("COUNT", now(hours=4), TEA=30), till.moved("COUNT", now(hours=2), TEA=12)
-    between, after = till.moved("RECEIPT", now(hours=3), TEA=50), till.moved("RECEIPT", now(hours=1), TEA=5)
+    early, late = till.stock_fact("COUNT", now(hours=4), TEA=30), till.stock_fact("COUNT", now(hours=2), TEA=12)
+    between, after = till.stock_fact("RECEIPT", now(hours=3), TEA=50), till.stock_fact("RECEIPT", now(hours=1), TEA=5)
 
     await till.verdicts(after, late)
     await till.verdicts(early, between)
 
     assert await on_hand(shop) == 17
-    reasons = [edge["node"] for edge in (await shop.level("TEA", "S1"))["movements"]["edges"]]
+    reasons = [edge["node"] for edge in (await shop.stock_level("TEA", "S1"))["movements"]["edges"]]
     assert {(m["reason"], m["quantity"], m["onHandDelta"]) for m in reasons} == {
         ("RECEIPT", 5, 5),
         ("COUNT", 12, 12),
@@ -135,12 +135,12 @@ async def test_an_earlier_count_that_arrives_late_changes_nothing(shop: Shop) ->
 async def test_a_count_by_staff_is_a_barrier_for_tills(shop: Shop) -> None:
     till = await open_till(shop)
     change = {"sku": shop.sku("TEA"), "location": shop.code("S1"), "onHand": 20}
-    await shop.staff.do(
+    await shop.staff.mutate(
         "mutation ($i: StockSetInput!) { stockSet(input: $i) { errors { code } } }",
-        i={"changes": [change], "idempotencyKey": shop.mark},
+        i={"changes": [change], "idempotencyKey": shop.suffix},
     )
 
-    await till.verdicts(till.sale(now(hours=1), TEA=4), till.moved("COUNT", now(hours=2), TEA=1))
+    await till.verdicts(till.sale(now(hours=1), TEA=4), till.stock_fact("COUNT", now(hours=2), TEA=1))
     await till.verdicts(till.sale(TEA=3))
 
     assert await on_hand(shop) == 17

@@ -26,7 +26,7 @@ async def add_to_catalog(shop: Shop, sku: str) -> None:
     """Add the SKU to the catalog."""
     product = {"handle": shop.code(sku.lower()), "name": sku, "category": "Hats"}
     variant = {"sku": shop.sku(sku), "name": sku, "taxClass": "standard"}
-    payload = await shop.staff.do(NEW, p=[{**product, "variants": [variant]}])
+    payload = await shop.staff.mutate(NEW, p=[{**product, "variants": [variant]}])
     assert not payload["errors"], payload
 
 
@@ -39,7 +39,7 @@ async def test_applies_a_parked_fact_as_sent_when_the_sku_exists(shop: Shop) -> 
     fact, case = await park_fact(shop, till)
     await add_to_catalog(shop, "HAT")
     # The count occurred after the receipt, so it includes it.
-    await till.verdicts(till.moved("COUNT", now(hours=1), HAT=9), till.moved("RECEIPT", HAT=1))
+    await till.verdicts(till.stock_fact("COUNT", now(hours=1), HAT=9), till.stock_fact("RECEIPT", HAT=1))
 
     payload = await resolve(shop, case, "APPLY")
 
@@ -61,7 +61,7 @@ async def test_a_repaired_sale_is_an_order_with_its_original_time(shop: Shop) ->
     assert (payload["errors"], payload["conflict"]["note"]) == ([], "Paid in full, says the store.")
     (order,) = await orders(shop)
     assert (order["total"]["amount"], order["payments"][0]["amount"]["amount"]) == ("1296", "1296")
-    found = await shop.staff.run("query ($o: ID!) { order(id: $o) { placedAt } }", o=order["id"])
+    found = await shop.staff.execute("query ($o: ID!) { order(id: $o) { placedAt } }", o=order["id"])
     assert datetime.fromisoformat(found["order"]["placedAt"]) == at
     assert (await on_hand(shop), await till.verdicts(wrong)) == (-2, ["DUPLICATE"])
 
@@ -70,7 +70,7 @@ async def test_a_parked_fact_from_the_future_has_the_time_of_its_receipt(shop: S
     till = await open_till(shop)
     _, case = await park_fact(shop, till, occurredAt=now(days=-365).isoformat())
     await add_to_catalog(shop, "HAT")
-    await till.verdicts(till.moved("COUNT", HAT=9))
+    await till.verdicts(till.stock_fact("COUNT", HAT=9))
 
     await resolve(shop, case, "APPLY")
 
@@ -110,7 +110,7 @@ async def test_a_repaired_fact_keeps_its_identity(shop: Shop) -> None:
 
 async def test_applies_a_tampered_fact_in_addition_to_the_first(shop: Shop) -> None:
     till = await open_till(shop)
-    first = till.moved("RECEIPT", TEA=5)
+    first = till.stock_fact("RECEIPT", TEA=5)
     other = {**first, "lines": [till.line("TEA", 7)]}
     assert (await till.verdicts(first), await till.verdicts(other, other)) == (["APPLIED"], ["PARKED"] * 2)
     (case,) = await conflicts(shop, k="TAMPERED")
@@ -124,7 +124,7 @@ async def test_applies_a_tampered_fact_in_addition_to_the_first(shop: Shop) -> N
 
 async def test_applies_facts_without_an_identity(shop: Shop) -> None:
     till = await open_till(shop)
-    facts = [{**till.moved("RECEIPT", TEA=n), "sequence": 0, "eventId": f"bad\x00{n}"} for n in (1, 2)]
+    facts = [{**till.stock_fact("RECEIPT", TEA=n), "sequence": 0, "eventId": f"bad\x00{n}"} for n in (1, 2)]
     assert await till.verdicts(*facts) == ["PARKED"] * 2
 
     payloads = [await resolve(shop, case, "APPLY") for case in await conflicts(shop)]
@@ -165,7 +165,7 @@ async def test_refuses_to_apply_a_conflict_without_a_fact(shop: Shop) -> None:
     till = await open_till(shop)
     await till.verdicts(till.sale(TEA=1, price=1))
     (case,) = await conflicts(shop, k="PRICE_VARIANCE")
-    await till.verdicts(till.moved("DAMAGE", TEA=3))
+    await till.verdicts(till.stock_fact("DAMAGE", TEA=3))
     short = (await conflicts(shop, k="SHORTAGE", s="OPEN"))[0]
 
     refused = [await resolve(shop, found, "APPLY") for found in (case, short)]
@@ -181,6 +181,6 @@ async def test_terminals_customers_and_guests_resolve_no_conflict(shop: Shop) ->
 
     for caller in (till.client, await shop.customer(), shop.guest(), await shop.app()):
         with pytest.raises(Refused) as refused:
-            await caller.do(RESOLVE, i={"id": case["id"], "action": "DISMISS", "note": "Mine."})
+            await caller.mutate(RESOLVE, i={"id": case["id"], "action": "DISMISS", "note": "Mine."})
         assert set(refused.value.codes) <= {"FORBIDDEN", "UNAUTHENTICATED"}
     assert len(await conflicts(shop, s="OPEN")) == 1

@@ -140,7 +140,7 @@ def test_times_at_the_ends_of_the_calendar_have_digests(moment: datetime, hours:
 
 async def test_absent_null_and_empty_fields_are_the_same_event(shop: Shop) -> None:
     till = await open_till(shop)
-    absent = till.moved("RECEIPT", TEA=5)
+    absent = till.stock_fact("RECEIPT", TEA=5)
     null = absent | dict.fromkeys(["receipt", "originalReceipt", "tenders", "loyaltyCard", "cartId", "coupons"])
     empty = absent | {"receipt": "", "originalReceipt": "", "tenders": [], "cartId": "", "coupons": []}
     line = absent["lines"][0]

@@ -163,7 +163,7 @@ def to_fact(shop: Shop, fact: ModelFact, n: int, now: datetime) -> TillFact:
 
 
 def receipt(shop: Shop, n: int) -> str:
-    return f"{shop.mark}-{n}"
+    return f"{shop.suffix}-{n}"
 
 
 async def send_in_order(

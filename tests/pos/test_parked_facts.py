@@ -92,7 +92,11 @@ async def test_parks_an_invalid_fact_and_applies_the_others(
     shop: Shop, line: dict[str, Any], given: dict[str, Any], code: str, path: tuple[str, ...]
 ) -> None:
     till = await open_till(shop)
-    before, wrong, after = till.moved("RECEIPT", TEA=3), wrong_sale(till, line, given), till.moved("RECEIPT", TEA=4)
+    before, wrong, after = (
+        till.stock_fact("RECEIPT", TEA=3),
+        wrong_sale(till, line, given),
+        till.stock_fact("RECEIPT", TEA=4),
+    )
 
     first = await till.send(before, wrong, after, wrong)
     again = await till.send(wrong)
@@ -125,7 +129,7 @@ async def test_parks_an_invalid_fact_and_applies_the_others(
 async def test_checks_the_limits_of_quantities(shop: Shop, kind: str, quantity: int, verdict: str) -> None:
     till = await open_till(shop)
 
-    payload = await till.send(till.moved(kind, TEA=quantity))
+    payload = await till.send(till.stock_fact(kind, TEA=quantity))
 
     assert statuses(payload) == [verdict], payload
     assert [code for code, _ in reasons(payload)[0]] == (["INVALID_QUANTITY"] if verdict == "PARKED" else [])
@@ -144,7 +148,7 @@ async def test_impossible_amounts_do_not_affect_other_facts(shop: Shop) -> None:
     lines = [till.line("TEA", 100_000, unitPrice=price) for _ in range(100)]
     huge, back = till.fact("SALE", lines), till.fact("RETURN", lines)
 
-    payload = await till.send(huge, back, till.moved("RECEIPT", TEA=5))
+    payload = await till.send(huge, back, till.stock_fact("RECEIPT", TEA=5))
 
     assert statuses(payload) == ["PARKED", "PARKED", "APPLIED"]
 
@@ -155,9 +159,9 @@ async def test_times_at_the_ends_of_the_calendar_do_not_affect_other_facts(
     shop: Shop, at: str, wrong_minutes: int
 ) -> None:
     till = await open_till(shop)
-    strange = {**till.moved("RECEIPT", TEA=1), "occurredAt": at}
+    strange = {**till.stock_fact("RECEIPT", TEA=1), "occurredAt": at}
 
-    payload = await till.send(strange, till.moved("RECEIPT", TEA=5), sent_at=now(minutes=-wrong_minutes))
+    payload = await till.send(strange, till.stock_fact("RECEIPT", TEA=5), sent_at=now(minutes=-wrong_minutes))
 
     assert payload["results"][1]["status"] == "APPLIED"
     assert await on_hand(shop) == 5 + (payload["results"][0]["status"] == "APPLIED")
@@ -167,7 +171,7 @@ async def test_times_at_the_ends_of_the_calendar_do_not_affect_other_facts(
 async def test_a_clock_at_the_end_of_the_calendar_loses_no_fact(shop: Shop, sent_at: str) -> None:
     till = await open_till(shop)
 
-    payload = await till.client.do(SYNC, i={"sentAt": sent_at, "events": [till.moved("RECEIPT", TEA=5)]})
+    payload = await till.client.mutate(SYNC, i={"sentAt": sent_at, "events": [till.stock_fact("RECEIPT", TEA=5)]})
 
     assert (statuses(payload), payload["errors"]) == (["APPLIED"], [])
     assert await on_hand(shop) == 5
@@ -175,7 +179,7 @@ async def test_a_clock_at_the_end_of_the_calendar_loses_no_fact(shop: Shop, sent
 
 async def test_a_batch_has_at_most_a_thousand_facts(shop: Shop) -> None:
     till = await open_till(shop)
-    facts = [till.moved("RECEIPT", TEA=1) for _ in range(1_001)]
+    facts = [till.stock_fact("RECEIPT", TEA=1) for _ in range(1_001)]
 
     refused = await till.send(*facts)
     kept = await stored_facts(till)
@@ -196,7 +200,7 @@ async def test_a_value_of_the_wrong_type_is_a_graphql_error_and_nothing_is_store
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
-        await till.send(till.moved("RECEIPT", TEA=1), {**till.moved("RECEIPT", TEA=1), **given})
+        await till.send(till.stock_fact("RECEIPT", TEA=1), {**till.stock_fact("RECEIPT", TEA=1), **given})
 
     assert set(refused.value.codes).isdisjoint({"INTERNAL"})
     assert await stored_facts(till) == 0
@@ -206,21 +210,21 @@ async def test_a_quantity_beyond_32_bits_is_a_graphql_error(shop: Shop) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused):
-        await till.verdicts(till.moved("RECEIPT", TEA=2**31))
+        await till.verdicts(till.stock_fact("RECEIPT", TEA=2**31))
 
     assert await stored_facts(till) == 0
 
 
 async def test_a_lone_surrogate_parks_only_its_own_fact(shop: Shop) -> None:
     till = await open_till(shop)
-    whole = till.moved("RECEIPT", TEA=5)
+    whole = till.stock_fact("RECEIPT", TEA=5)
     query = SYNC.replace("$i: PosSyncInput!", "$e: PosEventInput!").replace(
         "input: $i",
         f'input: {{sentAt: "{now().isoformat()}", events: [$e, {{eventId: "h", sequence: 2, type: RECEIPT, '
         f'occurredAt: "{now().isoformat()}", lines: [{{sku: "\\ud800", quantity: 1}}]}}]}}',
     )
 
-    answer = await till.client.raw(query, e=whole)
+    answer = await till.client.post(query, e=whole)
 
     if "errors" not in answer:
         assert statuses(answer["data"]["posSync"]) == ["APPLIED", "PARKED"]
@@ -240,7 +244,7 @@ async def test_bytes_of_another_encoding_are_a_bad_request(shop: Shop) -> None:
 
 async def test_a_body_above_four_megabytes_is_too_large(shop: Shop) -> None:
     till = await open_till(shop)
-    fact = till.moved("RECEIPT", TEA=1)
+    fact = till.stock_fact("RECEIPT", TEA=1)
     fact["lines"] = [till.line("x" * 60, 1)] * 50_000
 
     answer = await till.client.http.post(till.client.url, json={"query": SYNC, "variables": {"i": {"events": [fact]}}})

@@ -37,7 +37,7 @@ class TillStorage:
         """Pull until there are no more entries."""
         more = True
         while more:
-            page = (await self.client.run(PULL, c=self.cursor, f=self.first))["posPull"]
+            page = (await self.client.execute(PULL, c=self.cursor, f=self.first))["posPull"]
             self.state |= {(entry["kind"], entry["key"]): entry for entry in page["entries"]}
             self.pages.append(len(page["entries"]))
             self.cursor, more = page["cursor"], page["more"]
@@ -60,7 +60,7 @@ async def wait_for_feed(shop: Shop) -> None:
 
 
 async def upsert(shop: Shop, mutation: str, argument: str, kind: str, /, **row: Any) -> None:
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($r: [{kind}!]!) {{ {mutation}({argument}: $r) {{ count {ERRORS} }} }}", r=[row]
     )
     assert not payload["errors"], payload
@@ -97,7 +97,7 @@ async def test_the_first_pull_returns_everything(shop: Shop) -> None:
     await shop.receive(TEA_S1=7, TEA_S2=99, POT_S2=99)
     till = await open_till(shop)
     gone = await revoked(shop)
-    cart = await shop.cart(till.client, TEA=2)
+    cart = await shop.create_cart(till.client, TEA=2)
     await wait_for_feed(shop)
 
     state = await first_pull_state(till.client)
@@ -121,12 +121,12 @@ async def test_after_all_kinds_of_changes_a_till_has_the_entries_of_a_first_pull
 
     await price(shop, "TEA", "700", channel=shop.code("stores"))
     await price(shop, "POT", "3000", location=shop.code("S1"), validFrom=now(days=-1).isoformat())
-    await variant(shop, "HAT", barcode=shop.mark)
+    await variant(shop, "HAT", barcode=shop.suffix)
     await variant(shop, "CUP", discontinued=True)
     await shop.receive(POT_S1=3, TEA_S2=5)
-    await till.verdicts(till.sale(TEA=1, price=700), till.moved("DAMAGE", TEA=1), till.moved("COUNT", HAT=4))
+    await till.verdicts(till.sale(TEA=1, price=700), till.stock_fact("DAMAGE", TEA=1), till.stock_fact("COUNT", HAT=4))
     await store_channel(shop, standard="0.12")
-    await shop.cart(till.client, TEA=1)
+    await shop.create_cart(till.client, TEA=1)
     await revoked(shop)
     await wait_for_feed(shop)
     after = await storage.catch_up()
@@ -176,7 +176,7 @@ async def test_pages_have_at_most_the_requested_size(shop: Shop, first: int) -> 
     await storage.catch_up()
     for sku in ("TEA", "POT", "CUP"):
         await price(shop, sku, "999", channel=shop.code("stores"))
-    await shop.cart(till.client, TEA=1)
+    await shop.create_cart(till.client, TEA=1)
     await wait_for_feed(shop)
 
     state = await storage.catch_up()
@@ -191,7 +191,7 @@ async def test_pages_of_one_entry_come_to_an_end(shop: Shop) -> None:
     storage = TillStorage(till.client)
     await storage.catch_up()
     await shop.receive(TEA_S1=1, POT_S1=1)
-    await shop.cart(till.client, TEA=1)
+    await shop.create_cart(till.client, TEA=1)
     await wait_for_feed(shop)
     storage.first, storage.pages = 1, []
 
@@ -233,7 +233,7 @@ async def test_refuses_invalid_cursors(shop: Shop, cursor: str) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
-        await till.client.run(PULL, c=cursor)
+        await till.client.execute(PULL, c=cursor)
 
     assert refused.value.codes == ["INVALID"] or "INTERNAL" not in refused.value.codes
 
@@ -243,7 +243,7 @@ async def test_refuses_invalid_page_sizes(shop: Shop, first: int) -> None:
     till = await open_till(shop)
 
     with pytest.raises(Refused) as refused:
-        await till.client.run(PULL, f=first)
+        await till.client.execute(PULL, f=first)
 
     assert "INTERNAL" not in refused.value.codes
 
@@ -251,7 +251,7 @@ async def test_refuses_invalid_page_sizes(shop: Shop, first: int) -> None:
 async def test_only_terminals_pull(shop: Shop) -> None:
     for caller in (shop.staff, await shop.app(), await shop.customer(), shop.guest()):
         with pytest.raises(Refused) as refused:
-            await caller.run(PULL)
+            await caller.execute(PULL)
         assert set(refused.value.codes) <= {"FORBIDDEN", "UNAUTHENTICATED"}
 
 
@@ -259,7 +259,9 @@ async def test_a_store_without_a_channel_has_stock_and_parks_sales(shop: Shop) -
     await upsert(shop, "locationsUpsert", "locations", "LocationInput", code=shop.code("S9"), name="New", kind="STORE")
     till = await open_till(shop, "S9")
 
-    verdicts = await till.verdicts(till.moved("RECEIPT", TEA=3), till.sale(TEA=1), till.moved("RETURN", TEA=1))
+    verdicts = await till.verdicts(
+        till.stock_fact("RECEIPT", TEA=3), till.sale(TEA=1), till.stock_fact("RETURN", TEA=1)
+    )
     await wait_for_feed(shop)
 
     assert verdicts == ["APPLIED", "PARKED", "PARKED"]

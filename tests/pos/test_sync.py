@@ -24,19 +24,19 @@ async def test_a_sale_becomes_a_completed_order_with_the_tills_prices(shop: Shop
 async def test_a_repeated_event_is_a_duplicate_and_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_S1=10)
     till = await open_till(shop)
-    facts = [till.sale(TEA=1), till.moved("RECEIPT", TEA=5), till.moved("DAMAGE", TEA=2)]
+    facts = [till.sale(TEA=1), till.stock_fact("RECEIPT", TEA=5), till.stock_fact("DAMAGE", TEA=2)]
 
     first = await till.verdicts(*facts)
     again = await till.verdicts(*reversed(facts), facts[0])
 
     assert (first, again) == (["APPLIED"] * 3, ["DUPLICATE"] * 4)
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["unavailable"], level["available"]) == (14, 2, 12)
 
 
 async def test_reports_gaps_until_they_are_filled(shop: Shop) -> None:
     till = await open_till(shop)
-    facts = [till.moved("RECEIPT", TEA=1) for _ in range(7)]
+    facts = [till.stock_fact("RECEIPT", TEA=1) for _ in range(7)]
 
     partly = await till.send(facts[0], facts[3], facts[6])
     filled = await till.send(*facts[1:6])
@@ -52,7 +52,7 @@ async def test_parks_one_invalid_fact_and_applies_the_others_of_the_batch(shop: 
     till = await open_till(shop)
     unknown = till.fact("RECEIPT", [{"sku": "no-such-sku", "quantity": 1}])
 
-    payload = await till.send(till.moved("RECEIPT", TEA=3), unknown, till.moved("RECEIPT", TEA=4))
+    payload = await till.send(till.stock_fact("RECEIPT", TEA=3), unknown, till.stock_fact("RECEIPT", TEA=4))
     again = await till.send(unknown)
 
     assert statuses(payload) == ["APPLIED", "PARKED", "APPLIED"]
@@ -66,8 +66,8 @@ async def test_parks_one_invalid_fact_and_applies_the_others_of_the_batch(shop: 
 
 async def test_a_count_is_a_barrier_for_earlier_facts(shop: Shop) -> None:
     till = await open_till(shop)
-    received = till.moved("RECEIPT", now(hours=5), TEA=20)
-    before, counted = till.sale(now(hours=4), TEA=3), till.moved("COUNT", now(hours=3), TEA=15)
+    received = till.stock_fact("RECEIPT", now(hours=5), TEA=20)
+    before, counted = till.sale(now(hours=4), TEA=3), till.stock_fact("COUNT", now(hours=3), TEA=15)
     after = till.sale(now(hours=2), TEA=2)
 
     await till.verdicts(counted)

@@ -68,8 +68,8 @@ def mixed(till: Till, facts: int) -> list[Fact]:
     made = []
     for n in range(facts // 5):
         sale = till.sale(now(minutes=90 - n % 60), TEA=2, POT=1, price=648)
-        made += [sale, {**till.moved("RETURN", now(minutes=20), TEA=1), "originalReceipt": sale["receipt"]}]
-        made += [till.moved("RECEIPT", TEA=3), till.moved("DAMAGE", POT=1), till.moved("COUNT", CUP=n)]
+        made += [sale, {**till.stock_fact("RETURN", now(minutes=20), TEA=1), "originalReceipt": sale["receipt"]}]
+        made += [till.stock_fact("RECEIPT", TEA=3), till.stock_fact("DAMAGE", POT=1), till.stock_fact("COUNT", CUP=n)]
     return made
 
 
@@ -117,12 +117,12 @@ async def test_a_repeated_batch_takes_few_statements(shop: Shop, counted: Counte
 async def test_a_page_of_a_pull_has_a_maximum_of_statements(shop: Shop, counted: Counted) -> None:
     till = counted.like(await open_till(shop))
     await shop.receive(TEA_S1=1, POT_S1=1, CUP_S1=1)
-    page = (await till.client.run(PULL))["posPull"]
+    page = (await till.client.execute(PULL))["posPull"]
     counted.since()
 
-    await till.client.run(PULL)
+    await till.client.execute(PULL)
     first = counted.since()
-    await till.client.run(PULL, c=page["cursor"])
+    await till.client.execute(PULL, c=page["cursor"])
     following = counted.since()
 
     assert len(first) <= 12, first

@@ -23,31 +23,31 @@ async def test_only_terminals_send_events(shop: Shop) -> None:
     till = await open_till(shop)
     for caller in (shop.staff, await shop.app(), await shop.customer(), shop.guest(), shop.hub.client("uriba_x_y_z")):
         with pytest.raises(Refused) as refused:
-            await caller.do(SYNC, i=batch(till.moved("RECEIPT", TEA=1)))
+            await caller.mutate(SYNC, i=batch(till.stock_fact("RECEIPT", TEA=1)))
         assert set(refused.value.codes) <= {"FORBIDDEN", "UNAUTHENTICATED"}
         await caller.close()
 
 
 async def test_a_revoked_key_is_refused(shop: Shop) -> None:
     till = await open_till(shop)
-    await till.verdicts(till.moved("RECEIPT", TEA=1))
+    await till.verdicts(till.stock_fact("RECEIPT", TEA=1))
     async with shop.hub.database.transaction() as session:
         await keys.revoke(session, key_id=key_id(till))
     await shop.hub.work.hints.publish_now(KEYS)
 
     async def refused() -> bool:
-        return "errors" in await till.client.raw(SYNC, i=batch())
+        return "errors" in await till.client.post(SYNC, i=batch())
 
     await wait_until(refused)
     with pytest.raises(Refused) as found:
-        await till.send(till.moved("RECEIPT", TEA=1))
+        await till.send(till.stock_fact("RECEIPT", TEA=1))
     assert found.value.codes == ["UNAUTHENTICATED"]
     assert await on_hand(shop) == 1
 
 
 async def test_a_terminal_writes_only_its_own_store(shop: Shop) -> None:
     here, there = await open_till(shop), await open_till(shop, "S2")
-    fact = here.moved("RECEIPT", TEA=3)
+    fact = here.stock_fact("RECEIPT", TEA=3)
 
     # The same fact of another store's till is an event of that till.
     assert (await here.verdicts(fact), await there.verdicts(fact)) == (["APPLIED"], ["APPLIED"])
@@ -58,13 +58,13 @@ async def test_a_terminal_writes_only_its_own_store(shop: Shop) -> None:
 
 async def test_epochs_are_independent_and_may_go_back(shop: Shop) -> None:
     till = await open_till(shop)
-    first = [till.moved("RECEIPT", TEA=1) for _ in range(3)]
-    anew = [{**till.moved("RECEIPT", TEA=10), "sequence": n} for n in (1, 2)]
+    first = [till.stock_fact("RECEIPT", TEA=1) for _ in range(3)]
+    anew = [{**till.stock_fact("RECEIPT", TEA=10), "sequence": n} for n in (1, 2)]
 
     old = await till.send(*first[:2])
     new = await till.send(*anew, epoch=2)
     late = await till.send(first[2], epoch=1)
-    far = await till.send({**till.moved("RECEIPT", TEA=100), "sequence": 1}, epoch=2**31 - 1)
+    far = await till.send({**till.stock_fact("RECEIPT", TEA=100), "sequence": 1}, epoch=2**31 - 1)
 
     assert [p["acknowledged"] for p in (old, new, late, far)] == [2, 2, 3, 1]
     assert [statuses(p) for p in (new, late, far)] == [["APPLIED"] * 2, ["APPLIED"], ["APPLIED"]]
@@ -75,7 +75,7 @@ async def test_epochs_are_independent_and_may_go_back(shop: Shop) -> None:
 async def test_refuses_an_epoch_below_1(shop: Shop, epoch: int) -> None:
     till = await open_till(shop)
 
-    payload = await till.send(till.moved("RECEIPT", TEA=1), epoch=epoch)
+    payload = await till.send(till.stock_fact("RECEIPT", TEA=1), epoch=epoch)
 
     assert ([e["code"] for e in payload["errors"]], payload["results"]) == (["INVALID"], [])
     assert await stored_facts(till) == 0
@@ -83,10 +83,10 @@ async def test_refuses_an_epoch_below_1(shop: Shop, epoch: int) -> None:
 
 async def test_parks_another_fact_with_a_known_identity(shop: Shop) -> None:
     till = await open_till(shop)
-    first = till.moved("RECEIPT", TEA=5)
+    first = till.stock_fact("RECEIPT", TEA=5)
     await till.verdicts(first)
-    same_sequence = {**till.moved("RECEIPT", TEA=50), "sequence": first["sequence"]}
-    same_id = {**till.moved("RECEIPT", TEA=500), "eventId": first["eventId"]}
+    same_sequence = {**till.stock_fact("RECEIPT", TEA=50), "sequence": first["sequence"]}
+    same_id = {**till.stock_fact("RECEIPT", TEA=500), "eventId": first["eventId"]}
     other_content = {**first, "lines": [till.line("TEA", 6)]}
     other_time = {**first, "occurredAt": now(days=1).isoformat()}
 
@@ -104,7 +104,7 @@ async def test_parks_another_fact_with_a_known_identity(shop: Shop) -> None:
 
 async def test_parks_the_second_of_two_facts_with_one_identity(shop: Shop) -> None:
     till = await open_till(shop)
-    first = till.moved("RECEIPT", TEA=5)
+    first = till.stock_fact("RECEIPT", TEA=5)
     other = {**first, "lines": [till.line("TEA", 6)]}
 
     assert await till.verdicts(first, other, first, other) == ["APPLIED", "PARKED", "DUPLICATE", "PARKED"]
@@ -114,7 +114,7 @@ async def test_parks_the_second_of_two_facts_with_one_identity(shop: Shop) -> No
 
 async def test_an_event_id_is_unique_in_all_epochs(shop: Shop) -> None:
     till = await open_till(shop)
-    fact = till.moved("RECEIPT", TEA=5)
+    fact = till.stock_fact("RECEIPT", TEA=5)
     await till.verdicts(fact)
 
     payload = await till.send({**fact, "lines": [till.line("TEA", 7)], "sequence": 1}, epoch=2)
@@ -125,7 +125,7 @@ async def test_an_event_id_is_unique_in_all_epochs(shop: Shop) -> None:
 
 async def test_an_empty_batch_returns_what_is_missing(shop: Shop) -> None:
     till = await open_till(shop)
-    facts = [till.moved("RECEIPT", TEA=1) for _ in range(4)]
+    facts = [till.stock_fact("RECEIPT", TEA=1) for _ in range(4)]
 
     nothing = await till.send()
     await till.verdicts(facts[3], facts[1])
@@ -138,7 +138,7 @@ async def test_an_empty_batch_returns_what_is_missing(shop: Shop) -> None:
 async def test_the_highest_sequence_is_answered_quickly(shop: Shop) -> None:
     till = await open_till(shop)
 
-    payload = await till.send({**till.moved("RECEIPT", TEA=1), "sequence": 2**31 - 1})
+    payload = await till.send({**till.stock_fact("RECEIPT", TEA=1), "sequence": 2**31 - 1})
 
     assert (statuses(payload), payload["acknowledged"]) == (["APPLIED"], 0)
     assert payload["missing"] == [{"from": 1, "to": 2**31 - 2}]
@@ -148,14 +148,14 @@ async def test_parked_facts_are_acknowledged(shop: Shop) -> None:
     till = await open_till(shop)
     parked = till.fact("RECEIPT", [{"sku": "no-such-sku", "quantity": 1}])
 
-    payload = await till.send(parked, till.moved("RECEIPT", TEA=1))
+    payload = await till.send(parked, till.stock_fact("RECEIPT", TEA=1))
 
     assert (payload["acknowledged"], payload["missing"]) == (2, [])
 
 
 async def test_concurrent_batches_of_one_till_are_processed_in_turn(shop: Shop) -> None:
     till = await open_till(shop)
-    facts = [till.moved("RECEIPT", TEA=1) for _ in range(60)]
+    facts = [till.stock_fact("RECEIPT", TEA=1) for _ in range(60)]
     batches = [facts[n : n + 20] for n in range(0, 50, 5)]
 
     payloads = await asyncio.gather(*(till.send(*part) for part in batches))
@@ -168,9 +168,9 @@ async def test_concurrent_batches_of_one_till_are_processed_in_turn(shop: Shop) 
 
 async def test_a_sync_with_new_events_emits_an_event(shop: Shop) -> None:
     till = await open_till(shop)
-    fact = till.moved("RECEIPT", TEA=1)
+    fact = till.stock_fact("RECEIPT", TEA=1)
 
-    await till.verdicts(fact, till.moved("RECEIPT", TEA=0))
+    await till.verdicts(fact, till.stock_fact("RECEIPT", TEA=0))
     await till.verdicts(fact)
 
     async with shop.hub.database.reading() as session:

@@ -19,7 +19,7 @@ BY_CARD = "query ($c: String) { customer(loyaltyCard: $c) { orders { edges { nod
 def return_of(till: Till, sale: Fact | str, back: int, *, paid: str | None = None, **units: int) -> Fact:
     """Return a RETURN of a sale, some minutes ago. `paid`: what was paid back."""
     receipt = sale if isinstance(sale, str) else sale["receipt"]
-    fact = {**till.moved("RETURN", now(minutes=back), **units), "originalReceipt": receipt}
+    fact = {**till.stock_fact("RETURN", now(minutes=back), **units), "originalReceipt": receipt}
     return {**fact, "tenders": [{"method": "CASH", "amount": paid}]} if paid else fact
 
 
@@ -41,9 +41,9 @@ async def test_a_sale_is_found_by_receipt_number_and_loyalty_card(shop: Shop) ->
 
     (mine,) = await orders(shop)
     other = await open_till(shop, "S2")
-    by_receipt = (await other.client.run(BY_RECEIPT, r=shop.code("R")))["orders"]["edges"]
-    by_number = (await other.client.run(BY_NUMBER, n=mine["number"]))["order"]
-    by_card = (await other.client.run(BY_CARD, c=card))["customer"]["orders"]["edges"]
+    by_receipt = (await other.client.execute(BY_RECEIPT, r=shop.code("R")))["orders"]["edges"]
+    by_number = (await other.client.execute(BY_NUMBER, n=mine["number"]))["order"]
+    by_card = (await other.client.execute(BY_CARD, c=card))["customer"]["orders"]["edges"]
 
     assert ([edge["node"] for edge in by_receipt], by_number) == ([mine], mine)
     assert [edge["node"]["number"] for edge in by_card] == [mine["number"]]
@@ -78,7 +78,7 @@ async def test_a_channel_with_prices_without_tax_keeps_the_printed_prices(shop: 
     rates = [{"taxClass": "standard", "rate": "0.10"}, {"taxClass": "reduced", "rate": "0.08"}]
     channel = {"code": shop.code("stores"), "name": "Stores", "kind": "STORE", "currency": "JPY", "taxRates": rates}
     places = [shop.code("S1"), shop.code("S2")]
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}",
         c=[{**channel, "locations": places, "pricesIncludeTax": False}],
     )
@@ -86,7 +86,7 @@ async def test_a_channel_with_prices_without_tax_keeps_the_printed_prices(shop: 
     till = await open_till(shop)
 
     # 648 without tax is 699.84 with it: the till printed 700. If it sends no price, the hub adds tax to its own.
-    printed, silent = till.sale(now(minutes=2), TEA=2, price=700), till.moved("SALE", now(minutes=1), TEA=1)
+    printed, silent = till.sale(now(minutes=2), TEA=2, price=700), till.stock_fact("SALE", now(minutes=1), TEA=1)
     assert await till.verdicts(printed, silent) == ["APPLIED"] * 2
 
     latest, first = await orders(shop)
@@ -100,7 +100,7 @@ async def test_a_sale_without_tenders_has_an_unspecified_payment_unless_it_is_fr
     free = till.fact("SALE", [till.line("TEA", 1, unitPrice="100", discount="100")])
     none = {**free, "eventId": "none", "sequence": next(till.sequences), "tenders": []}
     zero = {**none, "eventId": "zero", "sequence": next(till.sequences), "tenders": [{"method": "CASH", "amount": "0"}]}
-    at_the_hubs_price = till.moved("SALE", TEA=2)
+    at_the_hubs_price = till.stock_fact("SALE", TEA=2)
 
     payload = await till.send(free, none, zero, at_the_hubs_price)
 
@@ -166,19 +166,19 @@ async def test_a_return_of_more_than_was_bought_opens_a_conflict(shop: Shop) -> 
 async def test_a_return_without_a_known_sale_increases_on_hand(shop: Shop) -> None:
     till = await open_till(shop)
 
-    assert await till.verdicts(return_of(till, "never-printed", 30, TEA=2), till.moved("RETURN", TEA=1)) == [
+    assert await till.verdicts(return_of(till, "never-printed", 30, TEA=2), till.stock_fact("RETURN", TEA=1)) == [
         "APPLIED",
         "APPLIED",
     ]
 
     assert (await on_hand(shop), await conflicts(shop), await orders(shop)) == (3, [], [])
-    assert (await shop.level("TEA", "S1"))["unavailable"] == 0
+    assert (await shop.stock_level("TEA", "S1"))["unavailable"] == 0
 
 
 async def test_a_price_variance_opens_one_conflict_while_it_is_open(shop: Shop) -> None:
     till = await open_till(shop)
 
-    await till.verdicts(till.sale(TEA=1, price=648), till.moved("SALE", POT=1))
+    await till.verdicts(till.sale(TEA=1, price=648), till.stock_fact("SALE", POT=1))
     equal = await conflicts(shop, k="PRICE_VARIANCE")
     payload = await till.send(till.sale(TEA=1, price=600), till.sale(TEA=1, price=601), till.sale(POT=1, price=1))
     await till.verdicts(till.sale(TEA=2, price=602))

@@ -16,9 +16,9 @@ WATCH = f"subscription ($c: ID!) {{ cartChanged(cartId: $c) {{ {CART} }} }}"
 
 async def claimed(shop: Shop, till: Till, by: Client, **units: int) -> dict[str, Any]:
     """Return a cart that the till has claimed."""
-    cart = await shop.cart(by, **units)
-    code = (await by.do(HANDOFF, c=cart["id"]))["code"]
-    payload = await till.client.do(CLAIM, c=code)
+    cart = await shop.create_cart(by, **units)
+    code = (await by.mutate(HANDOFF, c=cart["id"]))["code"]
+    payload = await till.client.mutate(CLAIM, c=code)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
@@ -28,7 +28,7 @@ def sold(till: Till, cart: dict[str, Any], **units: int) -> dict[str, Any]:
 
 
 async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    found = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    found = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return found["cart"]  # type: ignore[no-any-return]
 
 
@@ -49,7 +49,7 @@ async def test_a_sale_closes_its_cart_and_the_customer_is_notified(shop: Shop) -
         shop.code("stores"),
     )
     assert (await on_hand(shop), await conflicts(shop, k="DOUBLE_SALE")) == (-2, [])
-    refused = await shop.add(phone, cart, TEA=1)
+    refused = await shop.add_lines(phone, cart, TEA=1)
     assert [error["code"] for error in refused["errors"]] != []
 
 
@@ -57,7 +57,7 @@ async def test_a_sale_of_a_cart_that_was_ordered_online_opens_a_conflict(shop: S
     await shop.receive(TEA_S1=10)
     till, phone = await open_till(shop), await shop.customer()
     cart = await claimed(shop, till, phone, TEA=1)
-    chosen = await shop.fulfil(phone, cart, "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(phone, cart, "PICKUP", location="S1")
     paid = await shop.check_out(phone, chosen["cart"])
     assert not paid["errors"], paid
 
@@ -67,7 +67,7 @@ async def test_a_sale_of_a_cart_that_was_ordered_online_opens_a_conflict(shop: S
     assert (await read(phone, cart))["order"]["number"] == paid["order"]["number"]
     (case,) = await conflicts(shop, k="DOUBLE_SALE")
     assert case["order"]["number"] not in (None, paid["order"]["number"])
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["committed"]) == (9, 1)
 
 
@@ -99,7 +99,7 @@ async def test_concurrent_sales_of_one_cart_by_a_till_and_online(shop: Shop) -> 
     twice = 0
     for _ in range(6):
         cart = await claimed(shop, till, phone, TEA=1)
-        chosen = await shop.fulfil(phone, cart, "PICKUP", location="S1")
+        chosen = await shop.set_fulfillment(phone, cart, "PICKUP", location="S1")
 
         paid, verdicts = await asyncio.gather(
             shop.check_out(phone, chosen["cart"]), till.verdicts(sold(till, cart, TEA=1))
@@ -108,7 +108,7 @@ async def test_concurrent_sales_of_one_cart_by_a_till_and_online(shop: Shop) -> 
         assert verdicts == ["APPLIED"]
         assert (await read(phone, cart))["status"] == "ORDERED"
         twice += not paid["errors"]
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["committed"]) == (44, twice)
     assert len(await conflicts(shop, k="DOUBLE_SALE")) == twice
 
@@ -126,15 +126,15 @@ async def test_an_unknown_cart_parks_the_sale(shop: Shop) -> None:
 async def test_counts_only_the_promised_units_that_a_sale_takes(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, POT_S1=5)
     till, web = await open_till(shop), shop.guest("web")
-    chosen = await shop.fulfil(web, await shop.cart(web, TEA=3), "PICKUP", location="S1")
+    chosen = await shop.set_fulfillment(web, await shop.create_cart(web, TEA=3), "PICKUP", location="S1")
     paid = await shop.check_out(web, chosen["cart"], email="hana@example.com")
     assert not paid["errors"], paid
 
     none = await till.send(till.sale(POT=9, price=3300), till.sale(TEA=2, price=648))
     broken = await till.send(till.sale(TEA=2, price=648))
-    again = await till.send(till.moved("COUNT", now(), TEA=0))
+    again = await till.send(till.stock_fact("COUNT", now(), TEA=0))
     beyond = await till.send(till.sale(TEA=7, price=648))
 
     assert [p["shortages"] for p in (none, broken, again, beyond)] == [0, 2, 1, 0]
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"], level["committed"], level["shortage"]) == (-7, 3, 10)

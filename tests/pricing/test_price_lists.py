@@ -26,7 +26,7 @@ def row(shop: Shop, amount: str, *, sku: str = MUG, currency: str = "JPY", **giv
 
 
 async def upsert(shop: Shop, *rows: dict[str, Any]) -> dict[str, Any]:
-    return await shop.staff.do(UPSERT, p=list(rows))
+    return await shop.staff.mutate(UPSERT, p=list(rows))
 
 
 def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
@@ -36,7 +36,7 @@ def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
 async def make_mug(shop: Shop, *prices: dict[str, Any]) -> None:
     """Create a variant with only these prices."""
     mug = {"handle": shop.code("mug"), "name": "Mug", "variants": [{"sku": shop.sku(MUG), "name": "Mug"}]}
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}", p=[mug]
     )
     assert not payload["errors"]
@@ -45,7 +45,7 @@ async def make_mug(shop: Shop, *prices: dict[str, Any]) -> None:
 
 
 async def price(client: Client, shop: Shop, channel: str | None = None) -> str | None:
-    data = await client.run(PRICE, s=shop.sku(MUG), c=shop.code(channel) if channel else None)
+    data = await client.execute(PRICE, s=shop.sku(MUG), c=shop.code(channel) if channel else None)
     found = data["variant"]["price"]
     return found["amount"] if found else None
 
@@ -110,7 +110,7 @@ async def test_a_till_adds_to_carts_at_its_locations_price(shop: Shop) -> None:
     await make_mug(shop, row(shop, "100"), row(shop, "80", location="S1"))
     await shop.receive(MUG_S1=5)
 
-    cart = await shop.cart(await shop.terminal("S1"), MUG=2)
+    cart = await shop.create_cart(await shop.terminal("S1"), MUG=2)
 
     assert (cart["lines"][0]["unitPrice"]["amount"], cart["total"]["amount"]) == ("80", "160")
 

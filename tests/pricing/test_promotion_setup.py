@@ -52,11 +52,11 @@ async def test_an_upsert_replaces_the_whole_promotion(shop: Shop) -> None:
         "needsCoupon": True,
         "active": False,
     }
-    assert await shop.staff.do(UPSERT_PROMOTIONS, p=[whole]) == {"count": 1, "errors": []}
+    assert await shop.staff.mutate(UPSERT_PROMOTIONS, p=[whole]) == {"count": 1, "errors": []}
     coupon = {"code": shop.code("C").lower(), "promotion": whole["code"], "usageLimit": 5, "perCustomerLimit": 2}
-    assert (await shop.staff.do(UPSERT_COUPONS, c=[coupon]))["errors"] == []
+    assert (await shop.staff.mutate(UPSERT_COUPONS, c=[coupon]))["errors"] == []
 
-    read = (await shop.staff.run(READ, code=whole["code"]))["promotion"]
+    read = (await shop.staff.execute(READ, code=whole["code"]))["promotion"]
 
     named = {"edges": [{"node": {"sku": shop.sku(n), "variant": {"name": n.title()}}} for n in ("TEA", "POT")]}
     assert read == whole | {
@@ -82,10 +82,10 @@ async def test_an_upsert_replaces_the_whole_promotion(shop: Shop) -> None:
         },
     }
 
-    await shop.staff.do(
+    await shop.staff.mutate(
         UPSERT_PROMOTIONS, p=[LEAST | {"code": whole["code"], "channels": [], "items": {"skus": [shop.sku("TEA")]}}]
     )
-    read = (await shop.staff.run(READ, code=whole["code"]))["promotion"]
+    read = (await shop.staff.execute(READ, code=whole["code"]))["promotion"]
 
     assert (read["percent"], read["minUnits"], read["stackingGroup"], read["rewards"]) == ("10", None, None, None)
     assert [edge["node"]["sku"] for edge in read["items"]["named"]["edges"]] == [shop.sku("TEA")]
@@ -136,18 +136,18 @@ async def test_refuses_an_invalid_promotion(shop: Shop, given: dict[str, Any], c
     good = LEAST | {"code": shop.code("GOOD"), "channels": [shop.code("web")]}
     bad = LEAST | {"code": shop.code("BAD"), "channels": [shop.code("web")]} | given
 
-    payload = await shop.staff.do(UPSERT_PROMOTIONS, p=[bad, good])
+    payload = await shop.staff.mutate(UPSERT_PROMOTIONS, p=[bad, good])
 
     assert (payload["count"], refused(payload)) == (0, [(code, path)])
-    assert (await shop.staff.run(READ, code=good["code"]))["promotion"] is None
+    assert (await shop.staff.execute(READ, code=good["code"]))["promotion"] is None
 
 
 async def test_refuses_duplicate_rows_and_too_many_rows(shop: Shop) -> None:
     row = LEAST | {"code": shop.code("TWICE"), "channels": []}
 
-    twice = await shop.staff.do(UPSERT_PROMOTIONS, p=[row, row | {"code": f" {row['code']} "}])
-    many = await shop.staff.do(UPSERT_PROMOTIONS, p=[row | {"items": {"skus": ["x"] * 20_001}}])
-    rows = await shop.staff.do(UPSERT_PROMOTIONS, p=[row] * 1_001)
+    twice = await shop.staff.mutate(UPSERT_PROMOTIONS, p=[row, row | {"code": f" {row['code']} "}])
+    many = await shop.staff.mutate(UPSERT_PROMOTIONS, p=[row | {"items": {"skus": ["x"] * 20_001}}])
+    rows = await shop.staff.mutate(UPSERT_PROMOTIONS, p=[row] * 1_001)
 
     assert [error["path"] for error in twice["errors"]] == [["promotions", "1", "code"]]
     assert ("LIMIT_EXCEEDED", "items.skus") in refused(many)
@@ -157,9 +157,9 @@ async def test_refuses_duplicate_rows_and_too_many_rows(shop: Shop) -> None:
 async def test_a_channel_has_at_most_two_hundred_promotions_without_a_coupon(shop: Shop) -> None:
     rows = [LEAST | {"code": shop.code(f"N{n}"), "channels": [shop.code("web")]} for n in range(201)]
 
-    crowded = await shop.staff.do(UPSERT_PROMOTIONS, p=rows)
-    with_coupons = await shop.staff.do(UPSERT_PROMOTIONS, p=[row | {"needsCoupon": True} for row in rows])
-    some = await shop.staff.do(UPSERT_PROMOTIONS, p=rows[:200])
+    crowded = await shop.staff.mutate(UPSERT_PROMOTIONS, p=rows)
+    with_coupons = await shop.staff.mutate(UPSERT_PROMOTIONS, p=[row | {"needsCoupon": True} for row in rows])
+    some = await shop.staff.mutate(UPSERT_PROMOTIONS, p=rows[:200])
 
     assert refused(crowded) == [("LIMIT_EXCEEDED", "")]
     assert (with_coupons["count"], some["count"]) == (201, 200)
@@ -184,15 +184,15 @@ async def test_refuses_an_invalid_coupon(shop: Shop, given: dict[str, Any], code
         LEAST | {"code": shop.code(name), "channels": [], "needsCoupon": name != "AUTO"}
         for name in ("ASKED", "OTHER", "AUTO")
     ]
-    assert (await shop.staff.do(UPSERT_PROMOTIONS, p=promotions))["count"] == 3
+    assert (await shop.staff.mutate(UPSERT_PROMOTIONS, p=promotions))["count"] == 3
     kept = [{"code": shop.code(name), "promotion": shop.code("ASKED")} for name in ("TAKEN", "USED")]
-    assert (await shop.staff.do(UPSERT_COUPONS, c=kept))["count"] == 2
+    assert (await shop.staff.mutate(UPSERT_COUPONS, c=kept))["count"] == 2
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE coupon SET used = 3 WHERE code = $1", shop.code("USED").upper())
     ours = {"TAKEN", "USED", "OTHER", "AUTO"}
     given = {name: shop.code(value) if value in ours else value for name, value in given.items()}
 
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         UPSERT_COUPONS, c=[{"code": shop.code("BAD"), "promotion": shop.code("ASKED")} | given]
     )
 
@@ -204,14 +204,16 @@ async def test_refuses_an_invalid_coupon(shop: Shop, given: dict[str, Any], code
 async def test_promotions_their_skus_and_coupons_have_pages(shop: Shop) -> None:
     named = [shop.sku(name) for name in ("TEA", "POT", "CUP")]
     row = LEAST | {"code": shop.code("PAGED"), "channels": [], "needsCoupon": True, "items": {"skus": named}}
-    await shop.staff.do(UPSERT_PROMOTIONS, p=[row])
-    await shop.staff.do(UPSERT_COUPONS, c=[{"code": shop.code(f"C{n}"), "promotion": row["code"]} for n in range(3)])
+    await shop.staff.mutate(UPSERT_PROMOTIONS, p=[row])
+    await shop.staff.mutate(
+        UPSERT_COUPONS, c=[{"code": shop.code(f"C{n}"), "promotion": row["code"]} for n in range(3)]
+    )
 
     async def page(field: str, after: str | None) -> dict[str, Any]:
         goods = "items { {} }" if field == "named" else "{}"
         inner = f"{field}(first: 2, after: $after) {{ edges {{ node {{ __typename }} }} pageInfo {{ hasNextPage endCursor }} }}"
         document = "query ($code: String!, $after: String) { promotion(code: $code) { " + goods.replace("{}", inner)
-        found = (await shop.staff.run(document + " } }", code=row["code"], after=after))["promotion"]
+        found = (await shop.staff.execute(document + " } }", code=row["code"], after=after))["promotion"]
         return (found["items"] if field == "named" else found)[field]  # type: ignore[no-any-return]
 
     for field in ("named", "coupons"):
@@ -219,5 +221,5 @@ async def test_promotions_their_skus_and_coupons_have_pages(shop: Shop) -> None:
         second = await page(field, first["pageInfo"]["endCursor"])
         assert [len(found["edges"]) for found in (first, second)] == [2, 1]
         assert [found["pageInfo"]["hasNextPage"] for found in (first, second)] == [True, False]
-    listed = await shop.staff.run("{ promotions(first: 1) { edges { node { code } } pageInfo { hasNextPage } } }")
+    listed = await shop.staff.execute("{ promotions(first: 1) { edges { node { code } } pageInfo { hasNextPage } } }")
     assert len(listed["promotions"]["edges"]) == 1

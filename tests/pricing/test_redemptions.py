@@ -28,8 +28,8 @@ class Till:
         """Create a coupon; return its id."""
         code = self.shop.code(name)
         row = {"code": code, "name": "x", "effect": "FREE_SHIPPING", "channels": [], "needsCoupon": True}
-        assert (await self.shop.staff.do(WRITE, p=[row]))["count"] == 1
-        assert (await self.shop.staff.do(HAND_OUT, c=[{"code": code, "promotion": code} | given]))["count"] == 1
+        assert (await self.shop.staff.mutate(WRITE, p=[row]))["count"] == 1
+        assert (await self.shop.staff.mutate(HAND_OUT, c=[{"code": code, "promotion": code} | given]))["count"] == 1
         async with self.shop.hub.database.reading() as session:
             found: int = await session.fetchval("SELECT id FROM coupon WHERE code = $1", code.upper())
         return found

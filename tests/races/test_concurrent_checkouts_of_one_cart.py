@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from tests.support.buyers import cart_key, charge_statuses, codes, order_count, read_cart
-from tests.support.races_without_guard import copy_of, order_without_guard
+from tests.support.races_without_guard import copied_rows, order_without_guard
 from tests.support.shop import ADDRESS, Shop
 
 
 async def test_without_a_lock_one_cart_becomes_two_orders(shop: Shop) -> None:
-    cart = await shop.cart(shop.guest(), TEA=1)
-    async with copy_of(shop.hub.database, "cart", "id = $1", cart_key(cart)) as table:
+    cart = await shop.create_cart(shop.guest(), TEA=1)
+    async with copied_rows(shop.hub.database, "cart", "id = $1", cart_key(cart)) as table:
         ordered = await order_without_guard(shop.hub.database, table, buyers=2)
 
     assert ordered == 2
@@ -21,8 +21,8 @@ async def test_concurrent_checkouts_on_the_web_and_at_a_till_make_one_order(shop
     await shop.receive(TEA_S1=60)
     web, till = await shop.customer(channel="app"), await shop.terminal("S1")
     for round_ in range(20):
-        cart = await shop.cart(web, TEA=1)
-        cart = (await shop.fulfil(web, cart, "SHIP", lineIds=[], address=ADDRESS))["cart"]
+        cart = await shop.create_cart(web, TEA=1)
+        cart = (await shop.set_fulfillment(web, cart, "SHIP", lineIds=[], address=ADDRESS))["cart"]
         pay = [shop.check_out(web, cart), shop.check_out(till, cart, method="CASH")]
 
         payloads = await asyncio.gather(*(pay if round_ % 2 else reversed(pay)))
@@ -34,7 +34,7 @@ async def test_concurrent_checkouts_on_the_web_and_at_a_till_make_one_order(shop
         by_card = order["payments"][0]["method"] == "TEST"
         assert await charge_statuses(shop, cart) == (["CAPTURED"] if by_card else [])
         assert (await read_cart(web, cart))["order"]["number"] == order["number"]
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert level["onHand"] - level["committed"] == 40
 
 
@@ -42,8 +42,8 @@ async def test_concurrent_card_checkouts_charge_one_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=9)
     phone, web, till = await shop.customer(), await shop.customer(channel="web"), await shop.terminal("S1")
     for _ in range(5):
-        cart = await shop.cart(phone, TEA=1)
-        cart = (await shop.fulfil(phone, cart, "PICKUP", location="S1"))["cart"]
+        cart = await shop.create_cart(phone, TEA=1)
+        cart = (await shop.set_fulfillment(phone, cart, "PICKUP", location="S1"))["cart"]
 
         payloads = await asyncio.gather(*(shop.check_out(buyer, cart) for buyer in (phone, web, till) * 2))
 
@@ -55,9 +55,11 @@ async def test_a_line_added_during_checkout_is_refused_or_fails_the_checkout(sho
     await shop.receive(TEA_S1=99)
     phone, till = await shop.customer(), await shop.terminal("S1")
     for _ in range(10):
-        cart = await shop.cart(phone, TEA=1)
+        cart = await shop.create_cart(phone, TEA=1)
 
-        added, paid = await asyncio.gather(shop.add(phone, cart, TEA=1), shop.check_out(till, cart, method="CASH"))
+        added, paid = await asyncio.gather(
+            shop.add_lines(phone, cart, TEA=1), shop.check_out(till, cart, method="CASH")
+        )
 
         after = await read_cart(phone, cart)
         if paid["order"] is None:

@@ -14,7 +14,7 @@ from tests.support.buyers import (
     stop_shipping_from,
     till_buyer,
 )
-from tests.support.races_without_guard import copy_of, level_key, sell_without_guard
+from tests.support.races_without_guard import copied_rows, level_key, sell_without_guard
 from tests.support.shop import Shop
 from uriba import invariants
 
@@ -30,7 +30,7 @@ async def is_cart_unchanged(buyer: Buyer) -> bool:
 async def test_without_a_guard_the_last_unit_is_sold_several_times(shop: Shop) -> None:
     await shop.receive(TEA_S1=1)
     key = await level_key(shop, "TEA", "S1")
-    async with copy_of(shop.hub.database, "stock_level", "(variant_id, location_id) = ($1, $2)", *key) as table:
+    async with copied_rows(shop.hub.database, "stock_level", "(variant_id, location_id) = ($1, $2)", *key) as table:
         sold = await sell_without_guard(shop.hub.database, table, buyers=4)
 
     assert sold == 4
@@ -57,7 +57,7 @@ async def test_one_of_app_web_and_two_tills_gets_the_last_unit(shop: Shop) -> No
                 assert payload["errors"][0]["path"] == ["lines", "0", "quantity"]
                 assert payload["errors"][0]["message"] == "Not enough of Tea. Sapporo has 2."
                 assert await is_cart_unchanged(buyer)
-        level = await shop.level("TEA", "S1")
+        level = await shop.stock_level("TEA", "S1")
         assert (level["available"], level["reserved"], level["shortage"]) == (0, 0, 0)
 
 
@@ -76,7 +76,7 @@ async def test_fifty_concurrent_checkouts_of_the_last_unit_make_one_order(shop: 
     assert sorted([await order_count(shop, buyer.cart) for buyer in buyers]) == [0] * 49 + [1]
     unchanged = await asyncio.gather(*(is_cart_unchanged(buyer) for buyer in buyers))
     assert sum(unchanged) == 49
-    level = await shop.level("TEA", "S1")
+    level = await shop.stock_level("TEA", "S1")
     assert (level["onHand"] - level["committed"], level["reserved"], level["shortage"]) == (0, 0, 0)
     assert [finding.invariant.name for finding in await invariants.check(shop.hub.database) if finding.rows] == []
 
@@ -91,7 +91,7 @@ async def test_concurrent_checkouts_sell_exactly_the_units_in_stock(shop: Shop) 
     payloads = await asyncio.gather(*(buyer.pay() for buyer in buyers))
 
     # A till sells stock of its own store only; the app sells from all locations.
-    levels = [await shop.level("TEA", place) for place in ("S1", "W1")]
+    levels = [await shop.stock_level("TEA", place) for place in ("S1", "W1")]
     sold = sum(payload["order"] is not None for payload in payloads)
     assert {code for payload in payloads for code in codes(payload)} <= {"OUT_OF_STOCK"}
     assert sold == 13 - sum(level["available"] for level in levels)

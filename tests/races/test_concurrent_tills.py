@@ -52,8 +52,8 @@ def random_fact(day: TillDay, rng: random.Random, sold: list[Fact], shop: Shop) 
         sold.append({**till.sale(at, price=rng.choice([648, 999]), **units), "loyaltyCard": random_card(shop, rng)})
         return sold[-1]
     if kind == "RETURN" and sold:
-        return {**till.moved("RETURN", at, **units), "originalReceipt": rng.choice(sold)["receipt"]}
-    return till.moved(kind, at, **units)
+        return {**till.stock_fact("RETURN", at, **units), "originalReceipt": rng.choice(sold)["receipt"]}
+    return till.stock_fact(kind, at, **units)
 
 
 def random_card(shop: Shop, rng: random.Random) -> str:
@@ -120,12 +120,12 @@ async def test_a_count_includes_a_sale_that_commits_while_the_count_waits_for_th
         quantity=3,
         on_hand=-3,
         occurred_at=now(),
-        reference=f"test:{shop.mark}",
+        reference=f"test:{shop.suffix}",
     )
 
     async with shop.hub.database.transaction() as session:
         await ledger.post_facts(session, [sale], actor="test")
-        counting = asyncio.create_task(till.verdicts(till.moved("COUNT", now(hours=1), TEA=10)))
+        counting = asyncio.create_task(till.verdicts(till.stock_fact("COUNT", now(hours=1), TEA=10)))
         await wait_until_blocked_by(shop.hub.database, await backend_pid(session))
 
     assert await counting == ["APPLIED"]
@@ -146,7 +146,7 @@ async def compare_levels(shop: Shop, store: str, days: Sequence[TillDay]) -> Non
                     expected[fact["type"]] += line["quantity"]
                     on_hand_change = on_hand_after(on_hand_change, fact["type"], line["quantity"])
                     unavailable += line["quantity"] if fact["type"] == "DAMAGE" else 0
-        level = await shop.level(sku, store)
+        level = await shop.stock_level(sku, store)
         assert (level["onHand"], level["unavailable"]) == (300 + on_hand_change, unavailable)
         assert await ledger_units(shop, sku, store) == expected
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tests.support.buyers import Buyer, codes, pickup_buyer, shipping_buyer, till_buyer
 from tests.support.client import Client
-from tests.support.races_without_guard import copy_of, take_in_cart_order
+from tests.support.races_without_guard import copied_rows, take_in_cart_order
 from tests.support.shop import ERRORS, Shop
 from uriba.worker import sweeps
 
@@ -18,11 +18,11 @@ NAMES = tuple(f"G{n}" for n in range(10))
 async def create_stock(shop: Shop, **units: int) -> None:
     """Create ten variants of ¥100, with this number of units of each at each location."""
     variants = [{"sku": shop.sku(name), "name": name} for name in NAMES]
-    products = await shop.staff.do(
+    products = await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}",
         p=[{"handle": shop.code("goods"), "name": "Goods", "variants": variants}],
     )
-    prices = await shop.staff.do(
+    prices = await shop.staff.mutate(
         f"mutation ($p: [PriceInput!]!) {{ pricesUpsert(prices: $p) {{ count {ERRORS} }} }}",
         p=[{"sku": shop.sku(name), "amount": {"amount": "100", "currency": "JPY"}} for name in NAMES],
     )
@@ -36,7 +36,7 @@ async def test_taking_levels_in_cart_order_deadlocks(shop: Shop) -> None:
     async with database.reading() as session:
         rows = await session.fetch("SELECT id FROM variant WHERE sku = ANY($1)", [shop.sku(n) for n in NAMES[:2]])
     first, second = (row["id"] for row in rows)
-    async with copy_of(database, "stock_level", "variant_id = ANY($1)", [first, second]) as table:
+    async with copied_rows(database, "stock_level", "variant_id = ANY($1)", [first, second]) as table:
         deadlocks = await take_in_cart_order(database, table, [(first, second), (second, first)])
 
     assert deadlocks == 1
@@ -59,7 +59,7 @@ async def test_checkouts_and_adjustments_in_random_order_never_deadlock(shop: Sh
             {"sku": shop.sku(name), "location": shop.code("S1"), "delta": rng.choice([-1, 1])}
             for name in rng.sample(NAMES, k=6)
         ]
-        payload = await client.do(
+        payload = await client.mutate(
             f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
             i={"changes": changes, "idempotencyKey": uuid4().hex},
         )

@@ -214,7 +214,7 @@ async def test_the_examples_run_unchanged(staff: Client, name: str) -> None:
 async def test_the_example_subscription_runs_unchanged(staff: Client) -> None:
     (watch,) = re.findall(r"^subscription.*?^}", EXAMPLES, re.MULTILINE | re.DOTALL)
 
-    async with staff.subscribe(watch) as following:
-        seen = {(await following.next())["sku"] for _ in range(2)}
+    async with staff.subscribe(watch) as subscription:
+        seen = {(await subscription.next())["sku"] for _ in range(2)}
 
     assert seen == {"CJ-1082185", "CJ-981760"}

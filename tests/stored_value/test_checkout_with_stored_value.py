@@ -11,12 +11,12 @@ import pytest
 from tests.support.client import Client
 from tests.support.shop import ADDRESS, CART, CHECKOUT, ERRORS, Shop
 from tests.support.stored_value import (
-    account,
     balance,
-    card,
     card_ledger,
     code,
-    customer,
+    create_customer,
+    issue_card,
+    points_account,
     points_ledger,
     set_points_terms,
 )
@@ -37,7 +37,7 @@ STATE = """
 
 async def shipped(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
     """Return a cart with an address whose lines all ship."""
-    payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
@@ -50,24 +50,24 @@ async def check_out(
         {"method": method, "amount": {"amount": str(yen), "currency": "JPY"}, "token": token}
         for method, yen, token in tenders
     ]
-    return await client.do(
+    return await client.mutate(
         CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": key or uuid4().hex, "payments": payments}
     )
 
 
 async def state(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
-    data = await shop.staff.run(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
+    data = await shop.staff.execute(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
     return data["order"]  # type: ignore[no-any-return]
 
 
 async def cart_now(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
 async def return_units(client: Client, order: dict[str, Any], sku: str, units: int) -> dict[str, Any]:
     (line,) = [one for one in order["lines"] if one["sku"] == sku]
-    payload = await client.do(
+    payload = await client.mutate(
         f"mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{ orderReturn {{ id }} {ERRORS} }} }}",
         i={
             "orderId": order["id"],
@@ -80,7 +80,7 @@ async def return_units(client: Client, order: dict[str, Any], sku: str, units: i
 
 
 async def cancel(shop: Shop, order: dict[str, Any]) -> None:
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($o: ID!) {{ orderCancel(orderId: $o) {{ order {{ status }} {ERRORS} }} }}", o=order["id"]
     )
     assert not payload["errors"], payload
@@ -96,7 +96,7 @@ def paid(order: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 async def test_a_gift_card_and_a_credit_card_pay_one_order(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     payload = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
@@ -111,7 +111,7 @@ async def test_a_gift_card_and_a_credit_card_pay_one_order(shop: Shop) -> None:
 
 async def test_a_gift_card_alone_needs_no_payment_provider(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "2000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "2000")
     cart = await shipped(shop, guest, TEA=2)
 
     payload = await check_out(guest, cart, ("GIFT_CARD", 1296, code(issued)))
@@ -123,8 +123,8 @@ async def test_a_gift_card_alone_needs_no_payment_provider(shop: Shop) -> None:
 
 async def test_a_terminal_takes_cash_and_a_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    till, issued = await shop.terminal(), await card(shop, "500")
-    cart = await shop.cart(till, TEA=1)
+    till, issued = await shop.terminal(), await issue_card(shop, "500")
+    cart = await shop.create_cart(till, TEA=1)
 
     payload = await check_out(till, cart, ("CASH", 148, None), ("GIFT_CARD", 500, code(issued)))
 
@@ -135,7 +135,7 @@ async def test_a_terminal_takes_cash_and_a_gift_card(shop: Shop) -> None:
 
 async def test_a_repeated_checkout_debits_the_gift_card_once(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued, key = shop.guest("app"), await card(shop, "5000"), uuid4().hex
+    guest, issued, key = shop.guest("app"), await issue_card(shop, "5000"), uuid4().hex
     cart = await shipped(shop, guest, TEA=2)
     tenders = (("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok"))
 
@@ -147,7 +147,7 @@ async def test_a_repeated_checkout_debits_the_gift_card_once(shop: Shop) -> None
 
 async def test_the_code_of_a_gift_card_is_stored_nowhere(shop: Shop, hub: RunningHub) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
     await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "timeout"))
 
@@ -177,7 +177,7 @@ async def _end(shop: Shop, cart: dict[str, Any]) -> None:
 @pytest.mark.parametrize("token", ["declined", "timeout"])
 async def test_a_declined_payment_credits_the_gift_card(shop: Shop, token: str) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     refused = await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, token))
@@ -194,7 +194,7 @@ async def test_a_declined_payment_credits_the_gift_card(shop: Shop, token: str) 
 
 async def test_an_unknown_outcome_keeps_the_debit_of_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "lost"))
@@ -206,7 +206,7 @@ async def test_an_unknown_outcome_keeps_the_debit_of_the_gift_card(shop: Shop) -
 
 async def test_a_refused_second_step_credits_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart, key = await shipped(shop, guest, TEA=2), uuid4().hex
     tenders = (("TEST", 296, "action"), ("GIFT_CARD", 1000, code(issued)))
     assert error_paths(await check_out(guest, cart, *tenders, key=key)) == [("PAYMENT_ACTION_REQUIRED", ["payments"])]
@@ -226,7 +226,7 @@ async def test_a_refused_second_step_credits_the_gift_card(shop: Shop) -> None:
 
 async def test_a_low_balance_changes_nothing(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     short = await check_out(guest, cart, ("TEST", 295, "ok"), ("GIFT_CARD", 1001, code(issued)))
@@ -239,15 +239,15 @@ async def test_a_low_balance_changes_nothing(shop: Shop) -> None:
     assert [code for code, _ in error_paths(twice)] == ["PAYMENT_DECLINED"] * 2
     assert await card_ledger(shop, issued) == [("ISSUE", 1000)]
     assert (await cart_now(guest, cart))["status"] == "ACTIVE"
-    level = await shop.level("TEA", "W1")
+    level = await shop.stock_level("TEA", "W1")
     assert (level["onHand"], level["committed"], level["reserved"]) == (5, 0, 0)
 
 
 async def test_a_gift_card_at_two_concurrent_checkouts_pays_one(shop: Shop) -> None:
     await shop.receive(TEA_S1=5, TEA_S2=5)
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
     tills = [await shop.terminal(place) for place in ("S1", "S2")]
-    carts = [await shop.cart(till, TEA=1) for till in tills]
+    carts = [await shop.create_cart(till, TEA=1) for till in tills]
 
     payloads = await asyncio.gather(
         *(check_out(till, cart, ("GIFT_CARD", 648, code(issued))) for till, cart in zip(tills, carts, strict=True))
@@ -261,8 +261,8 @@ async def test_a_gift_card_at_two_concurrent_checkouts_pays_one(shop: Shop) -> N
 
 async def test_a_return_refunds_to_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=5)
-    till, issued = await shop.terminal(), await card(shop, "1000")
-    cart = await shop.cart(till, TEA=2)
+    till, issued = await shop.terminal(), await issue_card(shop, "1000")
+    cart = await shop.create_cart(till, TEA=2)
     paid_order = (await check_out(till, cart, ("CASH", 296, None), ("GIFT_CARD", 1000, code(issued))))["order"]
 
     await return_units(till, paid_order, shop.sku("TEA"), 1)
@@ -278,17 +278,17 @@ async def test_a_return_refunds_to_the_gift_card(shop: Shop) -> None:
 async def test_a_cancellation_refunds_gift_card_and_points(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     hana, channel = await shop.customer(), await set_points_terms(shop, per_unit="0.1", value=2)
-    customer_id, issued = await customer(shop, with_points=200), await card(shop, "500")
+    customer_id, issued = await create_customer(shop, with_points=200), await issue_card(shop, "500")
     cart = await shipped(shop, hana, TEA=2)
     tenders = (("POINTS", 396, None), ("GIFT_CARD", 500, code(issued)), ("TEST", 400, "ok"))
 
     order = (await check_out(hana, cart, *tenders))["order"]
-    earned = await account(shop, customer_id)
+    earned = await points_account(shop, customer_id)
     await cancel(shop, order)
 
     assert channel
     assert earned == (200 - 198 + 40, 0)
-    assert await account(shop, customer_id) == (200, 0)
+    assert await points_account(shop, customer_id) == (200, 0)
     assert await points_ledger(shop, customer_id) == [
         ("ADJUST", 200),
         ("REDEEM", -198),
@@ -302,11 +302,13 @@ async def test_a_cancellation_refunds_gift_card_and_points(shop: Shop) -> None:
 async def test_points_pay_in_every_channel_and_are_visible_there(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     await set_points_terms(shop, per_unit="0.01", value=1)
-    hana, customer_id = await shop.customer(), await customer(shop, with_points=1000)
+    hana, customer_id = await shop.customer(), await create_customer(shop, with_points=1000)
     cart = await shipped(shop, hana, TEA=2)
 
     payload = await check_out(hana, cart, ("POINTS", 1000, None), ("TEST", 296, "ok"))
-    me = (await hana.run("{ me { points pointsEntries { edges { node { kind points order { number } } } } } }"))["me"]
+    me = (await hana.execute("{ me { points pointsEntries { edges { node { kind points order { number } } } } } }"))[
+        "me"
+    ]
 
     assert payload["errors"] == []
     assert me["points"] == 2
@@ -316,14 +318,14 @@ async def test_points_pay_in_every_channel_and_are_visible_there(shop: Shop) -> 
         ("ADJUST", 1000),
     ]
     assert me["pointsEntries"]["edges"][0]["node"]["order"]["number"] == payload["order"]["number"]
-    assert await account(shop, customer_id) == (2, 0)
+    assert await points_account(shop, customer_id) == (2, 0)
 
 
 async def test_refuses_points_of_a_low_balance_or_without_a_customer(shop: Shop) -> None:
     await shop.receive(TEA_W1=5)
     await set_points_terms(shop, value=5)
     hana, guest = await shop.customer(), shop.guest("app")
-    customer_id = await customer(shop, with_points=10)
+    customer_id = await create_customer(shop, with_points=10)
     mine, nobodys = await shipped(shop, hana, TEA=2), await shipped(shop, guest, TEA=2)
 
     short = await check_out(hana, mine, ("POINTS", 55, None), ("TEST", 1241, "ok"))
@@ -333,34 +335,34 @@ async def test_refuses_points_of_a_low_balance_or_without_a_customer(shop: Shop)
     assert error_paths(short) == [("PAYMENT_DECLINED", ["payments", "0", "amount"])]
     assert error_paths(broken) == [("INVALID", ["payments", "0", "amount", "amount"])]
     assert error_paths(guests) == [("INVALID", ["payments", "0", "method"])]
-    assert await account(shop, customer_id) == (10, 0)
+    assert await points_account(shop, customer_id) == (10, 0)
     assert (await cart_now(hana, mine))["status"] == "ACTIVE"
 
 
 async def test_a_return_reverses_the_points_that_it_earned(shop: Shop) -> None:
     await shop.receive(TEA_W1=5, TEA_S1=1)
     await set_points_terms(shop, per_unit="0.1")
-    hana, customer_id = await shop.customer(), await customer(shop)
+    hana, customer_id = await shop.customer(), await create_customer(shop)
     till = await shop.terminal()
     order = (await check_out(hana, await shipped(shop, hana, TEA=2), ("TEST", 1296, "ok")))["order"]
-    before = await account(shop, customer_id)
+    before = await points_account(shop, customer_id)
     await _ship(shop, order)
 
     await return_units(till, order, shop.sku("TEA"), 1)
 
     assert before == (129, 0)
-    assert await account(shop, customer_id) == (64, 0)
+    assert await points_account(shop, customer_id) == (64, 0)
     assert await points_ledger(shop, customer_id) == [("EARN", 129), ("REVERSE", -65)]
 
 
 async def _ship(shop: Shop, order: dict[str, Any]) -> None:
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         "query ($id: ID!) { order(id: $id) { fulfillments { id } } }",
         id=order["id"],
     )
     for part in data["order"]["fulfillments"]:
         for status in ("PICKED", "SHIPPED"):
-            payload = await shop.staff.do(
+            payload = await shop.staff.mutate(
                 f"""mutation ($f: ID!, $s: FulfillmentStatus!) {{
                     fulfillmentUpdate(fulfillmentId: $f, status: $s) {{ fulfillment {{ id }} {ERRORS} }} }}""",
                 f=part["id"],
@@ -371,8 +373,8 @@ async def _ship(shop: Shop, order: dict[str, Any]) -> None:
 
 async def test_limits_wrong_codes_of_guests_at_checkout(shop: Shop, hub: RunningHub) -> None:
     await shop.receive(TEA_S1=5)
-    till, issued = await shop.terminal(), await card(shop, "1000")
-    cart = await shop.cart(till, TEA=1)
+    till, issued = await shop.terminal(), await issue_card(shop, "1000")
+    cart = await shop.create_cart(till, TEA=1)
 
     guesses = [
         error_paths(await check_out(till, cart, ("GIFT_CARD", 648, codes.generate())))
@@ -399,15 +401,15 @@ async def swap(
     ]
     lines = [{"orderLineId": order["lines"][0]["id"], "quantity": 1}]
     given = {"orderId": order["id"], "cartId": cart["id"], "lines": lines, "payments": payments}
-    return await till.do(EXCHANGE, i=given | {"idempotencyKey": uuid4().hex})
+    return await till.mutate(EXCHANGE, i=given | {"idempotencyKey": uuid4().hex})
 
 
 async def test_a_gift_card_pays_the_difference_of_an_exchange(shop: Shop) -> None:
     await shop.receive(TEA_S1=2, POT_S1=1)
-    till, issued = await shop.terminal(), await card(shop, "5000")
-    order = (await check_out(till, await shop.cart(till, TEA=1), ("GIFT_CARD", 648, code(issued))))["order"]
+    till, issued = await shop.terminal(), await issue_card(shop, "5000")
+    order = (await check_out(till, await shop.create_cart(till, TEA=1), ("GIFT_CARD", 648, code(issued))))["order"]
 
-    done = await swap(till, order, await shop.cart(till, POT=1), ("GIFT_CARD", 2652, code(issued)))
+    done = await swap(till, order, await shop.create_cart(till, POT=1), ("GIFT_CARD", 2652, code(issued)))
 
     assert done["errors"] == []
     assert [(p["method"], p["amount"]["amount"]) for p in done["exchange"]["payments"]] == [
@@ -419,10 +421,10 @@ async def test_a_gift_card_pays_the_difference_of_an_exchange(shop: Shop) -> Non
 
 async def test_an_exchange_refunds_the_rest_to_the_gift_card(shop: Shop) -> None:
     await shop.receive(TEA_S1=1, POT_S1=1)
-    till, issued = await shop.terminal(), await card(shop, "5000")
-    order = (await check_out(till, await shop.cart(till, POT=1), ("GIFT_CARD", 3300, code(issued))))["order"]
+    till, issued = await shop.terminal(), await issue_card(shop, "5000")
+    order = (await check_out(till, await shop.create_cart(till, POT=1), ("GIFT_CARD", 3300, code(issued))))["order"]
 
-    done = await swap(till, order, await shop.cart(till, TEA=1))
+    done = await swap(till, order, await shop.create_cart(till, TEA=1))
 
     assert done["errors"] == []
     assert await card_ledger(shop, issued) == [("ISSUE", 5000), ("REDEEM", -3300), ("REFUND", 2652)]
@@ -432,7 +434,7 @@ async def test_capture_at_shipment_debits_the_gift_card_at_checkout(shop: Shop) 
     await shop.receive(TEA_W1=5)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
 
     order = (await check_out(guest, cart, ("GIFT_CARD", 1000, code(issued)), ("TEST", 296, "ok")))["order"]
@@ -451,7 +453,7 @@ async def test_a_cancellation_before_capture_refunds_the_gift_card(shop: Shop) -
     await shop.receive(TEA_W1=5)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE channel SET capture = 'AT_SHIPMENT' WHERE code = $1", shop.code("app"))
-    guest, issued = shop.guest("app"), await card(shop, "1000")
+    guest, issued = shop.guest("app"), await issue_card(shop, "1000")
     cart = await shipped(shop, guest, TEA=2)
     order = (await check_out(guest, cart, ("TEST", 296, "ok"), ("GIFT_CARD", 1000, code(issued))))["order"]
 
@@ -464,12 +466,12 @@ async def test_a_cancellation_before_capture_refunds_the_gift_card(shop: Shop) -
 
 async def test_concurrent_payments_and_refunds_of_the_same_gift_cards(shop: Shop) -> None:
     await shop.receive(TEA_W1=50, TEA_S1=50)
-    cards = [await card(shop, "5000") for _ in range(2)]
+    cards = [await issue_card(shop, "5000") for _ in range(2)]
     tills = [await shop.terminal() for _ in range(10)]
     tenders = [("GIFT_CARD", 324, code(one)) for one in cards]
     guests = [shop.guest("app") for _ in range(10)]
     orders = [(await check_out(guest, await shipped(shop, guest, TEA=1), *tenders))["order"] for guest in guests[:5]]
-    carts = [await shop.cart(till, TEA=1) for till in tills]
+    carts = [await shop.create_cart(till, TEA=1) for till in tills]
 
     done = await asyncio.gather(
         *(cancel(shop, order) for order in orders),

@@ -9,7 +9,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.support.stored_value import ACTOR, Issued, balance, card, card_ledger, code, pay, refund, undo_debits
+from tests.support.stored_value import (
+    ACTOR,
+    Issued,
+    balance,
+    card_ledger,
+    code,
+    debit_and_commit,
+    issue_card,
+    refund,
+    undo_debits,
+)
 from uriba.core import clock
 from uriba.core.errors import Code, DomainError, IdempotencyKeyReused, Invalid, InvalidState
 from uriba.core.ids import new_id
@@ -25,9 +35,9 @@ CARD = "GIFT_CARD"
 
 
 async def test_a_payment_lowers_the_balance_and_writes_an_entry(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
-    (reference,) = await pay(shop, (CARD, 300, code(issued)))
+    (reference,) = await debit_and_commit(shop, (CARD, 300, code(issued)))
 
     assert reference == f"****{codes.last4(code(issued))} {issued.id}"
     assert await balance(shop, issued) == 700
@@ -35,15 +45,15 @@ async def test_a_payment_lowers_the_balance_and_writes_an_entry(shop: Shop) -> N
 
 
 async def test_case_spaces_hyphens_and_similar_letters_of_a_code_do_not_matter(shop: Shop) -> None:
-    issued = await card(shop, "1000", code="ABCD-1010-7777-WXYZ")
+    issued = await issue_card(shop, "1000", code="ABCD-1010-7777-WXYZ")
 
-    await pay(shop, (CARD, 1, " abcd loio 7777-wxyz"))
+    await debit_and_commit(shop, (CARD, 1, " abcd loio 7777-wxyz"))
 
     assert await balance(shop, issued) == 999
 
 
 async def test_stores_only_the_digest_of_a_code(shop: Shop) -> None:
-    issued = await card(shop)
+    issued = await issue_card(shop)
 
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(
@@ -69,17 +79,17 @@ def test_generates_long_random_codes_in_groups() -> None:
 @pytest.mark.parametrize("given", ["", "ABCD", "U" * 16, "1" * 41, "ABCD-1010-7777-WXY💥", "ABCD-1010-7777-WXY*"])
 async def test_refuses_a_printed_code_with_a_wrong_format(shop: Shop, given: str) -> None:
     with pytest.raises(Invalid) as refused:
-        await card(shop, code=given)
+        await issue_card(shop, code=given)
 
     assert refused.value.problems[0].path == ("code",)
 
 
 async def test_refuses_a_printed_code_of_another_card(shop: Shop) -> None:
     given = codes.generate()
-    await card(shop, code=given)
+    await issue_card(shop, code=given)
 
     with pytest.raises(Invalid) as refused:
-        await card(shop, code=given.lower().replace("-", " "))
+        await issue_card(shop, code=given.lower().replace("-", " "))
 
     assert refused.value.problems[0].path == ("code",)
 
@@ -89,12 +99,12 @@ async def test_refuses_a_printed_code_of_another_card(shop: Shop) -> None:
 )
 async def test_refuses_to_issue_a_card_with_an_invalid_amount(shop: Shop, amount: str, currency: str) -> None:
     with pytest.raises(Invalid):
-        await card(shop, amount, currency)
+        await issue_card(shop, amount, currency)
 
 
 async def test_refuses_to_issue_a_card_that_has_expired(shop: Shop) -> None:
     with pytest.raises(Invalid) as refused:
-        await card(shop, expires_at=clock.now())
+        await issue_card(shop, expires_at=clock.now())
 
     assert refused.value.problems[0].path == ("expiresAt",)
 
@@ -103,7 +113,7 @@ async def test_a_repeated_issue_returns_the_same_card_without_its_code(shop: Sho
     ids = [new_id(), new_id()]
 
     async def issue(card_id: UUID, content: dict[str, str]) -> str | Replayed:
-        call = Call.of(caller=shop.mark, operation="giftCardIssue", key="k", content=content)
+        call = Call.of(caller=shop.suffix, operation="giftCardIssue", key="k", content=content)
         work = partial(gift_cards.issue, card_id=card_id, amount="500", currency="JPY", actor=ACTOR)
         return await idempotency.once(shop.hub.database, call, work, answer=str(card_id))
 
@@ -116,7 +126,7 @@ async def test_a_repeated_issue_returns_the_same_card_without_its_code(shop: Sho
 
 
 async def test_all_unusable_cards_get_the_same_message(shop: Shop) -> None:
-    blocked, expired, dollars = await card(shop), await card(shop), await card(shop, "10", "USD")
+    blocked, expired, dollars = await issue_card(shop), await issue_card(shop), await issue_card(shop, "10", "USD")
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, blocked.id, blocked=True)
         await session.run("UPDATE gift_card SET expires_at = now() WHERE id = $1", expired.id)
@@ -124,7 +134,7 @@ async def test_all_unusable_cards_get_the_same_message(shop: Shop) -> None:
     problems = []
     for wrong in (code(blocked), code(expired), code(dollars), codes.generate(), "x", "💥", "' OR 1=1"):
         with pytest.raises(GiftCardRefused) as refused:
-            await pay(shop, (CARD, 5, wrong))
+            await debit_and_commit(shop, (CARD, 5, wrong))
         problems.append(refused.value.problems)
 
     (problem,) = {problem for (problem,) in problems}
@@ -133,20 +143,20 @@ async def test_all_unusable_cards_get_the_same_message(shop: Shop) -> None:
 
 
 async def test_a_refusal_for_a_low_balance_states_the_balance(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
     with pytest.raises(InsufficientBalance, match=r"The balance of this gift card is ¥1,000\."):
-        await pay(shop, (CARD, 1001, code(issued)))
+        await debit_and_commit(shop, (CARD, 1001, code(issued)))
 
     assert await balance(shop, issued) == 1000
 
 
 async def test_several_cards_pay_all_or_nothing(shop: Shop) -> None:
-    first, second = await card(shop, "1000"), await card(shop, "500")
+    first, second = await issue_card(shop, "1000"), await issue_card(shop, "500")
 
     with pytest.raises(InsufficientBalance) as refused:
-        await pay(shop, (CARD, 900, code(first)), (CARD, 501, code(second)))
-    references = await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)))
+        await debit_and_commit(shop, (CARD, 900, code(first)), (CARD, 501, code(second)))
+    references = await debit_and_commit(shop, (CARD, 900, code(first)), (CARD, 500, code(second)))
 
     assert refused.value.problems[0].path == ("payments", "1", "token")
     assert [gift_cards.card_id_of(one) for one in references] == [first.id, second.id]
@@ -154,19 +164,19 @@ async def test_several_cards_pay_all_or_nothing(shop: Shop) -> None:
 
 
 async def test_two_payments_with_one_card_are_one_entry_of_their_sum(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
     with pytest.raises(InsufficientBalance):
-        await pay(shop, (CARD, 600, code(issued)), (CARD, 600, code(issued)))
-    references = await pay(shop, (CARD, 600, code(issued)), (CARD, 400, code(issued)))
+        await debit_and_commit(shop, (CARD, 600, code(issued)), (CARD, 600, code(issued)))
+    references = await debit_and_commit(shop, (CARD, 600, code(issued)), (CARD, 400, code(issued)))
 
     assert references[0] == references[1]
     assert await card_ledger(shop, issued) == [("ISSUE", 1000), ("REDEEM", -1000)]
 
 
 async def test_undoing_debits_credits_the_cards_once(shop: Shop) -> None:
-    first, second, order_id = await card(shop, "1000"), await card(shop, "500"), new_id()
-    await pay(shop, (CARD, 900, code(first)), (CARD, 500, code(second)), order_id=order_id)
+    first, second, order_id = await issue_card(shop, "1000"), await issue_card(shop, "500"), new_id()
+    await debit_and_commit(shop, (CARD, 900, code(first)), (CARD, 500, code(second)), order_id=order_id)
 
     for _ in range(3):
         await undo_debits(shop, order_id)
@@ -177,8 +187,8 @@ async def test_undoing_debits_credits_the_cards_once(shop: Shop) -> None:
 
 
 async def test_a_refund_is_posted_once_per_operation_and_never_above_the_debit(shop: Shop) -> None:
-    issued, order_id, operation = await card(shop, "1000"), new_id(), uuid4()
-    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+    issued, order_id, operation = await issue_card(shop, "1000"), new_id(), uuid4()
+    (reference,) = await debit_and_commit(shop, (CARD, 900, code(issued)), order_id=order_id)
 
     for _ in range(2):
         await refund(shop, order_id, CARD, reference, 400, operation)
@@ -193,8 +203,8 @@ async def test_a_refund_is_posted_once_per_operation_and_never_above_the_debit(s
 
 
 async def test_refuses_a_refund_for_another_order(shop: Shop) -> None:
-    issued = await card(shop, "1000")
-    (reference,) = await pay(shop, (CARD, 900, code(issued)))
+    issued = await issue_card(shop, "1000")
+    (reference,) = await debit_and_commit(shop, (CARD, 900, code(issued)))
 
     with pytest.raises(InvalidState):
         await refund(shop, new_id(), CARD, reference, 1)
@@ -203,36 +213,36 @@ async def test_refuses_a_refund_for_another_order(shop: Shop) -> None:
 
 
 async def test_a_refund_extends_an_expired_card(shop: Shop) -> None:
-    issued, order_id = await card(shop, "1000", expires_at=clock.now() + timedelta(days=1)), new_id()
-    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+    issued, order_id = await issue_card(shop, "1000", expires_at=clock.now() + timedelta(days=1)), new_id()
+    (reference,) = await debit_and_commit(shop, (CARD, 900, code(issued)), order_id=order_id)
     async with shop.hub.database.transaction() as session:
         await session.run("UPDATE gift_card SET expires_at = now() - interval '1 day' WHERE id = $1", issued.id)
 
     await refund(shop, order_id, CARD, reference, 900)
-    await pay(shop, (CARD, 1000, code(issued)))
+    await debit_and_commit(shop, (CARD, 1000, code(issued)))
 
     assert await balance(shop, issued) == 0
 
 
 async def test_a_refund_leaves_a_blocked_card_blocked(shop: Shop) -> None:
-    issued, order_id = await card(shop, "1000"), new_id()
-    (reference,) = await pay(shop, (CARD, 900, code(issued)), order_id=order_id)
+    issued, order_id = await issue_card(shop, "1000"), new_id()
+    (reference,) = await debit_and_commit(shop, (CARD, 900, code(issued)), order_id=order_id)
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, issued.id, blocked=True)
 
     await refund(shop, order_id, CARD, reference, 900)
     with pytest.raises(GiftCardRefused):
-        await pay(shop, (CARD, 1, code(issued)))
+        await debit_and_commit(shop, (CARD, 1, code(issued)))
     async with shop.hub.database.transaction() as session:
         await gift_cards.block(session, issued.id, blocked=False)
-    await pay(shop, (CARD, 1, code(issued)))
+    await debit_and_commit(shop, (CARD, 1, code(issued)))
 
     assert await balance(shop, issued) == 999
 
 
 @pytest.mark.parametrize("changed", ["-1001", "0", "0.5"])
 async def test_refuses_an_adjustment_of_zero_or_below_a_zero_balance(shop: Shop, changed: str) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
     with pytest.raises(DomainError) as refused:
         await _adjust(shop, issued.id, changed)
@@ -242,7 +252,7 @@ async def test_refuses_an_adjustment_of_zero_or_below_a_zero_balance(shop: Shop,
 
 
 async def test_an_adjustment_changes_the_balance_and_writes_an_entry(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
     await _adjust(shop, issued.id, "-400")
     await _adjust(shop, issued.id, "50")

@@ -30,17 +30,17 @@ POINTS = f"""mutation ($i: PointsAdjustInput!) {{
 
 async def issue(client: Client, yen: str = "1000", **given: Any) -> dict[str, Any]:
     money = {"amount": yen, "currency": "JPY"}
-    return await client.do(ISSUE, i={"amount": money, "idempotencyKey": uuid4().hex} | given)
+    return await client.mutate(ISSUE, i={"amount": money, "idempotencyKey": uuid4().hex} | given)
 
 
 async def look(client: Client, code: str) -> Any:
-    return (await client.run(LOOK, c=code))["giftCard"]
+    return (await client.execute(LOOK, c=code))["giftCard"]
 
 
 async def adjust(client: Client, card: dict[str, Any], amount: str, key: str | None = None) -> dict[str, Any]:
     money = {"amount": amount, "currency": "JPY"}
     given = {"id": card["id"], "amount": money, "reason": "a mistake", "idempotencyKey": key or uuid4().hex}
-    return await client.do(ADJUST, i=given)
+    return await client.mutate(ADJUST, i=given)
 
 
 async def test_issues_a_card_that_can_be_looked_up_by_its_code(shop: Shop) -> None:
@@ -70,10 +70,10 @@ async def test_repeating_an_issue_returns_the_card_without_its_code(shop: Shop) 
 async def test_unusable_and_unknown_cards_get_the_same_answer(shop: Shop) -> None:
     staff, app = shop.staff, await shop.app()
     issued = await issue(staff)
-    blocked = await staff.do(BLOCK, id=issued["giftCard"]["id"], b=True)
+    blocked = await staff.mutate(BLOCK, id=issued["giftCard"]["id"], b=True)
 
     answers = [await look(app, code) for code in (issued["code"], codes.generate(), "", "x" * 3000, "💥")]
-    again = await staff.do(BLOCK, id=issued["giftCard"]["id"], b=False)
+    again = await staff.mutate(BLOCK, id=issued["giftCard"]["id"], b=False)
 
     assert blocked["giftCard"]["blocked"] and not again["giftCard"]["blocked"]
     assert answers == [None] * 5
@@ -130,13 +130,13 @@ async def test_an_adjustment_is_an_entry_of_the_ledger(shop: Shop) -> None:
 
     changed = [await adjust(staff, card, "-300", key) for _ in range(2)]
     too_much = await adjust(staff, card, "-701")
-    data = await staff.run(
+    data = await staff.execute(
         """query ($id: ID!) { node(id: $id) { ... on GiftCard { entries(first: 1) {
             edges { cursor node { kind amount { amount } reference actor order { id } } } pageInfo { hasNextPage } } } } }""",
         id=card["id"],
     )
     page = data["node"]["entries"]
-    rest = await staff.run(
+    rest = await staff.execute(
         "query ($id: ID!, $a: String) { node(id: $id) { ... on GiftCard { entries(after: $a) { edges { node { kind } } } } } }",
         id=card["id"],
         a=page["edges"][0]["cursor"],
@@ -156,7 +156,7 @@ async def test_refuses_an_adjustment_in_another_currency(shop: Shop) -> None:
     issued = await issue(shop.staff)
     given = {"id": issued["giftCard"]["id"], "reason": "x", "idempotencyKey": uuid4().hex}
 
-    payload = await shop.staff.do(ADJUST, i=given | {"amount": {"amount": "1", "currency": "USD"}})
+    payload = await shop.staff.mutate(ADJUST, i=given | {"amount": {"amount": "1", "currency": "USD"}})
 
     assert [(e["code"], e["path"]) for e in payload["errors"]] == [("CURRENCY_MISMATCH", ["amount", "currency"])]
 
@@ -165,19 +165,21 @@ async def test_terminals_cannot_read_the_ledger_of_a_card(shop: Shop) -> None:
     till, issued = await shop.terminal(), await issue(shop.staff)
 
     with pytest.raises(Refused) as refused:
-        await till.run("query ($c: String!) { giftCard(code: $c) { entries { edges { cursor } } } }", c=issued["code"])
+        await till.execute(
+            "query ($c: String!) { giftCard(code: $c) { entries { edges { cursor } } } }", c=issued["code"]
+        )
 
     assert refused.value.codes == ["FORBIDDEN"]
 
 
 async def test_staff_adjust_points_and_their_customer_sees_them(shop: Shop) -> None:
     hana = await shop.customer()
-    me = (await hana.run("{ me { id points } }"))["me"]
+    me = (await hana.execute("{ me { id points } }"))["me"]
     given = {"customerId": me["id"], "points": 30, "reason": "a gift", "idempotencyKey": uuid4().hex}
 
-    payloads = [await shop.staff.do(POINTS, i=given) for _ in range(2)]
-    fewer = await shop.staff.do(POINTS, i=given | {"points": -31, "idempotencyKey": uuid4().hex})
-    seen = await hana.run("{ me { points pointsOwed pointsEntries { edges { node { kind points reference } } } } }")
+    payloads = [await shop.staff.mutate(POINTS, i=given) for _ in range(2)]
+    fewer = await shop.staff.mutate(POINTS, i=given | {"points": -31, "idempotencyKey": uuid4().hex})
+    seen = await hana.execute("{ me { points pointsOwed pointsEntries { edges { node { kind points reference } } } } }")
 
     assert me["points"] == 0
     assert [p["customer"] for p in payloads] == [{"points": 30, "pointsOwed": 0}] * 2
@@ -190,8 +192,8 @@ async def test_refuses_to_adjust_points_without_a_customer_or_a_reason(shop: Sho
     nobody = ids.global_id("Customer", ids.new_id())
     given = {"points": 30, "reason": "a gift", "idempotencyKey": "k"}
 
-    answers = [await shop.staff.do(POINTS, i=given | {"customerId": one}) for one in (nobody, "x")]
-    without_reason = await shop.staff.do(POINTS, i=given | {"customerId": nobody, "reason": " "})
+    answers = [await shop.staff.mutate(POINTS, i=given | {"customerId": one}) for one in (nobody, "x")]
+    without_reason = await shop.staff.mutate(POINTS, i=given | {"customerId": nobody, "reason": " "})
 
     assert [[(e["code"], e["path"]) for e in p["errors"]] for p in answers] == [[("NOT_FOUND", ["customerId"])]] * 2
     assert [(e["code"], e["path"]) for e in without_reason["errors"]] == [("INVALID", ["reason"])]

@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 
 from tests.support.stored_value import (
     ACTOR,
-    account,
     balance,
-    card,
     card_ledger,
     code,
-    customer,
+    create_customer,
     debit,
+    debit_and_commit,
     earn,
-    pay,
+    issue_card,
+    points_account,
     refund,
     reverse,
     set_points_terms,
@@ -46,9 +46,9 @@ async def outcomes(work: Callable[[int], Awaitable[object]], times: int = AT_ONC
 
 
 async def test_fifty_concurrent_debits_of_a_card_take_at_most_its_balance(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
 
-    ends = await outcomes(lambda _: pay(shop, (CARD, 70, code(issued))))
+    ends = await outcomes(lambda _: debit_and_commit(shop, (CARD, 70, code(issued))))
 
     assert (ends.count("ok"), ends.count("InsufficientBalance")) == (14, 36)
     assert await balance(shop, issued) == 20
@@ -56,7 +56,7 @@ async def test_fifty_concurrent_debits_of_a_card_take_at_most_its_balance(shop: 
 
 
 async def test_without_the_condition_concurrent_debits_exceed_the_balance(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
     all_read, paid = asyncio.Barrier(AT_ONCE_UNGUARDED), 0
 
     async def read_then_write() -> None:
@@ -83,7 +83,7 @@ async def _restore_balance(shop: Shop, card_id: UUID) -> int:
 
 
 async def test_a_second_debit_waits_for_the_first_and_sees_the_remaining_balance(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
     started = asyncio.get_running_loop().create_future()
 
     async def second() -> list[str]:
@@ -103,7 +103,7 @@ async def test_a_second_debit_waits_for_the_first_and_sees_the_remaining_balance
 
 
 async def test_a_second_debit_succeeds_after_the_first_is_rolled_back(shop: Shop) -> None:
-    issued = await card(shop, "1000")
+    issued = await issue_card(shop, "1000")
     started = asyncio.get_running_loop().create_future()
 
     async def second() -> list[str]:
@@ -128,36 +128,36 @@ async def test_a_second_debit_succeeds_after_the_first_is_rolled_back(shop: Shop
 
 
 async def test_fifty_concurrent_debits_of_points_take_at_most_the_balance(shop: Shop) -> None:
-    hana, channel = await customer(shop, with_points=1000), await set_points_terms(shop, value=10)
+    hana, channel = await create_customer(shop, with_points=1000), await set_points_terms(shop, value=10)
 
-    ends = await outcomes(lambda _: pay(shop, (POINTS, 700, None), customer_id=hana, channel_id=channel))
+    ends = await outcomes(lambda _: debit_and_commit(shop, (POINTS, 700, None), customer_id=hana, channel_id=channel))
 
     assert (ends.count("ok"), ends.count("InsufficientBalance")) == (14, 36)
-    assert await account(shop, hana) == (20, 0)
+    assert await points_account(shop, hana) == (20, 0)
 
 
 async def test_debits_of_cards_and_points_in_any_order_do_not_deadlock(shop: Shop) -> None:
-    cards = [await card(shop, "1000") for _ in range(4)]
-    hana, channel = await customer(shop, with_points=1000), await set_points_terms(shop)
-    dice = random.Random(7)
+    cards = [await issue_card(shop, "1000") for _ in range(4)]
+    hana, channel = await create_customer(shop, with_points=1000), await set_points_terms(shop)
+    rng = random.Random(7)
 
     async def pay_with_some(n: int) -> object:
         tenders: list[tuple[str, int, str | None]] = [
-            (CARD, 30, code(one)) for one in dice.sample(cards, dice.randint(1, 4))
+            (CARD, 30, code(one)) for one in rng.sample(cards, rng.randint(1, 4))
         ]
-        tenders.insert(dice.randint(0, len(tenders)), (POINTS, 30, None))
-        return await pay(shop, *tenders, customer_id=hana, channel_id=channel)
+        tenders.insert(rng.randint(0, len(tenders)), (POINTS, 30, None))
+        return await debit_and_commit(shop, *tenders, customer_id=hana, channel_id=channel)
 
     ends = await outcomes(pay_with_some)
 
     assert ends.count("ok") >= 33
-    assert await account(shop, hana) == (1000 - 30 * ends.count("ok"), 0)
+    assert await points_account(shop, hana) == (1000 - 30 * ends.count("ok"), 0)
     assert all([0 <= await balance(shop, one) < 1000 for one in cards])
 
 
 async def test_refunds_and_debits_of_the_same_cards_and_points_do_not_deadlock(shop: Shop) -> None:
-    cards = [await card(shop, "5000") for _ in range(3)]
-    hana, channel = await customer(shop, with_points=5000), await set_points_terms(shop)
+    cards = [await issue_card(shop, "5000") for _ in range(3)]
+    hana, channel = await create_customer(shop, with_points=5000), await set_points_terms(shop)
     payments: list[tuple[str, int, str | None]] = [
         (POINTS, 10, None),
         *((CARD, 10, code(one)) for one in sorted(cards, key=lambda one: one.id, reverse=True)),
@@ -165,7 +165,7 @@ async def test_refunds_and_debits_of_the_same_cards_and_points_do_not_deadlock(s
 
     async def pay_and_refund(n: int) -> None:
         order_id = new_id()
-        references = await pay(shop, *payments, order_id=order_id, customer_id=hana, channel_id=channel)
+        references = await debit_and_commit(shop, *payments, order_id=order_id, customer_id=hana, channel_id=channel)
         async with shop.hub.database.transaction() as session:
             for (method, *_), reference in zip(payments, references, strict=True):
                 await tenders.refund(
@@ -180,13 +180,13 @@ async def test_refunds_and_debits_of_the_same_cards_and_points_do_not_deadlock(s
 
     assert set(await outcomes(pay_and_refund)) == {"ok"}
     assert [await balance(shop, one) for one in cards] == [5000] * 3
-    assert await account(shop, hana) == (5000, 0)
+    assert await points_account(shop, hana) == (5000, 0)
 
 
 async def test_fifty_concurrent_calls_of_one_refund_post_it_once(shop: Shop) -> None:
-    issued, order_id, operation = await card(shop, "1000"), new_id(), uuid4()
-    hana, channel = await customer(shop, with_points=100), await set_points_terms(shop)
-    references = await pay(
+    issued, order_id, operation = await issue_card(shop, "1000"), new_id(), uuid4()
+    hana, channel = await create_customer(shop, with_points=100), await set_points_terms(shop)
+    references = await debit_and_commit(
         shop, (CARD, 900, code(issued)), (POINTS, 90, None), order_id=order_id, customer_id=hana, channel_id=channel
     )
     second = uuid4()
@@ -197,24 +197,24 @@ async def test_fifty_concurrent_calls_of_one_refund_post_it_once(shop: Shop) -> 
 
     assert set(await outcomes(both)) == {"ok"}
     assert await balance(shop, issued) == 550
-    assert await account(shop, hana) == (55, 0)
+    assert await points_account(shop, hana) == (55, 0)
 
 
 async def test_fifty_concurrent_undos_credit_once(shop: Shop) -> None:
-    issued, order_id = await card(shop, "1000"), new_id()
-    hana, channel = await customer(shop, with_points=100), await set_points_terms(shop)
-    await pay(
+    issued, order_id = await issue_card(shop, "1000"), new_id()
+    hana, channel = await create_customer(shop, with_points=100), await set_points_terms(shop)
+    await debit_and_commit(
         shop, (CARD, 900, code(issued)), (POINTS, 90, None), order_id=order_id, customer_id=hana, channel_id=channel
     )
 
     assert set(await outcomes(lambda _: undo_debits(shop, order_id))) == {"ok"}
 
     assert await balance(shop, issued) == 1000
-    assert await account(shop, hana) == (100, 0)
+    assert await points_account(shop, hana) == (100, 0)
 
 
 async def test_concurrent_earning_spending_and_reversing_add_up(shop: Shop) -> None:
-    hana, channel = await customer(shop, with_points=500), await set_points_terms(shop, per_unit="0.01")
+    hana, channel = await create_customer(shop, with_points=500), await set_points_terms(shop, per_unit="0.01")
     orders = [new_id() for _ in range(AT_ONCE)]
 
     async def buy(order_id: UUID) -> None:
@@ -223,11 +223,11 @@ async def test_concurrent_earning_spending_and_reversing_add_up(shop: Shop) -> N
 
     async def spend(n: int) -> object:
         await buy(orders[n])
-        return await pay(shop, (POINTS, 20, None), customer_id=hana, channel_id=channel)
+        return await debit_and_commit(shop, (POINTS, 20, None), customer_id=hana, channel_id=channel)
 
     ends = await outcomes(spend)
     await asyncio.gather(*(earn(shop, one, hana, channel, total=1000, money=1000) for one in orders * 2))
 
-    have, owed = await account(shop, hana)
+    have, owed = await points_account(shop, hana)
     assert have - owed == 500 + 6 * AT_ONCE - 20 * ends.count("ok")
     assert owed == 0

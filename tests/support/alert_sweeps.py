@@ -29,7 +29,7 @@ async def run_alert_sweeps(shop: Shop) -> None:
 
 async def alerts_about(shop: Shop, subject: str, kind: str | None = None) -> list[dict[str, Any]]:
     """Return the alerts about a subject ("Kind:key"), oldest first."""
-    found = await shop.staff.run(ALERTS, k=kind)
+    found = await shop.staff.execute(ALERTS, k=kind)
     name, _, key = subject.partition(":")
     nodes = [edge["node"] for edge in found["alerts"]["edges"]]
     return [node for node in reversed(nodes) if node["subject"] == global_id(name, key)]
@@ -45,13 +45,13 @@ async def alert_events(shop: Shop, alert_id: str) -> list[tuple[str, int, Any]]:
     await wait_for_positions(shop.hub.database)
     nodes, after, more = [], None, True
     while more:
-        page = (await shop.staff.run(ALERT_EVENTS, after=after))["events"]
+        page = (await shop.staff.execute(ALERT_EVENTS, after=after))["events"]
         nodes += [edge["node"] for edge in page["edges"]]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
     return [(node["type"], node["version"], node["data"]) for node in nodes if node["subject"] == alert_id]
 
 
-async def execute(shop: Shop, sql: str, **params: object) -> None:
+async def execute_sql(shop: Shop, sql: str, **params: object) -> None:
     """Run SQL against the hub's tables, to change times."""
     async with shop.hub.database.transaction() as session:
         await session.run(dynamic_statement(sql), **params)
@@ -59,12 +59,12 @@ async def execute(shop: Shop, sql: str, **params: object) -> None:
 
 async def set_opening_hours(shop: Shop, hours: str = "00:00-24:00") -> None:
     """Set the opening hours of S1; without hours it is always open."""
-    await execute(
+    await execute_sql(
         shop, "UPDATE location SET opening_hours = :hours WHERE code = :code", code=shop.code("S1"), hours=hours
     )
 
 
-async def remove(shop: Shop, **units: int) -> None:
+async def remove_stock(shop: Shop, **units: int) -> None:
     """Take units away: remove(TEA_S1=3)."""
     await shop.receive(**{name: -count for name, count in units.items()})
 

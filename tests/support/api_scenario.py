@@ -32,7 +32,7 @@ class Scenario:
     def __getitem__(self, caller: str) -> Client:
         return self.callers[caller]
 
-    def cart(self, name: str) -> str:
+    def cart_id(self, name: str) -> str:
         cart_id: str = self.carts[name]["id"]
         return cart_id
 
@@ -57,16 +57,16 @@ async def open_scenario(hub: RunningHub) -> Scenario:
         "staff": shop.staff,
     }
     carts = {
-        "guest": await _choose_shipping(shop, guest, await shop.cart(guest, TEA=2)),
-        "empty": await shop.cart(guest),
-        "full": await shop.cart(guest, TEA=99_999),
-        "dollars": await shop.cart(guest, "usd", TEA=1),
-        "hana": await _choose_shipping(shop, hana, await shop.cart(hana, TEA=1)),
-        "ordered": await _choose_shipping(shop, guest, await shop.cart(guest, TEA=1)),
+        "guest": await _choose_shipping(shop, guest, await shop.create_cart(guest, TEA=2)),
+        "empty": await shop.create_cart(guest),
+        "full": await shop.create_cart(guest, TEA=99_999),
+        "dollars": await shop.create_cart(guest, "usd", TEA=1),
+        "hana": await _choose_shipping(shop, hana, await shop.create_cart(hana, TEA=1)),
+        "ordered": await _choose_shipping(shop, guest, await shop.create_cart(guest, TEA=1)),
     }
     order = (await shop.check_out(guest, carts["ordered"]))["order"]
     handoff = f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code {ERRORS} }} }}"
-    codes = {name: (await shop.staff.do(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
+    codes = {name: (await shop.staff.mutate(handoff, c=carts[name]["id"]))["code"] for name in ("dollars", "hana")}
     async with hub.database.transaction(notify=False) as session:
         await session.run(
             "UPDATE handoff SET expires_at = now() + interval '1 day' WHERE cart_id = ANY($1)",
@@ -76,7 +76,7 @@ async def open_scenario(hub: RunningHub) -> Scenario:
 
 
 async def _choose_shipping(shop: Shop, client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    payload = await shop.fulfil(client, cart, "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(client, cart, "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
@@ -96,7 +96,7 @@ async def _add_dollar_channel(shop: Shop) -> None:
         "channel": shop.code("usd"),
         "amount": {"amount": "4.50", "currency": "USD"},
     }
-    data = await shop.staff.run(
+    data = await shop.staff.execute(
         f"""mutation ($c: [ChannelInput!]!, $p: [PriceInput!]!) {{
             channelsUpsert(channels: $c) {{ {ERRORS} }} pricesUpsert(prices: $p) {{ {ERRORS} }} }}""",
         c=[channel],

@@ -23,7 +23,7 @@ class Buyer:
 
 async def shipping_buyer(shop: Shop, client: Client, **units: int) -> Buyer:
     """Return a buyer whose cart is shipped and paid by card."""
-    payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     cart = payload["cart"]
     return Buyer(client, cart, lambda: shop.check_out(client, cart))
@@ -31,7 +31,7 @@ async def shipping_buyer(shop: Shop, client: Client, **units: int) -> Buyer:
 
 async def pickup_buyer(shop: Shop, client: Client, location: str = "S1", **units: int) -> Buyer:
     """Return a buyer whose cart is picked up and paid by card."""
-    payload = await shop.fulfil(client, await shop.cart(client, **units), "PICKUP", location=location)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, **units), "PICKUP", location=location)
     assert not payload["errors"], payload
     cart = payload["cart"]
     return Buyer(client, cart, lambda: shop.check_out(client, cart))
@@ -39,7 +39,7 @@ async def pickup_buyer(shop: Shop, client: Client, location: str = "S1", **units
 
 async def till_buyer(shop: Shop, client: Client, **units: int) -> Buyer:
     """Return a till with its own cart, paid in cash."""
-    cart = await shop.cart(client, **units)
+    cart = await shop.create_cart(client, **units)
     return Buyer(client, cart, lambda: shop.check_out(client, cart, method="CASH"))
 
 
@@ -55,7 +55,7 @@ def cart_key(cart: dict[str, Any]) -> UUID:
 
 
 async def read_cart(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
@@ -77,7 +77,7 @@ async def order_count(shop: Shop, cart: dict[str, Any]) -> int:
 async def stop_shipping_from(shop: Shop, location: str, name: str) -> None:
     """Let the store offer pickup only."""
     place = {"code": shop.code(location), "name": name, "kind": "STORE", "offersPickup": True, "shipsOrders": False}
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($l: [LocationInput!]!) {{ locationsUpsert(locations: $l) {{ count {ERRORS} }} }}", l=[place]
     )
     assert not payload["errors"], payload

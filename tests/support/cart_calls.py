@@ -47,13 +47,13 @@ def key(cart: dict[str, Any]) -> UUID:
 
 
 async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any] | None:
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
 async def create(client: Client, **given: Any) -> dict[str, Any]:
     """Call cartCreate; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"mutation ($i: CartCreateInput!) {{ cartCreate(input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}", i=given
     )
 
@@ -71,7 +71,7 @@ async def set_lines(
     client: Client, cart: dict[str, Any], lines: list[dict[str, Any]], version: int | None = None
 ) -> dict[str, Any]:
     """Call cartLinesUpdate; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($c: ID!, $l: [CartLineUpdateInput!]!, $v: Int) {{
             cartLinesUpdate(cartId: $c, lines: $l, expectedVersion: $v) {{ cart {{ {CART} }} {ERRORS} }} }}""",
         c=cart["id"],
@@ -82,14 +82,16 @@ async def set_lines(
 
 async def hand_off(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     """Call cartHandoff; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"mutation ($c: ID!) {{ cartHandoff(cartId: $c) {{ code qr expiresAt {ERRORS} }} }}", c=cart["id"]
     )
 
 
 async def claim(client: Client, code: str) -> dict[str, Any]:
     """Call cartClaim; return the payload."""
-    return await client.do(f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}", c=code)
+    return await client.mutate(
+        f"mutation ($c: String!) {{ cartClaim(code: $c) {{ cart {{ {CART} }} {ERRORS} }} }}", c=code
+    )
 
 
 async def hand_over(shopper: Client, cart: dict[str, Any], to: Client) -> dict[str, Any]:
@@ -103,7 +105,7 @@ async def merge(
     client: Client, source: dict[str, Any], into: dict[str, Any] | None = None, policy: str = "SUM"
 ) -> dict[str, Any]:
     """Call cartMerge; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($f: ID!, $i: ID, $p: CartMergePolicy!) {{
             cartMerge(fromCartId: $f, intoCartId: $i, policy: $p) {{ cart {{ {CART} }} {ERRORS} }} }}""",
         f=source["id"],
@@ -117,7 +119,7 @@ async def reprice(shop: Shop, name: str, amount: str, **given: Any) -> None:
     for place in ("channel", "location"):
         if place in given:
             given[place] = shop.code(given[place])
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($p: [PriceInput!]!) {{ pricesUpsert(prices: $p) {{ count {ERRORS} }} }}",
         p=[{"sku": shop.sku(name), "amount": {"amount": amount, "currency": "JPY"}, **given}],
     )
@@ -125,7 +127,7 @@ async def reprice(shop: Shop, name: str, amount: str, **given: Any) -> None:
 
 
 async def discontinue(shop: Shop, name: str) -> None:
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}",
         p=[
             {
@@ -148,7 +150,7 @@ async def set_safety_stock(shop: Shop, name: str, location: str, *, on_hand: int
         "onHand": on_hand,
         "safetyStock": safety_stock,
     }
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
         i={"changes": [change], "idempotencyKey": shop.code(f"keep-{name}-{location}-{on_hand}")},
     )

@@ -14,7 +14,7 @@ INPUTS["customers"] = "CustomerInput"
 async def upsert(shop: Shop, what: str, *rows: dict[str, Any], by: Client | None = None) -> dict[str, Any]:
     """Call channelsUpsert, locationsUpsert …; return the payload."""
     mutation = f"mutation ($r: [{INPUTS[what]}!]!) {{ {what}Upsert({what}: $r) {{ count {ERRORS} }} }}"
-    return await (by or shop.staff).do(mutation, r=list(rows))
+    return await (by or shop.staff).mutate(mutation, r=list(rows))
 
 
 def codes(payload: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
@@ -56,7 +56,7 @@ async def variant_events(shop: Shop, *names: str) -> dict[str, list[str]]:
         )
     found: dict[str, list[str]] = {name: [] for name in names}
     for row in rows:
-        name = row["sku"].removesuffix(f"-{shop.mark}")
+        name = row["sku"].removesuffix(f"-{shop.suffix}")
         found[name].append(row["type"])
         assert row["version"] == len(found[name])
     return found

@@ -45,20 +45,22 @@ def _name(code: str) -> str:
 
 
 async def read(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {CART} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
 async def cart_to_ship(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
     """Return a cart with an address whose lines are all shipped."""
-    payload = await shop.fulfil(client, await shop.cart(client, channel, **units), "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(
+        client, await shop.create_cart(client, channel, **units), "SHIP", address=ADDRESS
+    )
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
 async def cart_to_pick_up(shop: Shop, client: Client, location: str = "S1", **units: int) -> dict[str, Any]:
     """Return a cart whose lines are picked up at a store."""
-    payload = await shop.fulfil(client, await shop.cart(client, **units), "PICKUP", location=location)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, **units), "PICKUP", location=location)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
@@ -68,7 +70,7 @@ async def choose_methods(shop: Shop, till: Client, cart: dict[str, Any], **chose
     for name, method in chosen.items():
         line_ids = [line["id"] for line in cart["lines"] if line["variant"]["sku"] == shop.sku(name)]
         given = {"address": ADDRESS} if method == "SHIP" else {}
-        payload = await shop.fulfil(till, cart, method, lineIds=line_ids, **given)
+        payload = await shop.set_fulfillment(till, cart, method, lineIds=line_ids, **given)
         assert not payload["errors"], payload
         cart = payload["cart"]
     return cart
@@ -77,7 +79,7 @@ async def choose_methods(shop: Shop, till: Client, cart: dict[str, Any], **chose
 async def pay(client: Client, cart: dict[str, Any], *payments: Mapping[str, Any], **given: Any) -> dict[str, Any]:
     """Call checkout with these payments in yen; return the payload."""
     tenders = [dict(p) | {"amount": {"amount": p["amount"], "currency": "JPY"}} for p in payments]
-    return await client.do(
+    return await client.mutate(
         CHECKOUT, input={"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": tenders} | given
     )
 
@@ -98,7 +100,7 @@ async def set_safety_stock(shop: Shop, name: str, location: str, *, on_hand: int
         "onHand": on_hand,
         "safetyStock": safety_stock,
     }
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($i: StockSetInput!) {{ stockSet(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
         i={"changes": [change], "idempotencyKey": uuid4().hex},
     )
@@ -107,7 +109,7 @@ async def set_safety_stock(shop: Shop, name: str, location: str, *, on_hand: int
 
 async def stock_quantities(shop: Shop, name: str, location: str) -> tuple[int, int, int]:
     """Return on hand, committed and reserved."""
-    level = await shop.level(name, location)
+    level = await shop.stock_level(name, location)
     return level["onHand"], level["committed"], level["reserved"]
 
 

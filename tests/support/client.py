@@ -36,28 +36,28 @@ class Client:
         # The tests' hub has no TLS. With verify=True each client would first load the CA certificates, which takes 40 ms.
         self.http = httpx.AsyncClient(headers=self.headers, timeout=TIMEOUT_S, verify=False)  # noqa: S501
 
-    async def raw(self, query: str, **variables: Any) -> dict[str, Any]:
+    async def post(self, query: str, **variables: Any) -> dict[str, Any]:
         """Return the whole response."""
         response = await self.http.post(self.url, json={"query": query, "variables": variables})
         body: dict[str, Any] = response.json()
         return body
 
-    async def run(self, query: str, **variables: Any) -> dict[str, Any]:
+    async def execute(self, query: str, **variables: Any) -> dict[str, Any]:
         """Return the data. Errors: `Refused` if the response has top-level errors."""
-        response = await self.raw(query, **variables)
+        response = await self.post(query, **variables)
         if "errors" in response:
             raise Refused(response["errors"])
         data: dict[str, Any] = response["data"]
         return data
 
-    async def do(self, mutation: str, **variables: Any) -> dict[str, Any]:
+    async def mutate(self, mutation: str, **variables: Any) -> dict[str, Any]:
         """Return the payload of a mutation with one field. The payload may have errors."""
-        data = await self.run(mutation, **variables)
+        data = await self.execute(mutation, **variables)
         (payload,) = data.values()
         return payload  # type: ignore[no-any-return]
 
     @asynccontextmanager
-    async def subscribe(self, query: str, **variables: Any) -> AsyncIterator[Following]:
+    async def subscribe(self, query: str, **variables: Any) -> AsyncIterator[Subscription]:
         """Open a subscription, and close its connection at the end of the block."""
         url = self.url.replace("http://", "ws://")
         async with connect(
@@ -71,26 +71,26 @@ class Client:
             assert ack["type"] == "connection_ack", ack
             message = {"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}}
             await socket.send(json.dumps(message))
-            yield Following(socket)
+            yield Subscription(socket)
 
     async def close(self) -> None:
         await self.http.aclose()
 
 
-class Following:
+class Subscription:
     """The results of one subscription."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
 
-    async def message(self) -> dict[str, Any]:
+    async def next_message(self) -> dict[str, Any]:
         """Return the next message of the protocol, unchanged."""
         message: dict[str, Any] = json.loads(await asyncio.wait_for(self._socket.recv(), TIMEOUT_S))
         return message
 
     async def next(self) -> Any:
         """Return the next result of a subscription with one field."""
-        message = await self.message()
+        message = await self.next_message()
         if message["type"] == "error":
             raise Refused(message["payload"])
         assert message["type"] == "next", message

@@ -84,15 +84,15 @@ class ConnectorHarness:
     async def differences(self) -> list[dict[str, Any]]:
         found, after = [], None
         while True:
-            data = await self.shop.staff.run(DIFFERENCES, id=self.id, first=100, after=after)
+            data = await self.shop.staff.execute(DIFFERENCES, id=self.id, first=100, after=after)
             page = data["connectorDifferences"]
-            found += [e["node"] for e in page["edges"] if e["node"]["sku"].endswith(self.shop.mark)]
+            found += [e["node"] for e in page["edges"] if e["node"]["sku"].endswith(self.shop.suffix)]
             if not page["pageInfo"]["hasNextPage"]:
                 return found
             after = page["pageInfo"]["endCursor"]
 
     async def connector(self) -> dict[str, Any]:
-        data = await self.shop.staff.run(f"{{ connectors {{ {CONNECTOR} }} }}")
+        data = await self.shop.staff.execute(f"{{ connectors {{ {CONNECTOR} }} }}")
         return next(one for one in data["connectors"] if one["id"] == self.id)
 
     async def run_reports(self) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ class ConnectorHarness:
 
     async def orders(self) -> list[dict[str, Any]]:
         """Return the hub's orders of this channel."""
-        data = await self.shop.staff.run(
+        data = await self.shop.staff.execute(
             """query ($c: String) { orders(channel: $c, first: 100) { edges { node { id number status paymentStatus
                 total { amount } payments { method status reference amount { amount } }
                 lines { sku quantity } fulfillments { method status } timeline { actor } } } } }""",
@@ -155,7 +155,7 @@ class ConnectorHarness:
 
 async def _upsert(shop: Shop, field: str, kind: str, rows: list[dict[str, Any]]) -> None:
     name, argument = field.split("(")
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($rows: [{kind}!]!) {{ {name}({argument}: $rows) {{ count {ERRORS} }} }}", rows=rows
     )
     assert not payload["errors"], payload
@@ -178,9 +178,9 @@ async def set_market_locations(shop: Shop, *locations: str) -> None:
 async def open_connector(shop: Shop, folder: Path, *, url: str | None = None, **settings: Any) -> ConnectorHarness:
     """Create a channel that sells TEA and POT from S1 and W1, and its connector: REST with a URL, else FILE."""
     await set_market_locations(shop, "S1", "W1")
-    code = f"m-{shop.mark}"
+    code = f"m-{shop.suffix}"
     reach = {"kind": "REST", "url": url, "token": "t0ken"} if url else {"kind": "FILE"}
-    payload = await shop.staff.do(CREATE, i={"code": code, "channel": shop.code("market"), **reach})
+    payload = await shop.staff.mutate(CREATE, i={"code": code, "channel": shop.code("market"), **reach})
     assert not payload["errors"], payload
     given = {"lease_s": 5, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **settings}
     work = shop.hub.work

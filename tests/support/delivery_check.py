@@ -38,7 +38,7 @@ async def feed_after(client: Client, cursor: str) -> dict[Key, str]:
     found: dict[Key, str] = {}
     more, after = True, cursor
     while more:
-        page = (await client.run(EVENTS, after=after))["events"]
+        page = (await client.execute(EVENTS, after=after))["events"]
         for node in (edge["node"] for edge in page["edges"]):
             if node["type"] != TEST:
                 assert (node["subject"], node["version"]) not in found, "the feed has an event twice"

@@ -45,7 +45,7 @@ QUERY = f"""query ($order: ID, $cart: ID, $return: ID, $kind: DocumentKind, $lan
 
 async def query_document(client: Client, **variables: Any) -> Any:
     """Return the document; `variables` are order, cart or return, and kind and lang."""
-    return (await client.run(QUERY, **variables))["document"]
+    return (await client.execute(QUERY, **variables))["document"]
 
 
 async def get_page(client: Client, path: str) -> httpx.Response:
@@ -162,7 +162,7 @@ async def set_issuer(shop: Shop, channel: str, **changes: Any) -> None:
         "shippingPrice": "500" if channel == "web" else "0",
         "issuer": ISSUER,
     }
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[row | changes]
     )
     assert not payload["errors"], payload

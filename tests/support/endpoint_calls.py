@@ -20,13 +20,13 @@ async def change_endpoint(client: Client, field: str, **given: Any) -> dict[str,
     """Call one of the mutations that take an endpoint's id, and return its payload."""
     after = ", after: $after" if "after" in given else ""
     kinds = "$id: ID!" + (", $after: String!" if after else "")
-    return await client.do(f"mutation ({kinds}) {{ {field}(id: $id{after}) {{ {ENDPOINT} {ERRORS} }} }}", **given)
+    return await client.mutate(f"mutation ({kinds}) {{ {field}(id: $id{after}) {{ {ENDPOINT} {ERRORS} }} }}", **given)
 
 
 @asynccontextmanager
 async def temporary_endpoint(client: Client, url: str, **given: Any) -> AsyncIterator[dict[str, Any]]:
     """Create an endpoint, yield its fields and its secret, and delete it in the end."""
-    payload = await client.do(CREATE, i={"url": url, **given})
+    payload = await client.mutate(CREATE, i={"url": url, **given})
     assert not payload["errors"], payload
     try:
         yield {**payload["endpoint"], "secret": payload["secret"]}
@@ -36,7 +36,7 @@ async def temporary_endpoint(client: Client, url: str, **given: Any) -> AsyncIte
 
 async def endpoint_log(shop: Shop, id: str) -> dict[str, Any]:
     """Return an endpoint with its deliveries, newest first."""
-    found: dict[str, Any] = (await shop.staff.run(LOG, id=id))["node"]
+    found: dict[str, Any] = (await shop.staff.execute(LOG, id=id))["node"]
     return found
 
 

@@ -47,8 +47,8 @@ def pick(row: dict[str, Any], *names: str) -> dict[str, Any]:
 
 async def place_order(shop: Shop, client: Client, channel: str | None = None, **units: int) -> dict[str, Any]:
     """Check out a cart that is to be shipped; return the order."""
-    cart = await shop.cart(client, channel, **units)
-    cart = (await shop.fulfil(client, cart, "SHIP", address=ADDRESS))["cart"]
+    cart = await shop.create_cart(client, channel, **units)
+    cart = (await shop.set_fulfillment(client, cart, "SHIP", address=ADDRESS))["cart"]
     payload = await shop.check_out(client, cart, email="hana@example.com")
     assert not payload["errors"], payload
     return payload["order"]  # type: ignore[no-any-return]

@@ -32,7 +32,7 @@ CONFIRM = "payment_method|capture_method|return_url|use_stripe_sdk"
 CANCELLABLE = ("requires_payment_method", "requires_confirmation", "requires_action", "requires_capture")
 
 
-class ErrorAnswer(Exception):
+class ErrorResponse(Exception):
     """An answer with an error."""
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
@@ -78,7 +78,7 @@ class FakeStripe:
     search_is_late: bool = False
     _answers: dict[str, tuple[object, int, dict[str, Any]]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
-    _mark: str = field(default_factory=lambda: uuid4().hex[:12])
+    _suffix: str = field(default_factory=lambda: uuid4().hex[:12])
     _hanging: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -88,7 +88,7 @@ class FakeStripe:
     def steps(self) -> list[str]:
         return [request.step for request in self.seen]
 
-    def of(self, key: str) -> dict[str, Any]:
+    def intent_of(self, key: str) -> dict[str, Any]:
         """Return the only intent of a charge."""
         (found,) = [i for i in self.intents.values() if i["metadata"].get("uriba_charge") == key]
         return found
@@ -99,11 +99,11 @@ class FakeStripe:
 
     def authenticate(self, key: str, *, approved: bool) -> None:
         """Take the customer's second step at the bank."""
-        intent = self.of(key)
+        intent = self.intent_of(key)
         assert intent["status"] == "requires_action"
         intent["next_action"] = None
         if approved:
-            self._take(intent)
+            self._succeed(intent)
         else:
             intent["status"] = "requires_payment_method"
             intent["last_payment_error"] = {
@@ -120,7 +120,7 @@ class FakeStripe:
         return {"stripe-signature": signed, "content-type": "application/json"}, body.encode()
 
     def _id(self, kind: str) -> str:
-        return f"{kind}_{self._mark}{next(self._numbers):04}"
+        return f"{kind}_{self._suffix}{next(self._numbers):04}"
 
     async def answer(self, request: Request) -> tuple[int, dict[str, Any], bool]:
         """Return status, body, and whether this repeats the first answer to the key."""
@@ -139,14 +139,14 @@ class FakeStripe:
                 {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Slow down"}},
                 False,
             )
-        status, body, again = self._once(request, broken=what == "fault")
+        status, body, again = self._answer_once(request, broken=what == "fault")
         if what == "lose":
             raise ConnectionDropped
         if what == "hang":
             await self._hanging.wait()
         return status, body, again
 
-    def _once(self, request: Request, *, broken: bool) -> tuple[int, dict[str, Any], bool]:
+    def _answer_once(self, request: Request, *, broken: bool) -> tuple[int, dict[str, Any], bool]:
         content = (request.method, request.path, request.params)
         if request.key is not None and request.key in self._answers:
             first, status, body = self._answers[request.key]
@@ -158,25 +158,25 @@ class FakeStripe:
             status, body = 500, {"error": {"type": "api_error", "message": "Something went wrong on Stripe's end."}}
         else:
             try:
-                status, body = 200, self._do(request)
-            except ErrorAnswer as refusal:
+                status, body = 200, self._perform(request)
+            except ErrorResponse as refusal:
                 status, body = refusal.status, refusal.body
         if request.key is not None:
             self._answers[request.key] = (content, status, json.loads(json.dumps(body)))
         return status, body, False
 
-    def _do(self, request: Request) -> dict[str, Any]:
+    def _perform(self, request: Request) -> dict[str, Any]:
         if request.step in ("create", "refund", "refunds", "search"):
             return getattr(self, f"_{request.step}")(request.params)  # type: ignore[no-any-return]
         intent = self.intents.get(request.path.split("/")[3])
         if intent is None:
-            raise ErrorAnswer(404, "resource_missing", "No such payment_intent")
+            raise ErrorResponse(404, "resource_missing", "No such payment_intent")
         return getattr(self, f"_{request.step}")(intent, request.params)  # type: ignore[no-any-return]
 
     def _create(self, params: dict[str, str]) -> dict[str, Any]:
         _check(params, CREATE)
         if int(params["amount"]) < 50 and params["currency"] != "jpy":
-            raise ErrorAnswer(400, "amount_too_small", "Amount must be at least 50 cents", param="amount")
+            raise ErrorResponse(400, "amount_too_small", "Amount must be at least 50 cents", param="amount")
         intent = {
             "id": self._id("pi"),
             "object": "payment_intent",
@@ -197,15 +197,15 @@ class FakeStripe:
     def _confirm(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, CONFIRM)
         if intent["status"] not in ("requires_payment_method", "requires_confirmation"):
-            raise ErrorAnswer(400, "payment_intent_unexpected_state", "This PaymentIntent cannot be confirmed.")
+            raise ErrorResponse(400, "payment_intent_unexpected_state", "This PaymentIntent cannot be confirmed.")
         token = params["payment_method"]
         if token not in (OK, DECLINED, ACTION):
-            raise ErrorAnswer(400, "resource_missing", f"No such PaymentMethod: '{token}'", param="payment_method")
+            raise ErrorResponse(400, "resource_missing", f"No such PaymentMethod: '{token}'", param="payment_method")
         intent["capture_method"] = params["capture_method"]
         if token == DECLINED:
             error = {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}
             intent["last_payment_error"] = error
-            raise ErrorAnswer(402, "card_declined", error["message"], decline_code="generic_decline")
+            raise ErrorResponse(402, "card_declined", error["message"], decline_code="generic_decline")
         if token == ACTION:
             intent["status"] = "requires_action"
             intent["next_action"] = {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
@@ -213,9 +213,9 @@ class FakeStripe:
                 page = {"url": f"https://bank.example/{intent['id']}", "return_url": params["return_url"]}
                 intent["next_action"] = {"type": "redirect_to_url", "redirect_to_url": page}
             return intent
-        return self._take(intent)
+        return self._succeed(intent)
 
-    def _take(self, intent: dict[str, Any]) -> dict[str, Any]:
+    def _succeed(self, intent: dict[str, Any]) -> dict[str, Any]:
         manual = intent["capture_method"] == "manual"
         taken = 0 if manual else intent["amount"]
         charge = {"id": self._id("ch"), "object": "charge", "refunded": False, "amount_refunded": 0}
@@ -226,24 +226,24 @@ class FakeStripe:
         }
         return intent
 
-    def _look(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
+    def _retrieve(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, r"expand\[0\]")
         return intent
 
     def _cancel(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, "cancellation_reason")
         if intent["status"] not in CANCELLABLE:
-            raise ErrorAnswer(400, "payment_intent_unexpected_state", "You cannot cancel this PaymentIntent.")
+            raise ErrorResponse(400, "payment_intent_unexpected_state", "You cannot cancel this PaymentIntent.")
         intent |= {"status": "canceled", "next_action": None}
         return intent
 
     def _capture(self, intent: dict[str, Any], params: dict[str, str]) -> dict[str, Any]:
         _check(params, "amount_to_capture")
         if intent["status"] != "requires_capture":
-            raise ErrorAnswer(400, "payment_intent_unexpected_state", "This PaymentIntent could not be captured.")
+            raise ErrorResponse(400, "payment_intent_unexpected_state", "This PaymentIntent could not be captured.")
         amount = int(params["amount_to_capture"])
         if amount > intent["amount"]:
-            raise ErrorAnswer(400, "amount_too_large", "The amount is greater than the capturable amount.")
+            raise ErrorResponse(400, "amount_too_large", "The amount is greater than the capturable amount.")
         intent |= {"status": "succeeded", "amount_received": amount}
         return intent
 
@@ -252,13 +252,13 @@ class FakeStripe:
         intent = self.intents[params["payment_intent"]]
         charge = intent["latest_charge"]
         if charge is None or not intent["amount_received"]:
-            raise ErrorAnswer(400, "payment_intent_unexpected_state", "There is nothing to refund.")
+            raise ErrorResponse(400, "payment_intent_unexpected_state", "There is nothing to refund.")
         left = intent["amount_received"] - charge["amount_refunded"]
         if left == 0:
-            raise ErrorAnswer(400, "charge_already_refunded", "Charge has already been refunded.")
+            raise ErrorResponse(400, "charge_already_refunded", "Charge has already been refunded.")
         amount = int(params.get("amount", left))
         if amount > left:
-            raise ErrorAnswer(400, "amount_too_large", "Refund amount is greater than unrefunded amount on charge.")
+            raise ErrorResponse(400, "amount_too_large", "Refund amount is greater than unrefunded amount on charge.")
         charge["amount_refunded"] += amount
         charge["refunded"] = amount == left
         refund = {
@@ -330,7 +330,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 def _check(params: dict[str, str], known: str) -> None:
     for name in params:
         if not re.fullmatch(known, name):
-            raise ErrorAnswer(400, "parameter_unknown", f"Received unknown parameter: {name}", param=name)
+            raise ErrorResponse(400, "parameter_unknown", f"Received unknown parameter: {name}", param=name)
 
 
 def _metadata(params: dict[str, str]) -> dict[str, str]:

@@ -69,7 +69,7 @@ def fill(value: Any, scenario: Scenario) -> Any:
     kind, _, name = value[1:].partition(":")
     match kind:
         case "cart":
-            return scenario.cart(name)
+            return scenario.cart_id(name)
         case "line":
             return scenario.carts[name]["lines"][0]["id"]
         case "handoff":

@@ -28,13 +28,13 @@ STATE = """
 
 async def order_state(shop: Shop, order: dict[str, Any]) -> dict[str, Any]:
     """Return the order as staff see it."""
-    data = await shop.staff.run(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
+    data = await shop.staff.execute(f"query ($id: ID!) {{ order(id: $id) {{ {STATE} }} }}", id=order["id"])
     return data["order"]  # type: ignore[no-any-return]
 
 
 async def update_fulfillment(client: Client, part: dict[str, Any], status: str, **given: Any) -> dict[str, Any]:
     """Call fulfillmentUpdate and return its payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($f: ID!, $s: FulfillmentStatus!, $tracking: String, $reason: String, $code: String,
             $lines: [OrderLineUnitsInput!]) {{
             fulfillmentUpdate(fulfillmentId: $f, status: $s, tracking: $tracking, reason: $reason, code: $code,
@@ -47,7 +47,7 @@ async def update_fulfillment(client: Client, part: dict[str, Any], status: str, 
 
 async def cancel_order(client: Client, order: dict[str, Any], **given: Any) -> dict[str, Any]:
     """Call orderCancel and return its payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($o: ID!, $reason: String, $key: String, $lines: [OrderLineUnitsInput!]) {{
             orderCancel(orderId: $o, reason: $reason, idempotencyKey: $key, lines: $lines) {{
                 order {{ {STATE} }} {ERRORS} }} }}""",
@@ -60,7 +60,7 @@ async def return_units(
     client: Client, order: dict[str, Any], lines: list[dict[str, Any]], *, key: str | None = None, **given: Any
 ) -> dict[str, Any]:
     """Call orderReturn and return its payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($i: OrderReturnInput!) {{ orderReturn(input: $i) {{
             orderReturn {{ id refund {{ amount }} }} order {{ {STATE} }} {ERRORS} }} }}""",
         i={"orderId": order["id"], "lines": lines, "idempotencyKey": key or uuid4().hex, **given},
@@ -87,7 +87,7 @@ async def change_channel(shop: Shop, channel: str, **given: Any) -> None:
         "shippingPrice": "500" if channel == "web" else "0",
         **given,
     }
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($c: [ChannelInput!]!) {{ channelsUpsert(channels: $c) {{ count {ERRORS} }} }}", c=[row]
     )
     assert not payload["errors"], payload

@@ -33,25 +33,25 @@ class PlacedOrder(NamedTuple):
 async def place_to_ship(shop: Shop, channel: str = "app", **units: int) -> PlacedOrder:
     """Place an order to be shipped. The app sources from W1 first, then S1, then S2."""
     guest = shop.guest(channel)
-    return await _paid(shop, guest, await cart_to_ship(shop, guest, **units))
+    return await _check_out(shop, guest, await cart_to_ship(shop, guest, **units))
 
 
 async def place_for_pickup(shop: Shop, place: str = "S1", by: Client | None = None, **units: int) -> PlacedOrder:
     """Place an order for pickup."""
     guest = by or shop.guest("app")
-    chosen = await shop.fulfil(guest, await shop.cart(guest, **units), "PICKUP", location=place)
+    chosen = await shop.set_fulfillment(guest, await shop.create_cart(guest, **units), "PICKUP", location=place)
     assert not chosen["errors"], chosen
-    return await _paid(shop, guest, chosen["cart"])
+    return await _check_out(shop, guest, chosen["cart"])
 
 
 async def cart_to_ship(shop: Shop, client: Client, **units: int) -> dict[str, Any]:
     """Return a cart that is ready for checkout."""
-    payload = await shop.fulfil(client, await shop.cart(client, **units), "SHIP", address=ADDRESS)
+    payload = await shop.set_fulfillment(client, await shop.create_cart(client, **units), "SHIP", address=ADDRESS)
     assert not payload["errors"], payload
     return payload["cart"]  # type: ignore[no-any-return]
 
 
-async def _paid(shop: Shop, guest: Client, cart: dict[str, Any]) -> PlacedOrder:
+async def _check_out(shop: Shop, guest: Client, cart: dict[str, Any]) -> PlacedOrder:
     paid = await shop.check_out(guest, cart, email="hana@example.com")
     assert not paid["errors"], paid
     return PlacedOrder(guest, paid["order"])
@@ -59,7 +59,7 @@ async def _paid(shop: Shop, guest: Client, cart: dict[str, Any]) -> PlacedOrder:
 
 async def load_order(shop: Shop, placed: PlacedOrder) -> dict[str, Any]:
     """Return the order as it is now."""
-    found = await shop.staff.run(f"query ($o: ID!) {{ order(id: $o) {{ {ORDER} }} }}", o=placed.order["id"])
+    found = await shop.staff.execute(f"query ($o: ID!) {{ order(id: $o) {{ {ORDER} }} }}", o=placed.order["id"])
     return found["order"]  # type: ignore[no-any-return]
 
 
@@ -124,16 +124,16 @@ async def buy_unit(session: Session, shop: Shop, sku: str, place: str) -> None:
 
 async def receive_and_fill(session: Session, shop: Shop, **units: int) -> int:
     """Receive units in this transaction (TEA_S1=2) and fill back-orders; return the units that filled them."""
-    return await backorders.fill(session, await _put(session, shop, **units), actor="test")
+    return await backorders.fill(session, await _post_receipts(session, shop, **units), actor="test")
 
 
 async def receive_without_filling(shop: Shop, **units: int) -> None:
     """Receive units without filling back-orders."""
     async with shop.hub.database.transaction() as session:
-        await _put(session, shop, **units)
+        await _post_receipts(session, shop, **units)
 
 
-async def _put(session: Session, shop: Shop, **units: int) -> list[Row]:
+async def _post_receipts(session: Session, shop: Shop, **units: int) -> list[Row]:
     levels = [(await level_key(session, shop, *name.split("_")), quantity) for name, quantity in units.items()]
     await ledger.open_levels(session, [level for level, _ in levels])
     movements = [
@@ -151,9 +151,9 @@ async def sweep_backorders(shop: Shop) -> int:
     return await sweeps.serve_backorders(shop.hub.work)
 
 
-async def level_numbers(shop: Shop, sku: str, place: str) -> tuple[int, int, int]:
+async def level_quantities(shop: Shop, sku: str, place: str) -> tuple[int, int, int]:
     """Return on hand, committed and shortage of a level."""
-    level = await shop.level(sku, place)
+    level = await shop.stock_level(sku, place)
     return level["onHand"], level["committed"], level["shortage"]
 
 
@@ -187,7 +187,7 @@ async def count_open_shortages(shop: Shop, place: str) -> int:
 
 async def timeline_updates(shop: Shop, placed: PlacedOrder) -> list[dict[str, Any]]:
     """Return the data of the timeline's fulfillment updates, without the fulfillments' ids."""
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         "query ($o: ID!) { order(id: $o) { timeline { type actor data } } }", o=placed.order["id"]
     )
     return [

@@ -27,7 +27,7 @@ async def create_promotion(shop: Shop, code: str, **given: Any) -> str:
 
 async def upsert_promotions(client: Client, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Call promotionsUpsert; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"mutation ($p: [PromotionInput!]!) {{ promotionsUpsert(promotions: $p) {{ count {ERRORS} }} }}", p=rows
     )
 
@@ -41,20 +41,20 @@ async def create_coupon(shop: Shop, code: str, promotion: str, **given: Any) -> 
 
 async def upsert_coupons(client: Client, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Call couponsUpsert; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"mutation ($c: [CouponInput!]!) {{ couponsUpsert(coupons: $c) {{ count {ERRORS} }} }}", c=rows
     )
 
 
 async def read_offers(client: Client, cart: dict[str, Any]) -> dict[str, Any]:
     """Return a cart with its promotions."""
-    data = await client.run(f"query ($c: ID!) {{ cart(id: $c) {{ {OFFER_FIELDS} }} }}", c=cart["id"])
+    data = await client.execute(f"query ($c: ID!) {{ cart(id: $c) {{ {OFFER_FIELDS} }} }}", c=cart["id"])
     return data["cart"]  # type: ignore[no-any-return]
 
 
 async def add_coupon(client: Client, cart: dict[str, Any], code: str, **given: Any) -> dict[str, Any]:
     """Call cartCouponAdd; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($c: ID!, $code: String!, $key: String) {{
             cartCouponAdd(cartId: $c, code: $code, idempotencyKey: $key) {{ cart {{ {OFFER_FIELDS} }} {ERRORS} }} }}""",
         c=cart["id"],
@@ -65,7 +65,7 @@ async def add_coupon(client: Client, cart: dict[str, Any], code: str, **given: A
 
 async def remove_coupon(client: Client, cart: dict[str, Any], code: str) -> dict[str, Any]:
     """Call cartCouponRemove; return the payload."""
-    return await client.do(
+    return await client.mutate(
         f"""mutation ($c: ID!, $code: String!) {{
             cartCouponRemove(cartId: $c, code: $code) {{ cart {{ {OFFER_FIELDS} }} {ERRORS} }} }}""",
         c=cart["id"],
@@ -84,7 +84,7 @@ async def pay(client: Client, cart: dict[str, Any], amount: str | None = None, *
     given = {"method": "TEST", "token": "ok"} | payment
     payments = [{"amount": {"amount": amount, "currency": "JPY"}} | given] if amount != "0" else []
     input = {"cartId": cart["id"], "idempotencyKey": uuid4().hex, "payments": payments}
-    return await client.do(CHECKOUT, input=input)
+    return await client.mutate(CHECKOUT, input=input)
 
 
 async def use_count(shop: Shop, code: str) -> int:

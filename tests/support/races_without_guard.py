@@ -14,7 +14,7 @@ from uriba.db import Database
 
 
 @asynccontextmanager
-async def copy_of(database: Database, table: str, where: str, *args: object) -> AsyncIterator[str]:
+async def copied_rows(database: Database, table: str, where: str, *args: object) -> AsyncIterator[str]:
     """Copy some rows of a table into a new table and yield its name; drop it at the end."""
     name = f"copy_{uuid4().hex}"
     async with database.transaction(notify=False) as session:

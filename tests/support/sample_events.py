@@ -19,7 +19,7 @@ async def write_sample(database: Database, subject: str, version: int = 1, **dat
         emit(session, SampleEvent(subject, version, data))
 
 
-async def number_all(database: Database) -> int:
+async def assign_positions(database: Database) -> int:
     """Number all events that have no position; return the end of the feed."""
     while True:
         numbered, end = await relay.number(database)

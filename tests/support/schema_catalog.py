@@ -40,7 +40,7 @@ CATALOG = {
 }
 
 
-async def rows(url: str, sql: str) -> list[str]:
+async def first_column(url: str, sql: str) -> list[str]:
     """Return the first column of a query's rows as sorted texts."""
     connection = await asyncpg.connect(url)
     try:
@@ -49,7 +49,7 @@ async def rows(url: str, sql: str) -> list[str]:
         await connection.close()
 
 
-async def run(url: str, *statements: str) -> None:
+async def execute_statements(url: str, *statements: str) -> None:
     """Run statements, each in a transaction of its own."""
     connection = await asyncpg.connect(url)
     try:
@@ -61,7 +61,7 @@ async def run(url: str, *statements: str) -> None:
 
 async def catalog(url: str) -> dict[str, list[str]]:
     """Return the whole catalog."""
-    return {part: await rows(url, sql) for part, sql in CATALOG.items()}
+    return {part: await first_column(url, sql) for part, sql in CATALOG.items()}
 
 
 async def differences(one: str, other: str) -> dict[str, list[str]]:

@@ -47,13 +47,13 @@ class Shop:
     """A retailer whose codes have a unique suffix, so that tests do not share rows: `shop.code("S1")`, `shop.sku("TEA")`."""
 
     hub: RunningHub
-    mark: str
+    suffix: str
     clients: list[Client] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 
     def code(self, name: str) -> str:
         """Return the full code of a location (S1, S2, W1), a channel (app, web, stores) or a SKU."""
-        return f"{name}-{self.mark}"
+        return f"{name}-{self.suffix}"
 
     sku = code
 
@@ -85,12 +85,12 @@ class Shop:
     async def customer(self, card: str = "HANA", channel: str = "app") -> Client:
         """Return a client of the customer with this card, signed in by a channel's app."""
         card = self.code(card)
-        await self.staff.do(
+        await self.staff.mutate(
             f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ count {ERRORS} }} }}",
             c=[{"loyaltyCard": card, "name": "Hana"}],
         )
         app = await self.app(channel, Scope.CUSTOMERS)
-        payload = await app.do(
+        payload = await app.mutate(
             f"mutation ($i: CustomerTokenInput!) {{ customerToken(input: $i) {{ token {ERRORS} }} }}",
             i={"loyaltyCard": card},
         )
@@ -103,15 +103,15 @@ class Shop:
             {"sku": self.sku(name.split("_")[0]), "location": self.code(name.split("_")[1]), "delta": delta}
             for name, delta in units.items()
         ]
-        payload = await self.staff.do(
+        payload = await self.staff.mutate(
             f"mutation ($i: StockAdjustInput!) {{ stockAdjust(input: $i) {{ levels {{ onHand }} {ERRORS} }} }}",
             i={"changes": changes, "reason": "RECEIPT", "idempotencyKey": uuid4().hex},
         )
         assert not payload["errors"], payload
 
-    async def level(self, sku: str, location: str) -> dict[str, Any]:
+    async def stock_level(self, sku: str, location: str) -> dict[str, Any]:
         """Return a stock level with the fields for staff."""
-        data = await self.staff.run(
+        data = await self.staff.execute(
             """query ($l: String, $s: [String!]) { stockLevels(location: $l, skus: $s) { edges { node {
                 id onHand committed reserved unavailable safetyStock available shortage incoming
                 movements { edges { node { reason quantity onHandDelta committedDelta reservedDelta reference actor } } }
@@ -122,22 +122,22 @@ class Shop:
         (edge,) = data["stockLevels"]["edges"]
         return edge["node"]  # type: ignore[no-any-return]
 
-    async def cart(self, client: Client, channel: str | None = None, **quantities: int) -> dict[str, Any]:
+    async def create_cart(self, client: Client, channel: str | None = None, **quantities: int) -> dict[str, Any]:
         """Create a cart of the client: cart(guest, TEA=2)."""
         lines = [{"sku": self.sku(name), "quantity": quantity} for name, quantity in quantities.items()]
         cart_input = {"lines": lines, **({"channel": self.code(channel)} if channel else {})}
-        payload = await client.do(
+        payload = await client.mutate(
             f"mutation ($i: CartCreateInput!) {{ cartCreate(input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}",
             i=cart_input,
         )
         assert not payload["errors"], payload
         return payload["cart"]  # type: ignore[no-any-return]
 
-    async def add(
+    async def add_lines(
         self, client: Client, cart: dict[str, Any], *, key: str | None = None, **quantities: int
     ) -> dict[str, Any]:
         """Call cartLinesAdd and return its payload."""
-        return await client.do(
+        return await client.mutate(
             f"""mutation ($c: ID!, $l: [CartLineInput!]!, $k: String) {{
                 cartLinesAdd(cartId: $c, lines: $l, idempotencyKey: $k) {{ cart {{ {CART} }} {ERRORS} }} }}""",
             c=cart["id"],
@@ -145,11 +145,11 @@ class Shop:
             k=key,
         )
 
-    async def fulfil(self, client: Client, cart: dict[str, Any], method: str, **fields: Any) -> dict[str, Any]:
+    async def set_fulfillment(self, client: Client, cart: dict[str, Any], method: str, **fields: Any) -> dict[str, Any]:
         """Call cartFulfillment and return its payload. `location` is a name without suffix, such as S1."""
         if "location" in fields:
             fields["location"] = self.code(fields["location"])
-        return await client.do(
+        return await client.mutate(
             f"""mutation ($c: ID!, $i: CartFulfillmentInput!) {{
                 cartFulfillment(cartId: $c, input: $i) {{ cart {{ {CART} }} {ERRORS} }} }}""",
             c=cart["id"],
@@ -170,7 +170,7 @@ class Shop:
         """Call checkout with one payment of the cart's total and return the payload. A terminal pays with method="CASH"."""
         amount = {"amount": total or cart["total"]["amount"], "currency": "JPY"}
         payment = {"method": method, "amount": amount, **({"token": token} if method == "TEST" else {})}
-        return await client.do(
+        return await client.mutate(
             CHECKOUT,
             input={
                 "cartId": cart["id"],
@@ -277,7 +277,7 @@ async def open_shop(hub: RunningHub) -> Shop:
             "products": "ProductInput",
             "prices": "PriceInput",
         }[argument]
-        payload = await staff.do(
+        payload = await staff.mutate(
             f"mutation ($rows: [{kind}!]!) {{ {field_name}({argument}: $rows) {{ count {ERRORS} }} }}",
             rows=rows,
         )

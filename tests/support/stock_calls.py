@@ -20,22 +20,22 @@ Change = tuple[str, str, int]
 """An article of the shop, one of its locations, and units."""
 
 
-async def adjust(
+async def adjust_stock(
     shop: Shop, *changes: Change, by: Client | None = None, reason: str = "ADJUSTMENT", key: str | None = None
 ) -> dict[str, Any]:
     """Call stockAdjust and return the payload."""
     rows = [{"sku": shop.sku(sku), "location": shop.code(place), "delta": delta} for sku, place, delta in changes]
-    return await (by or shop.staff).do(
+    return await (by or shop.staff).mutate(
         ADJUST, i={"changes": rows, "reason": reason, "idempotencyKey": key or uuid4().hex}
     )
 
 
-async def count(
+async def set_stock(
     shop: Shop, *changes: tuple[str, str, dict[str, int]], by: Client | None = None, key: str | None = None
 ) -> dict[str, Any]:
     """Call stockSet and return the payload."""
     rows = [{"sku": shop.sku(sku), "location": shop.code(place), **given} for sku, place, given in changes]
-    return await (by or shop.staff).do(SET, i={"changes": rows, "idempotencyKey": key or uuid4().hex})
+    return await (by or shop.staff).mutate(SET, i={"changes": rows, "idempotencyKey": key or uuid4().hex})
 
 
 async def level_ids(shop: Shop, sku: str, location: str) -> tuple[int, int]:
@@ -50,8 +50,8 @@ async def level_ids(shop: Shop, sku: str, location: str) -> tuple[int, int]:
 async def place_pickup_order(shop: Shop, sku: str, units: int) -> dict[str, Any]:
     """Place a guest's paid order for pickup at S1, which commits the units, and return it."""
     guest = shop.guest()
-    cart = await shop.cart(guest, **{sku: units})
-    chosen = await shop.fulfil(guest, cart, "PICKUP", location="S1")
+    cart = await shop.create_cart(guest, **{sku: units})
+    chosen = await shop.set_fulfillment(guest, cart, "PICKUP", location="S1")
     paid = await shop.check_out(guest, chosen["cart"], email="hana@example.com")
     assert not paid["errors"], paid
     return paid["order"]  # type: ignore[no-any-return]
@@ -66,7 +66,7 @@ async def shortages(session: Session, level: tuple[int, int]) -> list[tuple[int,
     return [(row["quantity"], row["settled"], row["settled_at"] is not None) for row in rows]
 
 
-async def events_of(session: Session, level: tuple[int, int]) -> list[tuple[str, int]]:
+async def level_events(session: Session, level: tuple[int, int]) -> list[tuple[str, int]]:
     """Return (type, version) of a level's events, in order."""
     rows = await session.fetch(
         "SELECT type, version FROM outbox_event WHERE subject = $1 ORDER BY version",
@@ -91,7 +91,7 @@ async def move_stock(
     shop: Shop, *rows: Move, by: Client | None = None, key: str | None = None, reason: str | None = None
 ) -> dict[str, Any]:
     """Call stockMove and return the payload."""
-    return await (by or shop.staff).do(MOVE, i=move_input(shop, *rows, key=key, reason=reason))
+    return await (by or shop.staff).mutate(MOVE, i=move_input(shop, *rows, key=key, reason=reason))
 
 
 def move_input(shop: Shop, *rows: Move, key: str | None = None, reason: str | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Issued(NamedTuple):
     code: str
 
 
-async def card(shop: Shop, amount: str = "1000", currency: str = "JPY", **given: Any) -> Issued:
+async def issue_card(shop: Shop, amount: str = "1000", currency: str = "JPY", **given: Any) -> Issued:
     """Issue a gift card."""
     async with shop.hub.database.transaction() as session:
         card_id = new_id()
@@ -33,9 +33,9 @@ def code(issued: Issued) -> str:
     return issued.code
 
 
-async def customer(shop: Shop, name: str = "HANA", *, with_points: int = 0) -> UUID:
+async def create_customer(shop: Shop, name: str = "HANA", *, with_points: int = 0) -> UUID:
     """Create a customer of the shop, with points."""
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($c: [CustomerInput!]!) {{ customersUpsert(customers: $c) {{ count {ERRORS} }} }}",
         c=[{"loyaltyCard": shop.code(name), "name": name.title()}],
     )
@@ -59,7 +59,7 @@ async def set_points_terms(shop: Shop, channel: str = "app", *, per_unit: str = 
     return int(found)
 
 
-async def pay(
+async def debit_and_commit(
     shop: Shop,
     *debits: tuple[str, int, str | None],
     order_id: UUID | None = None,
@@ -159,7 +159,7 @@ async def card_ledger(shop: Shop, issued: Issued) -> list[tuple[str, int]]:
     return [(row["kind"], row["amount_minor"]) for row in rows]
 
 
-async def account(shop: Shop, customer_id: UUID) -> tuple[int, int]:
+async def points_account(shop: Shop, customer_id: UUID) -> tuple[int, int]:
     """Return the points that can be spent and those that are owed, after checking them against the ledger."""
     async with shop.hub.database.reading() as session:
         row = await session.fetchrow(

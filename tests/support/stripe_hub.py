@@ -67,7 +67,7 @@ async def pay(client: Client, cart: dict[str, Any], method: str, token: str, key
     """Call checkout with one payment; return the payload."""
     payment = {"method": method, "token": token, "amount": {"amount": cart["total"]["amount"], "currency": "JPY"}}
     given = {"cartId": cart["id"], "idempotencyKey": key, "payments": [payment]}
-    return await client.do(CHECKOUT, input=given)
+    return await client.mutate(CHECKOUT, input=given)
 
 
 async def cart_of_guest(shop: Shop) -> tuple[Client, dict[str, Any]]:

@@ -54,7 +54,7 @@ class Till:
         total = price * sum(units.values())
         return {**fact, "receipt": uuid4().hex[:12], "tenders": [{"method": "CASH", "amount": str(total)}]}
 
-    def moved(self, kind: str, at: datetime | None = None, **units: int) -> Fact:
+    def stock_fact(self, kind: str, at: datetime | None = None, **units: int) -> Fact:
         """Return a fact without prices: moved("COUNT", TEA=5)."""
         return self.fact(kind, [self.line(sku, n) for sku, n in units.items()], at)
 
@@ -64,7 +64,7 @@ class Till:
     async def send(self, *facts: Fact, epoch: int = 1, sent_at: datetime | None = None) -> dict[str, Any]:
         """Call posSync and return the payload."""
         given = {"sentAt": (sent_at or now()).isoformat(), "epoch": epoch, "events": list(facts)}
-        return await self.client.do(SYNC, i=given)
+        return await self.client.mutate(SYNC, i=given)
 
     async def verdicts(self, *facts: Fact, **given: Any) -> list[str]:
         """Send facts and return the status of each."""
@@ -87,22 +87,22 @@ def reasons(payload: dict[str, Any]) -> list[list[tuple[str, tuple[str, ...]]]]:
 
 
 async def on_hand(shop: Shop, sku: str = "TEA", store: str = "S1") -> int:
-    return int((await shop.level(sku, store))["onHand"])
+    return int((await shop.stock_level(sku, store))["onHand"])
 
 
 async def conflicts(shop: Shop, store: str = "S1", **given: str) -> list[dict[str, Any]]:
     """Return the conflicts of a store, the newest first. `given`: s the status, k the kind."""
-    found = await shop.staff.run(CONFLICTS, l=shop.code(store), **given)
+    found = await shop.staff.execute(CONFLICTS, l=shop.code(store), **given)
     return [edge["node"] for edge in found["conflicts"]["edges"]]
 
 
 async def resolve(shop: Shop, conflict: dict[str, Any], action: str, **given: Any) -> dict[str, Any]:
-    return await shop.staff.do(RESOLVE, i={"id": conflict["id"], "action": action, **given})
+    return await shop.staff.mutate(RESOLVE, i={"id": conflict["id"], "action": action, **given})
 
 
 async def orders(shop: Shop, store: str = "S1") -> list[dict[str, Any]]:
     """Return the orders of a store, the newest first."""
-    found = await shop.staff.run(
+    found = await shop.staff.execute(
         f"query ($l: String) {{ orders(first: 50, location: $l) {{ edges {{ node {{ {ORDER} }} }} }} }}",
         l=shop.code(store),
     )

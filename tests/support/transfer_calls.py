@@ -26,4 +26,4 @@ async def change_transfer(
     shop: Shop, document: str, transfer: str, *, by: Client | None = None, **given: Any
 ) -> dict[str, Any]:
     """Call a mutation of a transfer and return the payload."""
-    return await (by or shop.staff).do(document, i={"id": transfer, "idempotencyKey": uuid4().hex, **given})
+    return await (by or shop.staff).mutate(document, i={"id": transfer, "idempotencyKey": uuid4().hex, **given})

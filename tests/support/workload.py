@@ -29,7 +29,7 @@ class Workload:
     """`done`: operations that succeeded; `failed`: calls that failed and were repeated."""
 
     def __init__(self, shop: Shop, seed: int) -> None:
-        self.shop, self.dice = shop, random.Random(seed)
+        self.shop, self.rng = shop, random.Random(seed)
         self.done, self.failed = 0, 0
         self.cart: dict[str, Any] = {}
         self._closing = False
@@ -39,7 +39,7 @@ class Workload:
     async def open(self) -> None:
         self._tills = [await open_till(self.shop, store) for store in ("S1", "S2")]
         await self.shop.receive(**{f"{sku}_{store}": 500 for sku in ("TEA", "POT") for store in ("S1", "S2")})
-        self.cart = await self.shop.cart(self._guest, TEA=1)
+        self.cart = await self.shop.create_cart(self._guest, TEA=1)
 
     async def run(self) -> None:
         """Make calls until `close` is called."""
@@ -54,37 +54,37 @@ class Workload:
         """Make one operation. One that cannot be repeated with its key is given up when it fails."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                await self.dice.choice([self._adjust, self._adjust, self._sync, self._add_to_cart, self._sell])()
+                await self.rng.choice([self._adjust, self._adjust, self._sync, self._add_to_cart, self._sell])()
             self.done += 1
         except (*FAILED, TimeoutError):
             self.failed += 1
 
     def _key(self) -> str:
-        return UUID(int=self.dice.getrandbits(128), version=4).hex
+        return UUID(int=self.rng.getrandbits(128), version=4).hex
 
-    async def _repeat(self, client: Client, mutation: str, **given: Any) -> dict[str, Any]:
+    async def _mutate_until_done(self, client: Client, mutation: str, **given: Any) -> dict[str, Any]:
         """Repeat a call with its key until it succeeds."""
         while True:
             try:
-                return await client.do(mutation, **given)
+                return await client.mutate(mutation, **given)
             except FAILED:
                 self.failed += 1
                 await asyncio.sleep(RETRY_S)
 
     async def _adjust(self) -> None:
         change = {
-            "sku": self.shop.sku(self.dice.choice(["TEA", "POT"])),
-            "location": self.shop.code(self.dice.choice(["S1", "S2"])),
-            "delta": self.dice.randint(1, 3),
+            "sku": self.shop.sku(self.rng.choice(["TEA", "POT"])),
+            "location": self.shop.code(self.rng.choice(["S1", "S2"])),
+            "delta": self.rng.randint(1, 3),
         }
         given = {"changes": [change], "reason": "RECEIPT", "idempotencyKey": self._key()}
-        payload = await self._repeat(self.shop.staff, STOCK, i=given)
+        payload = await self._mutate_until_done(self.shop.staff, STOCK, i=given)
         assert not payload["errors"], payload
 
     async def _sync(self) -> None:
         """Let a till send facts, and send all of them again if it had no response."""
-        till = self.dice.choice(self._tills)
-        facts = [till.sale(price=648, TEA=1), till.moved("RECEIPT", TEA=2, POT=1)]
+        till = self.rng.choice(self._tills)
+        facts = [till.sale(price=648, TEA=1), till.stock_fact("RECEIPT", TEA=2, POT=1)]
         while True:
             try:
                 payload = await till.send(*facts)
@@ -99,7 +99,7 @@ class Workload:
         key = self._key()
         while True:
             try:
-                payload = await self.shop.add(self._guest, self.cart, key=key, POT=1)
+                payload = await self.shop.add_lines(self._guest, self.cart, key=key, POT=1)
                 assert not payload["errors"], payload
                 return
             except FAILED:
@@ -108,8 +108,8 @@ class Workload:
 
     async def _sell(self) -> None:
         """Create a cart at a till and check it out, repeating the checkout until it succeeds."""
-        till, key = self.dice.choice(self._tills), self._key()
-        cart = await self.shop.cart(till.client, TEA=1, POT=1)
+        till, key = self.rng.choice(self._tills), self._key()
+        cart = await self.shop.create_cart(till.client, TEA=1, POT=1)
         while True:
             try:
                 payload = await self.shop.check_out(till.client, cart, method="CASH", key=key)
@@ -121,7 +121,7 @@ class Workload:
 
     async def cart_version(self) -> int:
         """Read the followed cart's version."""
-        data = await self._guest.run("query ($c: ID!) { cart(id: $c) { version } }", c=self.cart["id"])
+        data = await self._guest.execute("query ($c: ID!) { cart(id: $c) { version } }", c=self.cart["id"])
         return int(data["cart"]["version"])
 
 
@@ -139,10 +139,10 @@ class CartFollower:
         document = "subscription ($c: ID!) { cartChanged(cartId: $c) { version } }"
         while True:
             try:
-                async with self._client.subscribe(document, c=self._workload.cart["id"]) as following:
+                async with self._client.subscribe(document, c=self._workload.cart["id"]) as subscription:
                     self.connects += 1
                     while True:
-                        version = int((await following.next())["version"])
+                        version = int((await subscription.next())["version"])
                         self.backwards += version < self.version
                         self.version = version
             except (WebSocketException, OSError, Refused, TimeoutError, AssertionError):

@@ -46,8 +46,8 @@ async def test_this_hub_passes_all_checks(shop: Shop, capsys: pytest.CaptureFixt
     assert f"{len(runner.CHECKS) - 1} of {len(runner.CHECKS)} checks passed, 1 skipped" in output, (
         "the variant has no barcode"
     )
-    assert (await shop.level("TEA", "S1"))["onHand"] == 30
-    conflicts = await shop.staff.run(
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 30
+    conflicts = await shop.staff.execute(
         "query ($l: String) { conflicts(location: $l, status: OPEN) { edges { node { kind message } } } }",
         l=shop.code("S1"),
     )

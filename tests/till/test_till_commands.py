@@ -101,7 +101,7 @@ async def test_a_day_at_the_till(shop: Shop, tmp_path: Path) -> None:
     assert "The terminal's clock is 40 minutes ahead." in sync
     assert re.search(r"pending +0\b", status) and re.search(r"acknowledged +up to 15\b", status)
     assert "NOT_FOUND: There is no such SKU or barcode." in status
-    assert (await shop.level("TEA", "S1"))["onHand"] == 11
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 11
 
 
 async def test_a_pull_with_a_refused_cursor_pulls_everything(shop: Shop, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def test_levels_end_correctly_despite_duplicates_and_reordering(
     report = await sync(tmp_path, options)
 
     for name in ("TEA", "POT"):
-        assert (await shop.level(name, "S1"))["onHand"] == expected[shop.sku(name)]
+        assert (await shop.stock_level(name, "S1"))["onHand"] == expected[shop.sku(name)]
     assert report.statuses["APPLIED"] == EVENTS
     journal = till_folder.read_till(tmp_path).journal
     assert (journal.pending, journal.parked) == ([], [])
@@ -119,7 +119,7 @@ async def test_setting_the_clock_right_does_not_change_the_effect_of_events(shop
 
     await sync(tmp_path, SendOptions(shuffle=True, seed=3))
 
-    assert (await shop.level("TEA", "S1"))["onHand"] == 47
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 47
 
 
 async def test_a_till_killed_while_it_syncs_loses_and_duplicates_nothing(shop: Shop, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_till_killed_while_it_syncs_loses_and_duplicates_nothing(shop: S
         for line in entry.event.lines:
             moved[line.sku] += ON_HAND_SIGNS[EventType(entry.event.type)] * line.quantity
     for name in ("TEA", "POT"):
-        assert (await shop.level(name, "S1"))["onHand"] == 100_000 + moved[shop.sku(name)]
+        assert (await shop.stock_level(name, "S1"))["onHand"] == 100_000 + moved[shop.sku(name)]
     assert sum(moved.values()) < -20
 
 
@@ -164,7 +164,7 @@ async def test_a_till_without_its_journal_starts_a_new_epoch(shop: Shop, tmp_pat
     journal = till_folder.read_till(tmp_path).journal
     assert journal.epoch > old
     assert report.statuses == {"APPLIED": 1}
-    assert (await shop.level("TEA", "S1"))["onHand"] == 93
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 93
 
 
 async def test_an_epoch_that_the_hub_knows_is_not_used_again(
@@ -192,15 +192,15 @@ async def test_an_event_stays_parked_until_staff_apply_it(shop: Shop, tmp_path: 
     ((_, verdict),) = till_folder.read_till(tmp_path).journal.parked
     assert [problem.code for problem in verdict.errors] == ["NOT_FOUND"]
 
-    await shop.staff.do(
+    await shop.staff.mutate(
         f"mutation ($p: [ProductInput!]!) {{ productsUpsert(products: $p) {{ count {ERRORS} }} }}",
         p=[{"handle": shop.code("new"), "name": "New", "variants": [{"sku": sku, "name": "New"}]}],
     )
-    conflicts = await shop.staff.run(
+    conflicts = await shop.staff.execute(
         "query ($l: String) { conflicts(location: $l, status: OPEN) { edges { node { id } } } }", l=shop.code("S1")
     )
     (edge,) = conflicts["conflicts"]["edges"]
-    resolved = await shop.staff.do(
+    resolved = await shop.staff.mutate(
         f"mutation ($i: ConflictResolveInput!) {{ conflictResolve(input: $i) {{ conflict {{ status }} {ERRORS} }} }}",
         i={"id": edge["node"]["id"], "action": "APPLY"},
     )
@@ -208,7 +208,7 @@ async def test_an_event_stays_parked_until_staff_apply_it(shop: Shop, tmp_path: 
     await sync(tmp_path)
 
     assert till_folder.read_till(tmp_path).journal.parked == []
-    assert (await shop.level("NEW", "S1"))["onHand"] == 6
+    assert (await shop.stock_level("NEW", "S1"))["onHand"] == 6
 
 
 async def test_an_event_that_the_hub_cannot_parse_is_unsendable_and_the_others_are_sent(
@@ -226,7 +226,7 @@ async def test_an_event_that_the_hub_cannot_parse_is_unsendable_and_the_others_a
     journal = till_folder.read_till(tmp_path).journal
     assert [sequence for _, sequence in journal.unsendable] == [malformed.sequence]
     assert "GIFT" in next(iter(journal.unsendable.values())).reason
-    assert (await shop.level("TEA", "S1"))["onHand"] == 7
+    assert (await shop.stock_level("TEA", "S1"))["onHand"] == 7
 
 
 async def test_with_a_revoked_key_the_events_stay_pending(shop: Shop, tmp_path: Path) -> None:

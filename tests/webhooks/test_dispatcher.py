@@ -34,7 +34,7 @@ def in_order(receiver: WebhookReceiver, subject: str, number: int) -> bool:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_loses_no_event_while_dispatchers_start_and_end(shop: Shop, seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     assert shop.hub.settings.valkey_url
     hints = Hints(shop.hub.settings.valkey_url)
     settings = shop.hub.settings.model_copy(update={"webhook_lease_s": 0.5, "webhook_retry_s": (0.05,) * 30})
@@ -43,7 +43,7 @@ async def test_loses_no_event_while_dispatchers_start_and_end(shop: Shop, seed: 
         return asyncio.create_task(Dispatcher(shop.hub.database, hints, settings).run())
 
     async def respond(webhook: ReceivedWebhook) -> int:
-        return 503 if dice.random() < 0.1 else 204
+        return 503 if rng.random() < 0.1 else 204
 
     running = [start() for _ in range(3)]
     async with webhook_receiver() as receiver:
@@ -52,14 +52,14 @@ async def test_loses_no_event_while_dispatchers_start_and_end(shop: Shop, seed: 
             for n in range(1, 31):
                 await shop.receive(TEA_S1=1, POT_S1=1)
                 if n % 6 == 0:
-                    ended = running.pop(dice.randrange(len(running)))
+                    ended = running.pop(rng.randrange(len(running)))
                     ended.cancel()
                     await asyncio.gather(ended, return_exceptions=True)
                     # Take the lease from its holder, as if it had expired.
                     async with shop.hub.database.transaction() as session:
                         await session.run(_END_LEASE, endpoint_id=ids.uuid(endpoint["id"], "Endpoint"))
                     running.append(start())
-            levels = [(await shop.level(sku, "S1"))["id"] for sku in ("TEA", "POT")]
+            levels = [(await shop.stock_level(sku, "S1"))["id"] for sku in ("TEA", "POT")]
             await receiver.wait_until(lambda: all(in_order(receiver, level, 30) for level in levels), within_s=60)
     for task in running:
         task.cancel()
@@ -84,7 +84,7 @@ async def test_a_dispatcher_that_lost_its_lease_writes_nothing(shop: Shop) -> No
             released.set()
             await receiver.wait_until(lambda: receiver.accepted)
 
-            log = await shop.staff.run(
+            log = await shop.staff.execute(
                 "query ($id: ID!) { node(id: $id) { ... on Endpoint { deliveries { edges { node { status attempts } } } } } }",
                 id=endpoint["id"],
             )
@@ -102,18 +102,18 @@ async def test_an_app_reaches_only_the_endpoints_of_its_channel(shop: Shop) -> N
     app, web = await shop.app("app"), await shop.app("web")
     async with webhook_receiver() as receiver, temporary_endpoint(app, receiver.url) as endpoint:
         assert endpoint["channel"] == {"code": shop.code("app")}
-        assert [e["id"] for e in (await app.run("{ endpoints { id } }"))["endpoints"]] == [endpoint["id"]]
-        assert (await web.run("{ endpoints { id } }"))["endpoints"] == []
+        assert [e["id"] for e in (await app.execute("{ endpoints { id } }"))["endpoints"]] == [endpoint["id"]]
+        assert (await web.execute("{ endpoints { id } }"))["endpoints"] == []
         for field in ("endpointDelete", "endpointPause", "endpointResume", "endpointTest"):
             refused = await change_endpoint(web, field, id=endpoint["id"])
             assert [e["code"] for e in refused["errors"]] == ["NOT_FOUND"], field
-        elsewhere = await web.do(
+        elsewhere = await web.mutate(
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
             i={"url": receiver.url, "channel": shop.code("app")},
         )
         assert [(e["code"], e["path"]) for e in elsewhere["errors"]] == [("NOT_FOUND", ["input", "channel"])]
         with pytest.raises(Refused):
-            await shop.guest().run("{ endpoints { id } }")
+            await shop.guest().execute("{ endpoints { id } }")
 
 
 async def test_returns_a_secret_only_on_creation(shop: Shop) -> None:

@@ -95,7 +95,7 @@ async def test_accepts_urls() -> None:
 
 
 async def test_creates_no_endpoint_on_a_private_address(shop: Shop) -> None:
-    payload = await shop.staff.do(
+    payload = await shop.staff.mutate(
         f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} secret {ERRORS} }} }}",
         i={"url": "http://169.254.169.254/latest"},
     )

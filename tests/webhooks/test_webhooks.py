@@ -25,13 +25,13 @@ async def test_sends_events_signed_and_in_order(shop: Shop, receiver: WebhookRec
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"]) as endpoint:
         for _ in range(5):
             await shop.receive(TEA_S1=1)
-        level = (await shop.level("TEA", "S1"))["id"]
+        level = (await shop.stock_level("TEA", "S1"))["id"]
         await receiver.wait_until(lambda: len(receiver.accepted_versions(level)) == 5)
 
         assert receiver.accepted_versions(level) == [1, 2, 3, 4, 5]
         assert all(webhook.signed_by(endpoint["secret"]) for webhook in receiver.received)
         assert all(webhook.id == webhook.event["id"] for webhook in receiver.received)
-        feed = await shop.staff.run(
+        feed = await shop.staff.execute(
             '{ events(first: 100, types: ["stock.changed"]) { edges { node { id subject version } } } }'
         )
         ids = {(e["node"]["subject"], e["node"]["version"]): e["node"]["id"] for e in feed["events"]["edges"]}
@@ -43,7 +43,7 @@ async def test_sends_events_signed_and_in_order(shop: Shop, receiver: WebhookRec
 async def test_retries_with_the_same_id_and_delays_no_other_subject(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
     await wait_for_positions(shop.hub.database)
-    failing_level = (await shop.level("TEA", "S1"))["id"]
+    failing_level = (await shop.stock_level("TEA", "S1"))["id"]
     tries: list[ReceivedWebhook] = []
 
     async def respond(webhook: ReceivedWebhook) -> int:
@@ -86,7 +86,7 @@ async def test_pauses_an_endpoint_when_its_retries_end_and_loses_no_event(
         found = await wait_until(paused, within_s=30)
         assert found["pausedReason"] == "EXHAUSTED"
         receiver.respond = None
-        level = (await shop.level("TEA", "S1"))["id"]
+        level = (await shop.stock_level("TEA", "S1"))["id"]
         await change_endpoint(shop.staff, "endpointResume", id=endpoint["id"])
         await receiver.wait_until(lambda: receiver.accepted_versions(level) == [1, 2])
 
@@ -138,7 +138,7 @@ async def test_a_receiver_that_hangs_delays_no_other_endpoint(shop: Shop, receiv
             temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"]),
         ):
             await shop.receive(TEA_S1=1)
-            level = (await shop.level("TEA", "S1"))["id"]
+            level = (await shop.stock_level("TEA", "S1"))["id"]
             await receiver.wait_until(lambda: receiver.accepted_versions(level) == [1])
 
             assert hanging.accepted_versions(level) == []
@@ -148,10 +148,10 @@ async def test_a_receiver_that_hangs_delays_no_other_endpoint(shop: Shop, receiv
 
 async def test_replays_from_a_cursor_with_the_original_ids(shop: Shop, receiver: WebhookReceiver) -> None:
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"]) as endpoint:
-        start = (await shop.staff.run("{ feed { end } }"))["feed"]["end"]
+        start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
         await shop.receive(TEA_S1=1)
         await shop.receive(TEA_S1=1)
-        level = (await shop.level("TEA", "S1"))["id"]
+        level = (await shop.stock_level("TEA", "S1"))["id"]
         await receiver.wait_until(lambda: receiver.accepted_versions(level) == [1, 2])
         await wait_until(lambda: log_if_all_delivered(shop, endpoint["id"]))
         before = {webhook.key: webhook.id for webhook in receiver.accepted}
@@ -173,7 +173,7 @@ async def test_replays_one_delivery(shop: Shop, receiver: WebhookReceiver) -> No
             return edge["node"] if edge["node"]["status"] == "DELIVERED" else None
 
         delivery = await wait_until(delivered)
-        payload = await shop.staff.do(
+        payload = await shop.staff.mutate(
             f"mutation ($id: ID!) {{ deliveryReplay(id: $id) {{ delivery {{ status attempts }} {ERRORS} }} }}",
             id=delivery["id"],
         )
@@ -185,7 +185,7 @@ async def test_replays_one_delivery(shop: Shop, receiver: WebhookReceiver) -> No
 
 async def test_signs_with_both_secrets_during_a_rotation(shop: Shop, receiver: WebhookReceiver) -> None:
     async with temporary_endpoint(shop.staff, receiver.url) as endpoint:
-        rotated = await shop.staff.do(
+        rotated = await shop.staff.mutate(
             f"mutation ($id: ID!) {{ endpointRotateSecret(id: $id) {{ secret {ERRORS} }} }}", id=endpoint["id"]
         )
         await change_endpoint(shop.staff, "endpointTest", id=endpoint["id"])
