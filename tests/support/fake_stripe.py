@@ -57,13 +57,13 @@ class Request:
 
     @property
     def step(self) -> str:
-        """create, confirm, cancel, capture, refund, look, search or refunds."""
+        """create, confirm, cancel, capture, refund, retrieve, search or refunds."""
         last = self.path.rpartition("/")[2]
         if last == "payment_intents":
             return "create"
         if last == "refunds":
             return "refund" if self.method == "POST" else "refunds"
-        return last if self.method == "POST" or last == "search" else "look"
+        return last if self.method == "POST" or last == "search" else "retrieve"
 
 
 @dataclass
