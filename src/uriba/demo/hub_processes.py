@@ -133,7 +133,7 @@ class HubProcesses:
 
 async def _have_listeners(hints: Hints) -> bool:
     """Return whether a relay listens for commits, and an API process for new positions in the feed."""
-    counts = await hints.redis.pubsub_numsub(COMMITTED, NUMBERED)
+    counts = await hints.redis.pubsub_numsub(*map(hints.channel, (COMMITTED, NUMBERED)))
     return all(listeners > 0 for _, listeners in counts)
 
 

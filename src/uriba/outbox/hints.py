@@ -1,4 +1,8 @@
-"""Hints through Valkey that something changed. They only shorten waits; any of them may be lost."""
+"""Hints through Valkey that something changed. They only shorten waits; any of them may be lost.
+
+Valkey's channels are shared by all of its databases. So the name of a channel has the number of the URL's database:
+hubs that share a server and have a database each do not wake each other.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError
 
-COMMITTED = "uriba:committed"
+COMMITTED = "committed"
 """Events were committed: the relay has work."""
 
-NUMBERED = "uriba:numbered"
+NUMBERED = "numbered"
 """The feed has new events: subscriptions and dispatchers have work."""
 
-KEYS = "uriba:keys"
+KEYS = "keys"
 """A key was revoked: caches of keys are stale."""
 
 RETRY_S = 0.5
@@ -31,12 +35,17 @@ class Hints:
 
     def __init__(self, url: str) -> None:
         self.redis: Redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
+        self._prefix = f"uriba:{self.redis.get_connection_kwargs().get('db') or 0}:"
         self._unpublished: set[str] = set()
         self._publisher: asyncio.Task[None] | None = None
 
-    def publish(self, channel: str) -> None:
+    def channel(self, hint: str) -> str:
+        """Return the name of the Valkey channel of a hint."""
+        return self._prefix + hint
+
+    def publish(self, hint: str) -> None:
         """Publish a hint soon, without waiting for it; several at once become one."""
-        self._unpublished.add(channel)
+        self._unpublished.add(hint)
         if self._publisher is None or self._publisher.done():
             self._publisher = asyncio.create_task(self._publish_all())
 
@@ -44,36 +53,36 @@ class Hints:
         while self._unpublished:
             await self.publish_now(self._unpublished.pop())
 
-    async def publish_now(self, channel: str) -> None:
+    async def publish_now(self, hint: str) -> None:
         """Publish a hint and wait for it; without Valkey it is lost."""
         try:
-            await self.redis.publish(channel, "")
+            await self.redis.publish(self.channel(hint), "")
         except (RedisError, OSError) as error:
-            log.debug("hint not published", channel=channel, error=str(error))
+            log.debug("hint not published", hint=hint, error=str(error))
 
-    async def follow(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
-        """Call `react` with the channel of every hint, for ever; reconnect after every failure.
+    async def follow(self, hints: set[str], react: Callable[[str], Awaitable[None]]) -> None:
+        """Call `react` with every hint of these, for ever; reconnect after every failure.
 
-        `react` is also called with every channel after each connect, because hints before it were missed.
+        `react` is also called with each of them after each connect, because hints before it were missed.
         """
         while True:
             try:
-                await self._listen(channels, react)
+                await self._listen(hints, react)
             except (RedisError, OSError) as error:
                 _raise_if_cancelled()
                 log.debug("hints not received", error=str(error))
             await asyncio.sleep(RETRY_S)
 
-    async def _listen(self, channels: set[str], react: Callable[[str], Awaitable[None]]) -> None:
+    async def _listen(self, hints: set[str], react: Callable[[str], Awaitable[None]]) -> None:
         async with self.redis.pubsub() as listener:
-            await listener.subscribe(*channels)
+            await listener.subscribe(*map(self.channel, hints))
             _raise_if_cancelled()
             pinged = False
             while True:
                 # Without a timeout redis-py takes two quiet seconds for a lost connection, and hints are missed.
                 message = await listener.get_message(timeout=SILENT_S)
                 if message is not None and message["type"] != "pong":
-                    await react(message["channel"].decode())
+                    await react(message["channel"].decode().removeprefix(self._prefix))
                 elif message is None and pinged:
                     raise ConnectionError("Valkey does not answer.")
                 elif message is None:
