@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check lint types imports schema bench clean
+.PHONY: demo test check lint types imports schema docs bench clean
 
 # README's first command: starts engines and hub, loads real data and plays a journey, then keeps running until Ctrl-C.
 # ARGS=--exit ends it after the journey.
@@ -16,7 +16,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 # CI runs this.
-check: test lint types imports schema
+check: test lint types imports schema docs
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -36,7 +36,11 @@ schema: $(VENV)/installed
 	diff -u schema/asyncapi.json $(VENV)/schema/asyncapi.json
 	diff -u docs/events-reference.md $(VENV)/docs/events-reference.md
 
-# Measures what README's table of speed shows.
+# Builds the docs into build/docs. A link or an anchor that does not exist is an error, in all Markdown pages.
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --conf-dir docs/_site --doctree-dir build/doctrees . build/docs
+
+# Measures what docs/performance.md shows.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -48,4 +52,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .uriba
+	rm -rf $(VENV) .uriba build
