@@ -76,7 +76,8 @@ def _linked(app: Sphinx) -> set[str]:
 
 def collect_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield a page for each linked file and folder."""
-    assert isinstance(app.builder, StandaloneHTMLBuilder)
+    if not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
     for path in sorted(_linked(app)):
         file = Path(app.srcdir) / path
         body = _listing(app, path) if file.is_dir() else _code(app.builder, file)
