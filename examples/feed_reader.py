@@ -1,6 +1,6 @@
 """A reader of the feed in pages: each run brings its copy of all stock levels up to date.
 
-    python examples/feed_reader.py --key urb_app_… --file stock.json
+    python examples/feed_reader.py --key uriba_app_… --file stock.json
 
 The first run, and a run whose cursor is too old for the feed, starts with a snapshot. Every other run reads the events
 after its cursor. Events that happen while the snapshot is read are read again from the feed; because each event has the

@@ -1,6 +1,6 @@
 """A subscriber that resumes: it follows the feed, or the availability of some SKUs, also after a lost connection.
 
-    python examples/subscriber.py feed --key urb_app_… --cursor-file feed.cursor
+    python examples/subscriber.py feed --key uriba_app_… --cursor-file feed.cursor
     python examples/subscriber.py availability web TEA POT
 
 The feed continues after the cursor of the last event that was printed, also after a restart of this program: no event
