@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -110,3 +111,15 @@ def test_the_page_on_operations_has_every_setting_with_its_default() -> None:
 
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= README_LINES_MAX
+
+
+def test_the_page_on_architecture_has_the_layers_of_the_import_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["name"] == "Calls go down")
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text[text.index("| from the top |") :].split("\n\n")[0]
+
+    shown = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()[2:]]
+
+    expected = [re.split(r" \| ", layer) for layer in layers]
+    assert [name for row in shown for name in row] == [name for layer in expected for name in layer]
