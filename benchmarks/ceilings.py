@@ -25,8 +25,8 @@ from benchmarks.load_generator import FAILED, LoadGenerator, LoadJob
 from benchmarks.shop import PLENTY, SCARCE_STORE, Shop
 from uriba.embedded import postgres
 from uriba.inventory import ledger_sql
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 PGBENCH_EXTRA_TIME_S = 60
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,13 @@ class Hub:
     port: int
     data_dir: Path
     database_url: str
-    api: psutil.Process
+    api_processes: Sequence[psutil.Process]
     postgres: psutil.Process
+
+    @property
+    def api(self) -> psutil.Process:
+        """The only API process, or the first one."""
+        return self.api_processes[0]
 
     @property
     def url(self) -> str:
@@ -54,7 +59,7 @@ def run_hub(data_dir: Path, *, processes: int, settings: Mapping[str, str] | Non
     """Run a hub on a free port, and drain it at the end. `settings` are environment variables."""
     port = free_port()
     arguments = ("up", "--data-dir", str(data_dir), "--port", str(port), "--processes", str(processes))
-    data_dir.mkdir(parents=True)
+    data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / "up.log"
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl-C reaches only the benchmark, which then drains the hub.
@@ -69,7 +74,7 @@ def run_hub(data_dir: Path, *, processes: int, settings: Mapping[str, str] | Non
         _wait_until_ready(process, port, log)
         engines = embedded.find_engines(data_dir)
         assert engines is not None
-        yield Hub(port, data_dir, engines.database_url, _api_process(process.pid), _postgres_process(data_dir))
+        yield Hub(port, data_dir, engines.database_url, _api_processes(process.pid), _postgres_process(data_dir))
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(DRAIN_WITHIN_S)
@@ -108,14 +113,14 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
             if httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200:
                 return
         except httpx.TransportError:
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise RuntimeError(f"uriba up did not start: {log.read_text()}")
 
 
-def _api_process(supervisor_pid: int) -> psutil.Process:
-    """Return the API process; with several, their parent."""
-    (api,) = (child for child in psutil.Process(supervisor_pid).children() if child.cmdline()[-2:] == ["uriba", "api"])
-    return api
+def _api_processes(supervisor_pid: int) -> list[psutil.Process]:
+    """Return the API processes, which have a title instead of a command line."""
+    children = psutil.Process(supervisor_pid).children()
+    return [child for child in children if child.cmdline()[0].startswith("uriba: api")]
 
 
 def _postgres_process(data_dir: Path) -> psutil.Process:

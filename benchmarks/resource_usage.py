@@ -56,7 +56,7 @@ class UsageMeter:
         calls = _calls_by_statement(self._hub.database_url)
         counted = sum(number for query, number in calls.items() if query not in self._worker_statements)
         statements = counted - 2 * calls[relay._LOCK_FEED.sql]
-        return Usage(statements, _cpu_s(self._hub.api), _cpu_s(self._hub.postgres))
+        return Usage(statements, sum(map(_cpu_s, self._hub.api_processes)), _cpu_s(self._hub.postgres))
 
     def _read_worker_statements(self) -> frozenset[str]:
         """Return the statements before the first request: migrations, relay, and the sweeps at the worker's start."""

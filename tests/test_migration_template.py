@@ -17,6 +17,7 @@ from tests.support.schema_catalog import catalog, execute_statements, first_colu
 from tests.support.scratch_database import migrated_database
 from uriba.migrate import revisions, runner
 from uriba.migrate.errors import MigrationBlocked
+from uriba.migrate.runner import config as released_config
 from uriba.migrate.runner import migrate
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ async def url(hub: RunningHub) -> AsyncIterator[str]:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Write the next migration from the template into a temporary folder, which the hub's migrations then include."""
-    released = revisions.config()
+    released = released_config()
     script_location = released.get_main_option("script_location")
 
     def config() -> Config:
-        found = revisions.config()
+        found = released_config()
         found.set_main_option("path_separator", "newline")
         found.set_main_option("version_locations", f"{script_location}/versions\n{tmp_path}")
         return found

@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.schema_catalog import CATALOG, catalog, differences, execute_statements, first_column
 from tests.support.scratch_database import empty_database
+from uriba.checkout.gateways.sandbox_tables import SandboxBase
 from uriba.migrate import sql_files
 from uriba.migrate.errors import MigrationBlocked, SchemaMismatch
-from uriba.migrate.revisions import config, known_revisions
-from uriba.migrate.runner import metadata, migrate
+from uriba.migrate.revisions import SANDBOX_TABLES, known_revisions
+from uriba.migrate.runner import config, metadata, migrate
 
 if TYPE_CHECKING:
     from tests.support.hub import RunningHub
@@ -178,7 +179,12 @@ def test_revisions_form_one_line_and_each_has_a_downgrade() -> None:
     revisions = list(scripts.walk_revisions())
 
     assert len(scripts.get_heads()) == len(scripts.get_bases()) == 1
+    assert tuple(revision.revision for revision in revisions) == known_revisions(), "names begin with the revision"
     assert all(callable(getattr(revision.module, "downgrade", None)) for revision in revisions)
+
+
+def test_the_names_of_the_sandbox_tables_are_those_of_its_models() -> None:
+    assert sorted(SandboxBase.metadata.tables) == sorted(SANDBOX_TABLES)
 
 
 async def test_only_a_hub_with_the_sandbox_has_its_tables(url: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ from uriba.embedded import locks
 
 START_S = 60
 END_S = 40
+PROCESSES = ["uriba: api 1", "uriba: api 2", "uriba: worker"]
+FURTHER_PROCESS_BYTES_MAX = 45_000_000
+"""The memory of a process that it does not share with the others, which all run the same imported code."""
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         data_dir = Path(parent, "data")
         env = {name: value for name, value in os.environ.items() if not name.startswith("URIBA_")}
         with subprocess.Popen(
-            [sys.executable, "-m", "uriba", "up", "--data-dir", str(data_dir), "--port", str(port)],
+            [sys.executable, "-m", "uriba", "up", "--data-dir", str(data_dir), "--port", str(port), "--processes", "2"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
@@ -73,21 +77,49 @@ def test_refuses_a_port_that_is_in_use_before_anything_is_created(command: str, 
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_processes(
-    up: tuple[subprocess.Popen[bytes], Path], port: int, number: signal.Signals
-) -> None:
+def test_runs_its_processes_and_ends_them_together(up: tuple[subprocess.Popen[bytes], Path], port: int) -> None:
     hub, data_dir = up
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", verify=False) as http:  # noqa: S501
         assert locks.wait_until(lambda: is_ready(http), within_s=START_S)
-    processes = psutil.Process(hub.pid).children(recursive=True)
-    commands = [" ".join(process.cmdline()) for process in processes]
-    assert any(command.endswith("uriba api") for command in commands)
-    assert any(command.endswith("uriba worker") for command in commands)
+        assert locks.wait_until(lambda: sorted(titles(hub)) == PROCESSES, within_s=START_S), titles(hub)
+        ours = titles(hub)
+        for process in ours.values():
+            assert process.memory_full_info().uss < FURTHER_PROCESS_BYTES_MAX, process.cmdline()
 
-    hub.send_signal(number)
+        ours["uriba: api 1"].kill()
+        assert locks.wait_until(lambda: sorted(titles(hub)) == PROCESSES, within_s=START_S), titles(hub)
+        assert titles(hub)["uriba: api 1"] != ours["uriba: api 1"]
+
+        create_product(http, data_dir)
+        # The worker counts, and the API shows it: they share their metrics.
+        assert locks.wait_until(lambda: metric(http, "uriba_events_relayed_total") > 0, within_s=START_S)
+
+    processes = psutil.Process(hub.pid).children(recursive=True)
+    hub.send_signal(signal.SIGTERM)
 
     assert hub.wait(END_S) == 0
     _, still_running = psutil.wait_procs(processes, timeout=END_S)
     assert still_running == []
     assert embedded.find_engines(data_dir) is None
+
+
+def titles(hub: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
+    """Return the live processes of the hub by their titles."""
+    found = {}
+    for process in psutil.Process(hub.pid).children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess, IndexError):
+            found[process.cmdline()[0]] = process
+    return found
+
+
+def create_product(http: httpx.Client, data_dir: Path) -> None:
+    command = (sys.executable, "-m", "uriba", "key", "staff", "--name", "test", "--data-dir", str(data_dir))
+    key = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    variants = '[{ sku: "TEA", name: "Tea" }]'
+    mutation = f'mutation {{ productsUpsert(products: [{{ handle: "tea", name: "Tea", variants: {variants} }}]) {{ errors {{ code }} }} }}'
+    response = http.post("/graphql", json={"query": mutation}, headers={"authorization": f"Bearer {key}"}).json()
+    assert response == {"data": {"productsUpsert": {"errors": []}}}
+
+
+def metric(http: httpx.Client, name: str) -> float:
+    return next(float(line.split()[1]) for line in http.get("/metrics").text.splitlines() if line.startswith(name))

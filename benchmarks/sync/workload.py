@@ -156,5 +156,5 @@ class StockChanges:
 
 def worker_process(hub: Hub) -> psutil.Process:
     siblings = hub.api.parent().children()
-    (worker,) = (process for process in siblings if process.cmdline()[-2:] == ["uriba", "worker"])
+    (worker,) = (process for process in siblings if process.cmdline()[0] == "uriba: worker")
     return worker

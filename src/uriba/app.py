@@ -15,9 +15,11 @@ from uriba import logs
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.configured import gateways
 from uriba.config import Settings, process_settings
+from uriba.core.errors import NotInstalled
 from uriba.graphql.context import Contexts
 from uriba.graphql.engine.endpoint import error_response, graphiql_page, graphql_endpoint
 from uriba.graphql.engine.errors import UNAUTHENTICATED
+from uriba.graphql.engine.schema import Schema
 from uriba.graphql.examples import EXAMPLES
 from uriba.graphql.hub import Hub
 from uriba.graphql.schema import api_schema
@@ -31,8 +33,8 @@ from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, Hints
 
 
-def create(settings: Settings | None = None) -> Litestar:
-    """Create the application; by default with the settings of this process."""
+def create(settings: Settings | None = None, schema: Schema | None = None) -> Litestar:
+    """Create the application; by default with the settings of this process, and a schema that is built for them."""
     settings = settings or process_settings()
     logs.configure(settings)
     assert settings.database_url and settings.valkey_url
@@ -55,7 +57,7 @@ def create(settings: Settings | None = None) -> Litestar:
     return Litestar(
         route_handlers=[
             graphql_endpoint(
-                api_schema(settings),
+                schema or api_schema(settings),
                 Contexts(hub),
                 graphiql=None if settings.production else graphiql_page(EXAMPLES),
                 allowed_origins=settings.allowed_origins,
@@ -69,7 +71,7 @@ def create(settings: Settings | None = None) -> Litestar:
         ],
         lifespan=[lifespan],
         request_max_body_size=settings.body_size_max,
-        exception_handlers={HTTPException: _http_error, Exception: _internal_error},
+        exception_handlers={HTTPException: _http_error, NotInstalled: _not_installed, Exception: _internal_error},
         cors_config=CORSConfig(allow_origins=list(settings.allowed_origins)) if settings.allowed_origins else None,
         openapi_config=None,
         logging_config=None,
@@ -96,6 +98,11 @@ def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[byt
         413: "PAYLOAD_TOO_LARGE",
     }
     return error_response(error.detail, codes.get(error.status_code, "BAD_REQUEST"), error.status_code)
+
+
+def _not_installed(_: Request[Any, Any, Any], error: NotInstalled) -> Response[bytes]:
+    """Say which optional part the request needs, with the status Not Implemented."""
+    return error_response(str(error), error.code, 501)
 
 
 def _internal_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

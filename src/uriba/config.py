@@ -5,8 +5,10 @@ Every setting has a default that works on a developer's machine.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -160,7 +162,14 @@ class Settings(BaseSettings):
         return not self.production if self.introspection is None else self.introspection
 
     def check(self) -> Settings:
-        """Return the settings. Errors: `UnsafeSettings` for production with settings that are for development only."""
+        """Return the settings. Errors: `UnsafeSettings` for settings that need a package that is not installed, and
+        for production with settings that are for development only.
+        """
+        if self.stripe_secret_key and find_spec("stripe") is None:
+            raise UnsafeSettings(
+                "URIBA_STRIPE_SECRET_KEY needs the package stripe, which is not installed. Install it with: "
+                "pip install 'uriba[stripe]'"
+            )
         if not self.production:
             return self
         if not self.database_url or not self.valkey_url:
@@ -180,3 +189,19 @@ class Settings(BaseSettings):
 def process_settings() -> Settings:
     """Return the settings of this process, which are read once. Errors: `UnsafeSettings`."""
     return Settings().check()
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """Return the settings that are not the defaults as environment variables, for programs that this one starts."""
+    variables = {}
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if value is not None and value != field.get_default(call_default_factory=True):
+            variables[f"URIBA_{name.upper()}"] = _to_text(value)
+    return variables
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, tuple) else str(value)

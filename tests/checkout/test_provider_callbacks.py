@@ -17,9 +17,9 @@ from tests.support.fake_stripe import ACTION, FakeStripe, fake_stripe
 from tests.support.hub import RunningHub
 from tests.support.shop import Shop
 from tests.support.stripe_hub import cart_awaiting_customer, pay, post_event, signed_sandbox_event, stripe_shop
-from uriba import app, embedded, supervisor
+from uriba import app, embedded
 from uriba.checkout.gateways.sandbox_gateway import SIGNATURE_HEADER
-from uriba.config import Env, Settings, UnsafeSettings
+from uriba.config import Env, Settings, UnsafeSettings, to_environment
 
 
 @pytest.fixture
@@ -188,6 +188,6 @@ def test_settings_never_show_a_key() -> None:
 
 
 def test_keys_reach_the_processes_that_need_them() -> None:
-    handed_over = supervisor.to_environment(Settings(stripe_secret_key=SecretStr("sk_test_1")))
+    handed_over = to_environment(Settings(stripe_secret_key=SecretStr("sk_test_1")))
 
     assert handed_over["URIBA_STRIPE_SECRET_KEY"] == "sk_test_1"

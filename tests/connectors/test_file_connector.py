@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.connector_harness import ConnectorHarness, open_connector
 from tests.support.shop import Shop
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.file_connector import FileConnector
-from uriba.connectors.models import ValueKind
 from uriba.connectors.port import Batch, ChannelFailed, ChannelValue
 
 CSV = """number,currency,paid,sku,quantity,unit_price,name,line1,city,postal_code,country

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
-from sqlalchemy import select
 
 from tests.support.scratch_database import empty_database, migrated_database
 from tests.support.waiting import backend_pid, terminate_backend, wait_until
-from uriba.catalog.models import Location
 from uriba.db import Database, session
 
 if TYPE_CHECKING:
@@ -116,19 +114,6 @@ async def test_reconnects_after_the_server_was_down(hub: RunningHub) -> None:
         async with away.reading() as found:
             assert await found.fetchval("SELECT 1") == 1
         await away.close()
-
-
-async def test_rows_of_core_statements_are_read_like_those_of_sql(small: Database) -> None:
-    async with small.transaction() as found:
-        await found.run(
-            "INSERT INTO location (code, name, kind, timezone, offers_pickup, ships_orders) "
-            "SELECT c, c, 'STORE', 'UTC', true, false FROM unnest($1::text[]) AS c",
-            ["S1", "S2", "S3"],
-        )
-
-        rows = await found.select(select(Location.code).where(Location.code.in_(["S1", "S3"])).order_by(Location.code))
-
-        assert [row["code"] for row in rows] == ["S1", "S3"]
 
 
 async def test_json_is_decoded_once_and_times_are_utc(small: Database) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.documents import pdf_text
 from tests.support.scratch_database import open_scratch_database
-from uriba import supervisor
+from uriba.config import to_environment
 from uriba.core.actor import SYSTEM
 from uriba.core.money import Money
 from uriba.db import Database
@@ -35,7 +35,7 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 async def replayed(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
     """A hub with two days of sales of one store."""
     async with open_scratch_database(hub.settings) as (settings, database):
-        target = ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("year"))
+        target = ReplayTarget(database, to_environment(settings), tmp_path_factory.mktemp("year"))
         await replay(target, lambda: CompleteJourneySales(stores=1, days=2), seed=None, progress=no_progress)
         yield database
 

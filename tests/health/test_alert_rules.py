@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.rules import (
     RULES,
     Decisions,

@@ -22,7 +22,7 @@ from uriba.db import Row, Session
 from uriba.db.statements import Statement
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
-from uriba.inventory.models import StockReason
+from uriba.inventory.enums import StockReason
 
 
 async def test_adds_up_rows_of_one_level_and_records_a_movement_for_each(shop: Shop) -> None:

@@ -17,9 +17,9 @@ from tests.support.shop import open_shop
 from tests.support.stock_calls import level_events, level_ids
 from uriba.db import Session
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 if TYPE_CHECKING:
     from tests.support.hub import RunningHub

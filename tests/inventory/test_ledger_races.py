@@ -13,9 +13,9 @@ from tests.support.shop import Shop
 from tests.support.stock_calls import adjust_stock, level_ids, set_stock
 from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 Key = tuple[int, int]
 

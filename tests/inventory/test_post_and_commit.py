@@ -13,14 +13,14 @@ import pytest
 from tests.support.scratch_database import open_scratch_database
 from tests.support.waiting import backend_pid, wait_until_blocked
 from uriba.catalog import locations, products
+from uriba.catalog.enums import LocationKind
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.db import Database, Session
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 if TYPE_CHECKING:
     from tests.support.hub import RunningHub

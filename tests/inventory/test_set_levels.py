@@ -9,7 +9,7 @@ from tests.support.stock_calls import adjust_stock, codes, level_ids, place_pick
 from uriba.core.actor import SYSTEM
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment, LevelSetting
-from uriba.inventory.models import StockReason
+from uriba.inventory.enums import StockReason
 
 
 async def test_sets_on_hand_and_records_the_counted_quantity(shop: Shop) -> None:

@@ -13,8 +13,8 @@ from tests.support.sample_events import SampleEvent, assign_positions, positions
 from tests.support.scratch_database import open_scratch_database
 from tests.support.waiting import backend_pid, terminate_backend, wait_until, wait_until_blocked
 from uriba.catalog import locations, products
+from uriba.catalog.enums import LocationKind
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
@@ -23,7 +23,7 @@ from uriba.db import Database
 from uriba.db.statements import statement
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
-from uriba.inventory.models import StockReason
+from uriba.inventory.enums import StockReason
 from uriba.outbox import emit, event, relay
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import Hints

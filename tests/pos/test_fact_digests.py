@@ -14,8 +14,8 @@ from uriba.access import keys
 from uriba.core import digests
 from uriba.core.actor import Actor
 from uriba.pos import sync
+from uriba.pos.enums import PosEventType
 from uriba.pos.facts import FactLine, FactTender, TillFact
-from uriba.pos.models import PosEventType
 
 SALE = TillFact(
     event_id="0b0e5a52-6a0f-4f0b-9a06-0c3f5e2f1a01",

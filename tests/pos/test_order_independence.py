@@ -22,8 +22,8 @@ from uriba.core.actor import Actor
 from uriba.db import Session
 from uriba.outbox import event
 from uriba.pos import sync
+from uriba.pos.enums import PosEventStatus, PosEventType
 from uriba.pos.facts import FactLine, FactTender, TillFact
-from uriba.pos.models import PosEventStatus, PosEventType
 
 if TYPE_CHECKING:
     from tests.support.hub import RunningHub

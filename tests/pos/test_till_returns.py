@@ -8,8 +8,8 @@ from tests.support.shop import ERRORS, ORDER, Shop
 from tests.support.tills import Fact, Till, conflicts, now, on_hand, open_till, orders, statuses
 from uriba.access import keys
 from uriba.pos import sync
+from uriba.pos.enums import PosEventType
 from uriba.pos.facts import FactLine, TillFact
-from uriba.pos.models import PosEventType
 
 BY_RECEIPT = f"query ($r: String) {{ orders(receipt: $r) {{ edges {{ node {{ {ORDER} }} }} }} }}"
 BY_NUMBER = f"query ($n: String) {{ order(number: $n) {{ {ORDER} }} }}"

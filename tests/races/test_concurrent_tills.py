@@ -19,8 +19,8 @@ from tests.support.shop import Shop
 from tests.support.tills import Fact, Till, conflicts, key_id, now, on_hand, open_till
 from tests.support.waiting import backend_pid
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import StockFact as FactOfLevel
-from uriba.inventory.models import StockReason
 from uriba.orders import till_returns
 
 STORES = ("S1", "S2")

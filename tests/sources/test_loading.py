@@ -20,7 +20,7 @@ from uriba.db.statements import statement
 from uriba.graphql.examples import EXAMPLES
 from uriba.inventory import adjustments
 from uriba.inventory.adjustments import Adjustment
-from uriba.inventory.models import StockReason
+from uriba.inventory.enums import StockReason
 from uriba.sources import loading
 from uriba.sources.complete_journey import CompleteJourney
 from uriba.sources.loading import AddRows, LoadResult

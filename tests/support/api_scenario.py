@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.client import Client
 from tests.support.shop import ADDRESS, ERRORS, Shop, open_shop
 from uriba.alerts import alerts
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.rules import Signal
 from uriba.catalog import locations
 from uriba.core.actor import Scope

@@ -15,8 +15,8 @@ from uriba.db import Database, Row, Session
 from uriba.db.statements import statement
 from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement, StockFact
-from uriba.inventory.models import StockReason
 from uriba.worker import sweeps
 
 FulfillmentSummary = tuple[str, str, str, dict[str, int]]

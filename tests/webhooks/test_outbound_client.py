@@ -14,8 +14,8 @@ from tests.support.shop import ERRORS, Shop
 from tests.support.webhook_receiver import webhook_receiver
 from uriba.config import AllowedAddresses, Settings
 from uriba.core.errors import Invalid
-from uriba.outbound import client
-from uriba.outbound.client import NoResponse, OutboundClient, check_url, is_allowed
+from uriba.outbound.addresses import CONNECT_TIMEOUT_S, check_url, is_allowed
+from uriba.outbound.client import NoResponse, OutboundClient
 
 PUBLIC = Settings(webhook_addresses=AllowedAddresses.PUBLIC, webhook_timeout_s=1)
 LOOPBACK = Settings(webhook_addresses=AllowedAddresses.LOOPBACK, webhook_timeout_s=1)
@@ -219,4 +219,4 @@ async def test_reads_only_the_beginning_of_a_huge_response() -> None:
 
 
 def test_a_name_lookup_is_limited_to_a_few_seconds() -> None:
-    assert client.CONNECT_TIMEOUT_S <= 5
+    assert CONNECT_TIMEOUT_S <= 5

@@ -18,8 +18,8 @@ from tests.support.scratch_database import open_scratch_database
 from tests.support.valkey_proxy import valkey_proxy
 from tests.support.waiting import wait_until
 from uriba.catalog import locations, products
+from uriba.catalog.enums import LocationKind
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.checkout.completion import Checkout
 from uriba.config import Settings
@@ -28,8 +28,8 @@ from uriba.db import Database
 from uriba.db.statements import statement
 from uriba.inventory import adjustments, holds
 from uriba.inventory.adjustments import Adjustment
+from uriba.inventory.enums import StockReason
 from uriba.inventory.holds import HeldUnits
-from uriba.inventory.models import StockReason
 from uriba.outbox.hints import Hints
 from uriba.worker import runner, sweeps
 from uriba.worker.sweeps import Sweep, WorkerContext
@@ -178,7 +178,7 @@ async def test_relay_and_sweeps_run_together_without_valkey(own: tuple[Settings,
     await place_expired_hold(database)
     without_valkey = settings.model_copy(update={"valkey_url": NO_VALKEY, "relay_poll_s": 0.05})
 
-    running = asyncio.create_task(runner.run(without_valkey))
+    running = asyncio.create_task(runner.run(without_valkey, lambda: None))
     try:
         await write_sample(database, "Cart:1")
 

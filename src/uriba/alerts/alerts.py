@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.events import AlertClosed, AlertOpened, alert_subject, event_data
-from uriba.alerts.models import AlertKind
 from uriba.alerts.queries import ALERT_COLUMNS, VISIBLE, AlertRecord
 from uriba.alerts.rules import RULES, Decisions, OpenAlert, Signal, decide
 from uriba.alerts.signals import SignalSource

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.core.ids import global_id
 from uriba.db import Row
 from uriba.outbox import Event

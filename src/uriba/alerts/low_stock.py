@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from uriba.alerts import alerts
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.rules import Signal, stock_closes, stock_opens
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement

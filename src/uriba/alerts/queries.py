@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from uriba.alerts.models import AlertKind, AlertStatus
+from uriba.alerts.enums import AlertKind, AlertStatus
 from uriba.core.actor import Actor
 from uriba.db import Session
 from uriba.db.statements import fragment, statement

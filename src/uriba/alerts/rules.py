@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.catalog.opening_hours import OpenPeriod
 
 

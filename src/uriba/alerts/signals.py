@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.rules import RULES, Signal, silence_s
 from uriba.catalog.opening_hours import present_hours
 from uriba.db import Session

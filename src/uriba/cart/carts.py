@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart import queries
+from uriba.cart.enums import CartStatus
 from uriba.cart.errors import CartNotActive, CartNotFound
 from uriba.cart.events import CartCreated, CartOrdered, CartUpdated, cart_subject
-from uriba.cart.models import CartStatus
 from uriba.cart.queries import CART_COLUMNS, LOCKED_CART_LINE_COLUMNS, VISIBLE
 from uriba.cart.view import CartView, LineView, build, price
 from uriba.core.actor import Actor, Role

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta
 
-from uriba.cart.models import CartStatus
+from uriba.cart.enums import CartStatus
 from uriba.core.ids import global_id
 from uriba.outbox import Event
 from uriba.outbox.payloads import Data, GlobalId, Payload, Version

@@ -10,7 +10,7 @@ import msgspec
 
 from uriba.cart import carts
 from uriba.cart.addresses import Address, checked
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.catalog import locations
 from uriba.core import text

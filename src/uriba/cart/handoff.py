@@ -10,9 +10,9 @@ from secrets import choice
 from uuid import UUID
 
 from uriba.cart import carts, merge, queries
+from uriba.cart.enums import CartStatus, FulfillmentMethod
 from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
 from uriba.cart.events import CartHandedOff, cart_subject
-from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView, LineView
 from uriba.catalog import channels
 from uriba.core.actor import Actor, Role

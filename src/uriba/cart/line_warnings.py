@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.view import LineView
 from uriba.core import money
 from uriba.core.errors import Code, Problem

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart import carts
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.events import CartUpdated, cart_subject
-from uriba.cart.models import FulfillmentMethod
 from uriba.cart.queries import CART_COLUMNS, LOCKED_CART_LINE_COLUMNS, VISIBLE
 from uriba.cart.view import CartView, build
 from uriba.core import quantities, text

@@ -8,9 +8,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from uriba.cart import carts, coupons, queries
+from uriba.cart.enums import CartStatus
 from uriba.cart.errors import CartNotFound
 from uriba.cart.events import CartMerged, CartUpdated, cart_subject
-from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView, LineView
 from uriba.core.actor import Actor
 from uriba.core.errors import CurrencyMismatch, Invalid, InvalidQuantity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -22,23 +21,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class CartStatus(StrEnum):
-    """Only an ACTIVE cart changes."""
-
-    ACTIVE = "ACTIVE"
-    ORDERED = "ORDERED"
-    MERGED = "MERGED"
-    EXPIRED = "EXPIRED"
-
-
-class FulfillmentMethod(StrEnum):
-    """How goods reach the customer."""
-
-    CARRY_OUT = "CARRY_OUT"
-    PICKUP = "PICKUP"
-    SHIP = "SHIP"
 
 
 class Cart(Base):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from uriba.cart.models import CartStatus, FulfillmentMethod
+from uriba.cart.enums import CartStatus, FulfillmentMethod
 from uriba.pricing import promotion_candidates
 from uriba.pricing.basket_items import NO_TRAITS, ItemTraits
 from uriba.pricing.coupons import canonical

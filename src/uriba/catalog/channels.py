@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from uriba.catalog.models import SHIPPING_TAX_CLASS, Capture, ChannelKind
+from uriba.catalog.enums import SHIPPING_TAX_CLASS, Capture, ChannelKind
 from uriba.core import money, text
 from uriba.core.errors import Code, DomainError, Invalid, Refusals
 from uriba.core.money import Rounding

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from uriba.catalog import opening_hours
-from uriba.catalog.models import LocationKind
+from uriba.catalog.enums import LocationKind
 from uriba.core import text
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import DomainError, Invalid, NotFound, Refusals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -20,32 +19,6 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-SHIPPING_TAX_CLASS = "standard"
-"""The tax class of shipping charges."""
-
-
-class ChannelKind(StrEnum):
-    """Where a customer meets the retailer."""
-
-    APP = "APP"
-    WEB = "WEB"
-    STORE = "STORE"
-    MARKETPLACE = "MARKETPLACE"
-
-
-class LocationKind(StrEnum):
-    """A place that holds stock."""
-
-    STORE = "STORE"
-    WAREHOUSE = "WAREHOUSE"
-
-
-class Capture(StrEnum):
-    """When an authorized card is captured."""
-
-    AT_CHECKOUT = "AT_CHECKOUT"
-    AT_SHIPMENT = "AT_SHIPMENT"
 
 
 class Channel(Base):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CompoundSelect, select, union
-
-from uriba.catalog.models import Product, Variant
 from uriba.core.errors import LimitExceeded
 from uriba.db import Row, Session
-from uriba.db.statements import fragment, statement
+from uriba.db.statements import dynamic_statement, fragment, statement
 
 PRODUCT = fragment("p.id, p.handle, p.name, p.description, p.brand, p.category")
 VARIANT = fragment("v.id, v.product_id, v.sku, v.barcode, v.name, v.tax_class, v.discontinued")
@@ -120,29 +118,34 @@ async def products(
     """
     if not search and not category:
         return await session.fetch(_PRODUCTS, after=after or 0, limit=first + 1)
-    query = (
-        select(Product.id, Product.handle, Product.name, Product.description, Product.brand, Product.category)
-        .where(Product.id > (after or 0))
-        .order_by(Product.id)
-        .limit(first + 1)
-    )
+    conditions, params = ["p.id > :after"], dict[str, object](after=after or 0, limit=first + 1)
     if category:
-        query = query.where(Product.category == category)
-    for word in _words(search or ""):
-        query = query.where(Product.id.in_(_matching(word)))
-    return await session.select(query)
+        conditions.append("p.category = :category")
+        params["category"] = category
+    for number, word in enumerate(_words(search or "")):
+        conditions.append(_HAS_WORD.format(word=f":word_{number}", pattern=f":pattern_{number}"))
+        params |= {f"word_{number}": word, f"pattern_{number}": _contains(word.lower())}
+    return await session.fetch(dynamic_statement(_SEARCH.format(conditions=" AND ".join(conditions))), **params)
 
 
 _PRODUCTS = statement(f"SELECT {PRODUCT} FROM product p WHERE p.id > :after ORDER BY p.id LIMIT :limit")
 
 
-def _matching(word: str) -> CompoundSelect[tuple[int]]:
-    """A union, because each condition has an index of its own and OR would use none of them."""
-    return union(
-        select(Product.id).where(Product.words.contains(word.lower(), autoescape=True)),
-        select(Variant.product_id).where(Variant.sku == word),
-        select(Variant.product_id).where(Variant.barcode == word),
+_SEARCH = fragment(f"SELECT {PRODUCT} FROM product p WHERE {{conditions}} ORDER BY p.id LIMIT :limit")
+
+_HAS_WORD = fragment("""
+    p.id IN (
+        SELECT id FROM product WHERE words LIKE {pattern}
+        UNION SELECT product_id FROM variant WHERE sku = {word}
+        UNION SELECT product_id FROM variant WHERE barcode = {word}
     )
+""")
+"""A union, because each condition has an index of its own and OR would use none of them."""
+
+
+def _contains(text: str) -> str:
+    """Return the LIKE pattern of texts that contain this one, in which no character has a special meaning."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
 
 
 def _words(search: str) -> list[str]:

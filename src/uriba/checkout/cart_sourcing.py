@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.view import CartView, LineView
 from uriba.core.errors import Code, DomainError, Refusals
 from uriba.db import Session

@@ -18,16 +18,16 @@ import structlog
 from uriba.access import guess_limits
 from uriba.access.guess_limits import CodeKind, GuessLimit
 from uriba.cart import carts
+from uriba.cart.enums import CartStatus, FulfillmentMethod
 from uriba.cart.events import CartOrdered, cart_subject
-from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView
-from uriba.catalog.models import Capture
+from uriba.catalog.enums import Capture
 from uriba.checkout import order_draft, payment_attempts, request, stored_value_tenders
 from uriba.checkout.charges import ChargeProcessor, CustomerActionRequired
+from uriba.checkout.enums import AttemptStatus
 from uriba.checkout.errors import PaymentActionRequired, PaymentDeclined, PaymentPending
 from uriba.checkout.gateways import ChargeResult, Declined, GatewayUnreachable, PaymentGateway, ProviderEvent
 from uriba.checkout.gateways.port import REFUND_FAILED
-from uriba.checkout.models import AttemptStatus
 from uriba.checkout.order_draft import OrderPlan
 from uriba.checkout.payment_attempts import AgreedOrder, Attempt
 from uriba.checkout.request import CheckedTender, CheckoutRequest

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from uriba.cart.enums import CartStatus
 from uriba.cart.errors import CartNotActive
-from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView, LineView
 from uriba.core import clock, text
 from uriba.core.actor import Actor, Role

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart import carts
+from uriba.cart.enums import CartStatus
 from uriba.cart.events import CartOrdered, cart_subject
-from uriba.cart.models import CartStatus
 from uriba.cart.view import CartView
 from uriba.checkout import order_draft, payment_attempts, request, stored_value_tenders
 from uriba.checkout.errors import PaymentMismatch

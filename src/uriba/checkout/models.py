@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -12,21 +11,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class AttemptStatus(StrEnum):
-    """PENDING until the provider's answer is known; ENDING while the hub undoes the charge.
-
-    Without an order it ends DECLINED (by the provider), ABANDONED (not paid in time) or SOLD_OUT (the hold had expired
-    and the stock was gone).
-    """
-
-    PENDING = "PENDING"
-    COMPLETED = "COMPLETED"
-    DECLINED = "DECLINED"
-    ENDING = "ENDING"
-    ABANDONED = "ABANDONED"
-    SOLD_OUT = "SOLD_OUT"
 
 
 class CheckoutAttempt(Base):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from uriba.cart.carts import merge_same_lines
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.errors import EmptyCart
-from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView, LineView, price
 from uriba.catalog import locations
 from uriba.checkout.cart_sourcing import CartSourcing, shipping_demands, source_lines

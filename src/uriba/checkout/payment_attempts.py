@@ -9,18 +9,18 @@ from uuid import UUID
 import msgspec
 
 from uriba.cart import carts
+from uriba.cart.enums import CartStatus, FulfillmentMethod
 from uriba.cart.events import CartOrdered, cart_subject
-from uriba.cart.models import CartStatus, FulfillmentMethod
+from uriba.checkout.enums import AttemptStatus
 from uriba.checkout.gateways import ChargeResult, ChargeState, PaymentGateway, ProviderEvent
-from uriba.checkout.models import AttemptStatus
 from uriba.checkout.request import CheckedTender
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
 from uriba.fulfillment.allocation import initial
 from uriba.fulfillment.allocation.initial import InitialFulfillment
 from uriba.inventory import holds, ledger
+from uriba.inventory.enums import HoldStatus
 from uriba.inventory.holds import HeldUnits
-from uriba.inventory.models import HoldStatus
 from uriba.orders import placement
 from uriba.orders.placement import OrderDraft, Tender
 from uriba.orders.rows import OrderRow

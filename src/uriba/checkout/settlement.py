@@ -12,7 +12,7 @@ from uriba.checkout.charges import ChargeProcessor
 from uriba.checkout.gateways import Declined, GatewayUnreachable
 from uriba.db import Database
 from uriba.orders import payment_operations
-from uriba.orders.models import OperationKind
+from uriba.orders.enums import OperationKind
 from uriba.orders.payment_operations import DueOperation
 
 log = structlog.get_logger()

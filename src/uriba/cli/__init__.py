@@ -15,10 +15,10 @@ from uriba.config import UnsafeSettings
 from uriba.core.errors import DomainError
 from uriba.demo.errors import HubFailed
 from uriba.embedded import EmbeddedError
+from uriba.listener import AddressUnavailable
 from uriba.migrate.errors import SchemaError
 from uriba.sources.complete_journey import SourceNotInstalled
 from uriba.sources.replay.errors import ReplayError
-from uriba.supervisor import AddressUnavailable
 from uriba.till.commands import till_cli
 
 REPORTED_ERRORS = (

@@ -10,7 +10,7 @@ import typer
 
 from uriba import supervisor
 from uriba.cli.options import DataDir, read_settings, run_on_hub, running_engines, stderr, stdout, with_database
-from uriba.config import Settings, UnsafeSettings
+from uriba.config import Settings, UnsafeSettings, to_environment
 from uriba.db import Database
 from uriba.sources import loading, progress
 from uriba.sources.complete_journey import CompleteJourney
@@ -55,7 +55,7 @@ def _replay(settings: Settings, limits: Mapping[str, int | None], *, seed: int |
         raise UnsafeSettings("A replay creates terminals and records a year's sales: it is not for production.")
 
     async def work(database: Database) -> runner.ReplayResult:
-        hub = runner.ReplayTarget(database, supervisor.to_environment(ready), ready.data_dir)
+        hub = runner.ReplayTarget(database, to_environment(ready), ready.data_dir)
         with progress.progress_bars(stderr) as report_progress:
             return await runner.replay(hub, lambda: CompleteJourneySales(**limits), seed=seed, progress=report_progress)
 

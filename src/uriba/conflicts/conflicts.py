@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from uriba.conflicts.models import ConflictKind, ConflictStatus
+from uriba.conflicts.enums import ConflictKind, ConflictStatus
 from uriba.conflicts.queries import CONFLICT_COLUMNS
 from uriba.core.errors import InvalidState, NotFound, Problem
 from uriba.db import Row, Session

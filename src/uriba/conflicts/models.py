@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -11,34 +10,6 @@ from sqlalchemy import JSON, BigInteger, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class ConflictKind(StrEnum):
-    """The kinds of conflicts.
-
-    SHORTAGE: promised units are not there. DOUBLE_SALE: a till sold a cart that was sold elsewhere too. TAMPERED: a
-    fact with the identity of an earlier one and another content. PARKED: a fact that cannot be applied as it is.
-    PRICE_VARIANCE: a till printed a price that is not in the price list. RETURN_MISMATCH: more units were returned than
-    bought. STOCK_CHECK: a location did not find units that it should have, and has to count them. PAYMENT_FAILED: a
-    provider refused to move money. COUPON_OVERUSED: a till accepted a coupon that is unknown or used up.
-    """
-
-    SHORTAGE = "SHORTAGE"
-    DOUBLE_SALE = "DOUBLE_SALE"
-    TAMPERED = "TAMPERED"
-    PARKED = "PARKED"
-    PRICE_VARIANCE = "PRICE_VARIANCE"
-    RETURN_MISMATCH = "RETURN_MISMATCH"
-    STOCK_CHECK = "STOCK_CHECK"
-    PAYMENT_FAILED = "PAYMENT_FAILED"
-    COUPON_OVERUSED = "COUPON_OVERUSED"
-
-
-class ConflictStatus(StrEnum):
-    """A conflict is OPEN until the hub or a person has resolved it."""
-
-    OPEN = "OPEN"
-    RESOLVED = "RESOLVED"
 
 
 class Conflict(Base):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uriba.conflicts.models import ConflictKind, ConflictStatus
+from uriba.conflicts.enums import ConflictKind, ConflictStatus
 from uriba.core.errors import Code, Problem
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from uriba.catalog import channels
 from uriba.connectors import sent_values
 from uriba.connectors.current_values import ValueKey
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.leases import ConnectorLease, renew
-from uriba.connectors.models import ValueKind
 from uriba.db import Row
 from uriba.db.statements import statement
 from uriba.outbox import feed, relay

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from uriba.connectors.models import ConnectorKind, ConnectorStatus
+from uriba.connectors.enums import ConnectorKind, ConnectorStatus
 from uriba.db import Row
 from uriba.db.statements import fragment
 

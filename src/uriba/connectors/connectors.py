@@ -13,7 +13,7 @@ from uuid import UUID
 from uriba.catalog import channels
 from uriba.connectors import order_inbox, sent_values
 from uriba.connectors.connector_records import CONNECTOR_COLUMNS, ConnectorRecord
-from uriba.connectors.models import ConnectorKind, ConnectorStatus
+from uriba.connectors.enums import ConnectorKind, ConnectorStatus
 from uriba.connectors.sent_values import Difference
 from uriba.core.actor import Actor
 from uriba.core.errors import Invalid, InvalidState, LimitExceeded, NotFound

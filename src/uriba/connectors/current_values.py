@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from uriba.catalog import queries as catalog
-from uriba.connectors.models import ValueKind
+from uriba.connectors.enums import ValueKind
 from uriba.db import Row, Session
 from uriba.inventory.queries import available_by_variant
 from uriba.pricing import prices

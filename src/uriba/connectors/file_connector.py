@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.external_orders import ExternalOrder, NotAnOrderList, UnreadableOrder, read_csv, read_json
-from uriba.connectors.models import ValueKind
 from uriba.connectors.port import Batch, ChannelFailed, ImportOutcome, OrderPage, PushResult
 from uriba.core import text
 from uriba.core.money import to_decimal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -23,37 +22,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class ConnectorKind(StrEnum):
-    """FILE: files in a folder. REST: requests to a base URL."""
-
-    FILE = "FILE"
-    REST = "REST"
-
-
-class ConnectorStatus(StrEnum):
-    """ACTIVE: the last run succeeded. RETRYING: it failed. PAUSED: it does not run until resumed."""
-
-    ACTIVE = "ACTIVE"
-    RETRYING = "RETRYING"
-    PAUSED = "PAUSED"
-
-
-class ValueKind(StrEnum):
-    """A value of a SKU that a channel is sent: the units that it may promise, or the price in minor units."""
-
-    AVAILABILITY = "AVAILABILITY"
-    PRICE = "PRICE"
-
-
-class ImportStatus(StrEnum):
-    """NEW: stored, not tried yet. WAITING: tried again later. PLACED: an order of the hub. REFUSED: not placed."""
-
-    NEW = "NEW"
-    WAITING = "WAITING"
-    PLACED = "PLACED"
-    REFUSED = "REFUSED"
 
 
 class Connector(Base):

@@ -12,17 +12,17 @@ from uuid import UUID
 
 from uriba.cart import carts, fulfillment_methods, lines
 from uriba.cart.addresses import Address
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.lines import NewLine
-from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.checkout.completion import Checkout
 from uriba.checkout.gateways.port import EXTERNAL
 from uriba.checkout.request import Amount, CheckoutRequest, PaymentRequest
 from uriba.connectors import order_inbox, sent_values
 from uriba.connectors.connector_records import ConnectorRecord
+from uriba.connectors.enums import ImportStatus
 from uriba.connectors.external_orders import ExternalAddress, ExternalOrder, UnreadableOrder, from_document
 from uriba.connectors.leases import ConnectorLease
-from uriba.connectors.models import ImportStatus
 from uriba.connectors.order_inbox import StoredOrder
 from uriba.connectors.port import ConnectorPort, OrderPage
 from uriba.connectors.run_report import RunReport

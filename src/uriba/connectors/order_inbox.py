@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
+from uriba.connectors.enums import ImportStatus
 from uriba.connectors.external_orders import ExternalOrder, UnreadableOrder, digest
-from uriba.connectors.models import ImportStatus
 from uriba.connectors.port import ORDERS_MAX, ImportOutcome, Refusal
 from uriba.core.errors import Code
 from uriba.db import Row, Session

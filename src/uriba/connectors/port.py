@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from uriba.connectors.enums import ImportStatus, ValueKind
 from uriba.connectors.external_orders import ExternalOrder, UnreadableOrder
-from uriba.connectors.models import ImportStatus, ValueKind
 
 BATCH_ROWS_MAX = 500
 """Values of one batch."""

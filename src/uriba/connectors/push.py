@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from uriba.connectors import sent_values
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.leases import ConnectorLease
-from uriba.connectors.models import ValueKind
 from uriba.connectors.port import ChannelFailed, ConnectorPort, PushResult
 from uriba.connectors.run_report import RunReport
 from uriba.connectors.sent_values import OutgoingBatch

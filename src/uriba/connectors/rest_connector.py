@@ -14,8 +14,8 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.external_orders import NotAnOrderList, parse_orders
-from uriba.connectors.models import ValueKind
 from uriba.connectors.port import ORDERS_MAX, Batch, ChannelFailed, ImportOutcome, OrderPage, PushResult, Refusal
 from uriba.connectors.settings import ConnectorSettings
 from uriba.core import clock, text

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from uuid import UUID
 
-import msgspec
 import structlog
 
 from uriba.catalog import channels
@@ -19,15 +16,15 @@ from uriba.checkout.completion import Checkout
 from uriba.config import Settings
 from uriba.connectors import change_detection, leases, order_import, push
 from uriba.connectors.connector_records import ConnectorRecord
+from uriba.connectors.enums import ConnectorKind
 from uriba.connectors.file_connector import FileConnector
 from uriba.connectors.leases import ConnectorLease, LeaseLost
-from uriba.connectors.models import ConnectorKind
 from uriba.connectors.order_import import ImportContext
 from uriba.connectors.port import ChannelFailed, ConnectorPort
 from uriba.connectors.rest_connector import RestConnector
-from uriba.connectors.run_report import ReportedRefusal, RunReport
+from uriba.connectors.run_report import RunReport
 from uriba.connectors.settings import ConnectorSettings
-from uriba.db import Database, Row, Session
+from uriba.db import Database, Session
 from uriba.db.session import await_uncancelled
 from uriba.db.statements import statement
 from uriba.outbound.client import OutboundClient
@@ -245,40 +242,3 @@ _STORE = statement("""
         refused = :refused::jsonb, next_at = :next_at, problem = :problem
     WHERE id = :run_id
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """The stored report of a run. `ended_at`: None while it runs. `refused`: the first refusals, as in `RunReport`."""
-
-    id: int
-    began_at: datetime
-    ended_at: datetime | None
-    seen: int
-    sent: int
-    accepted: int
-    attempts: int
-    orders_read: int
-    orders_placed: int
-    refused_count: int
-    refused: Sequence[ReportedRefusal]
-    next_at: datetime | None
-    problem: str | None
-
-
-async def of_connector(session: Session, connector_id: UUID, *, before: int | None, first: int) -> list[RunRecord]:
-    """Return the reports of a connector's runs before an id, newest first."""
-    rows = await session.fetch(_OF_CONNECTOR, connector_id=connector_id, before=before, limit=first)
-    return [_run_record(row) for row in rows]
-
-
-_OF_CONNECTOR = statement("""
-    SELECT id, began_at, ended_at, seen, sent, accepted, attempts, orders_read, orders_placed, refused_count, refused,
-        next_at, problem
-    FROM connector_run WHERE connector_id = :connector_id AND (:before::bigint IS NULL OR id < :before)
-    ORDER BY id DESC LIMIT :limit
-""")
-
-
-def _run_record(row: Row) -> RunRecord:
-    return RunRecord(**{**row, "refused": msgspec.convert(row["refused"], list[ReportedRefusal])})

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from uriba.connectors import current_values
 from uriba.connectors.current_values import CurrentValues, SentValue, ValueKey
-from uriba.connectors.models import ValueKind
+from uriba.connectors.enums import ValueKind
 from uriba.connectors.port import BATCH_ROWS_MAX, Batch, ChannelValue, PushResult
 from uriba.core.money import to_decimal
 from uriba.db import Row, Session

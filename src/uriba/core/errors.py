@@ -37,6 +37,7 @@ class Code(StrEnum):
     EMPTY_CART = "EMPTY_CART"
     DISCONTINUED = "DISCONTINUED"
     CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    NOT_INSTALLED = "NOT_INSTALLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,12 @@ class CursorExpired(DomainError):
     """Events after the cursor have been deleted from the feed."""
 
     code = Code.CURSOR_EXPIRED
+
+
+class NotInstalled(DomainError):
+    """An optional part of the hub is not installed."""
+
+    code = Code.NOT_INSTALLED
 
 
 class VersionConflict(DomainError):

@@ -19,7 +19,7 @@ CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """A table. Models describe columns for migrations and Core statements; rows are read as plain records."""
+    """A table. Models describe columns for migrations; statements are SQL, and rows are read as plain records."""
 
     metadata = MetaData(naming_convention=CONVENTION)
     type_annotation_map: ClassVar = {

@@ -12,39 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import Index, LargeBinary, func
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.core import digests
 from uriba.core.errors import DomainError, IdempotencyKeyReused
 from uriba.core.text import text
-from uriba.db.base import Base
 from uriba.db.session import Database, Session
 from uriba.db.statements import statement
 
 T = TypeVar("T")
 
 KEY_SIZE_MAX = 255
-
-
-class IdempotencyKey(Base):
-    """A used key, the digest of the call's input, and the answer (ids, never personal data)."""
-
-    __tablename__ = "idempotency_key"
-    __table_args__ = (Index(None, "created_at"),)
-
-    caller: Mapped[str] = mapped_column(primary_key=True)
-    operation: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    digest: Mapped[bytes] = mapped_column(LargeBinary)
-    answer: Mapped[Any] = mapped_column(JSONB)
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +133,4 @@ _FORGET = statement("""
     DELETE FROM idempotency_key WHERE created_at < now() - make_interval(secs => :older_than_s) RETURNING 1
 """)
 
-__all__ = ["WITHOUT_KEY", "Call", "IdempotencyKey", "Replayed", "find", "forget", "once", "record", "release"]
+__all__ = ["WITHOUT_KEY", "Call", "Replayed", "find", "forget", "once", "record", "release"]

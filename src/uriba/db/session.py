@@ -1,8 +1,7 @@
 """A session with PostgreSQL: one transaction, or a run of reads, on one connection of the pool.
 
-`session.fetch` and its relatives run one `Statement` with named parameters; `session.select` runs a SQLAlchemy Core
-statement (reads with optional filters). Sessions always end their own transactions, so the pool resets nothing between
-turns and no statement costs a hidden round trip.
+`session.fetch` and its relatives run one `Statement` with named parameters. Sessions always end their own transactions,
+so the pool resets nothing between turns and no statement costs a hidden round trip.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from sqlalchemy import Select
-from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
 from uriba.config import Settings
 from uriba.db.statements import Statement
@@ -45,7 +42,6 @@ COPY_ROWS_MIN = 100
 
 _PARAMETER = re.compile(r"\$([0-9]+)")
 _WITH = re.compile(r"\s*WITH\s+(?!RECURSIVE)")
-_DIALECT = dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +122,6 @@ class Session:
         """Run a statement whose rows are not needed."""
         sql, arguments = _bind(statement, args, params)
         await self.driver.execute(sql, *arguments)
-
-    async def select(self, statement: Select[*tuple[Any, ...]]) -> list[Row]:
-        """Return all rows of a SQLAlchemy Core statement."""
-        compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-        params = compiled.params
-        return await self.driver.fetch(  # type: ignore[no-any-return]
-            compiled.string, *(params[name] for name in compiled.positiontup or ())
-        )
 
     def defer(self, statement: Statement | str, /, *args: object, **params: object) -> DeferredWrite:
         """Put a write off until the next flush, or the commit: it then shares a round trip with other statements.

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from uriba import embedded, supervisor
+from uriba import embedded
 from uriba.access import keys
-from uriba.config import Settings, UnsafeSettings
+from uriba.config import Settings, UnsafeSettings, to_environment
 from uriba.core.actor import Scope
 from uriba.db import Database
 from uriba.demo.errors import HubFailed
 from uriba.demo.journey import ProgramKeys
+from uriba.listener import AddressUnavailable, find_port
 from uriba.migrate.runner import migrate
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
 
@@ -56,9 +57,9 @@ async def migrate_schema(settings: Settings) -> None:
 def with_free_port(settings: Settings) -> Settings:
     """Return the settings with another port if theirs is in use. Errors: `AddressUnavailable`."""
     try:
-        supervisor.find_port(settings.host, settings.port)
-    except supervisor.AddressUnavailable:
-        return settings.model_copy(update={"port": supervisor.find_port(settings.host, 0)})
+        find_port(settings.host, settings.port)
+    except AddressUnavailable:
+        return settings.model_copy(update={"port": find_port(settings.host, 0)})
     return settings
 
 
@@ -67,7 +68,7 @@ def run_hub(settings: Settings) -> Iterator[HubProcesses]:
     """Run `uriba up` while the block runs: API and worker under the supervisor. Their output goes to a log file."""
     log = settings.data_dir.resolve() / "hub.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, **supervisor.to_environment(settings)}
+    environment = {**os.environ, **to_environment(settings)}
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl-C reaches only the demo, which then stops the hub.
         process = subprocess.Popen(

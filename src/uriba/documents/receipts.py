@@ -38,7 +38,7 @@ from uriba.documents.records import (
     ReturnTaxRecord,
     SaleRecord,
 )
-from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.stored_value.tenders import METHODS
 
 REDUCED_RATE = Decimal("0.08")

@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from uriba.core import clock, pages
+from uriba.core.extras import extra
 from uriba.db import Database, Session
 from uriba.exports.columns import CellRow
 from uriba.exports.csv_format import CsvWriter
 from uriba.exports.requests import ExportFormat, ExportRequest
 from uriba.exports.tables import TABLES
 from uriba.outbox import relay
+
+if TYPE_CHECKING:
+    from uriba.exports.parquet_format import ParquetWriter
 
 CURSOR_KEY = "uriba-feed-cursor"
 """The name of the feed cursor, as an HTTP header and in the metadata of Parquet files."""
@@ -58,7 +62,12 @@ class Export:
 
 
 async def begin(database: Database, session: Session, request: ExportRequest) -> Export:
-    """Return the export of a request, with the cursor of the feed's present end."""
+    """Return the export of a request, with the cursor of the feed's present end.
+
+    Errors: `NotInstalled` for Parquet without its package.
+    """
+    if request.format is ExportFormat.PARQUET:
+        _parquet_writer()
     return Export(database, request, pages.cursor(await relay.end_of_feed(session)))
 
 
@@ -66,6 +75,11 @@ def _writer(export: Export) -> ExportWriter:
     columns = TABLES[export.request.table].columns
     if export.request.format is ExportFormat.CSV:
         return CsvWriter(columns)
-    from uriba.exports.parquet_format import ParquetWriter  # imported here because pyarrow takes long to import
+    metadata = {CURSOR_KEY: export.cursor, EXPORTED_AT_KEY: clock.now().isoformat()}
+    return _parquet_writer()(columns, metadata)
 
-    return ParquetWriter(columns, {CURSOR_KEY: export.cursor, EXPORTED_AT_KEY: clock.now().isoformat()})
+
+def _parquet_writer() -> type[ParquetWriter]:
+    with extra("exports"):
+        from uriba.exports.parquet_format import ParquetWriter
+    return ParquetWriter

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.core.ids import global_id
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.orders.events import OrderEvent, OrderPayload, Why, cart_of, in_parentheses, units_text, were, why
 from uriba.outbox.payloads import Data, GlobalId, Moment, Units
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -12,27 +11,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class FulfillmentStatus(StrEnum):
-    """The status of a fulfillment."""
-
-    ALLOCATED = "ALLOCATED"
-    PICKED = "PICKED"
-    READY_FOR_PICKUP = "READY_FOR_PICKUP"
-    SHIPPED = "SHIPPED"
-    DELIVERED = "DELIVERED"
-    HANDED_OVER = "HANDED_OVER"
-    REJECTED = "REJECTED"
-    CANCELLED = "CANCELLED"
-    BACKORDERED = "BACKORDERED"
-
-
-PROMISED = (FulfillmentStatus.ALLOCATED, FulfillmentStatus.PICKED, FulfillmentStatus.READY_FOR_PICKUP)
-"""Statuses of units that are at the location and committed there."""
-
-CANCELLABLE = (FulfillmentStatus.BACKORDERED, *PROMISED)
-"""Statuses of units that can be cancelled, those that have advanced least first."""
 
 
 class Fulfillment(Base):

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from uriba.db import Row, Session
 from uriba.db.statements import statement
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.events import FulfillmentUpdated
 from uriba.fulfillment.lifecycle.transitions import ENDED
-from uriba.fulfillment.models import FulfillmentStatus
 from uriba.orders import lifecycle, timeline
 from uriba.orders.timeline import TimelineEntry
 

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import msgspec
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.core.actor import Actor, Role
 from uriba.core.errors import NotFound
 from uriba.db import Session
 from uriba.db.statements import statement
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
-from uriba.fulfillment.models import FulfillmentStatus
 from uriba.orders import locks, proration
 from uriba.orders.locks import LockedOrder
 from uriba.orders.proration import Proration, ProrationLine, RateTotals

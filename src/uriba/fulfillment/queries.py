@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.core.actor import Actor
 from uriba.db import Row, Session
 from uriba.db.rows import column_list, typed_rows
 from uriba.db.statements import statement
-from uriba.fulfillment.models import PROMISED
+from uriba.fulfillment.enums import PROMISED
 from uriba.inventory import explain
 from uriba.inventory import queries as inventory
 from uriba.inventory.explain import AvailabilityTerm

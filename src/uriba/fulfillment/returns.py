@@ -22,12 +22,12 @@ from uriba.fulfillment.allocation import backorders
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
 from uriba.fulfillment.order_snapshot import OrderSnapshot
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason, StockState
 from uriba.orders import lifecycle, payments, timeline
 from uriba.orders import returns as order_returns
+from uriba.orders.enums import ReturnCondition
 from uriba.orders.events import ReturnCreated
-from uriba.orders.models import ReturnCondition
 from uriba.orders.payments import PaymentReason
 from uriba.orders.proration import Proration
 from uriba.orders.queries import PLACED_ORDERS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from uriba.alerts import signals
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.signals import SignalSource
 from uriba.webhooks import alert_signals as webhooks
 

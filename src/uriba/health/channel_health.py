@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from uriba.connectors.models import ConnectorStatus
+from uriba.connectors.enums import ConnectorStatus
 from uriba.core.actor import Actor
 from uriba.db import Session
 from uriba.db.statements import fragment, statement

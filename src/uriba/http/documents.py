@@ -12,11 +12,10 @@ from litestar.params import FromPath, FromQuery
 
 from uriba.access.authentication import Authenticator
 from uriba.core.errors import DomainError
+from uriba.core.extras import extra
 from uriba.db import Database
 from uriba.documents.content import Document, DocumentKind, PaperSize
-from uriba.documents.html import content_security_policy, render_html
 from uriba.documents.lookup import DocumentSource, file_name, find_document
-from uriba.documents.pdf import render_pdf
 from uriba.http.authentication import caller_of
 
 PRIVATE = {"cache-control": "private, no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
@@ -61,6 +60,8 @@ def documents(database: Database, authenticator: Authenticator) -> HTTPRouteHand
 
 
 async def _html_response(document: Document, paper: PaperSize) -> Response[bytes]:
+    with extra("documents"):
+        from uriba.documents.html import content_security_policy, render_html
     page = render_html(document, paper).encode()
     return Response(
         page, media_type=MediaType.HTML, headers={**PRIVATE, "content-security-policy": content_security_policy(paper)}
@@ -69,6 +70,8 @@ async def _html_response(document: Document, paper: PaperSize) -> Response[bytes
 
 async def _pdf_response(document: Document, paper: PaperSize) -> Response[bytes]:
     """Render in a thread, because a long document takes a while."""
+    with extra("documents"):
+        from uriba.documents.pdf import render_pdf
     content = await asyncio.to_thread(render_pdf, document, paper)
     disposition = {"content-disposition": f'inline; filename="{file_name(document)}"'}
     return Response(content, media_type="application/pdf", headers={**PRIVATE, **disposition})

@@ -19,7 +19,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from uriba.access.authentication import Authenticator
-from uriba.core.errors import Denied, DomainError, NotFound, Unauthenticated
+from uriba.core.errors import Denied, DomainError, NotFound, NotInstalled, Unauthenticated
 from uriba.db import Database
 from uriba.exports import snapshot
 from uriba.exports.requests import ExportFormat, ExportTable, parse_request, require_reader
@@ -86,6 +86,8 @@ async def _begin(database: Database, name: str, filters: Mapping[str, str]) -> E
         async with database.reading() as session:
             request = await parse_request(session, ExportTable(table), ExportFormat(file_format), filters)
             return await snapshot.begin(database, session, request)
+    except NotInstalled:
+        raise
     except NotFound as error:
         raise NotFoundException(str(error)) from error
     except DomainError as error:

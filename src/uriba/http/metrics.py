@@ -11,12 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from uriba import metrics as gauges
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.config import Settings
 from uriba.db import Database
 from uriba.health import metrics as health
 from uriba.health.metrics import HealthMetrics
-from uriba.webhooks.models import EndpointStatus
+from uriba.webhooks.enums import EndpointStatus
 
 
 def metrics(database: Database, settings: Settings, subscribers: Callable[[], int]) -> HTTPRouteHandler:

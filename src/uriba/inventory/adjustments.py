@@ -10,9 +10,9 @@ from uriba.core.actor import Actor
 from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
 from uriba.inventory import ledger, lookups
+from uriba.inventory.enums import StockReason
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 MANUAL_REASONS = frozenset(
     {

@@ -12,8 +12,8 @@ from uriba.core.errors import Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
 from uriba.db.statements import statement
 from uriba.inventory import ledger, lookups
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import StockFact
-from uriba.inventory.models import StockReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from uriba.catalog.locations import LOCATION_ID_OF_CODE
 from uriba.catalog.queries import VARIANT_ID_OF_SKU
 from uriba.db import Row, Session
 from uriba.db.statements import statement
-from uriba.inventory.models import StockState
+from uriba.inventory.enums import StockState
 from uriba.inventory.queries import AVAILABLE, LevelKey, levels_by_name
 
 ROWS_MAX = 20

@@ -9,8 +9,8 @@ from uuid import UUID
 from uriba.core.actor import SYSTEM
 from uriba.db import Session
 from uriba.db.statements import fragment, statement
+from uriba.inventory.enums import HoldStatus, StockReason
 from uriba.inventory.ledger import Movement, post, post_and_commit
-from uriba.inventory.models import HoldStatus, StockReason
 
 
 @dataclass(frozen=True, slots=True)

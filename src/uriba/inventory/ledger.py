@@ -16,9 +16,9 @@ import msgspec
 
 from uriba.db import Row, Session
 from uriba.db.statements import statement
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.errors import LedgerRefused, LevelRefusal
 from uriba.inventory.ledger_sql import POST, POST_AND_COMMIT, POST_FACTS, REFUSED, SET_POST_PARAMETERS, SETTLE_SHORTAGES
-from uriba.inventory.models import StockReason, StockState
 from uriba.inventory.queries import AVAILABLE, LevelKey
 
 

@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class StockReason(StrEnum):
-    """The reason of a movement."""
-
-    SALE = "SALE"
-    RETURN = "RETURN"
-    RECEIPT = "RECEIPT"
-    ADJUSTMENT = "ADJUSTMENT"
-    COUNT = "COUNT"
-    TRANSFER_OUT = "TRANSFER_OUT"
-    TRANSFER_IN = "TRANSFER_IN"
-    DAMAGE = "DAMAGE"
-    COMMIT = "COMMIT"
-    RELEASE = "RELEASE"
-    RESERVE = "RESERVE"
-    IMPORT = "IMPORT"
-    MOVE = "MOVE"
-
-
-class StockState(StrEnum):
-    """The condition of units on hand. All states but SELLABLE make them `unavailable`."""
-
-    SELLABLE = "SELLABLE"
-    DAMAGED = "DAMAGED"
-    DISPLAY = "DISPLAY"
-    INSPECTION = "INSPECTION"
 
 
 class StockLevel(Base):
@@ -131,15 +103,6 @@ class Shortage(Base):
     settled_at: Mapped[datetime | None]
 
 
-class HoldStatus(StrEnum):
-    """A hold is HELD until it is settled, released, or its term ends; exactly one of them happens."""
-
-    HELD = "HELD"
-    SETTLED = "SETTLED"
-    RELEASED = "RELEASED"
-    EXPIRED = "EXPIRED"
-
-
 class Hold(Base):
     """Units reserved for one payment attempt (`owner_id`)."""
 
@@ -159,16 +122,6 @@ class Hold(Base):
     status: Mapped[str] = mapped_column(server_default=text("'HELD'"))
     expires_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class TransferStatus(StrEnum):
-    """The status of a transfer."""
-
-    DRAFT = "DRAFT"
-    IN_TRANSIT = "IN_TRANSIT"
-    PARTIALLY_RECEIVED = "PARTIALLY_RECEIVED"
-    RECEIVED = "RECEIVED"
-    CANCELLED = "CANCELLED"
 
 
 class StockTransfer(Base):

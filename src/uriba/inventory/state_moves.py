@@ -12,9 +12,9 @@ from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, Refus
 from uriba.db import Row, Session
 from uriba.db.statements import statement
 from uriba.inventory import ledger, lookups
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason, StockState
 from uriba.inventory.queries import LevelKey
 
 LevelState = tuple[LevelKey, StockState]

@@ -8,7 +8,7 @@ from uuid import UUID
 from uriba.core.errors import Invalid
 from uriba.db import Row, Session
 from uriba.db.statements import statement
-from uriba.inventory.models import TransferStatus
+from uriba.inventory.enums import TransferStatus
 
 _TRANSFER_COLUMNS = """
     t.id, t.from_location_id, t.to_location_id, t.status, t.reference, t.reason, t.actor, t.created_at, t.shipped_at,

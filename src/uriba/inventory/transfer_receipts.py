@@ -13,8 +13,8 @@ from uriba.core.errors import Code, Invalid, InvalidQuantity, Refusals
 from uriba.db import Row, Session
 from uriba.db.statements import statement
 from uriba.inventory import ledger, lookups
+from uriba.inventory.enums import StockReason, StockState, TransferStatus
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason, StockState, TransferStatus
 from uriba.inventory.transfers import Transfer, TransferLine, lock_transfer
 
 

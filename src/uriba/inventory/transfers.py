@@ -13,9 +13,9 @@ from uriba.core.errors import Code, DomainError, Invalid, InvalidQuantity, Inval
 from uriba.db import Row, Session
 from uriba.db.statements import statement
 from uriba.inventory import ledger, lookups
+from uriba.inventory.enums import StockReason, TransferStatus
 from uriba.inventory.errors import LedgerRefused
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason, TransferStatus
 
 NEXT_STATUSES = {
     TransferStatus.DRAFT: (TransferStatus.IN_TRANSIT, TransferStatus.CANCELLED),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-
 import uriba
-from uriba.checkout.gateways import sandbox_tables
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.migrate.errors import SchemaMismatch
+
+SANDBOX_TABLES = ("sandbox_charge", "sandbox_operation")
+"""The tables of `uriba.checkout.gateways.sandbox_tables`, which is imported only to create them."""
 
 _PACKAGE = Path(uriba.__file__).parent
 
@@ -20,23 +19,27 @@ _CURRENT = statement("SELECT version_num FROM alembic_version")
 _MISSING_TABLES = statement("SELECT count(*) FROM unnest(:names::text[]) AS t(name) WHERE to_regclass(name) IS NULL")
 
 
-def config() -> Config:
-    """Return alembic's configuration.
-
-    A wheel has the migrations within the package, a checkout beside its sources.
-    """
+def scripts() -> Path:
+    """Return the folder of the migrations. A wheel has it within the package, a checkout beside its sources."""
     packaged = _PACKAGE / "migrations"
-    alembic_config = Config()
-    alembic_config.set_main_option(
-        "script_location", str(packaged if packaged.is_dir() else _PACKAGE.parent.parent / "migrations")
-    )
-    return alembic_config
+    return packaged if packaged.is_dir() else _PACKAGE.parent.parent / "migrations"
 
 
 @cache
 def known_revisions() -> tuple[str, ...]:
-    """Return the revisions of this version, the newest first."""
-    return tuple(script.revision for script in ScriptDirectory.from_config(config()).walk_revisions())
+    """Return the revisions of this version, the newest first: the files' names begin with them."""
+    return tuple(sorted((path.name.partition("_")[0] for path in _versions().glob("[0-9]*_*.py")), reverse=True))
+
+
+def _versions() -> Path:
+    return scripts() / "versions"
+
+
+async def is_current(session: Session, *, sandbox: bool) -> bool:
+    """Return whether the schema is the one that this version needs. Imports nothing of alembic, which takes long."""
+    if await _current(session) != known_revisions()[0]:
+        return False
+    return not sandbox or await _has_sandbox_tables(session)
 
 
 async def check_schema(session: Session, *, sandbox: bool) -> None:
@@ -73,4 +76,4 @@ async def _current(session: Session) -> str | None:
 
 
 async def _has_sandbox_tables(session: Session) -> bool:
-    return not await session.fetchval(_MISSING_TABLES, names=list(sandbox_tables.TABLES))
+    return not await session.fetchval(_MISSING_TABLES, names=SANDBOX_TABLES)

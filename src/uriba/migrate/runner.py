@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from alembic import command
+from alembic.config import Config
 from sqlalchemy import Connection, MetaData, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -17,7 +18,7 @@ import uriba
 from uriba.checkout.gateways import sandbox_tables
 from uriba.db.base import Base
 from uriba.migrate.errors import MigrationBlocked, SchemaMismatch
-from uriba.migrate.revisions import config, known_revisions, unknown_revision
+from uriba.migrate.revisions import known_revisions, scripts, unknown_revision
 
 LOCK_WAIT_S = 600.0
 """How long a process waits for another one that migrates the same database."""
@@ -34,7 +35,7 @@ _HAS_REVISION = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 def metadata() -> MetaData:
     """Return the tables of all domains."""
     package = Path(uriba.__file__).parent
-    for path in [*sorted(package.rglob("models.py")), package / "db" / "idempotency.py"]:
+    for path in sorted(package.rglob("models.py")):
         import_module(".".join(("uriba", *path.relative_to(package).with_suffix("").parts)))
     return Base.metadata
 
@@ -114,6 +115,13 @@ async def _raise_if_blocked(connection: AsyncConnection, error: DBAPIError) -> N
         "A migration waited too long for a table that is in use and gave up. "
         f"The database is still at revision {current or 'none'}. Run `uriba migrate` again when there is less load."
     ) from error
+
+
+def config() -> Config:
+    """Return alembic's configuration."""
+    alembic_config = Config()
+    alembic_config.set_main_option("script_location", str(scripts()))
+    return alembic_config
 
 
 def _upgrade(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from msgspec import Meta
 from uriba.core.ids import global_id
 from uriba.core.money import Money as Amount
 from uriba.db import Row
-from uriba.orders.models import OperationKind, OrderStatus, PaymentStatus
+from uriba.orders.enums import OperationKind, OrderStatus, PaymentStatus
 from uriba.outbox import Event
 from uriba.outbox.payloads import Data, GlobalId, Money, Payload, Units, money, money_or_none
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.orders import timeline
+from uriba.orders.enums import OrderStatus
 from uriba.orders.events import OrderCancelled, OrderCompleted
-from uriba.orders.models import OrderStatus
 from uriba.orders.timeline import TimelineEntry
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,26 +15,6 @@ from uriba.db.base import Base
 
 ORDER_NUMBER = Sequence("order_number", start=100_001, metadata=Base.metadata)
 """Order numbers are for people. They are not secret and give access to nothing."""
-
-
-class OrderStatus(StrEnum):
-    """The status of an order: OPEN while any unit is still to be handed over."""
-
-    OPEN = "OPEN"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
-
-
-class PaymentStatus(StrEnum):
-    """The status of a payment, or of all payments of an order."""
-
-    PENDING = "PENDING"
-    AUTHORIZED = "AUTHORIZED"
-    PAID = "PAID"
-    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
-    REFUNDED = "REFUNDED"
-    FAILED = "FAILED"
-    VOIDED = "VOIDED"
 
 
 class Order(Base):
@@ -172,22 +151,6 @@ class Payment(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-class OperationKind(StrEnum):
-    """The kinds of payment operations."""
-
-    CAPTURE = "CAPTURE"
-    REFUND = "REFUND"
-    VOID = "VOID"
-
-
-class OperationStatus(StrEnum):
-    """The status of a payment operation: PENDING until the provider, or the till that pays out cash, has done it."""
-
-    PENDING = "PENDING"
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-
-
 class PaymentOperation(Base):
     """A capture, void or refund: decided in the transaction of the change that needs it, done once afterwards.
 
@@ -259,14 +222,6 @@ class OrderReturnTax(Base):
     rate: Mapped[Decimal] = mapped_column(Numeric(7, 6), primary_key=True)
     gross_minor: Mapped[int]
     tax_minor: Mapped[int]
-
-
-class ReturnCondition(StrEnum):
-    """The condition of returned units. Units that are not SELLABLE become unavailable stock."""
-
-    SELLABLE = "SELLABLE"
-    DAMAGED = "DAMAGED"
-    INSPECTION = "INSPECTION"
 
 
 class OrderReturnLine(Base):

@@ -8,15 +8,15 @@ import msgspec
 
 from uriba.conflicts import conflicts
 from uriba.conflicts.conflicts import NewConflict
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.core.actor import SYSTEM, Actor
 from uriba.core.errors import InvalidState, NotFound
 from uriba.core.money import Money
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.orders import payments, timeline
+from uriba.orders.enums import OperationKind, OperationStatus
 from uriba.orders.events import PaymentUpdated
-from uriba.orders.models import OperationKind, OperationStatus
 from uriba.orders.timeline import TimelineEntry
 
 RETRY_PAUSE_MAX_S = 3_600

@@ -15,9 +15,9 @@ from uriba.core.ids import new_id
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
 from uriba.orders import timeline
+from uriba.orders.enums import OperationKind, OperationStatus
 from uriba.orders.events import PaymentUpdated
 from uriba.orders.locks import LockedOrder
-from uriba.orders.models import OperationKind, OperationStatus
 from uriba.orders.timeline import TimelineEntry
 from uriba.stored_value import points, tenders
 

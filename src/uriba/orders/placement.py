@@ -12,8 +12,8 @@ from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.db.rows import typed_row
 from uriba.db.statements import statement
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
-from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.queries import ORDER_COLUMNS
 from uriba.orders.rows import OrderRow
 from uriba.outbox import Event, emit

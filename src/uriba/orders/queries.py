@@ -10,7 +10,7 @@ from uriba.core.actor import Actor
 from uriba.db import Session
 from uriba.db.rows import column_list, typed_row, typed_rows
 from uriba.db.statements import fragment, statement
-from uriba.orders.models import OperationKind
+from uriba.orders.enums import OperationKind
 from uriba.orders.rows import (
     OrderLineRow,
     OrderPromotionRow,

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uriba.db import Session
 from uriba.db.statements import statement
-from uriba.orders.models import ReturnCondition
+from uriba.orders.enums import ReturnCondition
 from uriba.orders.proration import ProratedTax
 
 

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_
-
 from uriba.customers import customers
 from uriba.db import Session
-from uriba.db.rows import typed_rows
-from uriba.orders.models import Order, OrderStatus, PaymentStatus
+from uriba.db.rows import column_list, typed_rows
+from uriba.db.statements import dynamic_statement, fragment
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.orders.rows import OrderRow
 
-_ORDER = Order.__table__.c
 _EQUAL = ("channel_id", "location_id", "customer_id", "number", "receipt", "status", "payment_status")
+_CONDITIONS = {name: fragment(f"o.{name} = :{name}") for name in _EQUAL} | {
+    "placed_from": fragment("o.placed_at >= :placed_from"),
+    "placed_to": fragment("o.placed_at < :placed_to"),
+}
+"""The condition of each field of `OrderFilter`, but for `customer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +45,37 @@ async def find_orders(
     session: Session, order_filter: OrderFilter, *, first: int, after: UUID | None
 ) -> Sequence[OrderRow]:
     """Return orders, newest first, one more than `first`. The caller has checked that the actor may list them."""
-    conditions = _conditions(order_filter)
+    conditions, params = _conditions(order_filter)
     if order_filter.customer is not None:
-        conditions.append(await _of_customer(session, order_filter.customer.strip()))
-    query = (
-        select(*(_ORDER[name] for name in OrderRow._fields))
-        .where(and_(True, *conditions))
-        .order_by(Order.placed_at.desc(), Order.id.desc())
-        .limit(first + 1)
-    )
+        conditions.append(_OF_CUSTOMER)
+        params |= await _customer(session, order_filter.customer.strip())
     if after is not None:
-        last = select(Order.placed_at, Order.id).where(Order.id == after)
-        query = query.where(tuple_(Order.placed_at, Order.id) < last.scalar_subquery())
-    return typed_rows(OrderRow, await session.select(query))
+        conditions.append(_AFTER)
+        params["after"] = after
+    query = _ORDERS.format(conditions=" AND ".join(conditions) or "true")
+    return typed_rows(OrderRow, await session.fetch(dynamic_statement(query), limit=first + 1, **params))
 
 
-def _conditions(order_filter: OrderFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    for name in _EQUAL:
-        if (value := getattr(order_filter, name)) is not None:
-            conditions.append(_ORDER[name] == value)
-    if order_filter.placed_from is not None:
-        conditions.append(Order.placed_at >= order_filter.placed_from)
-    if order_filter.placed_to is not None:
-        conditions.append(Order.placed_at < order_filter.placed_to)
-    return conditions
+_ORDERS = fragment(f"""
+    SELECT {column_list(OrderRow, "o")} FROM orders o WHERE {{conditions}}
+    ORDER BY o.placed_at DESC, o.id DESC LIMIT :limit
+""")
+
+_AFTER = fragment("(o.placed_at, o.id) < (SELECT l.placed_at, l.id FROM orders l WHERE l.id = :after)")
+
+_OF_CUSTOMER = fragment("(o.email = :email OR o.phone = :phone OR o.customer_id = ANY(:customer_ids))")
 
 
-async def _of_customer(session: Session, identifier: str) -> ColumnElement[bool]:
-    """Return the condition for orders of the customer with this identifier, and of guests who gave it at checkout."""
+def _conditions(order_filter: OrderFilter) -> tuple[list[str], dict[str, object]]:
+    """Return the conditions that these filters set, and their parameters."""
+    params = {name: value for name in _CONDITIONS if (value := getattr(order_filter, name)) is not None}
+    return [_CONDITIONS[name] for name in params], params
+
+
+async def _customer(session: Session, identifier: str) -> dict[str, object]:
+    """Return the parameters for orders of the customer with this identifier, and of guests who gave it at checkout."""
     email, phone = identifier.lower(), "".join(c for c in identifier if c.isascii() and (c.isdigit() or c == "+"))
     customer_ids = await customers.ids_by_identifiers(
         session, loyalty_card=identifier, email=email, phone=phone or None
     )
-    conditions: list[ColumnElement[bool]] = [Order.email == email]
-    if phone:
-        conditions.append(Order.phone == phone)
-    if customer_ids:
-        conditions.append(Order.customer_id.in_(customer_ids))
-    return or_(*conditions)
+    return {"email": email, "phone": phone or None, "customer_ids": customer_ids}

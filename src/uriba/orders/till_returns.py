@@ -10,7 +10,7 @@ from uuid import UUID
 
 from uriba.conflicts import conflicts
 from uriba.conflicts.conflicts import NewConflict
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.core import clock
 from uriba.core.actor import SYSTEM
 from uriba.core.ids import new_id

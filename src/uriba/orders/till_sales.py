@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from uriba.db.session import Insert, Session
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.orders.events import OrderCompleted, OrderPlaced, PaymentUpdated, order_subject
-from uriba.orders.models import OrderStatus, PaymentStatus
 from uriba.orders.placement import Tender
 from uriba.outbox import Event, emit
 from uriba.pricing.tax import TaxLine

@@ -11,7 +11,7 @@ from uriba.core import digests, money
 from uriba.core.errors import Code, DomainError, Problem
 from uriba.core.quantities import QUANTITY_MAX
 from uriba.core.text import CODE_SIZE_MAX, TEXT_SIZE_MAX, has_control
-from uriba.pos.models import PosEventType
+from uriba.pos.enums import PosEventType
 
 LINES_MAX = 1_000
 """Lines of one fact."""

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from uriba.conflicts import conflicts, queries
 from uriba.conflicts.conflicts import NewConflict
-from uriba.conflicts.models import ConflictKind, ConflictStatus
+from uriba.conflicts.enums import ConflictKind, ConflictStatus
 from uriba.core import digests
 from uriba.core.errors import Code, Problem
 from uriba.db import Session
 from uriba.db.statements import statement
+from uriba.pos.enums import PosEventStatus
 from uriba.pos.facts import TillFact, find_problems
-from uriba.pos.models import PosEventStatus
 from uriba.pos.terminals import SyncContext
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, func, text
@@ -11,25 +10,6 @@ from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class PosEventType(StrEnum):
-    """The types of till events."""
-
-    SALE = "SALE"
-    RETURN = "RETURN"
-    RECEIPT = "RECEIPT"
-    ADJUSTMENT = "ADJUSTMENT"
-    COUNT = "COUNT"
-    DAMAGE = "DAMAGE"
-
-
-class PosEventStatus(StrEnum):
-    """The status of an event: applied now, applied before, or parked until staff repair it."""
-
-    APPLIED = "APPLIED"
-    DUPLICATE = "DUPLICATE"
-    PARKED = "PARKED"
 
 
 class PosTerminal(Base):

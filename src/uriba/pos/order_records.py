@@ -8,9 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from uriba.cart import carts
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.conflicts.conflicts import NewConflict
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.core.errors import Code, Problem
 from uriba.core.ids import new_id
 from uriba.core.ids import uuid as uuid_of
@@ -22,8 +22,8 @@ from uriba.orders import till_returns as returns
 from uriba.orders import till_sales as sales
 from uriba.orders.till_returns import TillReturn
 from uriba.orders.till_sales import TillSale, TillSaleLine
+from uriba.pos.enums import PosEventType
 from uriba.pos.facts import FactAmounts, TillFact, parse_amounts
-from uriba.pos.models import PosEventType
 from uriba.pos.reference_data import ReferenceData
 from uriba.pos.terminals import SyncContext
 from uriba.pricing import offline_redemptions

@@ -12,7 +12,7 @@ import msgspec
 from uriba.catalog import channels
 from uriba.config import Settings
 from uriba.conflicts import conflicts
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.core import text
 from uriba.core.actor import Actor
 from uriba.core.errors import DomainError, Invalid, InvalidState

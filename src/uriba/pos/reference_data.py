@@ -16,8 +16,8 @@ from uriba.core.text import CODE_SIZE_MAX, has_control
 from uriba.customers import customers
 from uriba.db import Row, Session
 from uriba.inventory.queries import variants_at_location
+from uriba.pos.enums import PosEventType
 from uriba.pos.facts import PRICED_TYPES, TillFact
-from uriba.pos.models import PosEventType
 from uriba.pos.terminals import SyncContext
 from uriba.pricing import prices
 from uriba.pricing.quote import PricingTerms, pricing_terms

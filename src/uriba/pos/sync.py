@@ -12,7 +12,7 @@ from datetime import datetime
 
 from uriba.config import Settings
 from uriba.conflicts import conflicts
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.core.actor import Actor
 from uriba.core.errors import Code, Invalid, Problem
 from uriba.core.quantities import check_rows
@@ -20,15 +20,15 @@ from uriba.db import Session
 from uriba.db.session import Insert
 from uriba.fulfillment.allocation import backorders
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.ledger import StockFact
-from uriba.inventory.models import StockReason, StockState
 from uriba.outbox import emit, event
 from uriba.pos import facts as fact_checks
 from uriba.pos import identity, order_records, reference_data, terminals
+from uriba.pos.enums import PosEventStatus, PosEventType
 from uriba.pos.events import TerminalSynced, terminal_subject
 from uriba.pos.facts import PRICED_TYPES, TillFact
 from uriba.pos.identity import Verdict, conflict_key, parked_conflict
-from uriba.pos.models import PosEventStatus, PosEventType
 from uriba.pos.order_records import OrderRecords
 from uriba.pos.reference_data import ReferenceData
 from uriba.pos.terminals import SyncContext

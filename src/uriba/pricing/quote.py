@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from uriba.catalog.models import SHIPPING_TAX_CLASS
+from uriba.catalog.enums import SHIPPING_TAX_CLASS
 from uriba.core.money import Rounding
 from uriba.pricing.basket_items import BasketItem
 from uriba.pricing.promotions import PromotionCandidates, PromotionOutcome, PromotionResult, evaluate

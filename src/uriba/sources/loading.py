@@ -18,8 +18,8 @@ from typing import Protocol, TypeVar
 
 from uriba.catalog import channels, locations, products, queries
 from uriba.catalog.channels import ChannelRow, TaxRateRow
+from uriba.catalog.enums import ChannelKind, LocationKind
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.core import digests
 from uriba.core.actor import SYSTEM
@@ -29,8 +29,8 @@ from uriba.customers.customers import CustomerRow
 from uriba.db import Database, Session, idempotency
 from uriba.db.idempotency import Call
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 from uriba.inventory.queries import levels_by_key
 from uriba.outbox import relay
 from uriba.pricing import prices, promotion_setup

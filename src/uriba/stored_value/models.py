@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, LargeBinary, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class CardEntryKind(StrEnum):
-    """Why a gift card's balance changed. GIVE_BACK: the order that it paid was not placed."""
-
-    ISSUE = "ISSUE"
-    REDEEM = "REDEEM"
-    REFUND = "REFUND"
-    GIVE_BACK = "GIVE_BACK"
-    ADJUST = "ADJUST"
-
-
-class PointsEntryKind(StrEnum):
-    """Why a customer's points changed. REVERSE: points earned with an order were taken back after a refund.
-
-    GIVE_BACK: the order that they paid was not placed.
-    """
-
-    EARN = "EARN"
-    REDEEM = "REDEEM"
-    REFUND = "REFUND"
-    REVERSE = "REVERSE"
-    GIVE_BACK = "GIVE_BACK"
-    ADJUST = "ADJUST"
 
 
 class GiftCard(Base):

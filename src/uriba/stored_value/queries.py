@@ -10,7 +10,7 @@ from uuid import UUID
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.stored_value import codes
-from uriba.stored_value.models import CardEntryKind, PointsEntryKind
+from uriba.stored_value.enums import CardEntryKind, PointsEntryKind
 
 USABLE = "c.blocked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())"
 """The SQL condition under which the gift card `c` can pay."""

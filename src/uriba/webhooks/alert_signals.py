@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from uriba.alerts.models import AlertKind
+from uriba.alerts.enums import AlertKind
 from uriba.alerts.rules import Signal
 from uriba.db import Session
 from uriba.db.statements import statement

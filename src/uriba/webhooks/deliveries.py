@@ -12,7 +12,7 @@ from uriba.core.errors import InvalidState, NotFound
 from uriba.db import Row, Session
 from uriba.db.statements import fragment, statement
 from uriba.webhooks import endpoints
-from uriba.webhooks.models import DeliveryStatus
+from uriba.webhooks.enums import DeliveryStatus
 
 DELETED_MAX = 10_000
 """Deliveries that are deleted at once."""

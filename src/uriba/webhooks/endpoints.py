@@ -19,8 +19,8 @@ from uriba.core.ids import new_id
 from uriba.db import Row, Session
 from uriba.db.statements import Statement, fragment, statement
 from uriba.outbox import emit, feed
+from uriba.webhooks.enums import EndpointStatus
 from uriba.webhooks.events import EndpointTested, endpoint_subject
-from uriba.webhooks.models import EndpointStatus
 
 ENDPOINTS_MAX = 50
 """Endpoints of one channel, and endpoints of staff without a channel."""

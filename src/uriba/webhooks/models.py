@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,22 +20,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from uriba.db.base import Base
-
-
-class EndpointStatus(StrEnum):
-    """ACTIVE: the last attempt succeeded. RETRYING: deliveries are being retried. PAUSED: nothing is sent."""
-
-    ACTIVE = "ACTIVE"
-    RETRYING = "RETRYING"
-    PAUSED = "PAUSED"
-
-
-class DeliveryStatus(StrEnum):
-    """PENDING: to be sent or retried. DELIVERED: accepted with 2xx. FAILED: given up by a person."""
-
-    PENDING = "PENDING"
-    DELIVERED = "DELIVERED"
-    FAILED = "FAILED"
 
 
 class Endpoint(Base):

@@ -26,6 +26,7 @@ from uriba.metrics import EVENTS_RELAYED, ROWS_SWEPT
 from uriba.outbox import relay
 from uriba.outbox.database import open_database
 from uriba.outbox.hints import COMMITTED, NUMBERED, Hints
+from uriba.supervisor import HEARTBEAT_S, Heartbeat
 from uriba.webhooks.dispatcher import Dispatcher
 from uriba.worker import sweeps
 from uriba.worker.sweeps import WorkerContext
@@ -42,8 +43,13 @@ RELAY_PAUSE_S = 0.015
 """The pause between two turns of the relay, so that commits in close succession share a turn."""
 
 
-async def run(settings: Settings) -> None:
-    """Run the relay, the webhook dispatcher and the sweeps until cancelled."""
+def run_until_terminated(settings: Settings, beat: Heartbeat) -> None:
+    """Run the worker until this process is asked to end."""
+    asyncio.run(run(settings, beat))
+
+
+async def run(settings: Settings, beat: Heartbeat) -> None:
+    """Run the relay, the webhook dispatcher and the sweeps until cancelled. `beat` is called every second."""
     logs.configure(settings)
     assert settings.database_url and settings.valkey_url
     database = open_database(settings.model_copy(update={"idle_timeout_s": IDLE_TIMEOUT_S}))
@@ -56,9 +62,16 @@ async def run(settings: Settings) -> None:
             tasks.create_task(run_relay(context))
             tasks.create_task(Dispatcher(database, hints, settings).run())
             tasks.create_task(run_sweeps(context))
+            tasks.create_task(_beat(beat))
     finally:
         await hints.close()
         await database.close()
+
+
+async def _beat(beat: Heartbeat) -> None:
+    while True:
+        beat()
+        await asyncio.sleep(HEARTBEAT_S)
 
 
 async def run_relay(context: WorkerContext) -> None:

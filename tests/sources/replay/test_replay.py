@@ -13,8 +13,9 @@ import pytest
 from rich.console import Console
 
 from tests.support.scratch_database import open_scratch_database
-from uriba import invariants, supervisor
+from uriba import invariants
 from uriba.access import keys
+from uriba.config import to_environment
 from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
 from uriba.sources.replay import comparison, report
@@ -43,13 +44,13 @@ def no_progress(_stage: str, _rows: int | None) -> Iterator[AddRows]:
 @pytest.fixture(scope="module")
 async def orderly_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with open_scratch_database(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("orderly"))
+        yield ReplayTarget(database, to_environment(settings), tmp_path_factory.mktemp("orderly"))
 
 
 @pytest.fixture(scope="module")
 async def chaotic_hub(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReplayTarget]:
     async with open_scratch_database(hub.settings) as (settings, database):
-        yield ReplayTarget(database, supervisor.to_environment(settings), tmp_path_factory.mktemp("chaotic"))
+        yield ReplayTarget(database, to_environment(settings), tmp_path_factory.mktemp("chaotic"))
 
 
 @pytest.fixture(scope="module")

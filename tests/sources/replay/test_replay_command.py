@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.scratch_database import open_scratch_database
 from tests.support.waiting import wait_until
-from uriba import supervisor
+from uriba.config import to_environment
 from uriba.db import Database
 from uriba.db.statements import statement
 from uriba.sources.loading import AddRows
@@ -52,7 +52,7 @@ async def count_events(database: Database) -> int:
 @pytest.mark.timeout(300)
 async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tmp_path: Path) -> None:
     async with open_scratch_database(hub.settings) as (settings, database):
-        environment = supervisor.to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
+        environment = to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
 
         interrupted = start(environment, *SLICE)
         await wait_until(lambda: count_events(database), within_s=60)
@@ -75,7 +75,7 @@ async def test_running_again_completes_an_interrupted_replay(hub: RunningHub, tm
 @pytest.mark.timeout(300)
 async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: Path) -> None:
     async with open_scratch_database(hub.settings) as (settings, database):
-        environment = supervisor.to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
+        environment = to_environment(settings) | {"URIBA_DATA_DIR": str(tmp_path), "COLUMNS": "110"}
         target = ReplayTarget(database, environment, tmp_path)
         await replay(
             target, lambda: CompleteJourneySales(stores=1, days=4, products=200), seed=None, progress=no_progress

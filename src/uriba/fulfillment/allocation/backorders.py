@@ -12,7 +12,7 @@ from uriba.db.rows import typed_rows
 from uriba.db.statements import statement
 from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.sourcing.rules import CHANNEL_ORDER_RULES
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory import ledger

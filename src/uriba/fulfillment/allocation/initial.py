@@ -9,13 +9,13 @@ from uuid import UUID
 
 import msgspec
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.db.session import Insert, Session
 from uriba.db.statements import statement
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
+from uriba.inventory.enums import StockReason
 from uriba.inventory.holds import HeldUnits
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 
 class InitialFulfillmentLine(msgspec.Struct, frozen=True, kw_only=True):

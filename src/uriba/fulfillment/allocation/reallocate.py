@@ -12,10 +12,10 @@ from uriba.core.ids import new_id
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.fulfillment import order_progress
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 
 
 class Reallocation(msgspec.Struct, frozen=True, kw_only=True):

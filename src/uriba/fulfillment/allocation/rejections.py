@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.conflicts import conflicts
 from uriba.conflicts.conflicts import NewConflict
-from uriba.conflicts.models import ConflictKind
+from uriba.conflicts.enums import ConflictKind
 from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
 from uriba.fulfillment.sourcing.selection import Demand, Supply, assign_units
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason, StockState
 from uriba.inventory.queries import COUNT_TIMES, UNITS_IN_STATE, supply_by_variant
 
 REJECTED = "REJECTED"

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.core.actor import SYSTEM
 from uriba.db import Session
 from uriba.db.rows import typed_rows
 from uriba.db.statements import statement
 from uriba.fulfillment.allocation import reallocate
 from uriba.fulfillment.allocation.reallocate import Reallocation
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.sourcing.selection import Assignment, Demand, Supply, assign_units
 from uriba.fulfillment.sourcing.stock import load_stock
 from uriba.inventory import ledger

@@ -15,15 +15,15 @@ from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.fulfillment import order_progress, order_snapshot
 from uriba.fulfillment.allocation import backorders, split
+from uriba.fulfillment.enums import CANCELLABLE, PROMISED
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
-from uriba.fulfillment.models import CANCELLABLE, PROMISED
 from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 from uriba.orders import lifecycle, payments, timeline
+from uriba.orders.enums import OrderStatus
 from uriba.orders.events import OrderLinesCancelled
-from uriba.orders.models import OrderStatus
 from uriba.orders.payments import PaymentReason
 from uriba.orders.timeline import TimelineEntry
 from uriba.pricing import redemptions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from uriba.cart.models import FulfillmentMethod as Method
+from uriba.cart.enums import FulfillmentMethod as Method
 from uriba.core.errors import InvalidState
-from uriba.fulfillment.models import FulfillmentStatus as Status
+from uriba.fulfillment.enums import FulfillmentStatus as Status
 
 TRANSITIONS: Mapping[Method, Mapping[Status, tuple[Status, ...]]] = {
     Method.CARRY_OUT: {},

@@ -16,15 +16,15 @@ from uriba.db import Session
 from uriba.db.statements import statement
 from uriba.fulfillment import order_progress, order_snapshot
 from uriba.fulfillment.allocation import rejections, split
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.lifecycle import cancellation, transitions
 from uriba.fulfillment.lifecycle.transitions import DEPARTED
-from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.order_snapshot import FulfillmentPart, OrderSnapshot
 from uriba.inventory import ledger
+from uriba.inventory.enums import StockReason
 from uriba.inventory.ledger import Movement
-from uriba.inventory.models import StockReason
 from uriba.orders import payments
-from uriba.orders.models import PaymentStatus
+from uriba.orders.enums import PaymentStatus
 
 CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CODE_SIZE = 6

@@ -11,10 +11,10 @@ import strawberry
 from uriba.access.guess_limits import CodeKind
 from uriba.cart import carts, coupons, fulfillment_methods, handoff, lines, merge
 from uriba.cart.addresses import Address
+from uriba.cart.enums import FulfillmentMethod
 from uriba.cart.errors import CartNotFound, CodeExpired, CodeUnknown
 from uriba.cart.lines import LineQuantity, NewLine
 from uriba.cart.merge import CartMergePolicy
-from uriba.cart.models import FulfillmentMethod
 from uriba.cart.view import CartView
 from uriba.core import ids
 from uriba.core.ids import new_secret_id

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from uriba.cart import line_warnings
+from uriba.cart.enums import CartStatus, FulfillmentMethod
 from uriba.cart.merge import CartMergePolicy
-from uriba.cart.models import CartStatus, FulfillmentMethod
 from uriba.cart.view import CartView, LineView
 from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Channel, Location, Variant, load_channel, load_location, variant_of

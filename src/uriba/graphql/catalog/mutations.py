@@ -8,8 +8,8 @@ import strawberry
 
 from uriba.catalog import channels, locations, products
 from uriba.catalog.channels import ChannelRow, IssuerRow, TaxRateRow
+from uriba.catalog.enums import Capture, ChannelKind, LocationKind
 from uriba.catalog.locations import LocationRow
-from uriba.catalog.models import Capture, ChannelKind, LocationKind
 from uriba.catalog.products import ProductRow, VariantRow
 from uriba.core.money import Rounding
 from uriba.graphql.context import Info

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from uriba.catalog.models import Capture, ChannelKind, LocationKind
+from uriba.catalog.enums import Capture, ChannelKind, LocationKind
 from uriba.core.ids import global_id
 from uriba.core.pages import check_first
 from uriba.graphql.context import Info

@@ -16,7 +16,7 @@ from uriba.db import Session
 from uriba.graphql.connectors.types import KIND, ConnectorInput, ConnectorPayload, ConnectorUpdateInput, connector_of
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import CATALOG_SCOPE, mutation
-from uriba.outbound.client import check_url
+from uriba.outbound.addresses import check_url
 from uriba.webhooks import endpoints
 
 Change = Callable[[Session, UUID], Awaitable[ConnectorRecord]]

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import strawberry
 
-from uriba.connectors import runs
+from uriba.connectors import run_records
 from uriba.connectors.connector_records import ConnectorRecord
 from uriba.connectors.connectors import ConnectorLag, DifferencePage
-from uriba.connectors.models import ConnectorKind, ConnectorStatus, ValueKind
+from uriba.connectors.enums import ConnectorKind, ConnectorStatus, ValueKind
+from uriba.connectors.run_records import RunRecord
 from uriba.connectors.run_report import ReportedRefusal
-from uriba.connectors.runs import RunRecord
 from uriba.connectors.sent_values import Difference
 from uriba.core import pages
 from uriba.core.ids import global_id
@@ -105,7 +105,7 @@ class Connector:
     async def runs(self, info: Info, first: int | None = 20, after: str | None = None) -> ConnectorRunConnection:
         size = pages.check_first(20 if first is None else first)
         async with info.context.reading() as session:
-            found = await runs.of_connector(session, self.key, before=pages.after_number(after), first=size + 1)
+            found = await run_records.of_connector(session, self.key, before=pages.after_number(after), first=size + 1)
         page = pages.page(found, first=size, after=after, key=lambda run: run.id)
         return connect(ConnectorRunConnection, ConnectorRunEdge, page, _run_of)  # type: ignore[no-any-return]
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import strawberry
 
+from uriba.core.extras import extra
 from uriba.documents import content as document_content
 from uriba.documents.content import DocumentKind, PaperSize
-from uriba.documents.html import render_html
 from uriba.graphql.scalars import DecimalString, Money
 
 strawberry.enum(
@@ -112,4 +112,6 @@ class Document:
 
     @strawberry.field(description="The page, with its style sheet and without scripts.")
     def html(self, paper: DocumentPaper = PaperSize.A4) -> str:  # type: ignore[valid-type]
+        with extra("documents"):
+            from uriba.documents.html import render_html
         return render_html(self.content, paper)

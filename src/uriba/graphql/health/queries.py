@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from uriba.alerts import queries as alert_queries
-from uriba.alerts.models import AlertKind, AlertStatus
+from uriba.alerts.enums import AlertKind, AlertStatus
 from uriba.catalog import locations
 from uriba.core import ids, pages
 from uriba.core.actor import Role

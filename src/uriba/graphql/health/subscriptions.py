@@ -9,8 +9,8 @@ from uuid import UUID
 import strawberry
 
 from uriba.alerts import queries
+from uriba.alerts.enums import AlertStatus
 from uriba.alerts.events import SUBJECT_PREFIX, alert_subject
-from uriba.alerts.models import AlertStatus
 from uriba.alerts.queries import AlertRecord
 from uriba.core.pages import PAGE_SIZE_MAX
 from uriba.graphql.context import Info

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import strawberry
 
+from uriba.alerts.enums import AlertKind, AlertStatus
 from uriba.alerts.events import subject_id
-from uriba.alerts.models import AlertKind, AlertStatus
 from uriba.alerts.queries import AlertRecord
-from uriba.connectors.models import ConnectorStatus
+from uriba.connectors.enums import ConnectorStatus
 from uriba.core import pages
 from uriba.core.ids import global_id
 from uriba.graphql.catalog.types import Channel, Location, load_channel, load_location
@@ -19,7 +19,7 @@ from uriba.graphql.webhooks.types import Endpoint, endpoint_of
 from uriba.health import channel_health, parity, terminal_health
 from uriba.health.channel_health import ConnectorLag, EndpointLag
 from uriba.health.feed_readers import ReaderLag
-from uriba.webhooks.models import EndpointStatus
+from uriba.webhooks.enums import EndpointStatus
 
 strawberry.enum(
     AlertKind,

@@ -11,8 +11,8 @@ import strawberry
 from uriba.core.ids import global_id
 from uriba.graphql.context import Info
 from uriba.inventory import explain
+from uriba.inventory.enums import StockState
 from uriba.inventory.explain import AvailabilityCause, AvailabilityTerm, CauseKind, StateUnits, TermName
-from uriba.inventory.models import StockState
 from uriba.inventory.queries import LevelKey
 
 strawberry.enum(StockState, description="The state of units on hand. All states but SELLABLE are unavailable.")

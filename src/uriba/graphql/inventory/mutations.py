@@ -18,7 +18,7 @@ from uriba.graphql.scalars import UserError
 from uriba.inventory import adjustments, counts, queries, state_moves
 from uriba.inventory.adjustments import Adjustment, LevelSetting
 from uriba.inventory.counts import CountedLine
-from uriba.inventory.models import StockReason, StockState
+from uriba.inventory.enums import StockReason, StockState
 from uriba.inventory.state_moves import StateMove
 
 

@@ -17,7 +17,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.permissions import RETAILER, query
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import lookups, transfer_queries
-from uriba.inventory.models import TransferStatus
+from uriba.inventory.enums import TransferStatus
 from uriba.inventory.transfer_receipts import Discrepancy
 
 strawberry.enum(TransferStatus, name="StockTransferStatus", description="The status of a transfer.")

@@ -17,7 +17,7 @@ from uriba.graphql.inventory import explain
 from uriba.graphql.inventory.explain import StockStateUnits, StockTerm
 from uriba.graphql.scalars import Node, PageInfo
 from uriba.inventory import queries
-from uriba.inventory.models import StockReason, StockState
+from uriba.inventory.enums import StockReason, StockState
 
 strawberry.enum(StockReason, description="The reason of a movement.")
 

@@ -16,10 +16,10 @@ from uriba.core.errors import Code, NotFound, Refusals
 from uriba.core.ids import new_id
 from uriba.db.idempotency import Replayed
 from uriba.fulfillment import returns
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.lifecycle import updates
 from uriba.fulfillment.lifecycle.cancellation import cancel_order
 from uriba.fulfillment.lifecycle.updates import FulfillmentUpdate
-from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.returns import ReturnRequest, ReturnRequestLine
 from uriba.graphql.cart.mutations import cart_key
 from uriba.graphql.context import Info
@@ -31,7 +31,7 @@ from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.permissions import RETAILER, TERMINAL, mutation
 from uriba.graphql.scalars import UserError
 from uriba.orders import payment_operations
-from uriba.orders.models import ReturnCondition
+from uriba.orders.enums import ReturnCondition
 
 
 @strawberry.input(description="Units of an order line.")

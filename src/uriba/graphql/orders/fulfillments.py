@@ -9,11 +9,11 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from uriba.cart.models import FulfillmentMethod
+from uriba.cart.enums import FulfillmentMethod
 from uriba.core.ids import global_id
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.fulfillment.lifecycle.pickups import visible_pickup_code
 from uriba.fulfillment.lifecycle.transitions import next_statuses
-from uriba.fulfillment.models import FulfillmentStatus
 from uriba.fulfillment.queries import FulfillmentRow
 from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info

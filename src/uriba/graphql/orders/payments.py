@@ -8,7 +8,7 @@ import strawberry
 
 from uriba.core.ids import global_id
 from uriba.graphql.scalars import Money, Node, money_of
-from uriba.orders.models import OperationStatus, PaymentStatus
+from uriba.orders.enums import OperationStatus, PaymentStatus
 from uriba.orders.rows import PaymentRow, RefundRow
 
 strawberry.enum(PaymentStatus, description="The status of a payment, or of all payments of an order.")

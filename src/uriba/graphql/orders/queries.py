@@ -10,14 +10,14 @@ import strawberry
 from uriba.catalog import locations
 from uriba.core import fields, ids, pages
 from uriba.fulfillment import queries as fulfillments
-from uriba.fulfillment.models import FulfillmentStatus
+from uriba.fulfillment.enums import FulfillmentStatus
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info
 from uriba.graphql.orders.fulfillments import FulfillmentConnection, FulfillmentEdge, fulfillment_of
 from uriba.graphql.orders.types import Order, OrderConnection, order_of, page_of_orders
 from uriba.graphql.permissions import PUBLIC, RETAILER, query
 from uriba.orders import queries
-from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.orders.search import OrderFilter
 
 

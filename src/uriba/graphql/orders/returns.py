@@ -13,7 +13,7 @@ from uriba.graphql.catalog.types import Location, load_location
 from uriba.graphql.context import Info
 from uriba.graphql.orders.lines import OrderLine, line_of
 from uriba.graphql.scalars import Money, Node, money_of
-from uriba.orders.models import ReturnCondition
+from uriba.orders.enums import ReturnCondition
 from uriba.orders.rows import ReturnLineRow, ReturnRow
 
 if TYPE_CHECKING:

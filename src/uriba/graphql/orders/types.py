@@ -19,7 +19,7 @@ from uriba.graphql.orders.lines import OrderLine, TaxLine, line_of, tax_line_of
 from uriba.graphql.orders.payments import Payment, Refund, payment_of, refund_of
 from uriba.graphql.orders.returns import Return, return_of
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
-from uriba.orders.models import OrderStatus, PaymentStatus
+from uriba.orders.enums import OrderStatus, PaymentStatus
 from uriba.orders.rows import OrderPromotionRow, OrderRow, TimelineRow
 from uriba.orders.search import OrderFilter, find_orders
 from uriba.outbox import registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from uriba.conflicts import queries
-from uriba.conflicts.models import ConflictKind, ConflictStatus
+from uriba.conflicts.enums import ConflictKind, ConflictStatus
 from uriba.core import pages
 from uriba.graphql.connections import connect
 from uriba.graphql.context import Info

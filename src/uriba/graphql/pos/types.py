@@ -10,7 +10,7 @@ from uuid import UUID
 import strawberry
 from strawberry.scalars import JSON
 
-from uriba.conflicts.models import ConflictKind, ConflictStatus
+from uriba.conflicts.enums import ConflictKind, ConflictStatus
 from uriba.conflicts.queries import problems_of, sent_fact
 from uriba.core.errors import Problem
 from uriba.core.ids import global_id
@@ -18,9 +18,9 @@ from uriba.graphql.catalog.types import Location, Variant, load_location, load_v
 from uriba.graphql.context import Info
 from uriba.graphql.orders.types import Order, order_of
 from uriba.graphql.scalars import DecimalString, Node, PageInfo, UserError
+from uriba.pos.enums import PosEventStatus, PosEventType
 from uriba.pos.facts import FactLine, FactTender, TillFact
 from uriba.pos.identity import Verdict
-from uriba.pos.models import PosEventStatus, PosEventType
 
 strawberry.enum(PosEventType, description="The type of an event: what has happened at the till.")
 strawberry.enum(PosEventStatus, description="The verdict on an event.")

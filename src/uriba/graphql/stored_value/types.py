@@ -15,7 +15,7 @@ from uriba.graphql.context import Info
 from uriba.graphql.permissions import CUSTOMERS_SCOPE, query
 from uriba.graphql.scalars import Money, Node, PageInfo, money_of
 from uriba.stored_value import queries
-from uriba.stored_value.models import CardEntryKind, PointsEntryKind
+from uriba.stored_value.enums import CardEntryKind, PointsEntryKind
 from uriba.stored_value.queries import CardEntryRecord, GiftCardRecord, PointsEntryRecord
 
 if TYPE_CHECKING:

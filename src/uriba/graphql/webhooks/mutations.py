@@ -13,7 +13,7 @@ from uriba.db import Session
 from uriba.graphql.context import Info
 from uriba.graphql.permissions import APP_OR_STAFF, mutation
 from uriba.graphql.webhooks.types import DeliveryPayload, EndpointInput, EndpointPayload, delivery_of, endpoint_of
-from uriba.outbound.client import check_url
+from uriba.outbound.addresses import check_url
 from uriba.outbox.registry import check_types
 from uriba.webhooks import deliveries, endpoints
 from uriba.webhooks.deliveries import DeliveryRecord

@@ -20,7 +20,7 @@ from uriba.outbox import registry
 from uriba.webhooks import deliveries
 from uriba.webhooks.deliveries import AttemptRecord, DeliveryRecord
 from uriba.webhooks.endpoints import EndpointRecord
-from uriba.webhooks.models import DeliveryStatus, EndpointStatus
+from uriba.webhooks.enums import DeliveryStatus, EndpointStatus
 
 strawberry.enum(
     EndpointStatus,
