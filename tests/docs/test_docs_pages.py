@@ -123,3 +123,11 @@ def test_the_page_on_architecture_has_the_layers_of_the_import_contract() -> Non
 
     expected = [re.split(r" \| ", layer) for layer in layers]
     assert [name for row in shown for name in row] == [name for layer in expected for name in layer]
+
+
+@pytest.mark.parametrize("index", ["docs/index.md", "docs/decisions/index.md"])
+def test_an_index_links_to_every_page_beside_it(index: str) -> None:
+    page = ROOT / index
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", page.read_text()))
+
+    assert {other.name for other in page.parent.glob("*.md")} - {page.name} - linked == set()
