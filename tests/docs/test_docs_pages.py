@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from uriba.config import Settings
 from uriba.connectors.settings import ConnectorSettings
+from uriba.core.errors import Code
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.md"), *ROOT.glob("examples/*.md")])
@@ -143,3 +144,9 @@ def test_an_index_links_to_every_page_beside_it(index: str) -> None:
     linked = set(re.findall(r"\]\(([\w-]+\.md)", page.read_text()))
 
     assert {other.name for other in page.parent.glob("*.md")} - {page.name} - linked == set()
+
+
+def test_the_api_guide_has_every_error_code() -> None:
+    text = (ROOT / "docs" / "api-guide.md").read_text()
+
+    assert [code for code in Code if f"`{code}`" not in text] == []
