@@ -54,6 +54,7 @@ def known_names() -> frozenset[str]:
     """Return the names that the code defines or uses, the words of the exported schemas, and the settings."""
     names: set[str] = set()
     for path in ROOT.glob("src/**/*.py"):
+        names.add(path.stem)
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 names.add(node.name)
