@@ -7,7 +7,10 @@ ARGS ?=
 # Bytecode is kept in any case: without it, each start would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint types imports schema docs bench clean
+# What to run if tests fail; only CI sets it.
+ON_FAILURE ?=
+
+.PHONY: demo test test-fast check lint types imports schema docs bench clean
 
 # README's first command: starts engines and hub, loads real data and plays a journey, then keeps running until Ctrl-C.
 # ARGS=--exit ends it after the journey.
@@ -16,7 +19,11 @@ demo: $(VENV)/installed
 
 # README's second command.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS) $(ON_FAILURE)
+
+# The tests that need no engine and start no process, with a tenth of the random cases.
+test-fast: $(VENV)/installed
+	URIBA_TEST_FAST=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not engines" $(ARGS)
 
 # CI runs this.
 check: test lint types imports schema docs

@@ -1,80 +1,112 @@
 """Fixtures: a hub with a real PostgreSQL and Valkey, an API server on a loopback port, and the loops of the worker.
 
 All tests of a process share one hub. Each test creates a separate shop with unique codes, so tests do not block each
-other. After each test that uses a shop, all invariants are checked over all data.
+other. After each module that uses a shop, and at the end of the run, all invariants are checked over all data.
+
+Fixtures import what they use when they run, so that tests without engines start soon.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.api_server import serve
-from tests.support.event_conformity import ConformityCheck
-from tests.support.hub import RunningHub, make_settings
-from tests.support.shop import Shop, open_shop
-from uriba import app, embedded, invariants
-from uriba.checkout.completion import Checkout
-from uriba.checkout.gateways.configured import gateways
-from uriba.migrate.runner import migrate
-from uriba.outbox.database import open_database
-from uriba.outbox.hints import COMMITTED, Hints
-from uriba.webhooks.dispatcher import Dispatcher
-from uriba.worker import runner
-from uriba.worker.sweeps import WorkerContext
+from tests.support.run_hooks import END_OF_RUN, FailureRecord, ProcessGuard
+
+if TYPE_CHECKING:
+    from tests.support.hub import RunningHub
+    from tests.support.hub_check import HubCheck
+    from tests.support.shop import Shop
+    from uriba.embedded import EngineAddresses
 
 os.environ["COLUMNS"] = "200"
 """A fixed width, so that the output of tables does not depend on the terminal."""
+
+WORKERS_MAX = 8
+"""`tests.support.engines` shares the connections of one PostgreSQL and the databases of one Valkey among so many."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("uriba")
+    group.addoption("--check-each-test", action="store_true", help="check the invariants after each test of a shop")
+    group.addoption("--failed-file", type=Path, help="write what failed to this file, to run it again")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(ProcessGuard())
+    if config.option.failed_file and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailureRecord(config.option.failed_file))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one more than the number of cores, because tests also wait for processes and timers."""
-    return (os.cpu_count() or 1) + 1
+    return min((os.cpu_count() or 1) + 1, WORKERS_MAX)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use the engines, before `-m` selects by marker."""
+    for item in items:
+        if "engines" in getattr(item, "fixturenames", ()):
+            item.add_marker("engines")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the engines if a worker was killed."""
+    factory: pytest.TempPathFactory | None = getattr(config, "_tmp_path_factory", None)
+    if factory and factory._basetemp and not hasattr(config, "workerinput"):
+        from tests.support.engines import run_folder, stop_engines
+
+        stop_engines(run_folder(factory.getbasetemp()))
 
 
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EngineAddresses]:
-    with embedded.run_engines(tmp_path_factory.mktemp("hub")) as addresses:
+async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EngineAddresses]:
+    from tests.support.engines import run_folder, shared_engines
+
+    async with shared_engines(run_folder(tmp_path_factory.getbasetemp())) as addresses:
         yield addresses
 
 
 @pytest.fixture(scope="session")
-async def hub(engines: embedded.EngineAddresses, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
-    settings = make_settings(engines, tmp_path_factory.mktemp("settings"))
-    assert settings.database_url and settings.valkey_url
-    await migrate(settings.database_url, sandbox=True)
-    database = open_database(settings)
-    hints = Hints(settings.valkey_url)
-    database.after_commit = lambda: hints.publish(COMMITTED)
-    work = WorkerContext(database, settings, Checkout(database, settings, gateways(database, settings)), hints)
-    loops = [
-        asyncio.create_task(runner.run_relay(work)),
-        asyncio.create_task(Dispatcher(database, hints, settings).run()),
-    ]
-    async with serve(app.create(settings)) as url:
-        yield RunningHub(url, settings, database, work)
-    for loop in loops:
-        loop.cancel()
-    await asyncio.gather(*loops, return_exceptions=True)
-    await hints.close()
-    await database.close()
+async def hub(engines: EngineAddresses, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHub]:
+    from tests.support.hub import make_settings
+    from tests.support.hub_server import run_hub
+
+    async with run_hub(make_settings(engines, tmp_path_factory.mktemp("settings"))) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def conformity(hub: RunningHub) -> ConformityCheck:
-    return ConformityCheck(hub.database)
+async def hub_check(hub: RunningHub) -> AsyncIterator[HubCheck]:
+    from tests.support.hub_check import HubCheck
+
+    check = HubCheck(hub.database)
+    yield check
+    await check.check(END_OF_RUN)
+
+
+@pytest.fixture(scope="module")
+async def check_after_module(hub_check: HubCheck, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Check the invariants and the new events after the module's last test."""
+    yield
+    await hub_check.check(request.node.nodeid)
 
 
 @pytest.fixture
-async def shop(hub: RunningHub, conformity: ConformityCheck) -> AsyncIterator[Shop]:
-    """Create a separate retailer; at the end, check all invariants, and all new events against their schemas."""
+async def shop(
+    hub: RunningHub, hub_check: HubCheck, check_after_module: None, request: pytest.FixtureRequest
+) -> AsyncIterator[Shop]:
+    """Create a separate retailer."""
+    from tests.support.shop import open_shop
+
     opened = await open_shop(hub)
     yield opened
     await opened.close()
-    violations = [finding for finding in await invariants.check(hub.database) if finding.rows]
-    assert not violations, [(finding.invariant.name, finding.examples) for finding in violations]
-    assert await conformity.check_new_events() == []
+    if request.config.option.check_each_test:
+        await hub_check.check(request.node.nodeid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ def test_has_these_commands() -> None:
     assert list(commands["load"].commands) == ["complete-journey"]
 
 
+@pytest.mark.engines
 def test_imports_slow_modules_only_in_the_commands_that_use_them() -> None:
     program = f"import sys, uriba.cli; print(sorted(set({SLOW!r}) & set(sys.modules)))"
 

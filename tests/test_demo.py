@@ -63,6 +63,7 @@ def run_demo(data_dir: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.engines
 def test_the_demo_prints_every_step_and_passes(data_dir: Path) -> None:
     result = run_demo(data_dir)
 
@@ -76,6 +77,7 @@ def test_the_demo_prints_every_step_and_passes(data_dir: Path) -> None:
     assert embedded.find_engines(data_dir) is None
 
 
+@pytest.mark.engines
 async def test_a_second_run_uses_the_loaded_goods_and_empties_an_older_cart(data_dir: Path) -> None:
     with hub_processes.engines(Settings(data_dir=data_dir), lambda _: None) as settings:
         await create_cart_of_demo_customer(settings)

@@ -21,6 +21,8 @@ from arq.connections import RedisSettings
 
 from uriba.embedded import EmbeddedError, find_engines, locks, run_engines
 
+pytestmark = pytest.mark.engines
+
 PROGRAMS = 6
 PROGRAM_SOURCE = """
 import pathlib, sys, uriba.embedded

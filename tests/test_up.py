@@ -19,6 +19,8 @@ import pytest
 from uriba import embedded
 from uriba.embedded import locks
 
+pytestmark = pytest.mark.engines
+
 START_S = 60
 END_S = 40
 PROCESSES = ["uriba: api 1", "uriba: api 2", "uriba: worker"]

@@ -23,6 +23,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 60
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("name", ["webhook_receiver", "subscriber", "feed_reader"])
 async def test_help_shows_the_usage(name: str) -> None:
     process = await asyncio.create_subprocess_exec(

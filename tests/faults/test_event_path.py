@@ -22,7 +22,7 @@ from uriba import invariants
 from uriba.core import ids
 from uriba.db.statements import statement
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(400)]
 
 SEED = int(os.environ.get("URIBA_FAULT_SEED", "20261123"))
 RECOVERY_S = 60

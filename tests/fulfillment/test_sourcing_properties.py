@@ -8,6 +8,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.random_cases import random_cases
 from uriba.fulfillment.sourcing.geography import Destination, SourcingLocation
 from uriba.fulfillment.sourcing.selection import (
     Demand,
@@ -62,7 +63,7 @@ def fewest_by_brute_force(stock: Stock, units: Counter[int]) -> int | None:
     return None
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=random_cases(1_000), deadline=None)
 @given(SHOPS, st.integers(0, 5_000))
 def test_demands_are_served_exactly_and_never_beyond_the_stock(
     shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]], steps: int
@@ -89,7 +90,7 @@ def test_demands_are_served_exactly_and_never_beyond_the_stock(
     )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=random_cases(1_000), deadline=None)
 @given(SHOPS)
 def test_the_number_of_shipments_is_minimal(shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]]) -> None:
     stock, rows, locations = shop
@@ -100,7 +101,7 @@ def test_the_number_of_shipments_is_minimal(shop: tuple[Stock, list[tuple[int, i
         assert len(found.choices) == fewest_by_brute_force(stock, units_by_variant(demands))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=random_cases(500), deadline=None)
 @given(SHOPS, st.integers(1, 4), st.sampled_from([0, 3, 5_000]))
 def test_the_split_limit_is_never_exceeded(
     shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]], shipments_max: int, steps: int
@@ -121,7 +122,7 @@ def test_the_split_limit_is_never_exceeded(
         assert all(0 <= found.served[demand.line] <= demand.quantity for demand in demands)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=random_cases(500), deadline=None)
 @given(SHOPS)
 def test_each_ranking_narrows_the_candidates_to_the_chosen_location(
     shop: tuple[Stock, list[tuple[int, int]], list[SourcingLocation]],

@@ -55,7 +55,7 @@ async def test_hints_of_one_database_of_valkey_do_not_reach_another(hub: Running
     tasks: list[asyncio.Task[None]] = []
 
     async with valkey_proxy(hub.settings.valkey_url or "") as proxy:
-        hints = {number: Hints(f"{proxy.url}/{number}") for number in (14, 15)}
+        hints = {number: Hints(proxy.url_of(number)) for number in (14, 15)}
         for number, one in hints.items():
             received[number] = asyncio.Queue()
             tasks.append(asyncio.create_task(one.follow({"first", "last"}, received[number].put)))

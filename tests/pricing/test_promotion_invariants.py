@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.random_cases import random_cases
 from uriba.core.money import Rounding, divide
 from uriba.pricing.basket_items import BasketItem, ItemTraits
 from uriba.pricing.discounts import Effect
@@ -24,7 +25,7 @@ from uriba.pricing.promotions import (
 )
 from uriba.pricing.quote import PricingTerms, Quote, quote
 
-CASES = 1_000
+CASES = random_cases(1_000)
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 RATES = {"standard": Fraction(10, 100), "reduced": Fraction(8, 100), "free": Fraction(0), "odd": Fraction(8875, 10**5)}
 PLACES = (*[None] * 5, frozenset({1}), frozenset({1, 2}), frozenset({2}))

@@ -266,6 +266,7 @@ def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatc
         CompleteJourney()
 
 
+@pytest.mark.engines
 def test_import_loads_none_of_the_demo_packages() -> None:
     program = (
         "import sys; from uriba.sources.complete_journey import CompleteJourney;"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.client import Client
+from tests.support.engines import pool_size
 from uriba import embedded
 from uriba.config import Settings
 from uriba.db import Database
@@ -30,6 +31,7 @@ def make_settings(engines: embedded.EngineAddresses, folder: Path, **overrides: 
         data_dir=folder,
         database_url=engines.database_url,
         valkey_url=engines.valkey_url,
+        database_pool_size=pool_size(),
         gateway_timeout_s=2.0,
         webhook_retry_s=(0.1, 0.2, 0.3),
         webhook_timeout_s=1.0,

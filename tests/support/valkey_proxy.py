@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 class ValkeyProxy:
-    """A loopback port that forwards to Valkey's socket."""
+    """A loopback port that forwards to Valkey's socket. `url` names the same database as the URL behind it."""
 
-    def __init__(self, socket_path: str) -> None:
-        self._socket_path = socket_path
+    def __init__(self, valkey_url: str) -> None:
+        behind = urlsplit(valkey_url)
+        self._socket_path = behind.path
+        self._database = int(parse_qs(behind.query).get("db", ["0"])[0])
         self._port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -24,7 +26,11 @@ class ValkeyProxy:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}"
+        return self.url_of(self._database)
+
+    def url_of(self, database: int) -> str:
+        """Return the URL of another database of the same Valkey."""
+        return f"redis://127.0.0.1:{self._port}/{database}"
 
     async def listen(self) -> None:
         """Accept connections, after a cut again on the same port."""
@@ -81,7 +87,7 @@ class ValkeyProxy:
 @asynccontextmanager
 async def valkey_proxy(valkey_url: str) -> AsyncIterator[ValkeyProxy]:
     """Run a proxy before the Valkey of this address."""
-    proxy = ValkeyProxy(urlsplit(valkey_url).path)
+    proxy = ValkeyProxy(valkey_url)
     await proxy.listen()
     try:
         yield proxy

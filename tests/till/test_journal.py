@@ -187,6 +187,7 @@ def test_a_second_command_is_refused_while_one_is_running(tmp_path: Path) -> Non
         assert till_folder.read_till(tmp_path).journal.epoch == EPOCH
 
 
+@pytest.mark.engines
 def test_every_printed_receipt_is_in_the_journal_of_a_killed_till(tmp_path: Path) -> None:
     make_till(tmp_path)
     process = subprocess.Popen(

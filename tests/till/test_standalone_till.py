@@ -127,6 +127,7 @@ def run_alone(import_path: Path, *arguments: str) -> str:
     return result.stdout
 
 
+@pytest.mark.engines
 def test_every_module_is_importable_without_the_hub(import_path: Path) -> None:
     imported = run_alone(import_path, "-c", IMPORT_ALL).split()
 
@@ -135,6 +136,7 @@ def test_every_module_is_importable_without_the_hub(import_path: Path) -> None:
     assert set(imported) == expected
 
 
+@pytest.mark.engines
 def test_a_till_is_opened_and_sells_offline_without_the_hub_installed(
     import_path: Path, hub_url: str, tmp_path: Path
 ) -> None:

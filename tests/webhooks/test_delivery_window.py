@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.random_cases import random_cases
 from uriba.outbound import retry_policy
 from uriba.webhooks import delivery_window
 from uriba.webhooks.coalescing import coalesce, encode_body
@@ -63,7 +64,7 @@ def test_probes_a_down_endpoint_with_its_oldest_delivery_and_sends_all_when_it_r
     assert sorted(one.position for one in rest if one) == list(range(2, 21))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=random_cases(300), deadline=None)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=40),
     st.lists(st.tuples(st.booleans(), st.integers(1, 5)), min_size=40, max_size=400),

@@ -119,7 +119,7 @@ async def test_a_flushed_valkey_loses_no_work(own: tuple[Settings, Database]) ->
         await wait_until(lambda: nothing_reserved(database))
         assert settings.valkey_url
         valkey = Redis.from_url(settings.valkey_url)
-        await valkey.flushall()
+        await valkey.flushdb()
         await valkey.aclose()
         await place_expired_hold(database)
 

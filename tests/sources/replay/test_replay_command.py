@@ -90,6 +90,7 @@ async def test_exits_with_1_if_hub_and_source_differ(hub: RunningHub, tmp_path: 
     assert "✗ 1 stores, 4 days, 200 products as rung up: 2 of" in output
 
 
+@pytest.mark.engines
 async def test_refuses_to_replay_in_production(tmp_path: Path) -> None:
     variables = {
         "URIBA_ENV": "production",
