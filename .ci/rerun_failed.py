@@ -20,6 +20,7 @@ def main() -> int:
     failed = FOLDER / "failed.txt"
     nodes = failed.read_text().splitlines() if failed.exists() else []
     if not nodes or END_OF_RUN in nodes or len(nodes) > FAILED_MAX:
+        print(f"What failed is not run again: {len(nodes)} failures, or not failures of single tests", flush=True)
         return 1
     print(f"Running once more what failed: {len(nodes)}", flush=True)
     again = subprocess.run([sys.executable, "-m", "pytest", *nodes], check=False)

@@ -9,6 +9,7 @@ Fixtures import what they use when they run, so that tests without engines start
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # SIGTERM ends the run as Ctrl-C does: fixtures stop what they have started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.pluginmanager.register(ProcessGuard())
     if config.option.failed_file and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailureRecord(config.option.failed_file))

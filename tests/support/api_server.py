@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to pytest, so that Ctrl-C ends the test run and not only the server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @asynccontextmanager
@@ -20,7 +28,7 @@ async def serve(application: Any) -> AsyncIterator[str]:
     config = uvicorn.Config(
         application, port=0, http="httptools", ws="websockets-sansio", log_config=None, access_log=False
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:
         assert not running.done(), "the server did not start"
