@@ -44,6 +44,7 @@ def uninstall(monkeypatch: pytest.MonkeyPatch) -> Uninstall:
     return block
 
 
+@pytest.mark.engines
 @pytest.mark.parametrize("module", ["uriba.api_server", "uriba.worker.runner", "uriba.cli"])
 def test_the_processes_import_no_optional_package(module: str) -> None:
     packages = {package for names in OPTIONAL.values() for package in names} | {"sqlalchemy.orm", "alembic"}

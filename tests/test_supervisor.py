@@ -14,6 +14,8 @@ import pytest
 
 from uriba.embedded import locks
 
+pytestmark = pytest.mark.engines
+
 WITHIN_S = 30
 
 PROGRAM = '''

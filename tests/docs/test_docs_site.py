@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 PAGES = {
@@ -30,6 +32,7 @@ def build(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.engines
 def test_links_to_pages_parts_files_and_folders_are_followed(tmp_path: Path) -> None:
     built = build(tmp_path)
 
@@ -41,6 +44,7 @@ def test_links_to_pages_parts_files_and_folders_are_followed(tmp_path: Path) -> 
     assert "../source/src/a.py.html" not in (tmp_path / "build" / "docs" / "docs" / "other.html").read_text()
 
 
+@pytest.mark.engines
 def test_what_is_broken_fails_the_build(tmp_path: Path) -> None:
     links = "[a](missing.md) [b](other.md#no-such-part) [c](../src/b.py) ![d](images/missing.svg)"
     (tmp_path / "docs").mkdir()
