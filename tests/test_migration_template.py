@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.support.schema_catalog import catalog, execute_statements, first_column
 from tests.support.scratch_database import migrated_database
+from tests.support.waiting import wait_until
 from uriba.migrate import revisions, runner
 from uriba.migrate.errors import MigrationBlocked
 from uriba.migrate.runner import config as released_config
@@ -133,10 +134,12 @@ async def test_builds_an_index_while_the_table_is_written_and_others_wait_to_mig
 
 
 async def waits_for_writer(url: str) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(20):
-        while await first_column(url, waiting) != ["1"]:
-            await asyncio.sleep(0.02)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock' AND datname = current_database()"
+
+    async def waits() -> bool:
+        return await first_column(url, waiting) == ["1"]
+
+    await wait_until(waits)
 
 
 async def test_an_index_that_failed_is_built_again(url: str, write: Write) -> None:

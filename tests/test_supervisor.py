@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ from uriba.supervisor import Program, Supervisor
 supervisor.RESTART_PAUSE_S = 0.01
 supervisor.PARENT_CHECK_S = 0.01
 supervisor.HEARTBEAT_S = 0.05
-supervisor.UNRESPONSIVE_S = 1.0
+supervisor.UNRESPONSIVE_S = 3.0
 
 def run(path, beat):
     """Write a line with the process's id; respond for as long as the file `hang` does not exist."""
@@ -60,6 +61,8 @@ def hub(folder: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that runs the tests in the background ignores SIGINT, and its processes do too.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     ) as process:
         yield process
         process.kill()

@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.engines import stop_engines
+from tests.support.ports import free_port
 from uriba import embedded
 from uriba.embedded import locks
 
@@ -31,8 +33,7 @@ FURTHER_PROCESS_BYTES_MAX = 45_000_000
 @pytest.fixture
 def port() -> int:
     """A free port of the loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def up(port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         ) as hub:
             yield hub, data_dir
             hub.kill()
+        stop_engines(data_dir)
 
 
 def is_ready(http: httpx.Client) -> bool:

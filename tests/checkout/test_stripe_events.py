@@ -20,7 +20,7 @@ async def fake() -> AsyncIterator[FakeStripe]:
 
 
 def provider(fake: FakeStripe, webhook_secret: str = WEBHOOK_SECRET) -> StripeGateway:
-    return StripeGateway(secret_key=SECRET_KEY, webhook_secret=webhook_secret, timeout_s=1, api_base=fake.url)
+    return StripeGateway(secret_key=SECRET_KEY, webhook_secret=webhook_secret, timeout_s=15, api_base=fake.url)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def charge(gateway: StripeGateway, key: str) -> ChargeResult:
 
 @pytest.mark.parametrize("token", [None, "", "ok", "tok_visa", "pm_", "pm_a b", "pm_" + "x" * 300])
 def test_only_payment_methods_are_tokens(token: str | None) -> None:
-    gateway = StripeGateway(secret_key="sk_test", webhook_secret=None, timeout_s=1)
+    gateway = StripeGateway(secret_key="sk_test", webhook_secret=None, timeout_s=15)
 
     assert gateway.check_token(token) == "Give the id of a Stripe PaymentMethod as the token: pm_..."
     assert gateway.check_token("pm_1Nv0FGQ9RKHgCVdK") is None

@@ -14,7 +14,9 @@ from uriba.checkout.gateways.stripe_gateway import StripeGateway
 from uriba.core import clock
 from uriba.core.ids import new_id
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 15.0
+SHORT_TIMEOUT_S = 0.5
+"""Where the test waits for it."""
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ async def fake() -> AsyncIterator[FakeStripe]:
         yield account
 
 
-def provider(fake: FakeStripe, **given: str) -> StripeGateway:
+def provider(fake: FakeStripe, timeout_s: float = TIMEOUT_S, **given: str) -> StripeGateway:
     chosen = {"secret_key": SECRET_KEY, "webhook_secret": WEBHOOK_SECRET} | given
-    return StripeGateway(timeout_s=TIMEOUT_S, api_base=fake.url, **chosen)
+    return StripeGateway(timeout_s=timeout_s, api_base=fake.url, **chosen)
 
 
 @pytest.fixture
@@ -113,8 +115,10 @@ async def test_a_lost_answer_never_charges_twice(
     fake: FakeStripe, gateway: StripeGateway, key: str, step: str, fault: str
 ) -> None:
     fake.faults.append((step, fault))
+    impatient = provider(fake, SHORT_TIMEOUT_S if fault == "hang" else TIMEOUT_S)
     with pytest.raises(GatewayUnreachable):
-        await charge(gateway, key)
+        await charge(impatient, key)
+    await impatient.close()
     assert fake.steps().count(step) == 1, "the library repeats nothing by itself"
 
     found = await gateway.find(key=key, **EUR)

@@ -118,7 +118,7 @@ async def test_a_timeout_ends_the_run_and_loses_no_value(
         return None
 
     marketplace.respond = hang
-    report = await harness.run()
+    report = await harness.run(timeout_s=0.5)
     doubts = await harness.differences()
     over.set()
     marketplace.respond = None

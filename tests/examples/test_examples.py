@@ -8,12 +8,12 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
 import pytest
 
 from tests.support.endpoint_calls import change_endpoint, temporary_endpoint
+from tests.support.ports import free_port
 from tests.support.shop import Shop
 from tests.support.waiting import wait_until
 from uriba.core.actor import Scope
@@ -65,12 +65,6 @@ async def run_example(name: str, *arguments: str, folder: Path) -> AsyncIterator
     finally:
         process.kill()
         await process.wait()
-
-
-def free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def wait_until_listening(port: int) -> None:

@@ -231,8 +231,8 @@ async def test_an_export_ends_at_its_time_limit(shop: Shop, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         patch.setattr("uriba.http.exports.EXPORT_TIMEOUT_S", 0.3)
         never_end(patch, times=1_000_000)
-        async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")) as response:
-            with pytest.raises(httpx.RemoteProtocolError):
+        with pytest.raises(httpx.RemoteProtocolError):
+            async with shop.staff.http.stream("GET", export_url(shop.staff, "stock.csv")) as response:
                 async for _ in response.aiter_bytes():
                     pass
 

@@ -46,15 +46,15 @@ class ConnectorHarness:
     runner: ConnectorRunner
     folder: Path
 
-    async def run(self, port: ConnectorPort | None = None) -> RunReport:
-        """Run the connector once, when all events are in the feed and no worker runs it."""
+    async def run(self, port: ConnectorPort | None = None, *, timeout_s: float = 15) -> RunReport:
+        """Run the connector once, when all events are in the feed and no worker runs it. `timeout_s`: of a response."""
         await wait_for_positions(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
         database, settings = self.runner.database, self.runner.connector_settings
         lease, connector = await wait_until(
             lambda: leases.claim_and_commit(database, term_s=settings.lease_s, only=key), within_s=30
         )
-        async with OutboundClient(self.runner.settings, timeout_s=0.5) as client:
+        async with OutboundClient(self.runner.settings, timeout_s=timeout_s) as client:
             report = await self.runner.run(lease, connector, client, port=port)
         assert report is not None
         return report

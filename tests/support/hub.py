@@ -34,7 +34,7 @@ def make_settings(engines: embedded.EngineAddresses, folder: Path, **overrides: 
         database_pool_size=pool_size(),
         gateway_timeout_s=2.0,
         webhook_retry_s=(0.1, 0.2, 0.3),
-        webhook_timeout_s=1.0,
+        webhook_timeout_s=3.0,
         log_level="ERROR",
         **overrides,  # type: ignore[arg-type]
     )

@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ import httpx
 
 from tests.support.client import Client
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 from uriba import embedded
 from uriba.config import Settings
@@ -145,13 +145,11 @@ async def hub_processes(folder: Path) -> AsyncIterator[HubProcesses]:
         settings = Settings(data_dir=folder, database_url=engines.database_url, valkey_url=engines.valkey_url)
         database = open_database(settings)
         socket_folder = parse_qs(urlsplit(engines.database_url).query)["host"][0]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = int(free.getsockname()[1])
         async with (
             fault_proxy(f"{socket_folder}/.s.PGSQL.5432") as postgres_proxy,
             fault_proxy(urlsplit(engines.valkey_url).path) as valkey_proxy,
         ):
-            found = HubProcesses(folder, settings, database, postgres_proxy, valkey_proxy, port)
+            found = HubProcesses(folder, settings, database, postgres_proxy, valkey_proxy, free_port())
             try:
                 yield found
             finally:

@@ -17,8 +17,11 @@ from uriba.core.errors import Invalid
 from uriba.outbound.addresses import CONNECT_TIMEOUT_S, check_url, is_allowed
 from uriba.outbound.client import NoResponse, OutboundClient
 
-PUBLIC = Settings(webhook_addresses=AllowedAddresses.PUBLIC, webhook_timeout_s=1)
-LOOPBACK = Settings(webhook_addresses=AllowedAddresses.LOOPBACK, webhook_timeout_s=1)
+PUBLIC = Settings(webhook_addresses=AllowedAddresses.PUBLIC)
+LOOPBACK = Settings(webhook_addresses=AllowedAddresses.LOOPBACK)
+SHORT_TIMEOUT_S = 0.5
+BYTE_PAUSE_S = 0.05
+"""The pause of a slow server between two bytes of its response."""
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -158,7 +161,7 @@ async def sends_slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(BYTE_PAUSE_S)
 
 
 async def hangs(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -179,7 +182,8 @@ async def sends_another_protocol(_: asyncio.StreamReader, writer: asyncio.Stream
     [(sends_slowly, "TIMEOUT"), (hangs, "TIMEOUT"), (drops, "DROPPED"), (sends_another_protocol, "DROPPED")],
 )
 async def test_reports_why_no_response_came(serve: Serve, reason: str) -> None:
-    async with serving(serve) as url, OutboundClient(LOOPBACK) as client:
+    timeout_s = SHORT_TIMEOUT_S if reason == "TIMEOUT" else None
+    async with serving(serve) as url, OutboundClient(LOOPBACK, timeout_s=timeout_s) as client:
         with pytest.raises(NoResponse) as refused:
             await client.send("POST", url, body=b"{}", response_bytes_max=0)
 
