@@ -47,7 +47,10 @@ class ConnectorHarness:
     folder: Path
 
     async def run(self, port: ConnectorPort | None = None, *, timeout_s: float = 15) -> RunReport:
-        """Run the connector once, when all events are in the feed and no worker runs it. `timeout_s`: of a response."""
+        """Run the connector once, when all events are in the feed and no worker runs it. `timeout_s`: of a response.
+
+        The lease of a run that is killed ends at once: no test waits for it.
+        """
         await wait_for_positions(self.shop.hub.database)
         key = ids.uuid(self.id, "Connector")
         database, settings = self.runner.database, self.runner.connector_settings
@@ -55,7 +58,11 @@ class ConnectorHarness:
             lambda: leases.claim_and_commit(database, term_s=settings.lease_s, only=key), within_s=30
         )
         async with OutboundClient(self.runner.settings, timeout_s=timeout_s) as client:
-            report = await self.runner.run(lease, connector, client, port=port)
+            try:
+                report = await self.runner.run(lease, connector, client, port=port)
+            except BaseException:
+                await lease.release_and_commit()
+                raise
         assert report is not None
         return report
 
@@ -182,7 +189,7 @@ async def open_connector(shop: Shop, folder: Path, *, url: str | None = None, **
     reach = {"kind": "REST", "url": url, "token": "t0ken"} if url else {"kind": "FILE"}
     payload = await shop.staff.mutate(CREATE, i={"code": code, "channel": shop.code("market"), **reach})
     assert not payload["errors"], payload
-    given = {"lease_s": 5, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **settings}
+    given = {"lease_s": 30, "turn_s": 10, "retry_s": (0.001,), "backoff_s": 0.01, "order_retry_s": 0, **settings}
     work = shop.hub.work
     runner = ConnectorRunner(work.database, work.settings, work.checkout, ConnectorSettings(dir=folder, **given))
     harness = ConnectorHarness(shop, payload["connector"]["id"], code, runner, folder / code)
