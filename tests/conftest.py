@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.run_hooks import END_OF_RUN, FailureRecord, ProcessGuard
 
@@ -40,6 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # SIGTERM ends the run as Ctrl-C does: fixtures stop what they have started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # How long an example takes depends on the machine's load, and is not what property tests are about.
+    settings.register_profile("uriba", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+    settings.load_profile("uriba")
     config.pluginmanager.register(ProcessGuard())
     if config.option.failed_file and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailureRecord(config.option.failed_file))

@@ -79,7 +79,7 @@ def wait_until_up(program: subprocess.Popen[str]) -> None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    assert locks.wait_until(condition, within_s=10)
+    assert locks.wait_until(condition, within_s=30)
 
 
 def fetch(database_url: str, statement: str) -> Any:
