@@ -36,6 +36,9 @@ TAKE_OVER_S = 30
 OPERATIONS = 12
 """Operations before and after a fault."""
 
+REFUSED = 40
+"""Connections that are refused before an engine can be reached again."""
+
 CREATE = f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} secret {ERRORS} }} }}"
 DELETE = f"mutation ($id: ID!) {{ endpointDelete(id: $id) {{ {ERRORS} }} }}"
 
@@ -177,7 +180,7 @@ async def _break_connection(scenario: Scenario, proxy: Any) -> int:
     """Cut a connection, slow it, and stall it, each until the processes have met the fault several times."""
     before = proxy.affected
     proxy.cut()
-    await scenario.wait_for_affected(lambda: proxy.affected, 10)
+    await scenario.wait_for_affected(lambda: proxy.affected, REFUSED)
     proxy.repair()
     proxy.slow(0.05)
     await scenario.wait_for_affected(lambda: proxy.affected, 3)
