@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 os.environ["COLUMNS"] = "200"
 """A fixed width, so that the output of tables does not depend on the terminal."""
 
-WORKERS_MAX = 8
-"""`tests.support.engines` shares the connections of one PostgreSQL and the databases of one Valkey among so many."""
+WORKERS_MAX = 4
+"""More workers would need more connections than their one PostgreSQL has: see `tests.support.engines`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    workers = getattr(config.option, "numprocesses", None)
+    if isinstance(workers, int) and workers > WORKERS_MAX:
+        raise pytest.UsageError(f"At most {WORKERS_MAX} workers share one PostgreSQL. Use -n {WORKERS_MAX} or -n auto.")
     # SIGTERM ends the run as Ctrl-C does: fixtures stop what they have started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # How long an example takes depends on the machine's load, and is not what property tests are about.

@@ -17,8 +17,8 @@ from uriba.migrate.runner import migrate
 TEMPLATE = "template_uriba"
 """A database with the hub's schema. Databases of tests are copies of it."""
 
-CONNECTIONS = 180
-"""Connections of PostgreSQL that the workers share: 200, less those that are reserved or taken without a pool."""
+CONNECTIONS = 195
+"""Connections of PostgreSQL that the pools of all workers share. It allows 200."""
 
 VALKEY_DATABASES = 16
 
@@ -31,7 +31,10 @@ def worker_number() -> int:
 
 
 def pool_size() -> int:
-    """Return the size of a pool: a worker has up to three at a time, of the API, of the test, and of another database."""
+    """Return the size of a pool: a worker has up to three at a time, of the API, of the test, and of another database.
+
+    Tests open up to 13 connections of one pool at a time. With at most 4 workers a pool has at least 16.
+    """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     return min(20, CONNECTIONS // (3 * workers))
 
