@@ -87,7 +87,7 @@ async def test_the_receiver_stores_each_event_once_and_refuses_unsigned_requests
             "webhook_receiver", "--secret", made["secret"], "--port", str(port), folder=tmp_path
         ) as output:
             await wait_until_listening(port)
-            start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
+            start = await shop.feed_end()
             await shop.receive(TEA_S1=1)
             await shop.receive(TEA_S1=1)
             tea = (await shop.stock_level("TEA", "S1"))["id"]
@@ -120,7 +120,7 @@ async def test_the_subscriber_continues_after_its_cursor(shop: Shop, tmp_path: P
     arguments = ("feed", "--url", url, "--key", app.key, "--type", "stock.changed")
     await shop.receive(TEA_S1=1)
     tea = (await shop.stock_level("TEA", "S1"))["id"]
-    start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
+    start = await shop.feed_end()
     (tmp_path / "feed.cursor").write_text(start)
     async with run_example("subscriber", *arguments, folder=tmp_path) as output:
         await shop.receive(TEA_S1=1)

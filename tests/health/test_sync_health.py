@@ -57,11 +57,7 @@ async def parity(shop: Shop, id: str, first: int = 20) -> dict[str, Any]:
 
 async def test_a_failing_endpoint_lags_and_then_catches_up(shop: Shop, receiver: WebhookReceiver) -> None:
     await shop.receive(TEA_S1=1)
-    await wait_for_positions(shop.hub.database)
-    tea, end = (
-        (await shop.stock_level("TEA", "S1"))["id"],
-        (await shop.staff.execute("{ feed { end } }"))["feed"]["end"],
-    )
+    tea, end = (await shop.stock_level("TEA", "S1"))["id"], await shop.feed_end()
     receiver.respond = refuse
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"], channel=shop.code("web")) as made:
         fresh = await endpoint_health(shop, made["id"])
@@ -146,7 +142,7 @@ async def test_a_delivery_that_was_given_up_differs_until_a_newer_event_is_accep
 async def test_readers_of_the_feed_are_recorded_by_the_cursors_they_ask_after(shop: Shop) -> None:
     reader, other = await shop.app("web"), await shop.app("app")
     read = "query ($a: String) { events(after: $a, first: 100) { pageInfo { endCursor hasNextPage } } }"
-    start = (await reader.execute("{ feed { end } }"))["feed"]["end"]
+    start = await shop.feed_end()
     before = await health(reader)
     await reader.execute(read, a=start)
     await shop.receive(TEA_S1=1)

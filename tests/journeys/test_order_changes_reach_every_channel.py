@@ -98,7 +98,7 @@ async def place_order(shop: Shop, method: str, **units: int) -> AsyncIterator[Ob
             f"mutation ($i: EndpointInput!) {{ endpointCreate(input: $i) {{ endpoint {{ id }} {ERRORS} }} }}",
             i={"url": receiver.url},
         )
-        start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
+        start = await shop.feed_end()
         cart = await shop.create_cart(customer, **units)
         destination = {"location": "S1"} if method == "PICKUP" else {"address": dict(ADDRESS)}
         chosen = await shop.set_fulfillment(customer, cart, method, **destination)

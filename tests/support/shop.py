@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tests.support.client import Client
+from tests.support.waiting import wait_for_positions
 from uriba.access import keys
 from uriba.core.actor import Scope
 
@@ -96,6 +97,11 @@ class Shop:
         )
         assert payload["token"], payload
         return self._client(payload["token"])
+
+    async def feed_end(self) -> str:
+        """Return the cursor after which the events of all later changes come: all earlier ones have their position."""
+        await wait_for_positions(self.hub.database)
+        return str((await self.staff.execute("{ feed { end } }"))["feed"]["end"])
 
     async def receive(self, **units: int) -> None:
         """Increase stock: receive(TEA_S1=10) adds 10 units of TEA at S1."""

@@ -148,7 +148,7 @@ async def test_a_receiver_that_hangs_delays_no_other_endpoint(shop: Shop, receiv
 
 async def test_replays_from_a_cursor_with_the_original_ids(shop: Shop, receiver: WebhookReceiver) -> None:
     async with temporary_endpoint(shop.staff, receiver.url, types=["stock.changed"]) as endpoint:
-        start = (await shop.staff.execute("{ feed { end } }"))["feed"]["end"]
+        start = await shop.feed_end()
         await shop.receive(TEA_S1=1)
         await shop.receive(TEA_S1=1)
         level = (await shop.stock_level("TEA", "S1"))["id"]
