@@ -90,9 +90,14 @@ def test_runs_its_processes_and_ends_them_together(up: tuple[subprocess.Popen[by
         for process in ours.values():
             assert process.memory_full_info().uss < FURTHER_PROCESS_BYTES_MAX, process.cmdline()
 
-        ours["uriba: api 1"].kill()
-        assert locks.wait_until(lambda: sorted(titles(hub)) == PROCESSES, within_s=START_S), titles(hub)
-        assert titles(hub)["uriba: api 1"] != ours["uriba: api 1"]
+        killed = ours["uriba: api 1"]
+        killed.kill()
+
+        def is_restarted() -> bool:
+            found = titles(hub)
+            return sorted(found) == PROCESSES and found["uriba: api 1"] != killed
+
+        assert locks.wait_until(is_restarted, within_s=START_S), titles(hub)
 
         create_product(http, data_dir)
         # The worker counts, and the API shows it: they share their metrics.

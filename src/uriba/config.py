@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     stripe_api_base: str = Field(default="https://api.stripe.com", description="the address of Stripe's API")
     stripe_return_url: str | None = Field(
         default=None,
-        description="where a bank sends customers after their second step; unset: the page does not change",
+        description="where a bank sends customers after 3-D Secure; unset: the page does not change",
     )
 
     # Events and webhooks
