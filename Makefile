@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 ARGS ?=
 
 # Bytecode is kept in any case: without it, each start would compile everything again.
@@ -60,11 +61,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; give one with PYTHON=") if sys.version_info < (3, 11) else 0'
 	@echo "Installing into $(VENV) (once, less than a minute) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	@mirror=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
-	$(BIN)/uv pip install --quiet --system-certs $${mirror:+--default-index "$$mirror"} \
+	$(PIP_INSTALL) uv && $(BIN)/uv pip install --quiet --system-certs $${mirror:+--default-index "$$mirror"} \
 		--python $(BIN)/python --constraint constraints.txt --editable '.[dev]' \
-	|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	|| $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
 
 clean:

@@ -356,6 +356,23 @@ def is_fixed(arguments: list[ast.expr]) -> bool:
     return any(numbers) and not any(isinstance(part, ast.Name) for part in parts)
 
 
+SERVER_WIDE = ("pg_locks", "pg_stat_activity", "pg_stat_statements", "pg_prepared_xacts")
+
+
+def reads_of_other_databases(found: Sources) -> list[str]:
+    """Reads in tests of what a whole server has. All workers share one PostgreSQL: name the database or the process."""
+    return [
+        f"{path}:{node.lineno}"
+        for path, text in found.items()
+        for node in ast.walk(parsed(text))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and any(f"FROM {view}" in node.value for view in SERVER_WIDE)
+        and "current_database()" not in node.value
+        and "pid" not in node.value
+    ]
+
+
 Rule = Callable[[Sources], list[str]]
 
 DOC = '"""A module."""\n'
@@ -410,8 +427,9 @@ PLANTED: dict[Rule, list[tuple[str, str]]] = {
         ("cart/test_a.py", DOC + "def test_a():\n    time.sleep(2 * 0.5)\n"),
         ("support/a.py", DOC + "async def f():\n    await sleep(1)\n"),
     ],
+    reads_of_other_databases: [("db/test_a.py", f"{DOC}X = 'SELECT count(*) FROM {SERVER_WIDE[0]}'\n")],
 }
-RULES_OF_TESTS = {fixed_sleeps}
+RULES_OF_TESTS = {fixed_sleeps, reads_of_other_databases}
 """Rules that the tests keep; the others are kept by src/uriba."""
 
 
