@@ -1,1 +1,1 @@
-"""What several tests use: clients, shops, calls of the API, fakes of ports, proxies, and waits for effects."""
+"""Code that several tests share: clients, shops, calls of the API, fakes of ports, proxies, and waits for effects."""
